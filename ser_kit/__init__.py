@@ -1,0 +1,2 @@
+"""Speech emotion recognition."""
+from ._version import __version__

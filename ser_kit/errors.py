@@ -1,0 +1,113 @@
+"""Every exception and warning of ser_kit.
+
+A message names the bad value, what would be right, and what to do about it. Each class also derives from
+the built-in that a caller would expect (``ValueError`` for a bad value, ``ImportError`` for a missing extra).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SerKitError(Exception):
+    """Base class: ``except SerKitError`` catches whatever ser_kit raises on purpose."""
+
+
+class UnknownNameError(SerKitError, ValueError):
+    """A registry was asked for a name it does not hold.
+
+    Examples:
+        >>> raise UnknownNameError("corpus", "ravdes", ["cremad", "ravdess"])
+        Traceback (most recent call last):
+        ...
+        ser_kit.errors.UnknownNameError: unknown corpus 'ravdes'; did you mean 'ravdess'? Known: cremad, ravdess
+    """
+
+    def __init__(self, kind: str, name: object, known: Iterable[str]):
+        known = sorted(known)
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"; did you mean {close[0]!r}? Known: " if close else "; known: "
+        super().__init__(f"unknown {kind} {name!r}{hint}{', '.join(known)}")
+
+
+class LabelError(SerKitError, ValueError):
+    """An emotion name or a label set cannot be understood."""
+
+
+class CorpusNotFoundError(SerKitError, FileNotFoundError):
+    """The recordings of a corpus cannot be had; the message says how to get them."""
+
+
+class FileNameError(SerKitError, ValueError):
+    """A file name does not follow its corpus's scheme."""
+
+
+class TableError(SerKitError, ValueError):
+    """A clip table lacks a column, or holds values that make no sense."""
+
+
+class AudioError(SerKitError, ValueError):
+    """A recording cannot be used; base class of the errors below."""
+
+
+class EmptyAudioError(AudioError):
+    """No samples at all."""
+
+
+class NotAudioError(AudioError):
+    """The bytes are not a sound format that can be decoded here."""
+
+
+class PointerFileError(AudioError):
+    """A Git-LFS pointer stands where the recording should be."""
+
+
+class TooShortError(AudioError):
+    """The recording is too short to be analysed."""
+
+
+class InvalidSamplesError(AudioError):
+    """The samples hold NaN or infinite values."""
+
+
+class SilentAudioWarning(UserWarning):
+    """Every sample of the recording is zero (or indistinguishable from it)."""
+
+
+class TruncatedAudioWarning(UserWarning):
+    """The file ends before its header says; what is there was decoded."""
+
+
+class FeatureError(SerKitError, ValueError):
+    """Features cannot be computed or saved as asked."""
+
+
+class LeakageError(SerKitError):
+    """A clip or a speaker stands on both sides of a split.
+
+    Args:
+        message: what crossed, and between which parts.
+        offenders: the clip ids or speakers, all of them.
+    """
+
+    def __init__(self, message: str, offenders: Iterable[str] = ()):
+        self.offenders = sorted(offenders)
+        shown = ", ".join(self.offenders[:10])
+        more = f" and {len(self.offenders) - 10} more" if len(self.offenders) > 10 else ""
+        super().__init__(f"{message}: {shown}{more}" if shown else message)
+
+
+class TrainingError(SerKitError, ValueError):
+    """Training cannot start or go on as asked."""
+
+
+class BundleError(SerKitError, ValueError):
+    """A folder is not a usable ser_kit bundle."""
+
+
+class MissingDependencyError(SerKitError, ImportError):
+    """An optional package is absent; the message names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str, purpose: str):
+        super().__init__(f'{purpose} needs {package}: pip install "ser-kit[{extra}]"')
