@@ -1,0 +1,331 @@
+"""What every corpus shares: finding the recordings, reading their names, and making the clip table."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+
+import pandas as pd
+
+from ..errors import CorpusNotFoundError, FileNameError
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = (
+    "clip_id", "path", "corpus", "speaker", "sex", "emotion", "native_emotion", "intensity", "text_id", "language",
+)  # fmt: skip
+"""Columns of the clip table, in order; all of them hold strings."""
+
+AUDIO_SUFFIXES = frozenset(
+    ".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .aac .webm .aif .aiff .aifc .wma .au .caf .3gp".split()
+)
+
+DATA_VARIABLE = "SER_KIT_DATA"
+UNKNOWN_SPEAKER = "unknown"
+_ATTEMPTS = 3
+
+
+def name_error(corpus: str, filename: object, why: str, example: str) -> FileNameError:
+    """The error for a name that is not one of the corpus's."""
+    return FileNameError(f"{str(filename)!r} is not a file name of {corpus}: {why}; a right one is {example!r}")
+
+
+def stem(filename: object) -> str:
+    """The name of a file without its folders and suffix."""
+    return PurePosixPath(str(filename)).stem
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recording found: with its fields, or with the reason why it cannot be used.
+
+    Args:
+        path: where the recording is.
+        clip: its name within the corpus, the same for each copy of it.
+        fields: fields of the clip table, empty where there is a reason.
+        reason: why the recording is left out.
+        kind: the reason without what is particular to this file, to count by; the reason itself if not given.
+    """
+
+    path: Path
+    clip: str
+    fields: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
+    kind: str = ""
+
+
+def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
+    """Sound files under a folder; of two copies of a clip, the one to prefer comes first.
+
+    Args:
+        root: the folder.
+        skip: names of folders that are not looked into. Hidden ones never are: archives packed on a Mac hold a
+            ``._name.wav`` beside each ``name.wav``.
+    """
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(f for f in folders if f not in skip and f != "__MACOSX" and not f.startswith("."))
+        here = Path(folder)
+        found += [here / n for n in names if not n.startswith(".") and Path(n).suffix.lower() in AUDIO_SUFFIXES]
+    # Some mirrors hold MP3 versions beside the original WAV files.
+    return sorted(found, key=lambda path: (path.suffix.lower() != ".wav", len(path.parts), path.as_posix()))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus as its module describes it.
+
+    The module holds the constants ``NAME``, ``SLUG``, ``LICENSE``, ``BIBTEX``, ``LANGUAGE``, ``EXPECTED``, ``KNOWN_BAD``
+    and the function ``parse(filename) -> fields``, whose ``clip_id`` (where it is not the file name without suffix) and
+    ``speaker`` need not carry the name of the corpus. It may hold ``KAGGLE_HANDLE``, ``HOMEPAGE``, ``KNOWN_DUPLICATES``
+    and ``SKIPPED_FOLDERS``, and these functions:
+
+    - ``fetch() -> Path``: gets the recordings when no local folder has them, instead of kagglehub;
+    - ``read_labels(root) -> {clip: fields}``: what the corpus keeps in label files rather than in file names;
+    - ``listing(file) -> Iterator[Entry]``: for a root that is not a folder but a file which lists recordings;
+    - ``index() -> Iterable[str]``: the name of every clip of the complete corpus.
+
+    Args:
+        module: the corpus's module.
+    """
+
+    module: ModuleType
+
+    def __repr__(self) -> str:
+        return f"Corpus({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """Name in the registry."""
+        return self.module.NAME
+
+    @property
+    def slug(self) -> str:
+        """Name of the folder that holds the corpus, as its distributor calls it."""
+        return self.module.SLUG
+
+    @property
+    def kaggle_handle(self) -> str | None:
+        """Pinned kagglehub handle, or ``None``."""
+        return getattr(self.module, "KAGGLE_HANDLE", None)
+
+    @property
+    def homepage(self) -> str:
+        """Where the corpus is described, or an empty string."""
+        return getattr(self.module, "HOMEPAGE", "")
+
+    @property
+    def license(self) -> str:
+        """Licence of the recordings."""
+        return self.module.LICENSE
+
+    @property
+    def bibtex(self) -> str:
+        """What to cite."""
+        return self.module.BIBTEX
+
+    @property
+    def language(self) -> str:
+        """ISO 639-1 code, or an empty string."""
+        return self.module.LANGUAGE
+
+    @property
+    def expected(self) -> dict[str, int]:
+        """Clips per canonical emotion in the complete corpus; empty where that is not known."""
+        return dict(self.module.EXPECTED)
+
+    @property
+    def known_bad(self) -> dict[str, str]:
+        """Clips that are left out, each with the reason."""
+        return dict(self.module.KNOWN_BAD)
+
+    @property
+    def known_duplicates(self) -> dict[str, str]:
+        """Clips that repeat another one byte for byte under the same label; they stay, as published counts have them."""
+        return dict(getattr(self.module, "KNOWN_DUPLICATES", {}))
+
+    def parse(self, filename: str) -> dict[str, str]:
+        """Fields of the clip table that a file name tells.
+
+        Args:
+            filename: a name, or a path with forward slashes relative to the corpus's folder.
+
+        Raises:
+            FileNameError: the name does not follow the corpus's scheme.
+        """
+        return self.module.parse(filename)
+
+    def index(self, root: Path) -> set[str]:
+        """Names of the clips that the complete corpus holds; empty where that cannot be known."""
+        return set(self._hook("index")()) | set(self._hook("read_labels")(root))
+
+    def locate(self, root: str | os.PathLike | None = None) -> Path:
+        """The folder (or listing) of the recordings; downloads them where no local folder has them.
+
+        Args:
+            root: the corpus's folder or one that contains it. Without it, ``SER_KIT_DATA/<slug>``, a Kaggle mount,
+                and last kagglehub or the corpus's own download are tried.
+
+        Raises:
+            CorpusNotFoundError: the recordings cannot be had; the message says how to get them.
+        """
+        if root is not None:
+            return self._below(Path(root))
+        local = self._local()
+        if local is not None:
+            return local
+        fetch = getattr(self.module, "fetch", None)
+        if fetch is None and self.kaggle_handle is None:
+            raise self._not_found("no local folder has them, and they cannot be downloaded automatically")
+        try:
+            return Path(fetch() if fetch else _kaggle_download(self.kaggle_handle))
+        except CorpusNotFoundError:
+            raise
+        # The clients below raise a dozen unrelated types; for the caller all of them mean the same.
+        except Exception as error:
+            raise self._not_found(f"the download failed ({type(error).__name__}: {_first_line(error)})") from error
+
+    def entries(self, root: Path) -> Iterator[Entry]:
+        """Every recording under a located root, copies included.
+
+        Args:
+            root: what :meth:`locate` returned.
+        """
+        if root.is_file():
+            yield from self.module.listing(root)
+            return
+        labels = self._hook("read_labels")(root)
+        for path in audio_files(root, getattr(self.module, "SKIPPED_FOLDERS", frozenset())):
+            try:
+                fields = dict(self.parse(path.relative_to(root).as_posix()))
+            except FileNameError as error:
+                yield Entry(path, path.stem, reason=str(error), kind="file name not understood")
+                continue
+            clip = fields.pop("clip_id", path.stem).removeprefix(f"{self.name}:")
+            fields |= labels.get(clip, {})
+            if fields.get("emotion"):
+                yield Entry(path, clip, fields)
+            else:
+                yield Entry(path, clip, reason="no emotion is given for it in the corpus's label files")
+
+    def load(self, root: str | os.PathLike | None = None) -> pd.DataFrame:
+        """The clip table.
+
+        Args:
+            root: as for :meth:`locate`.
+
+        Returns:
+            One row per clip, ordered by ``clip_id``. ``attrs["excluded"]`` lists the recordings left out and why,
+            ``attrs["lost"]`` counts them.
+
+        Raises:
+            CorpusNotFoundError: the recordings cannot be had, or no file is one of the corpus.
+        """
+        folder = Path(os.path.abspath(self.locate(root)))
+        rows: dict[str, dict[str, str]] = {}
+        excluded, lost = [], Counter()
+        bad = self.known_bad
+        for entry in self.entries(folder):
+            reason = entry.reason or bad.get(entry.clip, "")
+            clip_id = f"{self.name}:{entry.clip}"
+            if not reason:
+                rows.setdefault(clip_id, self._row(entry, clip_id))
+            elif entry.reason or not any(known["clip_id"] == clip_id for known in excluded):
+                excluded.append({"clip_id": clip_id, "path": str(entry.path), "corpus": self.name, "reason": reason})
+                lost[entry.kind or reason] += 1
+        if not rows:
+            hint = f" ({excluded[0]['reason']})" if excluded else ""
+            raise self._not_found(f"{folder} holds none of its recordings{hint}")
+        table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=list(COLUMNS))
+        table.attrs["excluded"] = excluded
+        table.attrs["lost"] = [{"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())]
+        self._tell(table)
+        return table
+
+    def _row(self, entry: Entry, clip_id: str) -> dict[str, str]:
+        fields = {"language": self.language, **entry.fields}
+        speaker = fields.get("speaker", "").removeprefix(f"{self.name}:")
+        return {column: fields.get(column, "") for column in COLUMNS} | {
+            "clip_id": clip_id,
+            "path": str(entry.path),
+            "corpus": self.name,
+            "speaker": f"{self.name}:{speaker or UNKNOWN_SPEAKER}",
+        }
+
+    def _tell(self, table: pd.DataFrame) -> None:
+        losses = "; ".join(f"{loss['clips']} left out: {loss['reason']}" for loss in table.attrs["lost"])
+        logger.info("%s: %d clips%s", self.name, len(table), f" ({losses})" if losses else "")
+        unknown = int((table["speaker"] == f"{self.name}:{UNKNOWN_SPEAKER}").sum())
+        if unknown:
+            warnings.warn(
+                f"{self.name}: the speaker of {unknown} of {len(table)} clips is not known, so they all count as "
+                f"{self.name}:{UNKNOWN_SPEAKER!r}; accuracy on unseen speakers cannot be measured with them",
+                stacklevel=4,
+            )
+
+    def _hook(self, name: str) -> Callable:
+        return getattr(self.module, name, lambda *_: {})
+
+    def _below(self, root: Path) -> Path:
+        if root.is_file() and hasattr(self.module, "listing"):
+            return root
+        if not root.is_dir():
+            raise self._not_found(f"root={str(root)!r} is not a folder")
+        for folder in (root / self.slug, root / self.name):
+            if folder.is_dir():
+                return folder
+        return root
+
+    def _local(self) -> Path | None:
+        places = []
+        if os.environ.get(DATA_VARIABLE):
+            data = Path(os.environ[DATA_VARIABLE])
+            places += [data / self.slug, data / self.name]
+        # kagglehub's own variable; on Kaggle the mount point is the default.
+        mount = Path(os.environ.get("KAGGLE_CACHE_MOUNT_FOLDER", "/kaggle/input"))
+        places.append(mount / self.slug)
+        if self.kaggle_handle:
+            places.append(mount / "datasets" / self.kaggle_handle.split("/")[0] / self.slug)
+        return next((place for place in places if place.is_dir()), None)
+
+    def _not_found(self, why: str) -> CorpusNotFoundError:
+        lines = [
+            f"the recordings of {self.name!r} cannot be had: {why}.",
+            f"- If you have them: load({self.name!r}, root='their folder'), or set {DATA_VARIABLE} to a folder that "
+            f"holds them in {self.slug!r}.",
+        ]
+        if self.kaggle_handle:
+            owner_slug = "/".join(self.kaggle_handle.split("/")[:2])
+            lines += [
+                f"- Or download https://www.kaggle.com/datasets/{owner_slug} and unpack it there.",
+                "- Or let kagglehub download it: make an API token at https://www.kaggle.com/settings and set it as "
+                "KAGGLE_API_TOKEN (or set KAGGLE_USERNAME and KAGGLE_KEY, or save ~/.kaggle/kaggle.json).",
+            ]
+        if self.homepage:
+            lines.append(f"- About the corpus: {self.homepage} (licence: {self.license})")
+        return CorpusNotFoundError("\n".join(lines))
+
+
+def _kaggle_download(handle: str) -> str:
+    import kagglehub
+    from requests.exceptions import ChunkedEncodingError, ConnectionError
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return kagglehub.dataset_download(handle)
+        # kagglehub keeps what it has of an archive and asks only for the rest when called again.
+        except (ChunkedEncodingError, ConnectionError) as error:
+            if attempt == _ATTEMPTS:
+                raise
+            logger.info("the connection to Kaggle broke (%s); attempt %d of %d", error, attempt + 1, _ATTEMPTS)
+    raise AssertionError("unreachable")
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

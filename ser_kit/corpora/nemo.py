@@ -1,0 +1,105 @@
+"""nEMO: nine Polish actors, ninety sentences, six emotions (4,481 clips, 24 kHz).
+
+Christop (2024), nEMO: Dataset of Emotional Speech in Polish, LREC-COLING 2024, 12111-12116.
+A name is speaker, emotion, sentence number; ``data.tsv`` lists the clips and adds transcription, sex and age.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+from ..labels import canonical
+from ._base import name_error, stem
+
+NAME = "nemo"
+SLUG = "nEMO"
+KAGGLE_HANDLE = None
+HOMEPAGE = "https://github.com/amu-cai/nEMO"
+LICENSE = "CC BY-NC-SA 4.0"
+LANGUAGE = "pl"
+BIBTEX = """@inproceedings{christop2024nemo,
+  author = {Christop, Iwona},
+  title = {{nEMO}: Dataset of Emotional Speech in {Polish}},
+  booktitle = {Proc. LREC-COLING 2024}, pages = {12111--12116}, year = {2024},
+  url = {https://aclanthology.org/2024.lrec-main.1059}
+}"""
+EXPECTED = {"angry": 749, "fear": 736, "happy": 749, "neutral": 809, "sad": 769, "surprised": 669}
+KNOWN_BAD: dict[str, str] = {}
+
+_EMOTIONS = ("anger", "fear", "happiness", "neutral", "sadness", "surprised")
+_SEXES = dict.fromkeys(("EB0", "IC0", "KD0", "MK0"), "female") | dict.fromkeys(
+    ("KS0", "MP0", "SM0", "TP0", "WR0"), "male"
+)
+_NAME = re.compile(rf"([A-Z]{{2}}[0-9])_({'|'.join(_EMOTIONS)})_([1-9][0-9]?)")
+_COMMIT = "06f1f83dde8f1a780443a57d53b2af3971af34ab"
+
+
+def parse(filename: str) -> dict[str, str]:
+    """Fields that a file name tells.
+
+    Examples:
+        >>> fields = parse("samples/EB0_anger_1.wav")
+        >>> fields["emotion"], fields["native_emotion"], fields["speaker"], fields["text_id"]
+        ('angry', 'anger', 'EB0', '1')
+    """
+    found = _NAME.fullmatch(stem(filename))
+    if not found or int(found[3]) > 90:
+        why = f"it should be speaker, one of {', '.join(_EMOTIONS)}, and a sentence from 1 to 90"
+        raise name_error(NAME, filename, why, "EB0_anger_1.wav")
+    speaker, emotion, sentence = found.groups()
+    return {
+        "speaker": speaker,
+        "sex": _SEXES.get(speaker, ""),
+        "emotion": canonical(emotion),
+        "native_emotion": emotion,
+        "text_id": sentence,
+    }
+
+
+def read_labels(root: Path) -> dict[str, dict[str, str]]:
+    """Sex and emotion of each clip as ``data.tsv`` gives them; nothing where that file is missing."""
+    listed = root / "data.tsv"
+    if not listed.is_file():
+        return {}
+    # Transcriptions hold quotation marks that are not CSV quoting.
+    with listed.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return {
+        stem(row["file_id"].strip()): {
+            "sex": row["gender"].strip(),
+            "emotion": canonical(row["emotion"]),
+            "native_emotion": row["emotion"].strip(),
+        }
+        for row in rows
+    }
+
+
+def fetch() -> Path:
+    """Downloads the archive of the public repository into pooch's cache, once, and unpacks it.
+
+    Returns:
+        The corpus's folder.
+    """
+    import pooch
+
+    cache = Path(os.environ.get("SER_KIT_CACHE") or pooch.os_cache("ser_kit"))
+    folder = cache / f"nEMO-{_COMMIT}"
+    if folder.is_dir():
+        return folder
+    # GitHub packs archives on request and does not promise the same bytes for ever; the commit pins the content.
+    archive = pooch.retrieve(
+        f"{HOMEPAGE}/archive/{_COMMIT}.zip", known_hash=None, path=cache, fname="nEMO.zip", progressbar=True
+    )
+    with tempfile.TemporaryDirectory(dir=cache) as unpacked:
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(unpacked)
+        # Renamed only when complete, so that an interrupted run leaves nothing that looks like a corpus.
+        shutil.move(Path(unpacked) / folder.name, folder)
+    os.remove(archive)
+    return folder
