@@ -1,0 +1,254 @@
+"""Recordings in, predictions out.
+
+Examples:
+    >>> from ser_kit.predictor import Predictor
+    >>> predictor = Predictor.from_preset()                       # doctest: +SKIP
+    >>> answer = predictor.predict("clip.wav")                    # doctest: +SKIP
+    >>> answer.emotion, round(answer.confidence, 2)               # doctest: +SKIP
+    ('angry', 0.71)
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .audio import SILENT_PEAK, Recording, Source, read_audio
+from .bundle import Bundle, preset_names, preset_path
+from .errors import AudioError, BundleError, SilentAudioWarning
+from .features import Functionals
+from .features._base import MIN_SECONDS
+
+DEFAULT_PRESET = "ravdess"
+LONG_SECONDS = 8.0
+"""Recordings longer than this are judged window by window."""
+WINDOW_SECONDS = 4.0
+"""About the length of the utterances that corpora hold."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One window of a recording.
+
+    Args:
+        start: s.
+        end: s.
+        emotion: the most probable label.
+        confidence: its calibrated probability, 0..1.
+        probabilities: label -> probability.
+    """
+
+    start: float
+    end: float
+    emotion: str
+    confidence: float
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a recording sounds like to the model.
+
+    Args:
+        emotion: the most probable label.
+        confidence: its calibrated probability, 0..1.
+        probabilities: label -> probability; they sum to 1.
+        uncertain: the answer should not be relied on.
+        reason: why, in a sentence; ``""`` when it is not uncertain.
+        segments: the windows of a long recording, or one segment for a short one.
+        duration: s.
+        features: functionals of the recording, name -> value (means over its windows when it is long).
+        path: where the recording came from, or ``""``.
+    """
+
+    emotion: str
+    confidence: float
+    probabilities: Mapping[str, float]
+    uncertain: bool
+    reason: str
+    segments: tuple[Segment, ...]
+    duration: float
+    features: Mapping[str, float] = field(repr=False)
+    path: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as plain values, ready for JSON."""
+        return {
+            "path": self.path,
+            "emotion": self.emotion,
+            "confidence": round(self.confidence, 6),
+            "probabilities": {label: round(p, 6) for label, p in self.probabilities.items()},
+            "uncertain": self.uncertain,
+            "reason": self.reason,
+            "duration": round(self.duration, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording that could not be judged, and why."""
+
+    path: str
+    error: str
+
+    def to_dict(self) -> dict[str, str]:
+        """``path`` and ``error``, ready for JSON."""
+        return {"path": self.path, "error": self.error}
+
+
+class Predictor:
+    """Names the emotion of recordings with a trained bundle.
+
+    Args:
+        bundle: what to predict with.
+    """
+
+    def __init__(self, bundle: Bundle):
+        self.bundle = bundle
+
+    @classmethod
+    def from_preset(cls, name: str = DEFAULT_PRESET) -> Predictor:
+        """A bundle that ships with ser_kit; :func:`ser_kit.bundle.preset_names` lists them.
+
+        Raises:
+            UnknownNameError: no preset has that name.
+        """
+        return cls(Bundle.load(preset_path(name)))
+
+    @classmethod
+    def from_bundle(cls, folder: str | os.PathLike) -> Predictor:
+        """A bundle saved by :meth:`ser_kit.bundle.Bundle.save`.
+
+        Raises:
+            BundleError: the folder is not a usable bundle.
+        """
+        return cls(Bundle.load(folder))
+
+    @classmethod
+    def open(cls, name: str | os.PathLike | None = None) -> Predictor:
+        """A preset by name, a bundle by folder, or the default preset.
+
+        Raises:
+            BundleError: it is neither.
+        """
+        if name is None:
+            return cls.from_preset()
+        if str(name) in preset_names():
+            return cls.from_preset(str(name))
+        if not os.path.isdir(name):
+            raise BundleError(f"{name} is neither a bundle's folder nor a preset ({', '.join(preset_names())})")
+        return cls.from_bundle(name)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that it tells apart."""
+        return self.bundle.labels
+
+    @cached_property
+    def _functionals(self) -> Functionals:
+        extractor = self.bundle.extractor
+        return extractor if isinstance(extractor, Functionals) else Functionals()
+
+    def predict(self, source: Source) -> Prediction:
+        """The emotion of one recording.
+
+        A recording longer than 8 s is judged in windows of about 4 s; the answer is their mean, silent windows left
+        out, each weighted by how much of it is voiced.
+
+        Args:
+            source: path, bytes, binary file object, ``(array, rate)`` or :class:`~ser_kit.audio.Recording`.
+
+        Raises:
+            AudioError: the recording cannot be read, is too short, or holds no sound; the message says which.
+        """
+        with warnings.catch_warnings():
+            # Silence is answered below, and a truncated file by what is there.
+            warnings.simplefilter("ignore", SilentAudioWarning)
+            recording = read_audio(source, rate=self.bundle.extractor.rate)
+        path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+        pieces = [(start, piece) for start, piece in _windows(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
+        if not pieces:
+            raise AudioError(
+                f"{recording.name or 'the recording'} is silent; expected a recording with speech in it"
+                if recording.duration >= MIN_SECONDS
+                else f"{recording.name or 'the recording'} lasts {recording.duration:.3f} s; expected {MIN_SECONDS} s or more"
+            )
+        rows = np.stack([self._functionals.extract(piece) for _, piece in pieces])
+        values = rows
+        if self.bundle.extractor != self._functionals:
+            values = np.stack([self.bundle.extractor.extract(piece) for _, piece in pieces])
+        # One window at a time: the answer for a clip must not depend, not even in the last digit, on its neighbours.
+        by_window = np.concatenate([self.bundle.probabilities(value[None]) for value in values])
+        voiced = rows[:, self._functionals.feature_names.index("voiced_ratio")].astype(float)
+        weights = voiced if voiced.sum() else np.ones(len(voiced))
+        pooled = weights @ by_window / weights.sum()
+        features = dict(zip(self._functionals.feature_names, np.average(rows, axis=0, weights=weights).tolist(), strict=True))
+        features["duration"] = recording.duration
+        reason = self._doubt(float(pooled.max()), features)
+        return Prediction(
+            **self._named(pooled),
+            uncertain=bool(reason),
+            reason=reason,
+            segments=tuple(
+                Segment(start, start + piece.duration, **self._named(p))
+                for (start, piece), p in zip(pieces, by_window, strict=True)
+            ),
+            duration=recording.duration,
+            features=features,
+            path=path,
+        )
+
+    def predict_many(self, sources: Iterable[Source]) -> Iterator[Prediction | Failure]:
+        """Predictions one by one as they are ready; a recording that fails yields a :class:`Failure`, the rest go on."""
+        for source in sources:
+            try:
+                yield self.predict(source)
+            except AudioError as error:
+                path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+                yield Failure(path, str(error))
+
+    def _named(self, probabilities: np.ndarray) -> dict[str, Any]:
+        return {
+            "emotion": self.labels[int(probabilities.argmax())],
+            "confidence": float(probabilities.max()),
+            "probabilities": dict(zip(self.labels, probabilities.tolist(), strict=True)),
+        }
+
+    def _doubt(self, confidence: float, features: Mapping[str, float]) -> str:
+        """Why an answer should not be relied on, or an empty string."""
+        if features["voiced_ratio"] == 0:
+            return "no voice was found in the recording"
+        odd = [
+            name for name, (low, high) in self.bundle.card.get("voice_range", {}).items()
+            if not low - 0.1 * (high - low) <= features[name] <= high + 0.1 * (high - low)
+        ]  # fmt: skip
+        if odd:
+            return f"it does not sound like speech: {', '.join(odd)} out of the range of the clips trained on"
+        if confidence < self.bundle.card["uncertain_below"]:
+            return "no emotion stands out"
+        return ""
+
+
+def _windows(recording: Recording) -> list[tuple[float, Recording]]:
+    """``(start, piece)`` of equal length, the whole recording where it is short."""
+    if recording.duration < MIN_SECONDS:
+        return []
+    if recording.duration <= LONG_SECONDS:
+        return [(0.0, recording)]
+    count = int(np.ceil(recording.duration / WINDOW_SECONDS))
+    edges = np.linspace(0, len(recording.samples), count + 1).astype(int)
+    return [
+        (
+            float(start / recording.rate),
+            Recording(
+                recording.samples[start:end], recording.rate, recording.native_rate, recording.channels, recording.name
+            ),
+        )
+        for start, end in zip(edges[:-1], edges[1:], strict=True)
+    ]

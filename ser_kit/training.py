@@ -1,0 +1,320 @@
+"""One Keras model, fitted: seeds, class weights, early stopping, a progress bar, interruption and resume.
+
+The order of the clips in epoch *e* follows from ``(seed, e)`` alone and everything else that changes during training
+(weights, optimiser, dropout generators, early stopping) is in the checkpoint, so a run that was killed and started
+again ends with the same weights as one that was left alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import TrainingError
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of one training.
+
+    Args:
+        optimizer: a Keras optimiser's name, such as ``"adam"`` or ``"nadam"``.
+        learning_rate: its initial step size.
+        label_smoothing: of the cross-entropy, in [0, 1).
+        batch_size: clips in a step.
+        epochs: the most epochs to train.
+        patience: stop when the validation loss has not improved for that many epochs; the best weights are kept.
+        halve_after: halve the learning rate when it has not improved for that many; ``None`` never does.
+        class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    label_smoothing: float = 0.0
+    batch_size: int = 32
+    epochs: int = 100
+    patience: int = 10
+    halve_after: int | None = None
+    class_weights: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Scaler:
+    """Standardisation with the mean and standard deviation of training clips.
+
+    Args:
+        mean: ``[dims]``.
+        scale: ``[dims]``; 1 where a dimension never changes.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def fit(cls, values: np.ndarray, lengths: np.ndarray | None = None) -> Scaler:
+        """Measure training clips.
+
+        Args:
+            values: ``[clips, dims]`` or ``[clips, frames, dims]``.
+            lengths: ``[clips]`` valid frames of each clip; padding beyond them is not measured.
+        """
+        if lengths is not None:
+            rows = values[np.arange(values.shape[1])[None, :] < lengths[:, None]]
+        else:
+            rows = values.reshape(-1, values.shape[-1])
+        scale = rows.std(axis=0, dtype=np.float64)
+        # A constant dimension carries nothing: dividing by its rounding noise would blow it up.
+        scale[scale < 1e-6 * np.maximum(1.0, np.abs(rows).max(axis=0))] = 1.0
+        return cls(rows.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32))
+
+    def transform(self, values: np.ndarray) -> np.ndarray:
+        """Standardised copy, float32, of the shape given."""
+        return ((values - self.mean) / self.scale).astype(np.float32)
+
+
+def seed_everything(seed: int) -> None:
+    """Make what follows repeatable: Python, NumPy and backend generators, and deterministic kernels.
+
+    Call it before the model is built, since its initial weights are drawn then.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def fit(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    validation: tuple[np.ndarray, np.ndarray],
+    training: Training = Training(),
+    seed: int = 0,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool = True,
+    title: str = "train",
+) -> pd.DataFrame:
+    """Train a model in place; it ends with the weights of its best epoch.
+
+    Args:
+        model: uncompiled, built after :func:`seed_everything`.
+        x: ``[clips, ...]`` training inputs.
+        y: ``[clips]`` class indices.
+        validation: the same for the validation clips, whose loss decides when to stop.
+        training: the settings.
+        seed: order of the clips in each epoch.
+        checkpoint: folder for the state after each epoch. When it holds a state, training goes on from there;
+            after Ctrl-C (or a power cut) call again with the same arguments.
+        progress: show a progress bar.
+        title: what stands before the bar.
+
+    Returns:
+        A row an epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate``.
+
+    Raises:
+        TrainingError: an input is empty or not finite, or the checkpoint belongs to another run.
+
+    Examples:
+        >>> import numpy as np
+        >>> from ser_kit import models, training
+        >>> x, y = np.random.default_rng(0).normal(size=(64, 8)).astype("float32"), np.arange(64) % 2
+        >>> training.seed_everything(0)
+        >>> model = models.get("mlp")((8,), 2, units=(4,), dropout=(0,), batch_norm=(False,))
+        >>> history = training.fit(model, x, y, validation=(x, y), training=training.Training(epochs=2), progress=False)
+        >>> len(history)
+        2
+    """
+    import keras
+    import pandas as pd
+
+    x_val, y_val = validation
+    for name, inputs, targets in (("training", x, y), ("validation", x_val, y_val)):
+        if len(inputs) == 0 or len(inputs) != len(targets):
+            raise TrainingError(f"{len(inputs)} {name} inputs for {len(targets)} labels; expected as many, and at least one")
+        if not np.isfinite(inputs).all():
+            raise TrainingError(f"the {name} inputs hold NaN or infinite values; expected finite features")
+
+    n_classes = model.output_shape[-1]
+    weights = np.ones(len(y), np.float32)
+    if training.class_weights:
+        counts = np.bincount(y, minlength=n_classes)
+        weights = (len(y) / (np.count_nonzero(counts) * counts[y])).astype(np.float32)
+
+    model.compile(
+        optimizer=keras.optimizers.get(
+            {"class_name": training.optimizer, "config": {"learning_rate": training.learning_rate}}
+        ),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+    )
+    state = _State(model, training, checkpoint, _run_identity(model, x, y, validation, training, seed))
+    if not state.finished:
+        batches = _batches(x, y, n_classes, training.batch_size, weights)
+        model.fit(
+            batches,
+            validation_data=_batches(x_val, y_val, n_classes, training.batch_size),
+            initial_epoch=state.epoch,
+            epochs=training.epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=[_callback(state, training, lambda epoch: batches.reorder(seed, epoch), title if progress else None)],
+        )
+    state.restore_best()
+    return pd.DataFrame(state.history)
+
+
+def _run_identity(model, x, y, validation, training: Training, seed: int) -> str:
+    """What must be equal for a checkpoint to be this run's own."""
+    digest = hashlib.blake2b(digest_size=16)
+    # Keras numbers its automatic layer names within a process, so names say nothing about the model.
+    layers = [(type(layer).__name__, {**layer.get_config(), "name": None}) for layer in model.layers]
+    facts = [dataclasses.asdict(training), seed, x.shape, validation[0].shape, re.sub(r"'name': '\w+'", "", str(layers))]
+    digest.update(json.dumps(facts).encode())
+    for array in (x, y, *validation):
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
+
+
+def _batches(x, y, n_classes: int, batch_size: int, weights=None):
+    """A Keras data set over arrays (memory-mapped ones too) that copies a batch at a time, never the whole."""
+    import keras
+
+    targets = np.eye(n_classes, dtype=np.float32)[y]
+
+    class Batches(keras.utils.PyDataset):
+        order = np.arange(len(x))
+
+        def reorder(self, seed: int, epoch: int) -> None:
+            self.order = np.random.default_rng([seed, epoch]).permutation(len(x))
+
+        def __len__(self):
+            return -(-len(x) // batch_size)
+
+        def __getitem__(self, index):
+            rows = self.order[index * batch_size : (index + 1) * batch_size]
+            if weights is None:
+                return x[rows], targets[rows]
+            return x[rows], targets[rows], weights[rows]
+
+    return Batches()
+
+
+class _State:
+    """All that a training must remember from one epoch to the next, in memory and (optionally) on disk."""
+
+    def __init__(self, model, training: Training, folder, identity: str):
+        self.model, self.training, self.identity = model, training, identity
+        self.folder = Path(folder) if folder is not None else None
+        self.history: list[dict] = []
+        self.best_loss, self.best_weights, self.stale, self.stale_rate = np.inf, None, 0, 0
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if (self.folder / "state.json").exists():
+                self._read()
+
+    @property
+    def epoch(self) -> int:
+        return len(self.history)
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.training.epochs or self.stale >= self.training.patience
+
+    def update(self, row: dict) -> None:
+        """Take in one epoch: early stopping, learning rate, checkpoint."""
+        self.history.append(row)
+        if row["val_loss"] < self.best_loss:
+            self.best_loss, self.best_weights, self.stale, self.stale_rate = row["val_loss"], self.model.get_weights(), 0, 0
+        else:
+            self.stale += 1
+            self.stale_rate += 1
+        if self.training.halve_after and self.stale_rate >= self.training.halve_after:
+            self.model.optimizer.learning_rate = float(self.model.optimizer.learning_rate) / 2
+            self.stale_rate = 0
+        if self.folder is not None:
+            self._write()
+
+    def restore_best(self) -> None:
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
+
+    def _write(self) -> None:
+        arrays = {f"variable_{i:04d}": np.asarray(v) for i, v in enumerate(self._variables())}
+        arrays |= {f"best_{i:04d}": w for i, w in enumerate(self.best_weights or [])}
+        state = {
+            "identity": self.identity, "history": self.history, "best_loss": self.best_loss,
+            "stale": self.stale, "stale_rate": self.stale_rate, "arrays": f"epoch_{self.epoch:04d}.npz",
+        }  # fmt: skip
+        np.savez(self.folder / state["arrays"], **arrays)
+        # The JSON names the arrays it belongs to and is replaced in one step: a kill at any moment leaves a whole state.
+        part = self.folder / "state.json.part"
+        part.write_text(json.dumps(state))
+        os.replace(part, self.folder / "state.json")
+        for old in self.folder.glob("epoch_*.npz"):
+            if old.name != state["arrays"]:
+                old.unlink()
+
+    def _read(self) -> None:
+        state = json.loads((self.folder / "state.json").read_text())
+        if state["identity"] != self.identity:
+            raise TrainingError(
+                f"{self.folder} holds the checkpoint of another run (other data, model, settings or seed); "
+                "delete that folder to start anew, or give another one"
+            )
+        self.history, self.best_loss = state["history"], state["best_loss"]
+        self.stale, self.stale_rate = state["stale"], state["stale_rate"]
+        with np.load(self.folder / state["arrays"], allow_pickle=False) as arrays:
+            for i, variable in enumerate(self._variables()):
+                variable.assign(arrays[f"variable_{i:04d}"])
+            self.best_weights = [arrays[name] for name in sorted(arrays.files) if name.startswith("best_")]
+
+    def _variables(self) -> list:
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
+        # Model.variables holds the weights and the states of the dropout generators.
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+
+def _callback(state: _State, training: Training, reorder, title: str | None):
+    import keras
+    from tqdm.auto import tqdm
+
+    class Epochs(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.bar = tqdm(
+                total=training.epochs, initial=state.epoch, desc=title, unit="epoch", disable=title is None, leave=False
+            )
+
+        def on_epoch_begin(self, epoch, logs=None):
+            # Keras peeks into a data set before the first epoch and after resuming: only here is the epoch known.
+            reorder(epoch)
+
+        def on_epoch_end(self, epoch, logs=None):
+            names = ("loss", "accuracy", "val_loss", "val_accuracy")
+            rate = float(self.model.optimizer.learning_rate)
+            state.update({"epoch": epoch + 1, **{n: float(logs[n]) for n in names}, "learning_rate": rate})
+            self.bar.update()
+            self.bar.set_postfix_str(f"validation accuracy {logs['val_accuracy']:.3f}, loss {logs['val_loss']:.3f}")
+            if state.finished:
+                self.model.stop_training = True
+
+        def on_train_end(self, logs=None):
+            self.bar.close()
+
+    return Epochs()

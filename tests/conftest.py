@@ -1,0 +1,39 @@
+"""Shared fixtures. Expensive things (the demo corpus, its features, a small trained bundle) are built once a session."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real recordings, laid out as SER_KIT_DATA is; ``originals/`` may stand beside them."""
+    folder = os.environ.get("SER_KIT_TEST_DATA")
+    if not folder:
+        pytest.skip("real recordings: set SER_KIT_TEST_DATA to a folder laid out as SER_KIT_DATA is")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"SER_KIT_TEST_DATA={folder} is not a folder")
+    return path
+
+
+@pytest.fixture(scope="session")
+def demo_table():
+    """The clip table of the synthetic demo corpus under the label set "six"."""
+    from ser_kit import corpora
+
+    return corpora.load("demo", labels="six")
+
+
+@pytest.fixture(scope="session")
+def demo_functionals(demo_table):
+    """Functionals of the whole demo corpus."""
+    from ser_kit import features
+
+    return features.extract(demo_table, features.get("functionals"), progress=False)
