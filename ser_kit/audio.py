@@ -1,0 +1,626 @@
+"""The one way in for sound: any recording becomes mono float32 samples at a known rate.
+
+WAV, AIFF, AU, CAF, W64, RF64, FLAC, Ogg (Vorbis, Opus), MP3 and more are decoded by libsndfile; M4A, AAC, MP4, WebM and
+whatever else libsndfile refuses by ``ffmpeg``, when it is on the ``PATH``. Everything is decoded in blocks and resampled
+on the way (soxr, high quality), so that a long recording costs little more memory than its result, and decoding in
+blocks gives the same samples, bit for bit, as decoding at once.
+
+What happens to the samples:
+
+* Integers are scaled to [-1, 1) by their full scale; floats are taken as they are, also beyond 1. Nothing is clipped,
+  normalised or freed from its DC offset.
+* Channels are averaged. One dead channel of two therefore halves the amplitude. Only where the channels cancel each
+  other (the mean stays below a thousandth of the loudest channel, as with one channel inverted) is the loudest channel
+  taken alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from .errors import (
+    AudioError,
+    EmptyAudioError,
+    InvalidSamplesError,
+    NotAudioError,
+    PointerFileError,
+    SilentAudioWarning,
+    TooShortError,
+    TruncatedAudioWarning,
+)
+
+MIN_RATE, MAX_RATE = 4_000, 384_000
+"""Sampling rates that are accepted, in Hz."""
+
+MAX_SECONDS = 4 * 3600
+"""Longest recording that is read, so that a small file that claims days of sound cannot fill the memory."""
+
+SILENT_PEAK = 2 / 2**15
+"""A recording whose samples never exceed this is silent: digital zero, or the dither of a 16-bit file."""
+
+_CANCELLED = 1e-3  # mean of the channels over loudest channel, below which they are taken to cancel each other
+_LOUDEST = 1e10  # beyond any integer full scale; larger values would overflow float32 on the way
+_BLOCK = 1 << 18  # samples decoded at a time, over all channels
+
+_File = Path | io.BytesIO
+
+
+class AudioNotFoundError(AudioError, FileNotFoundError):
+    """There is no file at the path given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Mono sound in memory; made by :func:`read_audio`, which checks what comes in.
+
+    Args:
+        samples: float32 array ``[n]``, full scale 1; read-only.
+        rate: sampling rate of ``samples`` in Hz.
+        native_rate: sampling rate of the source in Hz.
+        channels: number of channels of the source, before they were mixed.
+        name: what to call the recording in messages; a file's name.
+
+    Examples:
+        >>> import numpy as np
+        >>> recording = read_audio((np.sin(np.arange(48000) / 10), 48000))
+        >>> recording.duration, recording.at(16000).shape, recording.at(48000) is recording.samples
+        (1.0, (16000,), True)
+    """
+
+    samples: np.ndarray
+    rate: int
+    native_rate: int
+    channels: int
+    name: str
+    _resampled: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self):
+        samples = np.asarray(self.samples, np.float32).view()
+        samples.flags.writeable = False
+        object.__setattr__(self, "samples", samples)
+
+    def __reduce__(self):  # a pickle carries the samples once, and they come back read-only
+        return Recording, (self.samples, self.rate, self.native_rate, self.channels, self.name)
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate
+
+    def at(self, rate: int) -> np.ndarray:
+        """The samples at another sampling rate, resampled once and remembered.
+
+        Args:
+            rate: sampling rate in Hz, 4,000 to 384,000.
+
+        Returns:
+            float32 array ``[m]``, read-only; :attr:`samples` itself when it is at this rate already.
+
+        Raises:
+            AudioError: the rate is out of range.
+            TooShortError: the recording is shorter than one sample at this rate.
+        """
+        if rate == self.rate:
+            return self.samples
+        if rate not in self._resampled:
+            native = partial(_open_array, self.samples, self.rate)
+            self._resampled.setdefault(rate, _decode(native, self.name, _check_rate(rate, "rate asked for")).samples)
+        return self._resampled[rate]
+
+
+Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | tuple | Recording
+"""What :func:`read_audio` takes."""
+
+
+def read_audio(source: Source, *, rate: int | None = None) -> Recording:
+    """Read a recording: decode, mix to mono, resample, check.
+
+    Args:
+        source: a path; the bytes of a sound file; a binary file object, which is read from its start to its end into
+            memory (its ``name``, if it has one, appears in messages); an ``(array, rate)`` pair; or a
+            :class:`Recording`. An array is ``[n]``, ``[n, channels]`` or ``[channels, n]`` (the shorter axis is taken
+            for the channels), of int8, int16, int32, uint8 (128 is zero) or float samples.
+        rate: sampling rate of the result in Hz, 4,000 to 384,000; ``None`` keeps the source's own. Give it for long
+            recordings: they are then resampled while they are decoded.
+
+    Returns:
+        The recording, with float32 samples ``[n]``.
+
+    Raises:
+        AudioNotFoundError: no such file (also a ``FileNotFoundError``).
+        EmptyAudioError: zero bytes, or zero samples.
+        NotAudioError: a directory, text, a picture, or a format that cannot be decoded here.
+        PointerFileError: a Git-LFS pointer stands where the recording should be.
+        InvalidSamplesError: NaN or infinite samples.
+        TooShortError: shorter than one sample at ``rate``.
+        AudioError: base class of all these; a sampling rate or a length out of range, an unreadable file.
+
+    Warns:
+        SilentAudioWarning: no sample exceeds :data:`SILENT_PEAK`.
+        TruncatedAudioWarning: the file ends before its header says; what is there was decoded.
+
+    Examples:
+        >>> import numpy as np
+        >>> recording = read_audio((np.full((2, 8000), 1 << 14, np.int16), 8000), rate=16000)
+        >>> recording.rate, recording.native_rate, recording.channels, recording.samples.shape
+        (16000, 8000, 2, (16000,))
+        >>> round(float(recording.samples[8000]), 3)
+        0.5
+    """
+    rate = None if rate is None else _check_rate(rate, "rate asked for")
+    if isinstance(source, Recording):
+        return source if rate in (None, source.rate) else replace(source, samples=source.at(rate), rate=rate)
+    name, opener = _locate(source)
+    decoded = _decode(opener, name, rate)
+    if decoded.missing:
+        message = f"{name}: the file is cut short ({decoded.missing}); the {decoded.seconds:.2f} s there are were read"
+        warnings.warn(message, TruncatedAudioWarning, stacklevel=2)
+    if decoded.peak <= SILENT_PEAK:
+        message = f"{name}: the recording is silent (no sample exceeds {SILENT_PEAK:.1e} of full scale)"
+        warnings.warn(message, SilentAudioWarning, stacklevel=2)
+    return Recording(decoded.samples, rate or decoded.native_rate, decoded.native_rate, decoded.channels, name)
+
+
+def load_audio(source: Source, *, rate: int = 16_000) -> np.ndarray:
+    """The samples of a recording at one rate; :func:`read_audio` for those who need nothing else.
+
+    Args:
+        source: as for :func:`read_audio`.
+        rate: sampling rate of the result in Hz.
+
+    Returns:
+        Mono float32 array ``[n]``, read-only.
+
+    Raises:
+        AudioError: as for :func:`read_audio`.
+
+    Examples:
+        >>> load_audio(([0.0, 0.5] * 4000, 8000)).shape
+        (16000,)
+    """
+    return read_audio(source, rate=rate).samples
+
+
+def fingerprint(source: Source) -> str:
+    """A hash of what is heard, not of how it is stored: the decoded mono samples and their native rate.
+
+    The same samples in a WAV with other chunks, or in a FLAC file, have the same fingerprint.
+
+    Args:
+        source: as for :func:`read_audio`.
+
+    Returns:
+        32 hexadecimal digits (128 bits of BLAKE2b).
+
+    Raises:
+        AudioError: as for :func:`read_audio`; also for a :class:`Recording` that was resampled when it was read, since
+            the samples of its source are gone.
+
+    Examples:
+        >>> import numpy as np
+        >>> tone = (np.arange(8000) % 100 * 300).astype(np.int16)
+        >>> fingerprint((tone, 16000)) == fingerprint((tone / 32768, 16000))
+        True
+    """
+    recording = read_audio(source)
+    if recording.rate != recording.native_rate:
+        raise AudioError(
+            f"{recording.name}: resampled from {recording.native_rate} to {recording.rate} Hz when it was read; "
+            "take the fingerprint of its source, or read it without a rate"
+        )
+    digest = hashlib.blake2b(struct.pack("<I", recording.native_rate), digest_size=16)
+    digest.update(recording.samples.astype("<f4", copy=False).data)
+    return digest.hexdigest()
+
+
+def _check_rate(rate: object, what: str, name: str = "") -> int:
+    prefix = f"{name}: " if name else ""
+    try:
+        whole = int(rate)
+        if whole != rate:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        raise AudioError(f"{prefix}the {what} must be a whole number of Hz, not {rate!r}") from None
+    if not MIN_RATE <= whole <= MAX_RATE:
+        raise AudioError(f"{prefix}the {what} is {whole} Hz; expected {MIN_RATE} to {MAX_RATE} Hz")
+    return whole
+
+
+# From a source to a stream of blocks ---------------------------------------------------------------------------------
+
+
+@dataclass
+class _Stream:
+    """An open recording: what its header says, and its samples as float32 blocks ``[m, channels]``, in order.
+
+    A block is only valid until the next one is asked for.
+    """
+
+    rate: int
+    channels: int
+    frames: int | None  # as the header says; None where it does not
+    blocks: Iterator[np.ndarray]
+    missing: str = ""  # set by the end of the blocks: how the file is known to be incomplete
+
+
+_Opener = Callable[[], AbstractContextManager[_Stream]]
+
+
+def _locate(source: Source) -> tuple[str, _Opener]:
+    """What to call the source, and what opens it (more than once, if need be)."""
+    if isinstance(source, tuple):
+        return "<array>", partial(_open_array, *_check_pair(source))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "<bytes>", partial(_open_file, io.BytesIO(source), "<bytes>")
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        with _readable(path):
+            # libsndfile can only read regular files by path; soundfile takes *.raw for headerless samples.
+            plain = path.is_file() and path.suffix.lower() != ".raw"
+            return path.name, partial(_open_file, path if plain else io.BytesIO(path.read_bytes()), path.name)
+    if hasattr(source, "read"):
+        name = getattr(source, "name", None)
+        name = os.path.basename(name) if isinstance(name, str) and name else "<file>"
+        if source.seekable():
+            source.seek(0)
+        data = source.read()
+        if not isinstance(data, bytes):
+            raise NotAudioError(f'{name}: the file object gives text; open it in binary mode, open(path, "rb")')
+        return name, partial(_open_file, io.BytesIO(data), name)
+    hint = "; an array needs its rate: (array, rate)" if hasattr(source, "__array__") else ""
+    raise NotAudioError(
+        f"cannot read sound from {type(source).__name__!r}; expected a path, bytes, a binary file object, "
+        f"an (array, rate) pair or a Recording{hint}"
+    )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say in our own words why a path cannot be read."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise AudioNotFoundError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise NotAudioError(f"{path}: is a directory; expected a sound file") from None
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # a null byte in the name
+        raise AudioError(f"{str(path)!r}: is no file name: {error}") from None
+
+
+def _check_pair(pair: tuple) -> tuple[np.ndarray, int]:
+    if len(pair) != 2:
+        raise NotAudioError(f"expected an (array, rate) pair, got a tuple of {len(pair)}")
+    array, rate = pair
+    if np.ndim(array) == 0 and np.ndim(rate) > 0:
+        raise NotAudioError("expected (array, rate), got (rate, array): swap the two")
+    rate = _check_rate(rate, "sampling rate", "<array>")
+    try:
+        array = np.asarray(array)
+    except ValueError:  # rows of unequal length
+        array = np.empty(0, object)
+    if array.dtype not in (np.int8, np.int16, np.int32, np.uint8) and array.dtype.kind != "f":
+        raise NotAudioError(
+            f"<array>: {array.dtype} samples have no known scale; expected int8, int16, int32, uint8 or float"
+        )
+    if array.ndim not in (1, 2):
+        raise NotAudioError(f"<array>: expected [n], [n, channels] or [channels, n], got the shape {array.shape}")
+    if array.ndim == 1:
+        array = array[:, None]
+    return (array.T if array.shape[0] < array.shape[1] else array), rate
+
+
+@contextmanager
+def _open_array(array: np.ndarray, rate: int) -> Iterator[_Stream]:
+    array = array if array.ndim == 2 else array[:, None]
+
+    def blocks():
+        for start in range(0, len(array), step):
+            block = array[start : start + step]
+            with np.errstate(over="ignore"):  # beyond float32 becomes infinite, and that is refused later
+                floats = block.astype(np.float32)
+            if array.dtype.kind != "f":
+                if array.dtype.kind == "u":
+                    floats -= 128
+                floats /= 1 << (8 * array.dtype.itemsize - 1)
+            yield floats
+
+    step = _block_frames(array.shape[1])
+    yield _Stream(rate, array.shape[1], len(array), blocks())
+
+
+def _block_frames(channels: int) -> int:
+    return max(1, _BLOCK // max(1, channels))
+
+
+@contextmanager
+def _open_file(file: _File, name: str) -> Iterator[_Stream]:
+    """Open an encoded file by libsndfile or, where that cannot, by ffmpeg; else say what the file is."""
+    sound = _open_sndfile(file)
+    if sound is not None:
+        with sound:
+            # Only ffmpeg counts the frames of an MP3 file that does not say how many it has.
+            in_full = sound.format != "MP3" or _mp3_says_length(file) or not shutil.which("ffmpeg")
+            if sound.frames > 0 and in_full:
+                yield _sndfile_stream(sound, file)
+                return
+    head = _peek(file, 0, 4096)
+    demuxer, what = _container(head)
+    if not head:
+        raise EmptyAudioError(f"{name}: is empty (zero bytes); expected a sound file")
+    if head.startswith(_LFS_POINTER):
+        raise PointerFileError(
+            f"{name}: is a Git-LFS pointer, not the recording; fetch the recordings themselves with 'git lfs pull'"
+        )
+    if sound is not None and demuxer not in ("ogg", "mp3"):
+        raise EmptyAudioError(f"{name}: holds no samples")
+    if not demuxer:
+        raise NotAudioError(f"{name}: is not a sound file but {what}; expected WAV, FLAC, OGG, MP3, M4A or the like")
+    ffmpeg = shutil.which("ffmpeg")
+    if not ffmpeg:
+        raise NotAudioError(
+            f"{name}: looks like {what}, but libsndfile cannot decode it; install ffmpeg and put it on the PATH, "
+            "or convert the file to WAV or FLAC"
+        )
+    with _open_ffmpeg(ffmpeg, demuxer, file, name, what) as stream:
+        yield stream
+
+
+def _peek(file: _File, offset: int, size: int) -> bytes:
+    if isinstance(file, io.BytesIO):
+        return bytes(file.getbuffer()[offset : offset + size])
+    with _readable(file), open(file, "rb") as handle:
+        handle.seek(offset)
+        return handle.read(size)
+
+
+# libsndfile ----------------------------------------------------------------------------------------------------------
+
+
+def _open_sndfile(file: _File):
+    import soundfile
+
+    if isinstance(file, io.BytesIO):
+        file.seek(0)
+    try:
+        return soundfile.SoundFile(file if isinstance(file, io.BytesIO) else str(file))
+    except soundfile.SoundFileError:
+        return None
+
+
+def _sndfile_stream(sound, file: _File) -> _Stream:
+    import soundfile
+
+    # A FLAC file made by a program that could not seek does not say its length; libsndfile then gives the largest.
+    frames = sound.frames if sound.frames < 1 << 62 else None
+
+    def blocks():
+        size = _block_frames(sound.channels)
+        buffer = np.empty((size if frames is None else min(size, frames), sound.channels), np.float32)
+        done, broken = 0, False
+        while not broken:
+            buffer.fill(np.nan)
+            try:
+                block = sound.read(out=buffer)
+            except soundfile.SoundFileError:
+                # Damage, or the end of a file whose length is not known: what was decoded before it is not NaN.
+                block, broken = buffer[: int(np.isfinite(buffer[:, -1]).sum())], True
+            if len(block) == 0:
+                break
+            done += len(block)
+            yield block
+        if frames is not None and done < frames:
+            stream.missing = f"its header promises {frames / sound.samplerate:.2f} s"
+        else:
+            stream.missing = _missing_data(sound, file)
+
+    stream = _Stream(sound.samplerate, sound.channels, frames, blocks())
+    return stream
+
+
+_SHORT_DATA = re.compile(
+    r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be \d+\)|does not match value from 'ds64' chunk of (\d+)", re.M
+)
+_LENGTH_UNKNOWN = 0x7FFF_0000  # recorders that cannot seek write a size from here to 2**32 - 1 into the header
+
+
+def _missing_data(sound, file: _File) -> str:
+    """How the file falls short of its header, as far as libsndfile's log and the container tell."""
+    if sound.format == "OGG":
+        tail = _peek(file, max(0, _size(file) - (1 << 16)), 1 << 16)  # an Ogg page is shorter than 64 KiB
+        last_page = tail.rfind(b"OggS")
+        ended = last_page >= 0 and last_page + 5 < len(tail) and tail[last_page + 5] & 4
+        return "" if ended else "its last Ogg page is not marked as the end"
+    found = _SHORT_DATA.search(sound.extra_info)
+    if not found:
+        return ""
+    if found[2]:
+        return f"its header promises {int(found[2]) / sound.samplerate:.2f} s"
+    return f"its header promises {int(found[1])} bytes" if int(found[1]) < _LENGTH_UNKNOWN else ""
+
+
+def _size(file: _File) -> int:
+    return len(file.getbuffer()) if isinstance(file, io.BytesIO) else file.stat().st_size
+
+
+def _mp3_says_length(file: _File) -> bool:
+    """Whether the first frame is the kind that holds the number of frames (Xing, Info or VBRI)."""
+    head = _peek(file, 0, 10)
+    start = 0
+    if head[:3] == b"ID3" and len(head) == 10:
+        start = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+    first_frame = _peek(file, start, 512)
+    return any(tag in first_frame for tag in (b"Xing", b"Info", b"VBRI"))
+
+
+# ffmpeg --------------------------------------------------------------------------------------------------------------
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
+# What a file begins with (offset, bytes), ffmpeg's demuxer for it, and what to call it. The demuxer is always named to
+# ffmpeg, which otherwise might take a file for a play list and open what that points to.
+_CONTAINERS: tuple[tuple[int, bytes, str, str], ...] = (
+    (4, b"ftyp", "mov", "an MP4, M4A or 3GP file"),
+    (4, b"moov", "mov", "a QuickTime file"),
+    (4, b"mdat", "mov", "a QuickTime file"),
+    (0, b"\x1a\x45\xdf\xa3", "matroska", "a WebM or Matroska file"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "asf", "a WMA file"),
+    (8, b"AVI ", "avi", "an AVI file"),
+    (8, b"WAVE", "wav", "a WAV file"),
+    (0, b"riff\x2e\x91\xcf\x11", "w64", "a Wave64 file"),
+    (8, b"AIFF", "aiff", "an AIFF file"),
+    (8, b"AIFC", "aiff", "an AIFF file"),
+    (0, b".snd", "au", "an AU file"),
+    (0, b"caff", "caf", "a CAF file"),
+    (0, b"fLaC", "flac", "a FLAC file"),
+    (0, b"OggS", "ogg", "an Ogg file"),
+    (0, b"ID3", "mp3", "an MP3 file"),
+    (0, b"#!AMR", "amr", "an AMR file"),
+    (0, b"FLV", "flv", "an FLV file"),
+    (0, b"wvpk", "wv", "a WavPack file"),
+    (0, b"MAC ", "ape", "a Monkey's Audio file"),
+    (0, b"TTA1", "tta", "a True Audio file"),
+)
+
+
+def _container(head: bytes) -> tuple[str, str]:
+    """ffmpeg's demuxer for a file that begins so (empty if it is no sound), and what to call the file."""
+    for offset, magic, demuxer, what in _CONTAINERS:
+        if head[offset : offset + len(magic)] == magic:
+            return demuxer, what
+    if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:  # MPEG frame; layer 0 is AAC
+        return ("aac", "an AAC file") if head[1] & 0xF6 == 0xF0 else ("mp3", "an MP3 file")
+    if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")):
+        return "", "a picture"
+    if head.startswith(b"PK\x03\x04"):
+        return "", "a ZIP archive"
+    text = b"\0" not in head and all(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
+    return "", "text" if text else "something unknown"
+
+
+_CUT_SHORT = re.compile(rb"partial file|ended prematurely|exhausted|[Tt]runcat|Invalid data|Packet corrupt", re.M)
+
+
+@contextmanager
+def _open_ffmpeg(ffmpeg: str, demuxer: str, file: _File, name: str, what: str) -> Iterator[_Stream]:
+    """Decode by an ffmpeg process that writes float samples behind an AU header (rate, channels) into a pipe."""
+    with tempfile.TemporaryDirectory(prefix="ser_kit-") as folder, tempfile.TemporaryFile() as log:
+        path = file
+        if isinstance(file, io.BytesIO):  # a file, since ffmpeg must be able to seek: the index of an M4A may come last
+            path = Path(folder, "recording")
+            path.write_bytes(file.getbuffer())
+        command = [ffmpeg, "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-f", demuxer, "-i", f"file:{path}"]
+        command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            header = process.stdout.read(24)
+            if len(header) < 24:
+                process.wait()
+                log.seek(0)
+                if b"matches no streams" in log.read():
+                    raise NotAudioError(f"{name}: is {what} without any sound in it")
+                raise NotAudioError(
+                    f"{name}: looks like {what}, but neither libsndfile nor ffmpeg can decode it; "
+                    "it may be damaged or incomplete"
+                )
+            _, offset, _, _, rate, channels = struct.unpack(">4s5I", header)
+            process.stdout.read(offset - 24)
+
+            def blocks():
+                width = 4 * channels
+                while data := process.stdout.read(_block_frames(channels) * width):
+                    data = data[: len(data) // width * width]
+                    yield np.frombuffer(data, ">f4").reshape(-1, channels).astype(np.float32)
+                process.wait()
+                log.seek(0)
+                if process.returncode or _CUT_SHORT.search(log.read()):
+                    stream.missing = "ffmpeg met the end, or damage, before it was due"
+
+            stream = _Stream(rate, channels, None, blocks())
+            yield stream
+        finally:
+            process.kill()
+            process.stdout.close()
+            process.wait()
+
+
+# From blocks to a recording ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Decoded:
+    samples: np.ndarray  # at the rate asked for
+    native_rate: int
+    channels: int
+    seconds: float
+    peak: float  # of the mono samples at the native rate
+    missing: str
+
+
+def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = None) -> _Decoded:
+    """Take one channel, or the mean of all, from every block, resample and join; the only way to samples."""
+    import soxr
+
+    with opener() as stream:
+        native_rate, channels = _check_rate(stream.rate, "sampling rate", name), stream.channels
+        longest = MAX_SECONDS * native_rate
+        if (stream.frames or 0) > longest:
+            raise _too_long(name)
+        resampler = None
+        if rate not in (None, native_rate):
+            resampler = soxr.ResampleStream(native_rate, rate, 1, dtype="float32", quality="HQ")
+        joined = bytearray()  # grows in place, unlike an array, and so never stands in memory twice
+        frames, peak, peaks = 0, 0.0, np.zeros(channels)
+        for block in stream.blocks:
+            frames += len(block)
+            if frames > longest:
+                raise _too_long(name)
+            if channel is None and channels > 1:
+                peaks = np.maximum(peaks, [_peak(samples) for samples in block.T])
+                with np.errstate(over="ignore", invalid="ignore"):
+                    mono = sum(block.T) / np.float32(channels)
+            else:
+                mono = np.ascontiguousarray(block[:, channel or 0])
+            loudest = _peak(mono)
+            if not loudest < _LOUDEST:  # so that NaN is caught too
+                raise InvalidSamplesError(
+                    f"{name}: holds NaN, infinite or absurdly large samples; expected finite numbers, full scale 1"
+                )
+            peak = max(peak, loudest)
+            joined += (mono if resampler is None else resampler.resample_chunk(mono)).data
+        if resampler is not None and frames:
+            joined += resampler.resample_chunk(np.empty(0, np.float32), last=True).data
+        missing = stream.missing
+    if not frames:
+        raise EmptyAudioError(f"{name}: holds no samples")
+    if not joined:
+        raise TooShortError(f"{name}: {frames} samples at {native_rate} Hz are less than one sample at {rate} Hz")
+    if channel is None and peak < _CANCELLED * peaks.max():
+        return _decode(opener, name, rate, channel=int(peaks.argmax()))
+    return _Decoded(np.frombuffer(joined, np.float32), native_rate, channels, frames / native_rate, peak, missing)
+
+
+def _peak(samples: np.ndarray) -> float:
+    """Largest magnitude; NaN if there is any."""
+    return max(float(samples.max()), -float(samples.min()))
+
+
+def _too_long(name: str) -> AudioError:
+    return AudioError(f"{name}: is longer than {MAX_SECONDS / 3600:g} hours, the most that is read; cut it into parts")
