@@ -1,0 +1,647 @@
+"""Every figure of the notebooks and the widget.
+
+Each function returns a :class:`matplotlib.figure.Figure` of its own and touches neither ``pyplot`` nor global settings,
+so figures can be made in threads, on servers and in widgets, and none is left open. A notebook shows what a cell
+returns; ``figure.savefig("name.png")`` keeps it.
+
+An emotion has the same colour everywhere. The colours of the eight emotions of RAVDESS differ for readers with
+protanopia, deuteranopia and tritanopia too (CIELAB distance of 19 at least, with the simulation of Machado et al. 2009).
+
+Examples:
+    >>> figure = probabilities({"happy": 0.7, "sad": 0.2, "neutral": 0.1})
+    >>> figure.axes[0].get_title(loc="left")
+    'happy, 70 %'
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from .audio import Recording, Source, read_audio
+from .errors import TableError, UnknownNameError
+from .evaluation import Evaluation, expected_calibration_error
+from .evaluation import reliability as reliability_table
+from .labels import EMOTIONS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS: dict[str, str] = {
+    "neutral": "#888178",
+    "calm": "#84daf1",
+    "happy": "#edc84c",
+    "sad": "#15397d",
+    "angry": "#dd260f",
+    "fear": "#954dc3",
+    "disgust": "#14a240",
+    "surprised": "#e989b9",
+    "boredom": "#bfa18a",
+    "excited": "#f0821d",
+    "frustrated": "#491416",
+    "other": "#3d3d3d",
+}
+"""One colour per canonical emotion."""
+
+_INK, _SOFT, _LINE, _PALE = "#1f2328", "#656d76", "#e3e6ea", "#c9ced6"
+_SERIES = ("#2f6690", "#e07a3f", "#81b29a", "#8d6a9f", "#c8a13a", "#6b7280")
+"""Colours of things that are not emotions: runs, splits, scores."""
+_SPEAKERS_NAMED = 40
+"""More speakers than this cannot be named along an axis."""
+
+
+# -------------------------------------------------------------------------------------------------------- foundations
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
+
+
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **layout) -> tuple[Figure, np.ndarray]:
+    """A figure in inches and its axes ``[rows, columns]``."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure._repr_png_ = partial(_png, figure)  # notebooks show figures of pyplot only, unless they can draw themselves
+    return figure, figure.subplots(rows, columns, squeeze=False, **layout)
+
+
+def _title(ax: Axes, text: str) -> None:
+    ax.set_title(text, loc="left", fontsize=11, fontweight="bold", color=_INK, pad=8)
+
+
+def _heading(figure: Figure, text: str) -> None:
+    figure.suptitle(text, x=0.01, ha="left", fontsize=12, fontweight="bold", color=_INK)
+
+
+def _tidy(ax: Axes, grid: str | None = None) -> None:
+    """Quiet axes: no box, light grid lines behind the data, along one axis if any."""
+    for side in ("top", "right", "left", "bottom"):
+        ax.spines[side].set_visible(False)
+    ax.tick_params(length=0, labelsize=9, labelcolor=_INK)
+    ax.xaxis.label.set(size=9, color=_SOFT)
+    ax.yaxis.label.set(size=9, color=_SOFT)
+    ax.set_axisbelow(True)
+    if grid:
+        ax.grid(axis=grid, color=_LINE, linewidth=0.8)
+
+
+def _legend(target: Axes | Figure, **options) -> None:
+    options = {"frameon": False, "fontsize": 9, "labelcolor": _INK, "handlelength": 1.2, "handleheight": 1.0} | options
+    target.legend(**options)
+
+
+def _percent_axis(axis, label: str) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    axis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axis.set_label_text(label)
+
+
+def _colour(emotion: str) -> str:
+    return COLOURS.get(emotion, COLOURS["other"])
+
+
+def _text_on(colour) -> str:
+    """Ink or white, whichever can be read on a colour."""
+    from matplotlib.colors import to_rgb
+
+    return _INK if np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) > 0.55 else "white"
+
+
+def _ordered(emotions: Iterable[str]) -> list[str]:
+    """In the order of :data:`ser_kit.labels.EMOTIONS`, others after them."""
+    emotions = set(emotions)
+    return [e for e in EMOTIONS if e in emotions] + sorted(emotions - set(EMOTIONS))
+
+
+def _emotions(table: pd.DataFrame) -> pd.Series:
+    column = "label" if "label" in table else "emotion"
+    if column not in table or not len(table):
+        raise TableError("needs at least one clip, and a column 'label' or 'emotion'")
+    return table[column].astype(str)
+
+
+def _several(evaluations: Evaluation | Iterable[Evaluation]) -> list[Evaluation]:
+    found = [evaluations] if isinstance(evaluations, Evaluation) else list(evaluations)
+    if not found:
+        raise TableError("needs at least one evaluation")
+    return found
+
+
+def _run_name(evaluation: Evaluation) -> str:
+    return f"{evaluation.recipe}, {_protocol_name(evaluation)}"
+
+
+def _protocol_name(evaluation: Evaluation) -> str:
+    people = "unseen speakers" if evaluation.speaker_independent else "speakers seen in training"
+    return f"{evaluation.protocol} ({people})"
+
+
+# ------------------------------------------------------------------------------------------------------------ corpora
+
+
+def class_distribution(table: pd.DataFrame) -> Figure:
+    """How many clips of each emotion there are, women's and men's told apart by shade.
+
+    Args:
+        table: a clip table.
+    """
+    emotions = _emotions(table)
+    sexes = (table["sex"].replace("", "not known") if "sex" in table else pd.Series("not known", table.index)).fillna(
+        "not known"
+    )
+    counts = pd.crosstab(emotions, sexes).loc[_ordered(emotions)]
+    counts = counts[[s for s in ("female", "male", "not known") if s in counts]]
+    shades = {"female": 1.0, "male": 0.55, "not known": 0.3}
+    figure, ((ax,),) = _figure(7.5, 0.9 + 0.42 * len(counts))
+    rows = np.arange(len(counts))
+    start = np.zeros(len(counts))
+    for sex in counts:
+        values = counts[sex].to_numpy()
+        ax.barh(
+            rows, values, left=start, height=0.74, alpha=shades[sex], color=[_colour(e) for e in counts.index],
+            edgecolor="white", label=sex,
+        )  # fmt: skip
+        start = start + values
+    for row, total in zip(rows, start):
+        ax.text(total, row, f" {int(total):,}", va="center", fontsize=9, color=_INK)
+    ax.set_yticks(rows, counts.index)
+    ax.invert_yaxis()
+    ax.set_xlim(0, start.max() * 1.1)
+    ax.set_xlabel("clips")
+    _tidy(ax, "x")
+    _title(ax, f"Clips by emotion and sex: {len(table):,} clips of {_corpora(table)}")
+    handles = _patches({sex: (_SOFT, shades[sex]) for sex in counts})
+    _legend(ax, handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+def _patches(named: Mapping[str, tuple[str, float]]) -> list:
+    from matplotlib.patches import Patch
+
+    return [Patch(color=colour, alpha=alpha, label=name, linewidth=0) for name, (colour, alpha) in named.items()]
+
+
+def _corpora(table: pd.DataFrame) -> str:
+    return ", ".join(sorted(table["corpus"].unique())) if "corpus" in table else "one table"
+
+
+def speakers(table: pd.DataFrame) -> Figure:
+    """How many clips of each emotion every speaker gave.
+
+    Args:
+        table: a clip table.
+    """
+    counts = pd.crosstab(table["speaker"], _emotions(table))
+    counts = counts[_ordered(counts.columns)]
+    figure, ((ax,),) = _figure(9, 3.4)
+    places = np.arange(len(counts))
+    floor = np.zeros(len(counts))
+    for emotion in counts:
+        ax.bar(places, counts[emotion], bottom=floor, width=0.82, color=_colour(emotion), label=emotion)
+        floor = floor + counts[emotion].to_numpy()
+    if len(counts) > _SPEAKERS_NAMED:
+        ax.set_xticks([])
+    else:
+        single = table["speaker"].str.split(":").str[0].nunique() == 1
+        ax.set_xticks(places, [name.split(":", 1)[-1] if single else name for name in counts.index])
+        long = max(len(tick.get_text()) for tick in ax.get_xticklabels()) * len(counts) > 110
+        ax.tick_params(axis="x", rotation=90 if long else 0)
+    ax.set_xlim(-0.6, len(counts) - 0.4)
+    ax.set_xlabel(f"{len(counts)} speakers")
+    ax.set_ylabel("clips")
+    _tidy(ax, "y")
+    _title(ax, f"Clips by speaker and emotion: {_corpora(table)}")
+    handles, names = ax.get_legend_handles_labels()
+    _legend(ax, handles=handles[::-1], labels=names[::-1], loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+# --------------------------------------------------------------------------------------------- sound and its features
+
+_ANALYSIS_RATE = 16_000
+_PICTURE_FRAMES = 1500
+"""No panel is wider than this many points, so that ten minutes draw as fast as ten seconds."""
+
+
+def _hop(samples: np.ndarray) -> int:
+    return max(_ANALYSIS_RATE // 100, -(-len(samples) // _PICTURE_FRAMES))
+
+
+def _panel_waveform(ax: Axes, recording: Recording) -> None:
+    samples, rate = recording.samples, recording.rate
+    step = max(1, len(samples) // _PICTURE_FRAMES)
+    starts = np.arange(0, len(samples), step)
+    # The envelope: what a screen shows of a waveform, without drawing every sample.
+    low, high = np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
+    ax.fill_between(starts / rate, low, high, color=_SERIES[0], linewidth=0.6, edgecolor=_SERIES[0])
+    reach = max(float(np.abs(samples).max()) * 1.1, 1e-3)
+    ax.set_ylim(-reach, reach)
+    ax.set_ylabel("amplitude")
+    _title(ax, "Waveform")
+
+
+def _image(ax: Axes, values: np.ndarray, hop: int, bottom: float, top: float, **options):
+    edges = (-0.5 * hop / _ANALYSIS_RATE, (values.shape[1] - 0.5) * hop / _ANALYSIS_RATE)
+    return ax.imshow(
+        values, origin="lower", aspect="auto", interpolation="nearest", extent=(*edges, bottom, top), **options
+    )
+
+
+def _panel_mel(ax: Axes, recording: Recording) -> None:
+    import librosa
+
+    samples = _at_least(recording.at(_ANALYSIS_RATE), 512)
+    hop = _hop(samples)
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=_ANALYSIS_RATE, n_fft=512, win_length=400, hop_length=hop, n_mels=96
+    )
+    # Against the loudest point, unless that is silence: noise of the last bit is not worth a bright picture.
+    levels = 10 * np.log10(np.maximum(power, 1e-14) / max(float(power.max()), 1e-6))
+    top = librosa.hz_to_mel(_ANALYSIS_RATE / 2)
+    image = _image(ax, levels, hop, 0, top, cmap="magma", vmin=-80, vmax=0)
+    ticks = [250, 500, 1000, 2000, 4000, 8000]
+    ax.set_yticks(librosa.hz_to_mel(np.array(ticks)), [f"{t / 1000:g}k" if t >= 1000 else str(t) for t in ticks])
+    ax.set_ylabel("frequency (Hz)")
+    bar = ax.figure.colorbar(image, ax=ax, pad=0.01, aspect=12, ticks=[-80, -40, 0])
+    bar.ax.set_title("dB", fontsize=8, color=_SOFT)
+    bar.ax.tick_params(labelsize=8, length=0)
+    bar.outline.set_visible(False)
+    times, pitch = _pitch(recording)
+    if np.isfinite(pitch).any():
+        from matplotlib.patheffects import Normal, Stroke
+
+        outline = [Stroke(linewidth=3.6, foreground="black"), Normal()]
+        ax.plot(times, librosa.hz_to_mel(pitch), color="#7df9ff", linewidth=1.8, path_effects=outline, label="pitch")
+        _legend(ax, loc="upper right", labelcolor="white")
+        _title(ax, f"Mel spectrogram with pitch (Praat; median {np.nanmedian(pitch):.0f} Hz)")
+    else:
+        _title(ax, "Mel spectrogram (no pitch found)")
+    ax.set_ylim(0, top)
+
+
+def _pitch(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
+    """Times in s and Praat's pitch in Hz (50 to 500), NaN where there is no voice."""
+    import parselmouth
+
+    step = max(0.01, recording.duration / _PICTURE_FRAMES)
+    sound = parselmouth.Sound(recording.at(_ANALYSIS_RATE).astype(np.float64), _ANALYSIS_RATE)
+    try:
+        pitch = sound.to_pitch(time_step=step, pitch_floor=50, pitch_ceiling=500)
+    except parselmouth.PraatError:  # shorter than three periods of the floor
+        return np.empty(0), np.empty(0)
+    values = pitch.selected_array["frequency"]
+    return pitch.xs(), np.where(values > 0, values, np.nan)
+
+
+def _panel_pitch(ax: Axes, recording: Recording) -> None:
+    times, pitch = _pitch(recording)
+    ax.plot(times, pitch, ".", markersize=3.5, color=_SERIES[0])
+    ax.set_ylim(50, 500)
+    ax.set_ylabel("pitch (Hz)")
+    _title(ax, f"Pitch (Praat, 50 to 500 Hz; {np.isfinite(pitch).mean() if len(pitch) else 0:.0%} of frames voiced)")
+
+
+def _panel_mfcc(ax: Axes, recording: Recording) -> None:
+    import librosa
+
+    samples = _at_least(recording.at(_ANALYSIS_RATE), 2048)
+    hop = _hop(samples)
+    mfcc = librosa.feature.mfcc(y=samples, sr=_ANALYSIS_RATE, n_mfcc=13, n_fft=2048, hop_length=hop)
+    spread = mfcc.std(axis=1, keepdims=True)
+    scaled = (mfcc - mfcc.mean(axis=1, keepdims=True)) / np.where(spread > 1e-6, spread, 1)
+    _image(ax, scaled, hop, 0.5, 13.5, cmap="RdBu_r", vmin=-3, vmax=3)
+    ax.set_yticks([1, 5, 9, 13])
+    ax.set_ylabel("coefficient")
+    _title(ax, "MFCC (each coefficient around its own mean: red above, blue below)")
+
+
+def _panel_chroma(ax: Axes, recording: Recording) -> None:
+    import librosa
+
+    samples = _at_least(recording.at(_ANALYSIS_RATE), 2048)
+    hop = _hop(samples)
+    chroma = librosa.feature.chroma_stft(y=samples, sr=_ANALYSIS_RATE, n_fft=2048, hop_length=hop, tuning=0.0)
+    _image(ax, chroma, hop, -0.5, 11.5, cmap="viridis", vmin=0, vmax=1)
+    ax.set_yticks([0, 2, 4, 5, 7, 9, 11], list("CDEFGAB"))
+    ax.set_ylabel("pitch class")
+    _title(ax, "Chroma")
+
+
+def _at_least(samples: np.ndarray, length: int) -> np.ndarray:
+    return np.pad(samples, (0, max(0, length - len(samples))))
+
+
+_PANELS: dict[str, Callable[[Axes, Recording], None]] = {
+    "waveform": _panel_waveform,
+    "mel": _panel_mel,
+    "pitch": _panel_pitch,
+    "mfcc": _panel_mfcc,
+    "chroma": _panel_chroma,
+}
+
+
+def portrait(
+    source: Source, panels: Sequence[str] = ("waveform", "mel", "mfcc", "chroma"), *, title: str | None = None
+) -> Figure:
+    """One recording as a model may see it.
+
+    Args:
+        source: anything that :func:`ser_kit.audio.read_audio` takes.
+        panels: which pictures, from top to bottom: ``"waveform"``, ``"mel"`` (with the pitch track of Praat), ``"pitch"``,
+            ``"mfcc"``, ``"chroma"``. Spectra are taken at 16 kHz.
+        title: heading; the recording's name and length if left out.
+
+    Raises:
+        UnknownNameError: there is no such panel.
+        AudioError: the recording cannot be used.
+    """
+    for panel in panels:
+        if panel not in _PANELS:
+            raise UnknownNameError("panel", panel, _PANELS)
+    recording = read_audio(source)
+    heights = [1.0 if panel == "waveform" else 1.7 if panel == "mel" else 1.3 for panel in panels]
+    figure, axes = _figure(9, 0.8 + 1.35 * sum(heights), len(panels), height_ratios=heights, sharex=True)
+    for ax, panel in zip(axes[:, 0], panels):
+        _tidy(ax)
+        _PANELS[panel](ax, recording)
+        _tidy(ax)
+    axes[-1, 0].set_xlim(0, recording.duration)
+    axes[-1, 0].set_xlabel("time (s)")
+    _heading(figure, title or f"{recording.name}, {recording.duration:.2f} s at {recording.native_rate:,} Hz")
+    return figure
+
+
+def feature_by_emotion(features: pd.DataFrame, names: Sequence[str]) -> Figure:
+    """How features are spread within each emotion: the middle half of the clips as a box, the median as a line.
+
+    Args:
+        features: one row per clip, with the features and ``label`` or ``emotion`` as columns, as
+            ``Features.to_frame()`` gives them. Clips without a value are left out of that feature.
+        names: columns to draw, one panel each.
+
+    Raises:
+        TableError: a column is missing.
+    """
+    missing = [name for name in names if name not in features]
+    if missing or not names:
+        raise TableError(
+            f"no feature {', '.join(missing) or 'named'}; there are {', '.join(map(str, features.columns))}"
+        )
+    emotions = _emotions(features)
+    order = _ordered(emotions)
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure, axes = _figure(3.1 * columns + 1.0, 0.7 + rows * (0.75 + 0.27 * len(order)), rows, columns, sharey=True)
+    for ax, name in zip(axes.flat, names):
+        values = [features.loc[emotions == e, name].dropna().to_numpy(dtype=float) for e in order]
+        boxes = ax.boxplot(
+            values, orientation="horizontal", widths=0.66, patch_artist=True, showfliers=False, whis=(5, 95),
+            medianprops={"color": _INK, "linewidth": 1.6}, whiskerprops={"color": _SOFT}, capprops={"visible": False},
+        )  # fmt: skip
+        for box, emotion in zip(boxes["boxes"], order):
+            box.set(facecolor=_colour(emotion), edgecolor="none", alpha=0.9)
+        for median, emotion in zip(boxes["medians"], order):
+            median.set_color(_text_on(_colour(emotion)))
+        ax.set_yticks(range(1, len(order) + 1), order)
+        _tidy(ax, "x")
+        _title(ax, str(name).replace("_", " "))
+    axes[0, 0].invert_yaxis()  # shared by all
+    for ax in axes.flat[len(names) :]:
+        ax.set_visible(False)
+    _heading(figure, f"Features by emotion, {len(features):,} clips: median, middle half, 5 to 95 %")
+    return figure
+
+
+# ----------------------------------------------------------------------------------------------------------- training
+
+
+def training_curves(histories: Evaluation | Sequence[pd.DataFrame] | pd.DataFrame) -> Figure:
+    """What was followed during training, epoch by epoch: thin lines are folds, thick ones their mean.
+
+    Args:
+        histories: an :class:`~ser_kit.evaluation.Evaluation`, or one DataFrame per fold with ``epoch``, ``loss``,
+            ``val_loss`` and other pairs ``x``, ``val_x``. A dot marks the epoch of the lowest validation loss.
+
+    Raises:
+        TableError: there is no history.
+    """
+    heading = "Training"
+    if isinstance(histories, Evaluation):
+        heading, histories = f"Training: {_run_name(histories)}", histories.histories
+    histories = [histories] if isinstance(histories, pd.DataFrame) else list(histories)
+    pairs = [c for c in histories[0] if f"val_{c}" in histories[0]] if histories else []
+    if not pairs:
+        raise TableError("no history to draw; training records 'loss' and 'val_loss' for each epoch")
+    figure, axes = _figure(4.5 * max(len(pairs), 1.4), 3.3, 1, len(pairs))
+    common = min(len(history) for history in histories)
+    for ax, name in zip(axes[0], pairs):
+        for column, colour, label in ((name, _SERIES[0], "training"), (f"val_{name}", _SERIES[1], "validation")):
+            alone = len(histories) == 1
+            for history in histories:
+                width, alpha = (2.2, 1.0) if alone else (0.9, 0.4)
+                ax.plot(history["epoch"], history[column], color=colour, linewidth=width, alpha=alpha)
+                if column.startswith("val_"):
+                    best = history["val_loss"].argmin()
+                    ax.plot(history["epoch"].iloc[best], history[column].iloc[best], "o", color=colour, markersize=4)
+            # Beyond the shortest fold the mean would be one of other folds.
+            mean = np.mean([history[column].to_numpy()[:common] for history in histories], axis=0)
+            ax.plot(histories[0]["epoch"].iloc[:common], mean, color=colour, linewidth=2.4, label=label)
+        ax.set_xlabel("epoch")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        if name in ("accuracy", "uar"):
+            _percent_axis(ax.yaxis, "")
+        _tidy(ax, "y")
+        _title(ax, {"uar": "UAR"}.get(name, name.replace("_", " ").capitalize()))
+    _legend(axes[0, 0], loc="upper right")
+    folds = f"{len(histories)} folds" if len(histories) > 1 else "one fold"
+    _heading(figure, f"{heading}, {folds}")
+    return figure
+
+
+# --------------------------------------------------------------------------------------------------------- evaluation
+
+
+def confusion(evaluation: Evaluation | pd.DataFrame, normalise: bool = True) -> Figure:
+    """Which emotions are taken for which.
+
+    Args:
+        evaluation: an evaluation, or a table of counts as :func:`ser_kit.evaluation.confusion` makes it.
+        normalise: show each row in percent of its clips; else the counts.
+    """
+    title = "Confusion"
+    counts = evaluation
+    if isinstance(evaluation, Evaluation):
+        counts = evaluation.confusion()
+        title = f"{_run_name(evaluation)}\nUAR {evaluation.metrics()['uar']:.1%} over {int(counts.to_numpy().sum()):,} clips"
+    support = counts.sum(axis=1).to_numpy()
+    shares = counts.to_numpy() / np.maximum(support, 1)[:, None]
+    size = len(counts)
+    figure, ((ax,),) = _figure(2.6 + 0.62 * size, 1.9 + 0.5 * size)
+    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        text = f"{100 * share:.0f}" if normalise else f"{counts.iloc[row, column]}"
+        colour = _text_on(image.cmap(share)) if text != "0" else _PALE
+        weight = "bold" if row == column else "normal"
+        ax.text(column, row, text, ha="center", va="center", fontsize=9, color=colour, fontweight=weight)
+    ax.set_xticks(range(size), counts.columns, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(size), [f"{name} ({clips})" for name, clips in zip(counts.index, support)])
+    ax.set_xticks(np.arange(size + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+    _tidy(ax)
+    ax.grid(which="minor", color="white", linewidth=1.5)
+    ax.tick_params(which="minor", length=0)
+    ax.set_xlabel("predicted" + (", % of the true emotion's clips" if normalise else ", clips"))
+    ax.set_ylabel("true (clips)")
+    _title(ax, title)
+    return figure
+
+
+def per_class(evaluations: Evaluation | Iterable[Evaluation]) -> Figure:
+    """How well each emotion is recognised.
+
+    Args:
+        evaluations: one, drawn as precision, recall and F1 of each emotion; or several, drawn as recall side by side.
+    """
+    evaluations = _several(evaluations)
+    tables = [evaluation.per_class() for evaluation in evaluations]
+    labels = _ordered(label for table in tables for label in table.index)
+    if len(tables) == 1:
+        series = {name: tables[0][column] for name, column in (("precision",) * 2, ("recall",) * 2, ("F1", "f1"))}
+        title = f"Precision, recall and F1 by emotion: {_run_name(evaluations[0])}"
+    else:
+        names = [_run_name(e) for e in evaluations]
+        series = {name: table["recall"] for name, table in zip(names, tables)}
+        title = "Recall by emotion"
+    figure, ((ax,),) = _figure(max(6.5, 1.6 + 0.95 * len(labels)), 3.5)
+    width = 0.8 / len(series)
+    for i, (name, values) in enumerate(series.items()):
+        places = np.arange(len(labels)) + (i - (len(series) - 1) / 2) * width
+        heights = values.reindex(labels).to_numpy()
+        ax.bar(places, heights, width * 0.92, color=_SERIES[i % len(_SERIES)], label=name)
+        if len(series) <= 3:
+            for place, height in zip(places, heights):
+                if np.isfinite(height):
+                    ax.text(place, height + 0.01, f"{100 * height:.0f}", ha="center", fontsize=7.5, color=_SOFT)
+    ax.set_xticks(range(len(labels)), labels)
+    ax.set_ylim(0, 1.05)
+    ax.set_yticks(np.linspace(0, 1, 6))
+    _percent_axis(ax.yaxis, "")
+    _tidy(ax, "y")
+    _title(ax, title)
+    _legend(figure, loc="outside lower left", ncols=3 if len(tables) == 1 else 2)
+    return figure
+
+
+def protocol_comparison(evaluations: Iterable[Evaluation], metric: str = "uar") -> Figure:
+    """The same recipes under several protocols: what a split by clips promises and unseen speakers do not keep.
+
+    Args:
+        evaluations: bars are grouped by recipe and coloured by protocol. Bars are means over folds, whiskers the
+            95 % interval over speakers, the dotted line chance.
+        metric: ``"uar"``, ``"accuracy"``, ``"macro_f1"`` or ``"weighted_f1"``.
+    """
+    evaluations = _several(evaluations)
+    recipes = list(dict.fromkeys(e.recipe for e in evaluations))
+    protocols = list(dict.fromkeys(_protocol_name(e) for e in evaluations))
+    figure, ((ax,),) = _figure(max(5.5, 1.6 + 1.15 * len(recipes) * len(protocols)), 3.8)
+    width = 0.8 / len(protocols)
+    drawn = set()
+    for evaluation in evaluations:
+        summary = evaluation.summary()
+        if metric not in summary:
+            raise UnknownNameError("metric", metric, summary)
+        numbers, protocol = summary[metric], protocols.index(_protocol_name(evaluation))
+        place = recipes.index(evaluation.recipe) + (protocol - (len(protocols) - 1) / 2) * width
+        name = protocols[protocol]
+        label = None if name in drawn else name
+        drawn.add(name)
+        ax.bar(place, numbers["mean"], width * 0.9, color=_SERIES[protocol % len(_SERIES)], label=label)
+        top = numbers["mean"]
+        if np.isfinite(numbers["low"]):
+            ax.vlines(place, numbers["low"], numbers["high"], color=_INK, linewidth=1.4)
+            top = max(top, numbers["high"])
+        ax.text(place, top + 0.015, f"{numbers['mean']:.1%}", ha="center", fontsize=9, fontweight="bold", color=_INK)
+    chance = 1 / len(evaluations[0].labels)
+    if metric == "uar" and all(len(e.labels) == len(evaluations[0].labels) for e in evaluations):
+        ax.axhline(chance, color=_SOFT, linestyle=":", linewidth=1.2, label=f"chance ({chance:.1%})")
+    ax.set_xticks(range(len(recipes)), recipes)
+    ax.set_xlim(-0.55, len(recipes) - 0.45)
+    ax.set_ylim(0, 1.08)
+    ax.set_yticks(np.linspace(0, 1, 6))
+    title = {"uar": "UAR", "accuracy": "Accuracy", "macro_f1": "Macro F1", "weighted_f1": "Weighted F1"}[metric]
+    _percent_axis(ax.yaxis, title)
+    _tidy(ax, "y")
+    corpora = ", ".join(sorted({c for e in evaluations for c in e.corpora}))
+    _title(ax, f"{title} by protocol{f': {corpora}' if corpora else ''} (whiskers: 95 % interval over speakers)")
+    _legend(figure, loc="outside lower left", ncols=3)
+    return figure
+
+
+def reliability(evaluation: Evaluation, bins: int = 10) -> Figure:
+    """Whether a confidence means what it says: accuracy against confidence, and how often each confidence occurs.
+
+    Args:
+        evaluation: what to draw.
+        bins: bars; on the diagonal a bar is honest, below it overconfident.
+    """
+    confidence, correct = evaluation.predictions["confidence"].to_numpy(), evaluation.correct()
+    table = reliability_table(confidence, correct, bins)
+    error = expected_calibration_error(confidence, correct)
+    figure, ((top,), (bottom,)) = _figure(5.6, 5.4, 2, height_ratios=(3.2, 1), sharex=True)
+    middles, width = (table["low"] + table["high"]) / 2, 0.92 / bins
+    top.bar(middles, table["accuracy"].fillna(0), width, color=_SERIES[0], label="accuracy")
+    top.plot([0, 1], [0, 1], "--", color=_SOFT, linewidth=1.2, label="perfectly calibrated")
+    filled = table[table["clips"] > 0]
+    top.plot(filled["confidence"], filled["accuracy"], "o", color=_SERIES[1], markersize=5, label="mean confidence")
+    top.set_ylim(0, 1)
+    top.set_xlim(0, 1)
+    _percent_axis(top.yaxis, "accuracy")
+    bottom.bar(middles, table["clips"], width, color=_PALE)
+    bottom.set_ylabel("clips")
+    _percent_axis(bottom.xaxis, "confidence")
+    for ax in (top, bottom):
+        _tidy(ax, "y")
+    _legend(top, loc="upper left")
+    _title(top, f"{_run_name(evaluation)}\nexpected calibration error {error:.1%}")
+    return figure
+
+
+# --------------------------------------------------------------------------------------------------------- prediction
+
+
+def probabilities(prediction) -> Figure:
+    """The probability of each emotion, likeliest first.
+
+    Args:
+        prediction: a ``Prediction``, or a mapping of label to probability.
+    """
+    values = getattr(prediction, "probabilities", prediction)
+    values = dict(sorted(values.items(), key=lambda item: -item[1]))
+    best = getattr(prediction, "emotion", None) or next(iter(values))
+    figure, ((ax,),) = _figure(6, 0.8 + 0.36 * len(values))
+    rows = np.arange(len(values))
+    ax.barh(rows, list(values.values()), height=0.7, color=[_colour(e) if e == best else _PALE for e in values])
+    for row, (emotion, value) in enumerate(values.items()):
+        weight = "bold" if emotion == best else "normal"
+        ax.text(value + 0.01, row, f"{100 * value:.0f} %", va="center", fontsize=9, color=_INK, fontweight=weight)
+    ax.set_yticks(rows, list(values))
+    for tick in ax.get_yticklabels():
+        tick.set_fontweight("bold" if tick.get_text() == best else "normal")
+    ax.invert_yaxis()
+    ax.set_xlim(0, 1.1)
+    ax.set_xticks([])
+    _tidy(ax)
+    confidence = getattr(prediction, "confidence", values.get(best, np.nan))
+    doubt = "not sure: " if getattr(prediction, "uncertain", False) else ""
+    _title(ax, f"{doubt}{best}, {100 * confidence:.0f} %")
+    return figure
