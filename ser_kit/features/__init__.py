@@ -1,0 +1,41 @@
+"""From recordings to numbers: functionals, frame features and log-mel spectrograms, over a whole clip table at once.
+
+Examples:
+    >>> from ser_kit import features
+    >>> features.names()
+    ['frames', 'functionals', 'logmel']
+    >>> features.get("logmel")(seconds=3.0).shape
+    (301, 64)
+"""
+
+from __future__ import annotations
+
+from ..errors import UnknownNameError
+from ._base import Extractor
+from .driver import Features, extract
+from .frames import FrameFeatures
+from .functionals import Functionals
+from .logmel import LogMel
+
+__all__ = [
+    "EXTRACTORS", "Extractor", "Features", "FrameFeatures", "Functionals", "LogMel", "extract", "get", "names",
+]  # fmt: skip
+
+EXTRACTORS: dict[str, type[Extractor]] = {cls.name: cls for cls in (Functionals, FrameFeatures, LogMel)}
+"""Every extractor class by name."""
+
+
+def names() -> list[str]:
+    """Names of the extractors."""
+    return sorted(EXTRACTORS)
+
+
+def get(name: str) -> type[Extractor]:
+    """An extractor class by name; call it with parameters, or with none for the defaults.
+
+    Raises:
+        UnknownNameError: no extractor has that name.
+    """
+    if name not in EXTRACTORS:
+        raise UnknownNameError("extractor", name, EXTRACTORS)
+    return EXTRACTORS[name]

@@ -1,0 +1,102 @@
+"""What every extractor is: a frozen dataclass of its parameters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..audio import Recording, read_audio
+from ..errors import TooShortError
+
+MIN_SECONDS = 0.1
+"""Clips shorter than this hold no two frames of the lowest pitch looked for, and are refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extractor(ABC):
+    """Turns one recording into one array of numbers.
+
+    The fields of a subclass are its parameters, and every parameter changes the result: two extractors of equal
+    :attr:`identity` give equal arrays. Raise ``version`` whenever the same parameters begin to give other numbers.
+
+    Args:
+        rate: the rate in hertz that a recording is resampled to before anything is measured.
+    """
+
+    name: ClassVar[str]
+    """What the registry calls it."""
+    version: ClassVar[int] = 1
+    corpus_markers: ClassVar[tuple[str, ...]] = ()
+    """Names of features that tell corpora apart rather than emotions."""
+
+    rate: int
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters, ready for JSON: ``features.get(e.name)(**e.parameters) == e``."""
+        return asdict(self)
+
+    @cached_property
+    def identity(self) -> str:
+        """Class, version and parameters in one line, such as ``LogMel/1(rate=16000, ...)``."""
+        parameters = ", ".join(f"{key}={value!r}" for key, value in self.parameters.items())
+        return f"{type(self).__name__}/{self.version}({parameters})"
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int | None, ...]:
+        """Shape of one clip's array; ``None`` stands for a length that follows the clip."""
+
+    @property
+    @abstractmethod
+    def feature_names(self) -> tuple[str, ...]:
+        """Names along the last axis."""
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Feature name -> unit (``""`` for a bare number), for those that have a name worth showing."""
+        return {}
+
+    @property
+    def model_columns(self) -> tuple[int, ...]:
+        """Places along the last axis that a model may see: all but the :attr:`corpus_markers`."""
+        return tuple(i for i, name in enumerate(self.feature_names) if name not in self.corpus_markers)
+
+    def extract(self, recording: Recording | Any) -> np.ndarray:
+        """The features of one recording.
+
+        Args:
+            recording: a :class:`~ser_kit.audio.Recording`, or whatever :func:`~ser_kit.audio.read_audio` takes.
+
+        Returns:
+            float32 ``[*shape]``.
+
+        Raises:
+            TooShortError: the recording lasts less than 0.1 s.
+            AudioError: it cannot be read at all.
+        """
+        return self.extract_with_length(recording)[0]
+
+    def extract_with_length(self, recording: Recording | Any) -> tuple[np.ndarray, int]:
+        """As :meth:`extract`, with the number of leading rows that are sound and not padding.
+
+        A clip that yields one row of functionals counts one.
+        """
+        if not isinstance(recording, Recording):
+            recording = read_audio(recording)
+        if recording.duration < MIN_SECONDS:
+            raise TooShortError(
+                f"{recording.name or 'the recording'} lasts {recording.duration:.3f} s; "
+                f"features need at least {MIN_SECONDS} s"
+            )
+        values, length = self._extract(recording)
+        return values.astype(np.float32, copy=False), length
+
+    @abstractmethod
+    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+        """The array and its number of valid rows, for a recording that is long enough."""

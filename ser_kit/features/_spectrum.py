@@ -1,0 +1,118 @@
+"""Short-time spectra and filter banks, in Librosa's definitions, time along the first axis.
+
+Everything here works on ``[frames, bins]`` so that one row is one moment, and each filter bank is built once per process.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+AMIN = 1e-10
+"""Powers below this count as this: decibels never fall under ``10 log10(AMIN)``, -100 dB."""
+FLOOR_DB = -100.0
+
+
+def frame(samples: np.ndarray, length: int, hop: int, *, pad_mode: str = "constant") -> np.ndarray:
+    """Overlapping frames, the ``t``-th centred on sample ``t * hop``: ``[1 + n // hop, length]``, a read-only view."""
+    padded = np.pad(samples, length // 2, mode=pad_mode)
+    return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+
+
+@lru_cache
+def hann(win_length: int, n_fft: int) -> np.ndarray:
+    """Periodic Hann window ``[n_fft]``, the window in the middle and zeros around it."""
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_length) / win_length)
+    before = (n_fft - win_length) // 2
+    return np.pad(window, (before, n_fft - win_length - before)).astype(np.float32)
+
+
+def magnitudes(samples: np.ndarray, n_fft: int, hop: int, win_length: int | None = None) -> np.ndarray:
+    """Magnitude of the short-time Fourier transform, ``[1 + n // hop, 1 + n_fft // 2]``, as of ``librosa.stft``."""
+    return np.abs(np.fft.rfft(frame(samples, n_fft, hop) * hann(win_length or n_fft, n_fft), axis=-1))
+
+
+@lru_cache
+def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+    """Slaney's mel filter bank over 0 to ``rate / 2`` Hz, float32 ``[1 + n_fft // 2, n_mels]``, as of Librosa.
+
+    Triangles of unit area whose corners are evenly spaced in mel: linear under 1 kHz (200/3 Hz per mel), above it 27 mel
+    to each factor of 6.4 (M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010).
+    """
+    top = rate / 2
+    top_mel = top * 3 / 200 if top < 1000 else 15 + 27 * np.log(top / 1000) / np.log(6.4)
+    mels = np.linspace(0, top_mel, n_mels + 2)
+    corners = np.where(mels < 15, mels * 200 / 3, 1000 * np.exp((mels - 15) * np.log(6.4) / 27))
+    low, centre, high = corners[:-2], corners[1:-1], corners[2:]
+    hertz = np.fft.rfftfreq(n_fft, 1 / rate)[:, None]
+    rising, falling = (hertz - low) / (centre - low), (high - hertz) / (high - centre)
+    return (np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)).astype(np.float32)
+
+
+@lru_cache
+def chroma_filters(rate: int, n_fft: int) -> np.ndarray:
+    """Twelve pitch classes from C, tuned to A4 = 440 Hz, float32 ``[1 + n_fft // 2, 12]``, as of Librosa.
+
+    Each bin of the spectrum is shared out by a Gaussian over the distance in semitones to each class, at least as wide
+    as the bin, to length 1; then octaves far from the fifth (C5, counted from 27.5 Hz) are given less weight
+    (D. Ellis, "Chroma feature analysis and synthesis", 2007).
+    """
+    semitones = 12 * np.log2(np.arange(1, n_fft) * rate / n_fft / 27.5)
+    semitones = np.concatenate(([semitones[0] - 18], semitones))  # 0 Hz: an octave and a half below the first bin
+    widths = np.append(np.maximum(np.diff(semitones), 1), 1)[:, None]
+    distances = np.mod(semitones[:, None] - np.arange(12) + 6, 12) - 6
+    weights = np.exp(-2 * (distances / widths) ** 2)
+    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+    weights *= np.exp(-0.5 * ((semitones / 12 - 5) / 2) ** 2)[:, None]
+    return np.roll(weights, -3, axis=1)[: 1 + n_fft // 2].astype(np.float32)
+
+
+@lru_cache
+def dct_basis(n_mels: int, n_mfcc: int) -> np.ndarray:
+    """The first columns of the orthonormal DCT-II, float32 ``[n_mels, n_mfcc]``."""
+    angles = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mfcc))
+    basis = np.cos(angles) * np.sqrt(2 / n_mels)
+    basis[:, 0] /= np.sqrt(2)
+    return basis.astype(np.float32)
+
+
+def decibels(power: np.ndarray) -> np.ndarray:
+    """``10 log10(power)`` above a fixed floor of -100 dB."""
+    return 10 * np.log10(np.maximum(power, AMIN))
+
+
+def zero_crossing_rates(samples: np.ndarray, length: int, hop: int) -> np.ndarray:
+    """Share of samples at which the sign changes, per frame ``[1 + n // hop]``.
+
+    As of ``librosa.feature.zero_crossing_rate``: frames centred, edges repeated, and anything within 1e-10 of zero is
+    taken for zero, which counts as positive.
+    """
+    padded = np.pad(samples, length // 2, mode="edge")
+    changes = np.diff(np.signbit(np.where(np.abs(padded) <= 1e-10, 0, padded)))
+    so_far = np.concatenate(([0], np.cumsum(changes)))
+    starts = np.arange(0, len(padded) - length + 1, hop)
+    # The last of a frame's samples pairs with nothing inside it: length - 1 pairs, yet Librosa divides by length.
+    return (so_far[starts + length - 1] - so_far[starts]) / length
+
+
+def tempo(mel_decibels: np.ndarray, frame_rate: float) -> float:
+    """Beats per minute of ``[frames, bands]`` decibels; 0 when nothing in them ever rises.
+
+    As of ``librosa.onset.onset_strength`` (mean rise over the bands from frame to frame) and ``librosa.feature.tempo``:
+    the autocorrelation of the onsets in 8 s windows around each frame, scaled to its largest value and averaged over
+    the frames, weighted by a log-normal prior around 120 BPM with a spread of one octave, up to 320 BPM.
+    """
+    onsets = np.concatenate(([0.0], np.maximum(0, np.diff(mel_decibels, axis=0)).mean(axis=1)))
+    if not onsets.any():
+        return 0.0
+    size = int(8 * frame_rate)
+    padded = np.pad(onsets, size // 2, mode="linear_ramp")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(onsets)] * hann(size, size)
+    powers = np.square(np.abs(np.fft.rfft(windows, n=2 * size, axis=-1)))
+    correlations = np.fft.irfft(powers, axis=-1)[:, :size]
+    peaks = np.abs(correlations).max(axis=-1, keepdims=True)
+    mean = np.mean(correlations / np.where(peaks > 0, peaks, 1), axis=0)[1:]
+    bpm = 60 * frame_rate / np.arange(1, size)
+    score = np.log1p(1e6 * mean) - 0.5 * np.square(np.log2(bpm / 120))
+    return float(bpm[np.argmax(np.where(bpm < 320, score, -np.inf))])
