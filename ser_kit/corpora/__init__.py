@@ -83,8 +83,9 @@ def load(
     if not wanted:
         raise TableError(f"name at least one corpus: {', '.join(_NAMES)}")
     label_set = None if labels is None else _labels.label_set(labels)
-    # All names are checked before any of the corpora is downloaded.
-    parts = [corpus.load(root) for corpus in [get(name) for name in wanted]]
+    parts = []
+    for corpus in [get(name) for name in wanted]:  # all names are checked before any corpus is downloaded
+        parts.append(corpus.load(root))
     excluded = [clip for part in parts for clip in part.attrs["excluded"]]
     lost = [loss for part in parts for loss in part.attrs["lost"]]
     table = pd.concat(parts, ignore_index=True)

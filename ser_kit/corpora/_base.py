@@ -28,7 +28,7 @@ AUDIO_SUFFIXES = frozenset(
 
 DATA_VARIABLE = "SER_KIT_DATA"
 UNKNOWN_SPEAKER = "unknown"
-_ATTEMPTS = 3
+_RETRIES = 2
 
 
 def name_error(corpus: str, filename: object, why: str, example: str) -> FileNameError:
@@ -189,7 +189,7 @@ class Corpus:
             raise
         # The clients below raise a dozen unrelated types; for the caller all of them mean the same.
         except Exception as error:
-            raise self._not_found(f"the download failed ({type(error).__name__}: {_first_line(error)})") from error
+            raise self._not_found(f"the download failed ({type(error).__name__}: {_one_line(error)})") from error
 
     def entries(self, root: Path) -> Iterator[Entry]:
         """Every recording under a located root, copies included.
@@ -202,10 +202,11 @@ class Corpus:
             return
         labels = self._hook("read_labels")(root)
         for path in audio_files(root, getattr(self.module, "SKIPPED_FOLDERS", frozenset())):
+            name = path.relative_to(root).as_posix()
             try:
-                fields = dict(self.parse(path.relative_to(root).as_posix()))
+                fields = dict(self.parse(name))
             except FileNameError as error:
-                yield Entry(path, path.stem, reason=str(error), kind="file name not understood")
+                yield Entry(path, name, reason=str(error), kind="file name not understood")
                 continue
             clip = fields.pop("clip_id", path.stem).removeprefix(f"{self.name}:")
             fields |= labels.get(clip, {})
@@ -229,21 +230,25 @@ class Corpus:
         """
         folder = Path(os.path.abspath(self.locate(root)))
         rows: dict[str, dict[str, str]] = {}
-        excluded, lost = [], Counter()
-        bad = self.known_bad
+        excluded: dict[str, dict[str, str]] = {}
+        lost: Counter[str] = Counter()
         for entry in self.entries(folder):
-            reason = entry.reason or bad.get(entry.clip, "")
             clip_id = f"{self.name}:{entry.clip}"
-            if not reason:
-                rows.setdefault(clip_id, self._row(entry, clip_id))
-            elif entry.reason or not any(known["clip_id"] == clip_id for known in excluded):
-                excluded.append({"clip_id": clip_id, "path": str(entry.path), "corpus": self.name, "reason": reason})
+            if clip_id in rows or clip_id in excluded:
+                continue  # a copy: two of the Kaggle archives hold every clip twice
+            reason = entry.reason or self.known_bad.get(entry.clip, "")
+            if reason:
+                excluded[clip_id] = {
+                    "clip_id": clip_id, "path": str(entry.path), "corpus": self.name, "reason": reason,
+                }  # fmt: skip
                 lost[entry.kind or reason] += 1
+            else:
+                rows[clip_id] = self._row(entry, clip_id)
         if not rows:
-            hint = f" ({excluded[0]['reason']})" if excluded else ""
-            raise self._not_found(f"{folder} holds none of its recordings{hint}")
+            hint = f" ({next(iter(excluded.values()))['reason']})" if excluded else ""
+            raise self._not_found(f"{folder} holds none of them{hint}")
         table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=list(COLUMNS))
-        table.attrs["excluded"] = excluded
+        table.attrs["excluded"] = list(excluded.values())
         table.attrs["lost"] = [{"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())]
         self._tell(table)
         return table
@@ -316,16 +321,14 @@ def _kaggle_download(handle: str) -> str:
     import kagglehub
     from requests.exceptions import ChunkedEncodingError, ConnectionError
 
-    for attempt in range(1, _ATTEMPTS + 1):
+    for _ in range(_RETRIES):
         try:
             return kagglehub.dataset_download(handle)
         # kagglehub keeps what it has of an archive and asks only for the rest when called again.
         except (ChunkedEncodingError, ConnectionError) as error:
-            if attempt == _ATTEMPTS:
-                raise
-            logger.info("the connection to Kaggle broke (%s); attempt %d of %d", error, attempt + 1, _ATTEMPTS)
-    raise AssertionError("unreachable")
+            logger.info("the connection to Kaggle broke (%s); trying again", error)
+    return kagglehub.dataset_download(handle)
 
 
-def _first_line(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

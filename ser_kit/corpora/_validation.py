@@ -97,7 +97,8 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
     findings = []
     for entry in entries:
         if entry.reason:
-            findings.append(Finding("extra", f"{corpus.name}:{entry.clip}", str(entry.path), entry.reason))
+            kind = "extra" if entry.path.exists() else "missing"  # a CSV file may list what is not there
+            findings.append(Finding(kind, f"{corpus.name}:{entry.clip}", str(entry.path), entry.reason))
         else:
             clips[entry.clip].append(entry)
 

@@ -60,18 +60,21 @@ def listing(file: Path) -> Iterator[Entry]:
         file: a CSV file with the columns ``path`` and ``emotion``, and perhaps others (see above).
 
     Raises:
-        TableError: a column is missing, a sex is not understood, or a recording is listed with two emotions.
+        TableError: the file is no CSV, lacks a column, has a sex that is not understood, or gives a recording two emotions.
     """
-    rows = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    try:
+        rows = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig").fillna("")
+    except ValueError as error:  # what pandas raises for an empty file, ragged rows and bytes that are not UTF-8
+        raise TableError(f"{file} is not a CSV file in UTF-8: {error}") from error
     rows.columns = [str(column).strip().lower() for column in rows.columns]
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
         raise TableError(f"{file} lacks the column {' and '.join(sorted(missing))}; it has {', '.join(rows.columns)}")
-    if rows.groupby("path")["emotion"].nunique().max() > 1:
-        twice = rows.groupby("path")["emotion"].nunique().idxmax()
-        raise TableError(f"{file} lists {twice!r} with more than one emotion")
+    rows = rows.apply(lambda column: column.str.strip())
+    repeated = rows[["path", "emotion"]].drop_duplicates()["path"].duplicated()
+    if repeated.any():
+        raise TableError(f"{file} lists {rows['path'][repeated.idxmax()]!r} with more than one emotion")
     for row in rows.to_dict("records"):
-        row = {column: value.strip() for column, value in row.items()}
         path = file.parent / row["path"]
         if row.get("sex", "").lower() not in _SEXES:
             raise TableError(f"{file}: the sex of {row['path']!r} is {row['sex']!r}; expected female, male or nothing")

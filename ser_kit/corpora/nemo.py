@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import os
 import re
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -100,6 +99,6 @@ def fetch() -> Path:
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(unpacked)
         # Renamed only when complete, so that an interrupted run leaves nothing that looks like a corpus.
-        shutil.move(Path(unpacked) / folder.name, folder)
+        (Path(unpacked) / folder.name).rename(folder)
     os.remove(archive)
     return folder
