@@ -1,6 +1,6 @@
 """What a model is worth: metrics, intervals over speakers, calibration, and the record of a run.
 
-Numbers are fractions between 0 and 1 throughout; tables for people (:func:`compare`, ``print(evaluation)``) show percent.
+Numbers are fractions between 0 and 1 throughout; tables for people (:func:`compare`, ``print``) show percent.
 Unweighted average recall (UAR, balanced accuracy) is the headline. Every macro average here runs over the classes that
 occur among the true labels, so a test part without a class neither fails nor counts it as zero.
 
@@ -205,8 +205,8 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> 
         bins: number of bins.
 
     Returns:
-        One row per bin: ``low``, ``high`` (edges; the upper one belongs to the bin), ``confidence`` and ``accuracy`` (means; NaN in an
-        empty bin) and ``clips``.
+        One row per bin: ``low``, ``high`` (edges; the upper one belongs to the bin), ``confidence`` and ``accuracy``
+        (means; NaN in an empty bin) and ``clips``.
 
     Source:
         Guo et al. (2017), On Calibration of Modern Neural Networks, arXiv:1706.04599.
@@ -420,7 +420,7 @@ class Evaluation:
         directory.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         self.predictions.to_parquet(buffer, index=False)
-        # Named by its content: it can be written beside the old one, and the record then points from old to new at once.
+        # Named by its content, so that it can stand beside the old one until the record points to it.
         predictions = f"predictions-{hashlib.sha256(buffer.getvalue()).hexdigest()[:12]}.parquet"
         record = {
             "format": 1,

@@ -5,18 +5,18 @@ so figures can be made in threads, on servers and in widgets, and none is left o
 returns; ``figure.savefig("name.png")`` keeps it.
 
 An emotion has the same colour everywhere. The colours of the eight emotions of RAVDESS differ for readers with
-protanopia, deuteranopia and tritanopia too (CIELAB distance of 19 at least, with the simulation of Machado et al. 2009).
+protanopia, deuteranopia and tritanopia too (CIELAB distance of 19 at least, as simulated by Machado et al. 2009).
 
 Examples:
     >>> figure = probabilities({"happy": 0.7, "sad": 0.2, "neutral": 0.1})
     >>> figure.axes[0].get_title(loc="left")
-    'happy, 70 %'
+    'happy, 70%'
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,7 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **layo
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     figure._repr_png_ = partial(_png, figure)  # notebooks show figures of pyplot only, unless they can draw themselves
     return figure, figure.subplots(rows, columns, squeeze=False, **layout)
 
@@ -80,6 +81,10 @@ def _title(ax: Axes, text: str) -> None:
 
 def _heading(figure: Figure, text: str) -> None:
     figure.suptitle(text, x=0.01, ha="left", fontsize=12, fontweight="bold", color=_INK)
+
+
+def _note(figure: Figure, text: str) -> None:
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=_SOFT)
 
 
 def _tidy(ax: Axes, grid: str | None = None) -> None:
@@ -155,22 +160,22 @@ def class_distribution(table: pd.DataFrame) -> Figure:
     Args:
         table: a clip table.
     """
+    from matplotlib.patches import Patch
+
     emotions = _emotions(table)
     sexes = (table["sex"].replace("", "not known") if "sex" in table else pd.Series("not known", table.index)).fillna(
         "not known"
     )
     counts = pd.crosstab(emotions, sexes).loc[_ordered(emotions)]
     counts = counts[[s for s in ("female", "male", "not known") if s in counts]]
-    shades = {"female": 1.0, "male": 0.55, "not known": 0.3}
+    shades = {"female": 1.0, "male": 0.5, "not known": 0.2}
     figure, ((ax,),) = _figure(7.5, 0.9 + 0.42 * len(counts))
     rows = np.arange(len(counts))
     start = np.zeros(len(counts))
     for sex in counts:
         values = counts[sex].to_numpy()
-        ax.barh(
-            rows, values, left=start, height=0.74, alpha=shades[sex], color=[_colour(e) for e in counts.index],
-            edgecolor="white", label=sex,
-        )  # fmt: skip
+        colours = [_tint(_colour(emotion), shades[sex]) for emotion in counts.index]
+        ax.barh(rows, values, left=start, height=0.74, color=colours, edgecolor="white", label=sex)
         start = start + values
     for row, total in zip(rows, start):
         ax.text(total, row, f" {int(total):,}", va="center", fontsize=9, color=_INK)
@@ -180,15 +185,16 @@ def class_distribution(table: pd.DataFrame) -> Figure:
     ax.set_xlabel("clips")
     _tidy(ax, "x")
     _title(ax, f"Clips by emotion and sex: {len(table):,} clips of {_corpora(table)}")
-    handles = _patches({sex: (_SOFT, shades[sex]) for sex in counts})
+    handles = [Patch(color=_tint(_SOFT, shades[sex]), label=sex, linewidth=0) for sex in counts]
     _legend(ax, handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
-def _patches(named: Mapping[str, tuple[str, float]]) -> list:
-    from matplotlib.patches import Patch
+def _tint(colour: str, strength: float) -> np.ndarray:
+    """A colour mixed with white; unlike transparency it lets no grid line through."""
+    from matplotlib.colors import to_rgb
 
-    return [Patch(color=colour, alpha=alpha, label=name, linewidth=0) for name, (colour, alpha) in named.items()]
+    return 1 - strength * (1 - np.array(to_rgb(colour)))
 
 
 def _corpora(table: pd.DataFrame) -> str:
@@ -229,6 +235,10 @@ def speakers(table: pd.DataFrame) -> Figure:
 # --------------------------------------------------------------------------------------------- sound and its features
 
 _ANALYSIS_RATE = 16_000
+_PITCH_RANGE = (50, 500)
+_PITCH, _PITCH_TEXT = "#7df9ff", "#0b7285"
+_QUIET_DB = -50
+"""Below this, against the loudest frame, chroma would show the colour of noise."""
 _PICTURE_FRAMES = 1500
 """No panel is wider than this many points, so that ten minutes draw as fast as ten seconds."""
 
@@ -268,25 +278,25 @@ def _panel_mel(ax: Axes, recording: Recording) -> None:
     # Against the loudest point, unless that is silence: noise of the last bit is not worth a bright picture.
     levels = 10 * np.log10(np.maximum(power, 1e-14) / max(float(power.max()), 1e-6))
     top = librosa.hz_to_mel(_ANALYSIS_RATE / 2)
-    image = _image(ax, levels, hop, 0, top, cmap="magma", vmin=-80, vmax=0)
+    _image(ax, levels, hop, 0, top, cmap="magma", vmin=-80, vmax=0)
     ticks = [250, 500, 1000, 2000, 4000, 8000]
     ax.set_yticks(librosa.hz_to_mel(np.array(ticks)), [f"{t / 1000:g}k" if t >= 1000 else str(t) for t in ticks])
     ax.set_ylabel("frequency (Hz)")
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.01, aspect=12, ticks=[-80, -40, 0])
-    bar.ax.set_title("dB", fontsize=8, color=_SOFT)
-    bar.ax.tick_params(labelsize=8, length=0)
-    bar.outline.set_visible(False)
     times, pitch = _pitch(recording)
-    if np.isfinite(pitch).any():
-        from matplotlib.patheffects import Normal, Stroke
+    if not np.isfinite(pitch).any():
+        _title(ax, "Mel spectrogram, 80 dB from dark to light; no pitch found")
+        return
+    from matplotlib.patheffects import Normal, Stroke
 
-        outline = [Stroke(linewidth=3.6, foreground="black"), Normal()]
-        ax.plot(times, librosa.hz_to_mel(pitch), color="#7df9ff", linewidth=1.8, path_effects=outline, label="pitch")
-        _legend(ax, loc="upper right", labelcolor="white")
-        _title(ax, f"Mel spectrogram with pitch (Praat; median {np.nanmedian(pitch):.0f} Hz)")
-    else:
-        _title(ax, "Mel spectrogram (no pitch found)")
-    ax.set_ylim(0, top)
+    # On the scale of the spectrogram a melody of 50 Hz would be a flat line, so pitch has its own.
+    scale = ax.twinx()
+    outline = [Stroke(linewidth=3.6, foreground="black"), Normal()]
+    scale.plot(times, pitch, color=_PITCH, linewidth=1.8, path_effects=outline)
+    scale.set_ylim(*_PITCH_RANGE)
+    _tidy(scale)
+    scale.set_ylabel("pitch (Hz)", color=_PITCH_TEXT)
+    scale.tick_params(axis="y", labelcolor=_PITCH_TEXT)
+    _title(ax, f"Mel spectrogram, 80 dB from dark to light; line: pitch (Praat), median {np.nanmedian(pitch):.0f} Hz")
 
 
 def _pitch(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
@@ -296,7 +306,7 @@ def _pitch(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     step = max(0.01, recording.duration / _PICTURE_FRAMES)
     sound = parselmouth.Sound(recording.at(_ANALYSIS_RATE).astype(np.float64), _ANALYSIS_RATE)
     try:
-        pitch = sound.to_pitch(time_step=step, pitch_floor=50, pitch_ceiling=500)
+        pitch = sound.to_pitch(time_step=step, pitch_floor=_PITCH_RANGE[0], pitch_ceiling=_PITCH_RANGE[1])
     except parselmouth.PraatError:  # shorter than three periods of the floor
         return np.empty(0), np.empty(0)
     values = pitch.selected_array["frequency"]
@@ -306,7 +316,7 @@ def _pitch(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
 def _panel_pitch(ax: Axes, recording: Recording) -> None:
     times, pitch = _pitch(recording)
     ax.plot(times, pitch, ".", markersize=3.5, color=_SERIES[0])
-    ax.set_ylim(50, 500)
+    ax.set_ylim(*_PITCH_RANGE)
     ax.set_ylabel("pitch (Hz)")
     _title(ax, f"Pitch (Praat, 50 to 500 Hz; {np.isfinite(pitch).mean() if len(pitch) else 0:.0%} of frames voiced)")
 
@@ -331,10 +341,13 @@ def _panel_chroma(ax: Axes, recording: Recording) -> None:
     samples = _at_least(recording.at(_ANALYSIS_RATE), 2048)
     hop = _hop(samples)
     chroma = librosa.feature.chroma_stft(y=samples, sr=_ANALYSIS_RATE, n_fft=2048, hop_length=hop, tuning=0.0)
+    loudness = librosa.feature.rms(y=samples, frame_length=2048, hop_length=hop)[0]
+    quiet = 20 * np.log10(np.maximum(loudness, 1e-9) / max(float(loudness.max()), 1e-5)) < _QUIET_DB
+    chroma = np.where(quiet, 0, chroma)
     _image(ax, chroma, hop, -0.5, 11.5, cmap="viridis", vmin=0, vmax=1)
     ax.set_yticks([0, 2, 4, 5, 7, 9, 11], list("CDEFGAB"))
     ax.set_ylabel("pitch class")
-    _title(ax, "Chroma")
+    _title(ax, f"Chroma (dark where {-_QUIET_DB} dB below the loudest frame)")
 
 
 def _at_least(samples: np.ndarray, length: int) -> np.ndarray:
@@ -357,7 +370,7 @@ def portrait(
 
     Args:
         source: anything that :func:`ser_kit.audio.read_audio` takes.
-        panels: which pictures, from top to bottom: ``"waveform"``, ``"mel"`` (with the pitch track of Praat), ``"pitch"``,
+        panels: which pictures, from top to bottom: ``"waveform"``, ``"mel"`` (with Praat's pitch track), ``"pitch"``,
             ``"mfcc"``, ``"chroma"``. Spectra are taken at 16 kHz.
         title: heading; the recording's name and length if left out.
 
@@ -401,7 +414,8 @@ def feature_by_emotion(features: pd.DataFrame, names: Sequence[str]) -> Figure:
     order = _ordered(emotions)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    figure, axes = _figure(3.1 * columns + 1.0, 0.7 + rows * (0.75 + 0.27 * len(order)), rows, columns, sharey=True)
+    width, height = max(5.0, 3.1 * columns + 1.0), 0.9 + rows * (0.75 + 0.27 * len(order))
+    figure, axes = _figure(width, height, rows, columns, sharey=True)
     for ax, name in zip(axes.flat, names):
         values = [features.loc[emotions == e, name].dropna().to_numpy(dtype=float) for e in order]
         boxes = ax.boxplot(
@@ -409,7 +423,7 @@ def feature_by_emotion(features: pd.DataFrame, names: Sequence[str]) -> Figure:
             medianprops={"color": _INK, "linewidth": 1.6}, whiskerprops={"color": _SOFT}, capprops={"visible": False},
         )  # fmt: skip
         for box, emotion in zip(boxes["boxes"], order):
-            box.set(facecolor=_colour(emotion), edgecolor="none", alpha=0.9)
+            box.set(facecolor=_colour(emotion), edgecolor="none")
         for median, emotion in zip(boxes["medians"], order):
             median.set_color(_text_on(_colour(emotion)))
         ax.set_yticks(range(1, len(order) + 1), order)
@@ -418,7 +432,8 @@ def feature_by_emotion(features: pd.DataFrame, names: Sequence[str]) -> Figure:
     axes[0, 0].invert_yaxis()  # shared by all
     for ax in axes.flat[len(names) :]:
         ax.set_visible(False)
-    _heading(figure, f"Features by emotion, {len(features):,} clips: median, middle half, 5 to 95 %")
+    _heading(figure, f"Features by emotion, {len(features):,} clips")
+    _note(figure, "line: median; box: middle half of the clips; whiskers: 5% to 95%")
     return figure
 
 
@@ -465,6 +480,8 @@ def training_curves(histories: Evaluation | Sequence[pd.DataFrame] | pd.DataFram
     _legend(axes[0, 0], loc="upper right")
     folds = f"{len(histories)} folds" if len(histories) > 1 else "one fold"
     _heading(figure, f"{heading}, {folds}")
+    thin = "thin lines: folds; thick: their mean as far as all of them trained; " if len(histories) > 1 else ""
+    _note(figure, f"{thin}dots: lowest validation loss")
     return figure
 
 
@@ -482,7 +499,9 @@ def confusion(evaluation: Evaluation | pd.DataFrame, normalise: bool = True) -> 
     counts = evaluation
     if isinstance(evaluation, Evaluation):
         counts = evaluation.confusion()
-        title = f"{_run_name(evaluation)}\nUAR {evaluation.metrics()['uar']:.1%} over {int(counts.to_numpy().sum()):,} clips"
+        title = (
+            f"{_run_name(evaluation)}\nUAR {evaluation.metrics()['uar']:.1%} over {len(evaluation.predictions):,} clips"
+        )
     support = counts.sum(axis=1).to_numpy()
     shares = counts.to_numpy() / np.maximum(support, 1)[:, None]
     size = len(counts)
@@ -553,7 +572,7 @@ def protocol_comparison(evaluations: Iterable[Evaluation], metric: str = "uar") 
     evaluations = _several(evaluations)
     recipes = list(dict.fromkeys(e.recipe for e in evaluations))
     protocols = list(dict.fromkeys(_protocol_name(e) for e in evaluations))
-    figure, ((ax,),) = _figure(max(5.5, 1.6 + 1.15 * len(recipes) * len(protocols)), 3.8)
+    figure, ((ax,),) = _figure(max(6.5, 1.6 + 1.15 * len(recipes) * len(protocols)), 4.2)
     width = 0.8 / len(protocols)
     drawn = set()
     for evaluation in evaluations:
@@ -582,8 +601,9 @@ def protocol_comparison(evaluations: Iterable[Evaluation], metric: str = "uar") 
     _percent_axis(ax.yaxis, title)
     _tidy(ax, "y")
     corpora = ", ".join(sorted({c for e in evaluations for c in e.corpora}))
-    _title(ax, f"{title} by protocol{f': {corpora}' if corpora else ''} (whiskers: 95 % interval over speakers)")
-    _legend(figure, loc="outside lower left", ncols=3)
+    ax.set_xlabel("bars: mean over folds; whiskers: 95% interval over speakers")
+    _title(ax, f"{title} by protocol{f': {corpora}' if corpora else ''}")
+    _legend(figure, loc="outside lower left", ncols=2)
     return figure
 
 
@@ -633,7 +653,7 @@ def probabilities(prediction) -> Figure:
     ax.barh(rows, list(values.values()), height=0.7, color=[_colour(e) if e == best else _PALE for e in values])
     for row, (emotion, value) in enumerate(values.items()):
         weight = "bold" if emotion == best else "normal"
-        ax.text(value + 0.01, row, f"{100 * value:.0f} %", va="center", fontsize=9, color=_INK, fontweight=weight)
+        ax.text(value + 0.01, row, f"{100 * value:.0f}%", va="center", fontsize=9, color=_INK, fontweight=weight)
     ax.set_yticks(rows, list(values))
     for tick in ax.get_yticklabels():
         tick.set_fontweight("bold" if tick.get_text() == best else "normal")
@@ -643,5 +663,5 @@ def probabilities(prediction) -> Figure:
     _tidy(ax)
     confidence = getattr(prediction, "confidence", values.get(best, np.nan))
     doubt = "not sure: " if getattr(prediction, "uncertain", False) else ""
-    _title(ax, f"{doubt}{best}, {100 * confidence:.0f} %")
+    _title(ax, f"{doubt}{best}, {100 * confidence:.0f}%")
     return figure

@@ -19,12 +19,13 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from .audio import fingerprint
 from .errors import AudioError, LeakageError, TableError, UnknownNameError
 
 FOLDS = 5
@@ -233,7 +234,8 @@ def _speakers(table: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     if len(alone):
         raise TableError(
             f"{', '.join(f'{label!r} is spoken only by {who}' for label, who in alone['first'].items())}; "
-            "nobody is left to learn the class from while its speaker is tested. Leave the class out, or use protocol 'random'"
+            "nobody is left to learn the class from while its speaker is tested. Leave the class out, "
+            "or use protocol 'random'"
         )
     return speakers
 
@@ -283,23 +285,23 @@ def _validation_speakers(
     return max((rest[rows] for rows in candidates), key=merit)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _fingerprint(path: str, modified_ns: int, size: int) -> str:
     """Each state of a file is decoded once per process, however many folds and audits ask for it."""
-    from .audio import fingerprint
-
     return fingerprint(path)
 
 
 def _fingerprints(table: pd.DataFrame) -> np.ndarray:
     found, unread = [], []
-    for path in _column(table, "path"):
-        try:
-            status = os.stat(path)
-            found.append(_fingerprint(path, status.st_mtime_ns, status.st_size))
-        except (OSError, AudioError):
-            found.append(f"unread:{path}")
-            unread.append(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # silent or truncated: not this audit's business
+        for path in _column(table, "path"):
+            try:
+                status = os.stat(path)
+                found.append(_fingerprint(path, status.st_mtime_ns, status.st_size))
+            except (OSError, AudioError):
+                found.append(f"unread:{path}")
+                unread.append(path)
     if unread:
         warnings.warn(
             f"{len(unread)} of {len(table)} recordings cannot be read (the first: {unread[0]}); "
