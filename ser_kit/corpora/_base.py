@@ -22,9 +22,10 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of the clip table, in order; all of them hold strings."""
 
-AUDIO_SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .m4a .mp4 .aac .webm .aif .aiff .aifc .wma .au .caf .3gp".split()
-)
+AUDIO_SUFFIXES = frozenset({
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff", ".aifc",
+    ".wma", ".au", ".caf", ".3gp",
+})  # fmt: skip
 
 DATA_VARIABLE = "SER_KIT_DATA"
 UNKNOWN_SPEAKER = "unknown"
@@ -300,17 +301,14 @@ class Corpus:
         return next((place for place in places if place.is_dir()), None)
 
     def _not_found(self, why: str) -> CorpusNotFoundError:
-        lines = [
-            f"the recordings of {self.name!r} cannot be had: {why}.",
-            f"- If you have them: load({self.name!r}, root='their folder'), or set {DATA_VARIABLE} to a folder that "
-            f"holds them in {self.slug!r}.",
-        ]
+        have = f"load({self.name!r}, root='their folder'), or set {DATA_VARIABLE} to a folder that holds {self.slug!r}"
+        lines = [f"the recordings of {self.name!r} cannot be had: {why}.", f"- If you have them: {have}."]
         if self.kaggle_handle:
-            owner_slug = "/".join(self.kaggle_handle.split("/")[:2])
+            page = "https://www.kaggle.com/datasets/" + "/".join(self.kaggle_handle.split("/")[:2])
+            token = "KAGGLE_API_TOKEN (or set KAGGLE_USERNAME and KAGGLE_KEY, or save ~/.kaggle/kaggle.json)"
             lines += [
-                f"- Or download https://www.kaggle.com/datasets/{owner_slug} and unpack it there.",
-                "- Or let kagglehub download it: make an API token at https://www.kaggle.com/settings and set it as "
-                "KAGGLE_API_TOKEN (or set KAGGLE_USERNAME and KAGGLE_KEY, or save ~/.kaggle/kaggle.json).",
+                f"- Or download {page} and unpack it there.",
+                f"- Or let kagglehub do it: make an API token at https://www.kaggle.com/settings and set it as {token}.",
             ]
         if self.homepage:
             lines.append(f"- About the corpus: {self.homepage} (licence: {self.license})")

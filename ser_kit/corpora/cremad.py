@@ -37,10 +37,11 @@ KNOWN_BAD = {"1076_MTI_SAD_XX": "silence throughout"} | {clip: _AMBIGUOUS for pa
 _EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 _INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high", "XX": "", "X": ""}
 _SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
-_FEMALE = frozenset(
-    "1002 1003 1004 1006 1007 1008 1009 1010 1012 1013 1018 1020 1021 1024 1025 1028 1029 1030 1037 1043 1046 1047 "
-    "1049 1052 1053 1054 1055 1056 1058 1060 1061 1063 1072 1073 1074 1075 1076 1078 1079 1082 1084 1089 1091".split()
-)
+_FEMALE = frozenset({
+    1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025, 1028, 1029, 1030,
+    1037, 1043, 1046, 1047, 1049, 1052, 1053, 1054, 1055, 1056, 1058, 1060, 1061, 1063, 1072, 1073, 1074, 1075,
+    1076, 1078, 1079, 1082, 1084, 1089, 1091,
+})  # fmt: skip
 _NEVER_RECORDED = ("1008_WSI", "1009_MTI", "1019_ITH", "1002_TIE_NEU", "1076_ITS_NEU")
 _NAME = re.compile(r"([0-9]{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
 
@@ -72,7 +73,7 @@ def parse(filename: str) -> dict[str, str]:
     return {
         "clip_id": f"{actor}_{sentence}_{emotion}_{'XX' if intensity == 'X' else intensity}",
         "speaker": actor,
-        "sex": "female" if actor in _FEMALE else "male",
+        "sex": "female" if int(actor) in _FEMALE else "male",
         "emotion": _EMOTIONS[emotion],
         "native_emotion": emotion,
         "intensity": _INTENSITIES[intensity],

@@ -91,14 +91,17 @@ def fetch() -> Path:
     folder = cache / f"nEMO-{_COMMIT}"
     if folder.is_dir():
         return folder
-    # GitHub packs archives on request and does not promise the same bytes for ever; the commit pins the content.
-    archive = pooch.retrieve(
-        f"{HOMEPAGE}/archive/{_COMMIT}.zip", known_hash=None, path=cache, fname="nEMO.zip", progressbar=True
-    )
-    with tempfile.TemporaryDirectory(dir=cache) as unpacked:
+    cache.mkdir(parents=True, exist_ok=True)
+    # Made in a folder of its own and renamed when complete: an interruption leaves nothing that looks like a corpus.
+    with tempfile.TemporaryDirectory(prefix=".nEMO-", dir=cache) as workshop:
+        # GitHub packs archives on request and does not promise the same bytes for ever; the commit pins the content.
+        url = f"{HOMEPAGE}/archive/{_COMMIT}.zip"
+        archive = pooch.retrieve(url, known_hash=None, path=workshop, fname="nEMO.zip", progressbar=True)
         with zipfile.ZipFile(archive) as packed:
-            packed.extractall(unpacked)
-        # Renamed only when complete, so that an interrupted run leaves nothing that looks like a corpus.
-        (Path(unpacked) / folder.name).rename(folder)
-    os.remove(archive)
+            packed.extractall(workshop)
+        try:
+            (Path(workshop) / folder.name).rename(folder)
+        except OSError:
+            if not folder.is_dir():  # otherwise another process has put the same corpus there
+                raise
     return folder

@@ -39,7 +39,7 @@ _WORDS = (
     "ripe road room rose rot rough rush said sail search seize sell shack shall shawl sheep shirt should shout size soap "
     "soup sour south sub such sure take talk tape team tell thin third thought thumb time tip tire ton tool tough turn "
     "vine voice void vote wag walk wash week wheat when which whip white wife wire witch yearn yes young youth"
-).split()
+)
 _NAME = re.compile(rf"(OAF?|YAF)_([a-z]+)_({'|'.join(_EMOTIONS)})")
 
 
@@ -68,4 +68,4 @@ def parse(filename: str) -> dict[str, str]:
 
 def index() -> Iterator[str]:
     """Names of all clips."""
-    return (f"{speaker}_{word}_{emotion}" for speaker in ("OAF", "YAF") for word in _WORDS for emotion in _EMOTIONS)
+    return (f"{speaker}_{word}_{emotion}" for speaker in ("OAF", "YAF") for word in _WORDS.split() for emotion in _EMOTIONS)

@@ -1,0 +1,144 @@
+"""Validation finds what is wrong with a corpus on disk, and only that."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from ser_kit import corpora
+from ser_kit.corpora import emodb
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 72862\n" % 7
+
+
+def write_wav(path: Path, samples: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, 16000, format="WAV", subtype="PCM_16")
+    return path
+
+
+def noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-0.2, 0.2, 160)
+
+
+@pytest.fixture(scope="module")
+def complete_emodb(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("emodb")
+    for seed, clip in enumerate(emodb.index()):
+        write_wav(root / "wav" / f"{clip}.wav", noise(seed))
+    return root
+
+
+@pytest.fixture
+def root(complete_emodb, tmp_path) -> Path:
+    return Path(shutil.copytree(complete_emodb, tmp_path / "copy"))
+
+
+def validate(name: str, root: Path) -> corpora.Validation:
+    return corpora.validate(name, root=root, progress=False)
+
+
+def test_a_complete_corpus_is_sound(root):
+    found = validate("emodb", root)
+    assert found.ok
+    assert found.clips == 535
+    assert found.table().empty and list(found.table().columns) == ["kind", "clip_id", "path", "detail"]
+    counts = found.counts()
+    assert (counts["found"] == counts["expected"]).all() and counts["found"].sum() == 535
+    assert found.summary() == f"emodb: 535 of 535 clips in {root}: sound"
+
+
+def test_copies_are_noted_but_do_no_harm(root):
+    shutil.copytree(root / "wav", root / "nested" / "wav")
+    found = validate("emodb", root)
+    assert found.ok and found.clips == 535
+    assert set(found.table()["kind"]) == {"copy"} and len(found.table()) == 535
+
+
+@pytest.mark.parametrize(
+    ("kind", "damage", "detail"),
+    [
+        ("missing", lambda clip: clip.unlink(), "no file of this name"),
+        ("pointer", lambda clip: clip.write_bytes(POINTER), "LFS"),
+        ("unreadable", lambda clip: clip.write_text("not a recording"), "not a sound file"),
+        ("unreadable", lambda clip: clip.write_bytes(b""), "empty"),
+        ("truncated", lambda clip: clip.write_bytes(clip.read_bytes()[:-100]), "cut short"),
+        ("silent", lambda clip: write_wav(clip, np.zeros(160)), "silent"),
+        ("duplicate", lambda clip: shutil.copy(clip.with_name("03a01Nc.wav"), clip), "same bytes as emodb:03a01"),
+        ("duplicate", lambda clip: write_wav(clip.parent / "b" / clip.name, noise(9999)), "but other bytes"),
+        ("extra", lambda clip: shutil.copy(clip, clip.with_name("03a01Fz.wav")), "well-formed"),
+        ("extra", lambda clip: write_wav(clip.with_name("holiday.wav"), noise(9999)), "'wav/holiday.wav' is not"),
+    ],
+    ids=["missing", "pointer", "text", "empty", "cut", "silent", "same bytes", "other bytes", "odd clip", "no clip"],
+)
+def test_each_kind_of_damage(root, kind, damage, detail):
+    damage(root / "wav" / "03a01Fa.wav")
+    found = validate("emodb", root)
+    assert not found.ok
+    table = found.table()
+    hits = table[table["kind"] == kind]
+    assert len(hits) == 1
+    assert detail in hits["detail"].iloc[0]
+    assert f"{kind}: 1" in found.summary() and "not as published" in found.summary()
+
+
+def test_counts(root):
+    for clip in (root / "wav").glob("*W?.wav"):
+        clip.unlink()
+    found = validate("emodb", root)
+    row = found.table().set_index("kind").loc["count"]
+    assert row["clip_id"] == "angry" and row["detail"] == "0 clips, expected 127"
+    assert (found.table()["kind"] == "missing").sum() == 127
+    assert found.counts().set_index("emotion").loc["angry"].tolist() == [0, 127]
+
+
+def test_known_defects_of_a_published_corpus_are_notes(tmp_path):
+    for seed, clip in enumerate(corpora.get("cremad").index(tmp_path)):
+        if clip.startswith(("1006_TIE", "1076_MTI")):
+            write_wav(tmp_path / f"{clip}.wav", noise(seed))
+    shutil.copy(tmp_path / "1006_TIE_HAP_XX.wav", tmp_path / "1006_TIE_NEU_XX.wav")
+    write_wav(tmp_path / "1076_MTI_SAD_XX.wav", np.zeros(160))
+    table = validate("cremad", tmp_path).table()
+    known = table[table["kind"] == "known"].set_index("clip_id")["detail"]
+    assert "silence" in known["cremad:1076_MTI_SAD_XX"]
+    assert len(known) == 2 and known.str.contains("same bytes as cremad:1006_TIE").sum() == 1
+    assert not {"silent", "duplicate"} & set(table["kind"])
+
+
+def test_a_clone_without_lfs(tmp_path):
+    for clip in ("1001_DFA_ANG_XX", "1001_DFA_DIS_XX"):
+        (tmp_path / f"{clip}.wav").write_bytes(POINTER)
+    kinds = validate("cremad", tmp_path).table()["kind"].value_counts()
+    assert kinds["pointer"] == 2
+    assert "duplicate" not in kinds
+
+
+def test_corpora_that_nobody_counted(tmp_path):
+    write_wav(tmp_path / "sad" / "anna" / "1.wav", noise(1))
+    found = validate("folder", tmp_path)
+    assert found.ok and found.counts()["found"].tolist() == [1]
+    listed = tmp_path / "list.csv"
+    listed.write_text("path,emotion\nsad/anna/1.wav,sad\ngone.wav,sad\n")
+    found = validate("folder", listed)
+    assert found.table()[["kind", "clip_id"]].values.tolist() == [["missing", "folder:gone.wav"]]
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "clips", "findings"),
+    [
+        ("ravdess", 1200, {"missing": 240, "count": 8, "known": 1}),
+        ("emodb", 167, {"missing": 368, "count": 7}),
+        ("nemo", 1079, {"count": 6}),
+    ],
+)
+def test_real_recordings(real_data, name, clips, findings):
+    found = validate(name, real_data)
+    assert isinstance(found.table(), pd.DataFrame)
+    assert found.clips == clips
+    assert found.table()["kind"].value_counts().to_dict() == findings
