@@ -1,2 +1,52 @@
-"""Speech emotion recognition."""
+"""Speech emotion recognition: corpora, features, models, honest evaluation, prediction.
+
+Examples:
+    >>> import ser_kit
+    >>> table = ser_kit.load("demo")                                   # a corpus becomes a clip table
+    >>> print(ser_kit.recipe("rastogi_mlp").run(table))                # doctest: +SKIP
+    >>> ser_kit.Predictor.from_preset().predict("clip.wav").emotion    # doctest: +SKIP
+    'angry'
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
 from ._version import __version__
+
+if TYPE_CHECKING:
+    from .audio import load_audio, read_audio
+    from .corpora import load, validate
+    from .features import extract
+    from .predictor import Prediction, Predictor
+    from .recipes import get as recipe
+
+# TensorFlow prints pages of harmless notices on import and on every tf.data pipeline unless told not to before it loads.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# name -> (module, attribute): loaded on first use, so that ``import ser_kit`` takes milliseconds.
+_LAZY = {
+    "load": ("corpora", "load"),
+    "validate": ("corpora", "validate"),
+    "load_audio": ("audio", "load_audio"),
+    "read_audio": ("audio", "read_audio"),
+    "extract": ("features", "extract"),
+    "recipe": ("recipes", "get"),
+    "Predictor": ("predictor", "Predictor"),
+    "Prediction": ("predictor", "Prediction"),
+}
+
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        module, attribute = _LAZY[name]
+        return getattr(importlib.import_module(f".{module}", __name__), attribute)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

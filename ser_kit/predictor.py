@@ -31,6 +31,16 @@ LONG_SECONDS = 8.0
 WINDOW_SECONDS = 4.0
 """About the length of the utterances that corpora hold."""
 
+_SPEECH_FLOORS = {
+    "voiced_ratio": (0.08, "hardly any voice"),
+    "shimmer_local": (0.03, "periods too even for a voice"),
+    "zcr_std": (0.02, "no change between vowels and consonants"),
+    "flux_mean": (0.05, "a spectrum that hardly moves"),
+    "mfcc_02_std": (8.0, "a spectral slope that hardly moves"),
+}
+"""Functionals below which a sound is no speech. The lowest values among 1,534 clips of RAVDESS, EMO-DB and nEMO are 0.17,
+0.063, 0.040, 0.099 and 13.6; steady tones, chords, hum, noise and clicks each fall below one of these floors."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -222,14 +232,9 @@ class Predictor:
 
     def _doubt(self, confidence: float, features: Mapping[str, float]) -> str:
         """Why an answer should not be relied on, or an empty string."""
-        if features["voiced_ratio"] == 0:
-            return "no voice was found in the recording"
-        odd = [
-            name for name, (low, high) in self.bundle.card.get("voice_range", {}).items()
-            if not low - 0.1 * (high - low) <= features[name] <= high + 0.1 * (high - low)
-        ]  # fmt: skip
-        if odd:
-            return f"it does not sound like speech: {', '.join(odd)} out of the range of the clips trained on"
+        lacking = [what for name, (floor, what) in _SPEECH_FLOORS.items() if features[name] < floor]
+        if lacking:
+            return f"it does not sound like speech ({', '.join(lacking)})"
         if confidence < self.bundle.card["uncertain_below"]:
             return "no emotion stands out"
         return ""

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 UNCERTAIN_SHARE = 0.02
 """A prediction is uncertain when its confidence is below that of all but this share of held-out training clips."""
 
-_VOICE = ("voiced_ratio", "pitch_mean", "pitch_variation", "jitter_local", "shimmer_local", "zcr_mean", "flux_mean")
-"""Functionals whose range over real clips tells speech from other sounds, whatever the microphone."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -224,7 +221,6 @@ class Recipe:
             "scaler": {"mean": _rounded(fitted.scaler.mean), "scale": _rounded(fitted.scaler.scale)},
             "temperature": fitted.temperature,
             "uncertain_below": float(np.quantile(confidence, UNCERTAIN_SHARE)),
-            "voice_range": {name: _rounded(np.quantile(frame[name], (0.001, 0.999))) for name in _VOICE},
             "typical": {
                 emotion: {name: _rounded((rows[name].mean(), rows[name].std(ddof=0))) for name in names}
                 for emotion, rows in [("all", frame), *frame.groupby("emotion")]

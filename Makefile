@@ -1,0 +1,39 @@
+# `make demo` and `make test` do all of their own set-up; both need Python 3.11+ and a package index, nothing else.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint lab app bench notebooks clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# The stamp is remade whenever the dependencies change; sources are installed in place.
+$(VENV)/.installed: setup.cfg pyproject.toml requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ser_kit needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	@touch $@
+
+demo: $(VENV)/.installed  ## run notebooks 01 to 05 (SER_KIT_CORPUS=ravdess for real speech)
+	$(BIN)/ser-kit demo
+
+test: $(VENV)/.installed  ## run the test suite
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed  ## check the style
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+app: $(VENV)/.installed  ## serve the upload widget alone as a page
+	$(BIN)/voila ser_kit/app.ipynb --theme=light
+
+notebooks: $(VENV)/.installed  ## run the notebooks on RAVDESS and keep their outputs
+	SER_KIT_CORPUS=ravdess $(BIN)/ser-kit demo --out outputs/ravdess
+	$(BIN)/python -c "import pathlib, shutil; [shutil.copy(p, 'notebooks') for p in pathlib.Path('outputs/ravdess').glob('0*.ipynb')]"
+
+clean:  ## remove what the commands above made, but not the environment
+	rm -rf outputs runs build dist *.egg-info
