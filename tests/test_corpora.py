@@ -44,7 +44,9 @@ def published() -> list[dict[str, str]]:
 
 PUBLISHED = published()
 PUBLISHED_NAMES = {name: [r["path"] for r in PUBLISHED if r["corpus"] == name] for name in corpora.names()}
-SPEAKERS = {name: {corpora.get(name).parse(path)["speaker"] for path in PUBLISHED_NAMES[name]} for name in PUBLISHED_NAMES}
+SPEAKERS = {
+    name: {corpora.get(name).parse(path)["speaker"] for path in PUBLISHED_NAMES[name]} for name in PUBLISHED_NAMES
+}
 
 
 def write_wav(path: Path, seed: int = 0, rate: int = 16000) -> Path:
@@ -226,7 +228,9 @@ def test_published_names_give_the_published_labels(name, tmp_path):
         fields = corpus.parse(row["path"])
         native = {"boredem": "bored"}.get(row["emotion"], row["emotion"])  # as misspelt in the list
         assert fields["emotion"] == (SAVEE_LETTERS[native] if name == "savee" else canonical(native)), row
-        assert fields["sex"] in ("female", "male") and fields["speaker"] and fields["text_id"] and fields["native_emotion"]
+        assert (
+            fields["sex"] in ("female", "male") and fields["speaker"] and fields["text_id"] and fields["native_emotion"]
+        )
         assert not row["sex"] or fields["sex"] == row["sex"], row
         counts[fields["emotion"]] += 1
         clips.add(fields.get("clip_id", Path(row["path"]).stem))

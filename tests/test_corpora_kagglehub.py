@@ -235,7 +235,14 @@ def test_no_credentials(kaggle, cache, monkeypatch):
     with pytest.raises(CorpusNotFoundError, match="403") as caught:
         corpora.load("emodb")
     message = str(caught.value)
-    for help_with in ("https://www.kaggle.com/settings", "KAGGLE_API_TOKEN", "kaggle.json", "root=", "SER_KIT_DATA", SLUG):
+    for help_with in (
+        "https://www.kaggle.com/settings",
+        "KAGGLE_API_TOKEN",
+        "kaggle.json",
+        "root=",
+        "SER_KIT_DATA",
+        SLUG,
+    ):
         assert help_with in message
     monkeypatch.setenv("KAGGLE_API_TOKEN", "wrong")
     with pytest.raises(CorpusNotFoundError, match="401"):

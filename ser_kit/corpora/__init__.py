@@ -73,11 +73,6 @@ def load(
         CorpusNotFoundError: the recordings of a corpus cannot be had.
         LabelError: the label set cannot be understood.
         TableError: no corpus was named, or no clip has one of the labels.
-
-    Examples:
-        >>> table = load("demo", labels="six")  # doctest: +SKIP
-        >>> table.attrs["labels"]  # doctest: +SKIP
-        ['neutral', 'happy', 'sad', 'angry', 'fear', 'disgust']
     """
     wanted = list(dict.fromkeys([names] if isinstance(names, str) else names))
     if not wanted:

@@ -271,7 +271,7 @@ class Corpus:
         if unknown:
             warnings.warn(
                 f"{self.name}: the speaker of {unknown} of {len(table)} clips is not known, so they all count as "
-                f"{self.name}:{UNKNOWN_SPEAKER!r}; accuracy on unseen speakers cannot be measured with them",
+                f"{self.name}:{UNKNOWN_SPEAKER}; accuracy on unseen speakers cannot be measured with them",
                 stacklevel=4,
             )
 

@@ -77,7 +77,9 @@ class Validation:
     def summary(self) -> str:
         """The result in a few lines."""
         of = f" of {sum(self.expected.values()):,}" if self.expected else ""
-        lines = [f"{self.corpus}: {self.clips:,}{of} clips in {self.root}: {'sound' if self.ok else 'not as published'}"]
+        lines = [
+            f"{self.corpus}: {self.clips:,}{of} clips in {self.root}: {'sound' if self.ok else 'not as published'}"
+        ]
         kinds = Counter(finding.kind for finding in self.findings)
         for kind in (*PROBLEMS, *NOTES):
             if kinds[kind]:
@@ -155,7 +157,9 @@ def _presence(corpus: Corpus, folder: Path, clips: dict[str, list[Entry]]) -> It
         yield Finding("missing", f"{corpus.name}:{clip}", "", "no file of this name")
     for clip in clips.keys() - index:
         path = str(clips[clip][0].path)
-        yield Finding("extra", f"{corpus.name}:{clip}", path, "a well-formed name that the published corpus does not have")
+        yield Finding(
+            "extra", f"{corpus.name}:{clip}", path, "a well-formed name that the published corpus does not have"
+        )
 
 
 def _repeats(corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[Path, str]) -> Iterator[Finding]:
