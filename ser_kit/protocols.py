@@ -109,11 +109,12 @@ class Protocol:
             TableError: the table lacks speakers, classes or clips for this protocol; the message says which.
         """
         labels = _labels(table)
+        classes, codes = np.unique(labels, return_inverse=True)
         folds = []
         for index, (validation, test) in enumerate(self.split(table, labels, seed)):
             train = np.setdiff1d(np.arange(len(table)), np.concatenate([validation, test]))
-            untaught = sorted(set(labels) - set(labels[train]))
-            if untaught:
+            untaught = classes[np.bincount(codes[train], minlength=len(classes)) == 0]
+            if len(untaught):
                 raise TableError(
                     f"fold {self.name}/{index} would train on no clip of {_listed(untaught)}; "
                     "leave the class out with load(..., labels=[...]), or add clips of it by more speakers"
@@ -153,11 +154,9 @@ def _protocol(name: str, *, speaker_independent: bool, description: str):
     "speaker", speaker_independent=True, description="five folds of unseen speakers, balanced by emotion and sex"
 )
 def _speaker(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[_Parts]:
-    speakers = _speakers(table, labels)
-    strata = _strata(table, labels)
-    parts = min(FOLDS, len(np.unique(speakers)))
-    for test in _speaker_parts(strata, speakers, parts, seed):
-        yield _validation_speakers(table, labels, strata, speakers, test, seed), test
+    people = _People.of(table, labels)
+    for test in people.parts(np.arange(len(table)), FOLDS, seed):
+        yield people.validation(test, seed), test
 
 
 @_protocol(
@@ -166,9 +165,9 @@ def _speaker(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[_Pa
 def _random(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[_Parts]:
     from sklearn.model_selection import StratifiedKFold
 
-    names, counts = np.unique(labels, return_counts=True)
+    classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < FOLDS:
-        rare = [f"{name!r} ({count})" for name, count in zip(names, counts) if count < FOLDS]
+        rare = [f"{name!r} ({count})" for name, count in zip(classes, counts) if count < FOLDS]
         raise TableError(
             f"{FOLDS} stratified folds need at least {FOLDS} clips of each class; too few of {', '.join(rare)}"
         )
@@ -180,11 +179,10 @@ def _random(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[_Par
 
 @_protocol("loso", speaker_independent=True, description="leave one speaker out: one fold per speaker")
 def _loso(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[_Parts]:
-    speakers = _speakers(table, labels)
-    strata = _strata(table, labels)
-    for speaker in np.unique(speakers):
-        test = np.flatnonzero(speakers == speaker)
-        yield _validation_speakers(table, labels, strata, speakers, test, seed), test
+    people = _People.of(table, labels)
+    for speaker in range(people.speakers.max() + 1):
+        test = np.flatnonzero(people.speakers == speaker)
+        yield people.validation(test, seed), test
 
 
 @_protocol(
@@ -244,45 +242,61 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(repr(str(name)) for name in names)
 
 
-def _strata(table: pd.DataFrame, labels: np.ndarray) -> list[np.ndarray]:
+_BALANCED = ("sex", "corpus")
+"""Columns that parts are balanced by, beside the class, in order of importance."""
+
+
+@dataclass(frozen=True)
+class _People:
+    """Who says what in a clip table, as integer codes ``[n]``."""
+
+    speakers: np.ndarray
+    labels: np.ndarray
+    sexes: np.ndarray
+    strata: tuple[np.ndarray, ...]
     """What to balance parts by, from the finest wish to none at all."""
-    strata = [labels]
-    for column in ("sex", "corpus"):
-        if column in table:
-            strata.append(strata[-1] + ("|" + table[column].fillna("").astype(str)).to_numpy(dtype=object))
-    return [pd.factorize(s)[0] for s in strata[::-1]] + [np.zeros(len(labels), dtype=int)]
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, labels: np.ndarray) -> _People:
+        speakers = pd.factorize(_speakers(table, labels), sort=True)[0]
+        clips = pd.DataFrame({"label": labels}).assign(
+            **{c: table[c].fillna("").astype(str).to_numpy() if c in table else "" for c in _BALANCED}
+        )
+        finest_first = range(clips.shape[1], 0, -1)
+        strata = [clips.groupby(list(clips.columns[:depth])).ngroup().to_numpy() for depth in finest_first]
+        return cls(speakers, strata[-1], pd.factorize(clips["sex"])[0], (*strata, np.zeros(len(labels), dtype=int)))
+
+    def parts(self, rows: np.ndarray, most: int, seed: int) -> list[np.ndarray]:
+        """``rows`` in ``most`` parts of whole speakers, fewer where there are fewer speakers, as balanced as can be."""
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        speakers = self.speakers[rows]
+        known = np.unique(speakers)
+        count = min(most, len(known))
+        balance = next(s[rows] for s in self.strata if np.bincount(s[rows]).max() >= count)
+        splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class rarer than the parts: checked where it matters
+            found = [rows[part] for _, part in splitter.split(balance, balance, speakers)]
+        if any(len(part) == 0 for part in found):  # speakers with no class in common can all end in one part
+            order = np.random.default_rng(seed).permutation(known)
+            found = [rows[np.isin(speakers, order[i::count])] for i in range(count)]
+        return found
+
+    def validation(self, test: np.ndarray, seed: int) -> np.ndarray:
+        """Rows of the speakers that validate best: every class and sex heard, and no class taken from training."""
+        rest = np.setdiff1d(np.arange(len(self.speakers)), test)
+
+        def merit(rows: np.ndarray) -> tuple:
+            kept = self.labels[np.setdiff1d(rest, rows)]
+            size = abs(len(rows) / len(rest) - VALIDATION_SHARE)
+            return _distinct(kept), _distinct(self.labels[rows]), _distinct(self.sexes[rows]), -size
+
+        return max(self.parts(rest, round(1 / VALIDATION_SHARE), seed), key=merit)
 
 
-def _speaker_parts(strata: list[np.ndarray], speakers: np.ndarray, parts: int, seed: int) -> list[np.ndarray]:
-    """Positions in ``parts`` groups of whole speakers, each balanced by the finest strata that are common enough."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    balance = next(s for s in strata if np.bincount(s).max() >= parts)
-    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class rarer than the parts: checked where it matters
-        found = [test for _, test in splitter.split(balance, balance, speakers)]
-    if any(len(part) == 0 for part in found):  # speakers with no class in common can all be put in one part
-        order = np.random.default_rng(seed).permutation(np.unique(speakers))
-        found = [np.flatnonzero(np.isin(speakers, order[i::parts])) for i in range(parts)]
-    return found
-
-
-def _validation_speakers(
-    table: pd.DataFrame, labels: np.ndarray, strata: list[np.ndarray], speakers: np.ndarray, test: np.ndarray, seed: int
-) -> np.ndarray:
-    """Rows of the training speakers that validate best: every class and sex heard, and none taken from training."""
-    rest = np.setdiff1d(np.arange(len(labels)), test)
-    sexes = table["sex"].to_numpy(dtype=str) if "sex" in table else np.full(len(labels), "")
-    parts = min(round(1 / VALIDATION_SHARE), len(np.unique(speakers[rest])))
-
-    def merit(rows: np.ndarray) -> tuple:
-        kept = set(labels[np.setdiff1d(rest, rows)])
-        size = abs(len(rows) / len(rest) - VALIDATION_SHARE)
-        return len(kept), len(set(labels[rows])), len(set(sexes[rows])), -size
-
-    candidates = _speaker_parts([s[rest] for s in strata], speakers[rest], parts, seed)
-    return max((rest[rows] for rows in candidates), key=merit)
+def _distinct(codes: np.ndarray) -> int:
+    return np.count_nonzero(np.bincount(codes))
 
 
 @cache
@@ -341,27 +355,35 @@ def audit(table: pd.DataFrame, folds: Fold | Iterable[Fold], *, fingerprints: Se
     if fingerprints is not None and len(fingerprints) != len(table):
         raise TableError(f"{len(fingerprints)} fingerprints for a table of {len(table)} clips; one per row is needed")
     content = _fingerprints(table) if fingerprints is None else np.asarray(fingerprints, dtype=str)
-    identities = {"the same row": np.arange(len(table)), "the same clip": clips}
+    # Each identity as one integer per row, and what to call the rows that share it.
+    identities = {"the same row": (np.arange(len(table)), clips), "the same clip": (_codes(clips), clips)}
     if "path" in table:
-        identities["the same file"] = _column(table, "path")
-    identities["the same sound"] = content
-    # Integer codes make every comparison below a fast one.
-    codes = {what: pd.factorize(values)[0] for what, values in identities.items()}
+        identities["the same file"] = (_codes(_column(table, "path")), clips)
+    identities["the same sound"] = (_codes(content), clips)
+    if any(fold.speaker_independent for fold in folds):
+        speakers = _column(table, "speaker")
+        identities["the same speaker"] = (_codes(speakers), speakers)
     for fold in folds:
         for side, rows in fold.sides().items():
             if len(rows) and (rows[0] < 0 or rows[-1] >= len(table)):
                 raise TableError(f"fold {fold.name}: {side} points outside the table of {len(table)} clips")
         for (here, left), (there, right) in combinations(fold.sides().items(), 2):
-            where = f"is in {here} and in {there}"
-            for what, code in codes.items():
-                shared = np.intersect1d(code[left], code[right])
-                if len(shared):
+            for what, (codes, names) in identities.items():
+                if what == "the same speaker" and not fold.speaker_independent:
+                    continue
+                crossing = _seen(codes, left) & _seen(codes, right)
+                if crossing.any():
                     rows = np.concatenate([left, right])
-                    raise LeakageError(
-                        f"fold {fold.name}: {what} {where}", set(clips[rows[np.isin(code[rows], shared)]])
-                    )
-            if fold.speaker_independent:
-                speakers = _column(table, "speaker")
-                shared = set(speakers[left]) & set(speakers[right])
-                if shared:
-                    raise LeakageError(f"fold {fold.name}: the same speaker {where}", shared)
+                    offenders = set(names[rows[crossing[codes[rows]]]])
+                    raise LeakageError(f"fold {fold.name}: {what} is in {here} and in {there}", offenders)
+
+
+def _seen(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Whether each code occurs in some rows."""
+    seen = np.zeros(len(codes), dtype=bool)
+    seen[codes[rows]] = True
+    return seen
+
+
+def _codes(values: np.ndarray) -> np.ndarray:
+    return pd.factorize(values)[0]
