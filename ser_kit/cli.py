@@ -1,0 +1,700 @@
+"""The ``ser-kit`` command.
+
+A handler works and returns a :class:`Result`; only :func:`main` writes to standard output, so that nothing else can get
+between the results. Progress, notes and errors go to standard error. The exit status is 0 when all went well, 1 when
+something asked for failed (a recording, a validation, a notebook), 2 when it could not be tried, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import glob
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import sys
+import textwrap
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._version import __version__
+from .errors import BundleError, FeatureError, MissingDependencyError, SerKitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from .demo import Demo
+    from .evaluation import Evaluation
+    from .features import Extractor, Features
+
+# TensorFlow reads it when it is imported, which handlers do.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
+_FINDINGS_SHOWN = 20
+_COUNTS = ("found", "expected")
+
+
+class Result(NamedTuple):
+    """What a command found.
+
+    Args:
+        data: for machines, ready for JSON.
+        show: writes it for people.
+        status: exit status.
+    """
+
+    data: Any
+    show: Callable[[Console], None]
+    status: int = 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: arguments, by default those of the process.
+
+    Returns:
+        The exit status.
+
+    Examples:
+        >>> main(["show-versions", "--json"])  # doctest: +SKIP
+        {
+          "ser-kit": "0.1.0",
+        ...
+        0
+    """
+    args = _parser().parse_args(argv)
+    try:
+        with _notes_to_stderr(args.quiet), contextlib.redirect_stdout(sys.stderr):
+            result = args.handler(args)
+        _write(result, args.json)
+        return result.status
+    except (SerKitError, OSError) as error:
+        print(f"ser-kit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nser-kit: interrupted{args.when_interrupted}", file=sys.stderr)
+        return 130
+
+
+def _write(result: Result, as_json: bool) -> None:
+    from rich.console import Console
+
+    if hasattr(sys.stdout, "reconfigure"):
+        # A file name need not be text that the terminal can show.
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        if as_json:
+            print(json.dumps(result.data, indent=2, allow_nan=False))
+        else:
+            # No markup: a file may be called [red].wav. Without a terminal, no width to fit into either.
+            width = None if sys.stdout.isatty() else 10_000
+            result.show(Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has had enough; what Python flushes at its exit must have somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _notes_to_stderr(quiet: bool) -> Iterator[None]:
+    """Warnings and log lines of ser_kit become one line each on standard error; those of other packages are dropped."""
+    logger = logging.getLogger("ser_kit")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not quiet:
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+            warnings.filterwarnings("default", module=r"ser_kit(\.|$)")
+            warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+
+def _note(args: argparse.Namespace, text: str) -> None:
+    if not args.quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _print_table(
+    console: Console,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str = "",
+    numbers: Iterable[str] = (),
+) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
+
+
+# ------------------------------------------------------------------------------------------------------------ corpora
+
+
+def _corpora(args: argparse.Namespace) -> Result:
+    from . import corpora
+
+    found = []
+    for corpus in map(corpora.get, corpora.names()):
+        place = corpus._local()
+        # Where a name carries the speaker, the index of the complete corpus knows them all.
+        speakers = {corpus.parse(clip).get("speaker") for clip in corpus.index(place or Path(os.devnull))}
+        downloads = corpus.kaggle_handle is not None or hasattr(corpus.module, "fetch")
+        found.append(
+            {
+                "name": corpus.name,
+                "language": corpus.language or None,
+                "clips": sum(corpus.expected.values()) or None,
+                "speakers": len(speakers) or None,
+                "emotions": list(corpus.expected),
+                "licence": corpus.license,
+                "homepage": corpus.homepage or None,
+                "path": str(place) if place else None,
+                "on_first_use": downloads and place is None,
+            }
+        )
+
+    def where(corpus: dict) -> str:
+        if corpus["path"]:
+            return corpus["path"]
+        if corpus["name"] == "demo":
+            return "synthesised on first use"
+        return "downloaded on first use" if corpus["on_first_use"] else "not found: give its folder with --root"
+
+    def show(console: Console) -> None:
+        columns = ("name", "language", "clips", "speakers", "emotions", "where", "licence")
+        rows = [{**corpus, "emotions": len(corpus["emotions"]), "where": where(corpus)} for corpus in found]
+        cells = [[row[column] or "" for column in columns] for row in rows]
+        _print_table(console, columns, cells, numbers=("clips", "speakers", "emotions"))
+
+    return Result(found, show)
+
+
+def _validate(args: argparse.Namespace) -> Result:
+    from . import corpora
+
+    found = corpora.validate(args.corpus, args.root, progress=not args.quiet)
+    data = {
+        "corpus": found.corpus,
+        "ok": found.ok,
+        "root": found.root,
+        "clips": found.clips,
+        "found": found.found,
+        "expected": found.expected,
+        "findings": found.table().to_dict("records"),
+    }
+
+    def show(console: Console) -> None:
+        _print_table(console, ("emotion", *_COUNTS), found.counts().to_numpy(), numbers=_COUNTS)
+        if found.findings:
+            shown = found.table()[:_FINDINGS_SHOWN][["kind", "clip_id", "detail"]]
+            _print_table(console, ("finding", "clip", "detail"), shown.to_numpy())
+        if len(found.findings) > _FINDINGS_SHOWN:
+            console.print(f"... and {len(found.findings) - _FINDINGS_SHOWN} more findings; --json lists them all")
+        console.print(found.summary(), soft_wrap=True)
+
+    return Result(data, show, 0 if found.ok else 1)
+
+
+# ----------------------------------------------------------------------------------------------------------- features
+
+
+def _load(args: argparse.Namespace, names: Sequence[str], labels: str | None) -> pd.DataFrame:
+    from . import corpora
+
+    return corpora.load(names, args.root, labels.split(",") if labels and "," in labels else labels)
+
+
+def _extractor(args: argparse.Namespace) -> Extractor:
+    from . import features
+
+    cls = features.get(args.features)
+    known = cls().parameters
+    given = {}
+    for setting in args.set:
+        name, _, value = setting.partition("=")
+        if name not in known:
+            raise FeatureError(f"{cls.name!r} features have no parameter {name!r}; they have {', '.join(known)}")
+        try:
+            given[name] = json.loads(value)
+        except ValueError:
+            raise FeatureError(f"--set {setting}: {value!r} is no number; write such as {name}={known[name]}") from None
+    return cls(**given)
+
+
+def _extract(args: argparse.Namespace) -> Result:
+    from . import features
+
+    extractor, out = _extractor(args), Path(args.out)
+    suffixes = (*_TABLE_SUFFIXES, ".npz") if len(extractor.shape) == 1 else (".npz",)
+    if out.suffix.lower() not in suffixes:
+        raise FeatureError(
+            f"{args.features!r} features have shape {extractor.shape} per clip and are saved as {', '.join(suffixes)}, "
+            f"not as {out.name!r}"
+        )
+    if out.suffix.lower() == ".xlsx" and not importlib.util.find_spec("openpyxl"):
+        raise MissingDependencyError("openpyxl", "xlsx", "saving features as XLSX")
+    table = _load(args, args.corpus, args.labels)
+    found = features.extract(table, extractor, jobs=args.jobs, progress=not args.quiet)
+    if out.suffix.lower() == ".npz":
+        _save_arrays(found, out)
+    else:
+        found.save(out)
+    data = {
+        "out": str(out),
+        "features": args.features,
+        "clips": len(found),
+        "shape": list(found.values.shape),
+        "names": list(extractor.feature_names),
+        "failures": found.failures.to_dict("records"),
+    }
+
+    def show(console: Console) -> None:
+        if len(found.failures):
+            _print_table(console, ("clip", "why it failed"), found.failures[["clip_id", "reason"]].to_numpy())
+        console.print(
+            f"{args.features} of {len(found)} clips saved as {out}, shape {found.values.shape}", soft_wrap=True
+        )
+
+    return Result(data, show, 1 if len(found.failures) else 0)
+
+
+def _save_arrays(found: Features, out: Path) -> None:
+    import numpy as np
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    columns = {name: found.table[name].to_numpy(dtype=str) for name in found.table.columns}
+    names = np.array(found.extractor.feature_names)
+    np.savez(out, values=found.values, lengths=found.lengths, feature_names=names, **columns)
+
+
+# ------------------------------------------------------------------------------------------------ training, evaluation
+
+
+def _checkpoints(args: argparse.Namespace) -> Path:
+    """The folder beside ``--out`` that holds what an interrupted command needs to go on."""
+    out = Path(os.path.abspath(args.out))
+    args.when_interrupted = f"; the same command goes on from there (what was done so far is in {out.name}.run)"
+    return out.with_name(f"{out.name}.run")
+
+
+def _tell_failures(args: argparse.Namespace, found: Features) -> None:
+    if len(found.failures):
+        first = found.failures.iloc[0]
+        _note(args, f"note: {len(found.failures)} clips cannot be used; the first: {first.clip_id}: {first.reason}")
+
+
+def _train(args: argparse.Namespace) -> Result:
+    from . import protocols, recipes
+
+    recipe = recipes.get(args.recipe)
+    protocols.get(args.protocol)
+    out, progress = Path(args.out), not args.quiet
+    if out.exists() and not (out / "card.json").is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise BundleError(f"{out} exists and is not a bundle; give a new folder")
+    checkpoints = _checkpoints(args)
+    table = _load(args, args.corpus, args.labels or recipe.labels)
+    found = recipe.extract(table, jobs=args.jobs, progress=progress)
+    _tell_failures(args, found)
+    settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
+    evaluation = recipe.run(found, args.protocol, **settings)
+    bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
+    bundle.save(out)
+    shutil.rmtree(checkpoints)
+    data = {
+        "bundle": str(out),
+        "recipe": recipe.name,
+        "labels": list(bundle.labels),
+        "trained_on": bundle.card["trained_on"],
+        "failures": found.failures.to_dict("records"),
+        "evaluation": _record(evaluation),
+    }
+
+    def show(console: Console) -> None:
+        console.print(str(evaluation), soft_wrap=True)
+        console.print(f"\nbundle saved in {out}; use it with: ser-kit predict FILE --bundle {out}", soft_wrap=True)
+
+    return Result(data, show)
+
+
+def _evaluate(args: argparse.Namespace) -> Result:
+    from . import protocols, recipes
+
+    chosen = [recipes.get(name) for name in dict.fromkeys(args.recipe)]
+    divided = [protocols.get(name).name for name in dict.fromkeys(args.protocol.split(","))]
+    seeds = range(args.seeds) if args.seeds else [args.seed]
+    out, progress, checkpoints = Path(args.out), not args.quiet, _checkpoints(args)
+    extracted: dict[tuple, Features] = {}
+    evaluations: dict[Path, Evaluation] = {}
+    for recipe in chosen:
+        labels = args.labels or recipe.labels
+        if (recipe.extractor, labels) not in extracted:
+            extracted[recipe.extractor, labels] = recipe.extract(
+                _load(args, args.corpus, labels), jobs=args.jobs, progress=progress
+            )
+        found = extracted[recipe.extractor, labels]
+        _tell_failures(args, found)
+        for protocol in divided:
+            for seed in seeds:
+                started = time.perf_counter()
+                evaluation = recipe.run(found, protocol, seed=seed, out=checkpoints, jobs=args.jobs, progress=progress)
+                folder = evaluation.save(out / f"{recipe.name}-{protocol}-{seed}")
+                evaluations[folder] = evaluation
+                uar = evaluation.metrics()["uar"]
+                took = time.perf_counter() - started
+                _note(args, f"{recipe.name}, protocol {protocol}, seed {seed}: UAR {100 * uar:.1f} ({took:.0f} s)")
+    shutil.rmtree(checkpoints)
+    records = [{**_record(evaluation), "folder": str(folder)} for folder, evaluation in evaluations.items()]
+    return Result({"evaluations": records}, lambda console: _show_evaluations(console, list(evaluations.values()), out))
+
+
+def _record(evaluation: Evaluation) -> dict[str, Any]:
+    """The numbers of an evaluation for JSON; fractions, and ``None`` for what one fold or speaker cannot tell."""
+    summary = {
+        metric: {key: value if value == value else None for key, value in numbers.items()}
+        for metric, numbers in evaluation.summary().items()
+    }
+    return {
+        "recipe": evaluation.recipe,
+        "protocol": evaluation.protocol,
+        "speaker_independent": evaluation.speaker_independent,
+        "seed": evaluation.seed,
+        "corpora": list(evaluation.corpora),
+        "clips": len(evaluation.predictions),
+        "parameters": evaluation.parameters,
+        "seconds": round(evaluation.seconds, 2),
+        **summary,
+        "per_class": evaluation.per_class().to_dict("index"),
+        "confusion": {"labels": list(evaluation.labels), "counts": evaluation.confusion().to_numpy().tolist()},
+    }
+
+
+def _show_evaluations(console: Console, evaluations: list[Evaluation], out: Path) -> None:
+    from .evaluation import compare
+
+    table = compare(evaluations)
+    table.insert(3, "seed", [evaluation.seed for evaluation in evaluations])
+    _print_table(console, table.columns, table.to_numpy(), numbers=("seed", "clips"))
+    console.print("in percent: mean ± standard deviation over folds [95 % interval over speakers]\n")
+    for evaluation in evaluations:
+        counts, scores = evaluation.confusion(), evaluation.per_class()
+        percent = (100 * scores[["precision", "recall", "f1"]]).map("{:.1f}".format)
+        rows = [(label, *counts.loc[label], *percent.loc[label]) for label in evaluation.labels]
+        columns = ("true \\ predicted", *evaluation.labels, "precision", "recall", "F1")
+        title = f"{evaluation.recipe}, protocol {evaluation.protocol}, seed {evaluation.seed}: clips"
+        _print_table(console, columns, rows, title=title, numbers=columns[1:])
+    console.print(f"saved in {out}: evaluation.json and the predictions of every clip", soft_wrap=True)
+
+
+# --------------------------------------------------------------------------------------------------------- prediction
+
+
+def _recordings(named: Iterable[str]) -> list[str]:
+    """Files, with folders and patterns opened; a name that stands for nothing stays, and fails with its reason."""
+    from .corpora._base import audio_files
+
+    found: list[str] = []
+    for name in named:
+        if os.path.isdir(name):
+            found += sorted(map(str, audio_files(Path(name)))) or [name]
+        elif os.path.exists(name):
+            found.append(name)
+        else:
+            found += sorted(glob.glob(name, recursive=True)) or [name]
+    return list(dict.fromkeys(found))
+
+
+def _predict(args: argparse.Namespace) -> Result:
+    from tqdm.auto import tqdm
+
+    from .predictor import Failure, Predictor
+
+    paths = _recordings(args.recording)
+    predictor = Predictor.open(args.bundle)
+    coming = predictor.predict_many(paths)
+    answers = list(tqdm(coming, total=len(paths), desc="predict", unit="file", leave=False, disable=args.quiet))
+    failed = sum(isinstance(answer, Failure) for answer in answers)
+
+    def show(console: Console) -> None:
+        rows = []
+        for answer in answers:
+            if isinstance(answer, Failure):
+                rows.append((answer.path, "–", "–", "", f"error: {answer.error}"))
+                continue
+            second, probability = sorted(answer.probabilities.items(), key=lambda item: -item[1])[1]
+            after = f"{second} {_percent(probability)}"
+            note = f"uncertain: {answer.reason}" if answer.uncertain else ""
+            rows.append((answer.path, answer.emotion, _percent(answer.confidence), after, note))
+        columns = ("recording", "emotion", "confidence", "next", "note")
+        _print_table(console, columns, rows, numbers=("confidence", "next"))
+        if failed:
+            console.print(f"{failed} of {len(answers)} recordings failed")
+
+    return Result([answer.to_dict() for answer in answers], show, 1 if failed else 0)
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.0f} %"
+
+
+# ------------------------------------------------------------------------------------------------------ demo, versions
+
+
+def _demo(args: argparse.Namespace) -> Result:
+    from . import demo
+
+    found = demo.run(args.notebooks, args.out, args.corpus, progress=not args.quiet)
+    data = {
+        "ok": found.ok,
+        "corpora": list(found.corpora),
+        "seconds": round(found.seconds, 1),
+        "out": str(found.out),
+        "notebooks": [
+            {
+                "name": run.name,
+                "ok": run.ok,
+                "seconds": run.seconds,
+                "cells": run.cells,
+                "total": run.total,
+                "notebook": str(run.notebook),
+                "html": str(run.page),
+                "error": run.error or None,
+            }
+            for run in found.runs
+        ],
+        "facts": found.facts,
+    }
+    return Result(data, lambda console: _show_demo(console, found), 0 if found.ok else 1)
+
+
+def _show_demo(console: Console, found: Demo) -> None:
+    clips, functionals, evaluated, predicted = (
+        found.facts.get(name, {}) for name in ("01_corpora", "02_features", "04_evaluate", "05_predict")
+    )
+    lines = []
+    if clips:
+        nature = " (synthetic speech)" if clips["synthetic"] else ""
+        emotions = f"{len(clips['emotions'])} emotions"
+        corpora = ", ".join(clips["corpora"])
+        lines.append(("clips", f"{clips['clips']} of {clips['speakers']} speakers, {emotions}: {corpora}{nature}"))
+    if functionals:
+        of = f"{functionals['clips']} clips ({functionals['failures']} failed)"
+        lines.append(("features", f"{functionals['functionals']} functionals of {of}, {functionals['seconds']:.0f} s"))
+    if predicted:
+        doubt = ", uncertain" if predicted["uncertain"] else ""
+        answer = f"{predicted['emotion']}, confidence {_percent(predicted['confidence'])}{doubt}"
+        lines.append(("prediction", f"{predicted['clip_id']} (held out, truly {predicted['true']}): {answer}"))
+    for run in found.runs:
+        if not run.ok:
+            console.print(f"{run.name} failed in code cell {run.cells + 1} of {run.total}\n", soft_wrap=True)
+            console.print(f"{run.error}\n", soft_wrap=True)
+    lines.append(("notebooks", f"{sum(run.ok for run in found.runs)} ran, as .ipynb and .html in {found.out}"))
+    if (found.out / "figures").is_dir():
+        lines.append(("figures", str(found.out / "figures")))
+    lines.append(("time", f"{found.seconds:.0f} s"))
+    if evaluated:
+        rows = [
+            (
+                evaluation["recipe"],
+                evaluation["protocol"],
+                "yes" if evaluation["speaker_independent"] else "no",
+                *(f"{100 * evaluation[m]['mean']:.1f} ± {100 * evaluation[m]['std']:.1f}" for m in ("uar", "accuracy")),
+            )
+            for evaluation in evaluated["evaluations"]
+        ]
+        columns = ("recipe", "protocol", "unseen speakers", "UAR %", "accuracy %")
+        _print_table(console, columns, rows, numbers=columns[3:])
+    for name, text in lines:
+        console.print(f"{name:<11} {text}", soft_wrap=True)
+
+
+def _show_versions(args: argparse.Namespace) -> Result:
+    import platform
+    import re
+    from importlib import metadata
+
+    found = {"ser-kit": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    required = metadata.requires("ser-kit") or []
+    for name in dict.fromkeys(re.match(r"[\w.-]+", requirement)[0].lower() for requirement in required):
+        # The CPU build goes by another name.
+        for alias in (name, f"{name}-cpu"):
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(alias)
+                break
+        else:
+            found[name] = None
+    found["ffmpeg"] = shutil.which("ffmpeg")
+    found["cores"] = os.cpu_count()
+    found["SER_KIT_DATA"] = os.environ.get("SER_KIT_DATA")
+
+    def show(console: Console) -> None:
+        for name, version in found.items():
+            console.print(f"{name:<18} {'–' if version is None else version}", soft_wrap=True)
+
+    return Result(found, show)
+
+
+# ---------------------------------------------------------------------------------------------------------- arguments
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+_CORPORA = "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, iemocap, folder (your own), demo (synthetic)"
+_RECIPES = "ahmadov_cnn_bilstm or rastogi_mlp"
+_PROTOCOLS = "speaker, loso, speaker_80_20 (unseen speakers), random, random_80_20 (speakers also heard in training)"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ser-kit",
+        description="Speech emotion recognition: name the emotion of recordings, train systems, evaluate them honestly.",
+        epilog="ser-kit COMMAND --help tells more. Results go to standard output, progress and messages to standard error.",
+    )
+    parser.add_argument("--version", action="version", version=f"ser-kit {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, handler: Callable, description: str, *examples: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=description.split(".")[0].lower(),
+            description=textwrap.fill(description, 80),
+            epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.add_argument("--json", action="store_true", help="write the result as JSON")
+        sub.add_argument("--quiet", action="store_true", help="no progress and no notes, only results and errors")
+        sub.set_defaults(handler=handler, when_interrupted="")
+        return sub
+
+    def root(sub: argparse.ArgumentParser) -> None:
+        text = "the corpus's folder or one that contains it (default: SER_KIT_DATA, then a download)"
+        sub.add_argument("--root", metavar="FOLDER", help=text)
+
+    def corpora(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--corpus", nargs="+", required=True, metavar="CORPUS", help=_CORPORA)
+        root(sub)
+
+    def labels(sub: argparse.ArgumentParser, default: str) -> None:
+        text = f"four, six, seven, eight, or emotions such as happy,sad,angry (default: {default})"
+        sub.add_argument("--labels", metavar="SET", help=text)
+
+    def jobs(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--jobs", type=_positive, metavar="N", help="processes for features (default: one per core)")
+
+    command("corpora", _corpora, "List the corpora, and where they are on this machine.", "ser-kit corpora")
+
+    sub = command(
+        "validate",
+        _validate,
+        "Check every recording of a corpus. Exit status 1 when anything is missing, broken or too many.",
+        "ser-kit validate ravdess",
+        "ser-kit validate cremad --root ~/corpora/cremad --json",
+    )
+    sub.add_argument("corpus", metavar="CORPUS", help=_CORPORA)
+    root(sub)
+
+    sub = command(
+        "extract",
+        _extract,
+        "Compute features of corpora and save them.",
+        "ser-kit extract ravdess --out ravdess.parquet",
+        "ser-kit extract ravdess tess --labels six --features frames --out frames.npz",
+        "ser-kit extract demo --features logmel --set seconds=3 --out logmel.npz",
+    )
+    sub.add_argument("corpus", nargs="+", metavar="CORPUS", help=_CORPORA)
+    root(sub)
+    sub.add_argument("--features", default="functionals", help="functionals (default), frames or logmel")
+    sub.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a parameter of the features")
+    sub.add_argument("--out", required=True, help="a .parquet, .csv or .xlsx table (functionals), or .npz arrays (all)")
+    labels(sub, "all emotions there are")
+    jobs(sub)
+
+    sub = command(
+        "train",
+        _train,
+        "Train a recipe for use and save it as a bundle. Every clip is also predicted by a model that never heard its "
+        "speaker, to know what the bundle is worth. After Ctrl-C the same command goes on from there.",
+        "ser-kit train rastogi_mlp --corpus ravdess --out my-bundle",
+        "ser-kit train rastogi_mlp --corpus folder --root ~/recordings --labels happy,sad,angry --out mine",
+    )
+    sub.add_argument("recipe", metavar="RECIPE", help=_RECIPES)
+    corpora(sub)
+    labels(sub, "the recipe's")
+    sub.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle's folder")
+    sub.add_argument("--seed", type=int, default=0, help="of folds, first weights and order (default: 0)")
+    sub.add_argument("--protocol", default="speaker", help=f"{_PROTOCOLS}; default: speaker")
+    jobs(sub)
+
+    sub = command(
+        "evaluate",
+        _evaluate,
+        "Train and test recipes under protocols and compare them. After Ctrl-C the same command goes on from there.",
+        "ser-kit evaluate rastogi_mlp ahmadov_cnn_bilstm --corpus ravdess --protocol speaker,random --out results",
+        "ser-kit evaluate rastogi_mlp --corpus demo --seeds 3 --out results",
+    )
+    sub.add_argument("recipe", nargs="+", metavar="RECIPE", help=_RECIPES)
+    corpora(sub)
+    labels(sub, "each recipe's")
+    sub.add_argument("--out", required=True, metavar="FOLDER", help="for the records of the evaluations")
+    sub.add_argument("--protocol", default="speaker", help=f"one or more with commas: {_PROTOCOLS}; default: speaker")
+    group = sub.add_mutually_exclusive_group()
+    group.add_argument("--seed", type=int, default=0, help="of folds, first weights and order (default: 0)")
+    group.add_argument("--seeds", type=_positive, metavar="N", help="evaluate with the seeds 0 to N-1")
+    jobs(sub)
+
+    sub = command(
+        "predict",
+        _predict,
+        "Name the emotion of recordings. Exit status 1 when some of them could not be used.",
+        "ser-kit predict clip.wav",
+        "ser-kit predict recordings/ 'more/**/*.mp3' --json",
+        "ser-kit predict clip.wav --bundle my-bundle",
+    )
+    sub.add_argument(
+        "recording", nargs="+", metavar="RECORDING", help="file, folder (all sound files in it) or pattern"
+    )
+    sub.add_argument("--bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder (default: ravdess)")
+
+    sub = command(
+        "demo",
+        _demo,
+        "Run the notebooks 01 to 05 from top to bottom and sum up what they found.",
+        "ser-kit demo",
+        "ser-kit demo --corpus ravdess --out outputs/ravdess",
+    )
+    sub.add_argument("--notebooks", metavar="FOLDER", help="default: ./notebooks, else the installed ones")
+    sub.add_argument("--out", default="outputs/demo", metavar="FOLDER", help="default: outputs/demo")
+    sub.add_argument("--corpus", nargs="+", metavar="CORPUS", help=f"default: SER_KIT_CORPUS, else demo; {_CORPORA}")
+
+    command("show-versions", _show_versions, "Show versions, for bug reports.", "ser-kit show-versions")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
