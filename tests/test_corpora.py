@@ -115,7 +115,7 @@ def tree(corpus, tmp_path):
 
 def test_constants(corpus):
     module = corpus.module
-    assert module.NAME == corpus.name
+    assert corpus.name == module.NAME
     assert module.__doc__.strip()
     assert corpus.slug and corpus.license
     assert set(corpus.expected) <= set(EMOTIONS)

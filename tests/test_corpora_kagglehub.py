@@ -1,8 +1,8 @@
 """Downloads through the genuine kagglehub client, from a server on this machine, and its cache with no network.
 
-``KAGGLE_API_ENVIRONMENT=TEST`` points the client to http://localhost:7777. In that mode it also prints each answer in full,
-which reads the whole archive into memory before it is written; the printing is switched off, so that the client streams
-as it does elsewhere.
+``KAGGLE_API_ENVIRONMENT=TEST`` points the client to http://localhost:7777. In that mode it also prints each answer in
+full, which reads the whole archive into memory before it is written; the printing is switched off, so that the client
+streams as it does elsewhere.
 """
 
 from __future__ import annotations

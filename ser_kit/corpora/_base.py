@@ -82,10 +82,10 @@ def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
 class Corpus:
     """A corpus as its module describes it.
 
-    The module holds the constants ``NAME``, ``SLUG``, ``LICENSE``, ``BIBTEX``, ``LANGUAGE``, ``EXPECTED``, ``KNOWN_BAD``
-    and the function ``parse(filename) -> fields``, whose ``clip_id`` (where it is not the file name without suffix) and
-    ``speaker`` need not carry the name of the corpus. It may hold ``KAGGLE_HANDLE``, ``HOMEPAGE``, ``KNOWN_DUPLICATES``
-    and ``SKIPPED_FOLDERS``, and these functions:
+    The module holds the constants ``NAME``, ``SLUG``, ``LICENSE``, ``BIBTEX``, ``LANGUAGE``, ``EXPECTED``,
+    ``KNOWN_BAD`` and the function ``parse(filename) -> fields``, whose ``clip_id`` (where it is not the file name
+    without suffix) and ``speaker`` need not carry the name of the corpus. It may hold ``KAGGLE_HANDLE``, ``HOMEPAGE``,
+    ``KNOWN_DUPLICATES`` and ``SKIPPED_FOLDERS``, and these functions:
 
     - ``fetch() -> Path``: gets the recordings when no local folder has them, instead of kagglehub;
     - ``read_labels(root) -> {clip: fields}``: what the corpus keeps in label files rather than in file names;
@@ -148,7 +148,7 @@ class Corpus:
 
     @property
     def known_duplicates(self) -> dict[str, str]:
-        """Clips that repeat another one byte for byte under the same label; they stay, as published counts have them."""
+        """Clips that repeat another one byte for byte under the same label; they stay, as published counts do."""
         return dict(getattr(self.module, "KNOWN_DUPLICATES", {}))
 
     def parse(self, filename: str) -> dict[str, str]:
@@ -308,7 +308,7 @@ class Corpus:
             token = "KAGGLE_API_TOKEN (or set KAGGLE_USERNAME and KAGGLE_KEY, or save ~/.kaggle/kaggle.json)"
             lines += [
                 f"- Or download {page} and unpack it there.",
-                f"- Or let kagglehub do it: make an API token at https://www.kaggle.com/settings and set it as {token}.",
+                f"- Or let kagglehub do it: make a token at https://www.kaggle.com/settings and set it as {token}.",
             ]
         if self.homepage:
             lines.append(f"- About the corpus: {self.homepage} (licence: {self.license})")

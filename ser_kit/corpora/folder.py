@@ -1,7 +1,7 @@
 """Your own recordings: a folder for each emotion, or a CSV file that lists them.
 
-In a folder, ``angry/take1.wav`` or, with the speaker, ``angry/anna/take1.wav``; any sound format will do. A CSV file has
-the columns ``path`` (relative to the CSV file, or absolute) and ``emotion``, and may have ``speaker``, ``sex``,
+In a folder, ``angry/take1.wav`` or, with the speaker, ``angry/anna/take1.wav``; any sound format will do. A CSV file
+has the columns ``path`` (relative to the CSV file, or absolute) and ``emotion``, and may have ``speaker``, ``sex``,
 ``intensity``, ``text_id`` and ``language``. Emotions may have any common name (see :func:`ser_kit.labels.canonical`).
 """
 
@@ -60,7 +60,8 @@ def listing(file: Path) -> Iterator[Entry]:
         file: a CSV file with the columns ``path`` and ``emotion``, and perhaps others (see above).
 
     Raises:
-        TableError: the file is no CSV, lacks a column, has a sex that is not understood, or gives a recording two emotions.
+        TableError: the file is no CSV, lacks a column, has a sex that is not understood, or gives a recording two
+            emotions.
     """
     try:
         rows = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig").fillna("")
