@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..audio import Recording, read_audio
-from ..errors import TooShortError
+from ..errors import FeatureError, TooShortError
 
 MIN_SECONDS = 0.1
 """Clips shorter than this hold no two frames of the lowest pitch looked for, and are refused."""
@@ -35,6 +35,11 @@ class Extractor(ABC):
     """Names of features that tell corpora apart rather than emotions."""
 
     rate: int
+
+    def __post_init__(self):
+        for key, value in self.parameters.items():
+            if value is not None and not value > 0:
+                raise FeatureError(f"{type(self).__name__}: {key}={value!r} must be greater than 0")
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from ..errors import FeatureError, SilentAudioWarning
 from ._base import Extractor
 
 _BATCH = 16
+_BROKEN = (EOFError, OSError, pickle.UnpicklingError)
+"""What a pipe raises when the process at its other end is gone."""
 _THREAD_SETTINGS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS",
 )  # fmt: skip
@@ -82,7 +84,7 @@ def _outcome(index: int, path: str, extractor: Extractor) -> Outcome:
                 error = ("SilentAudioWarning", "silent")
             else:
                 values, length = extractor.extract_with_length(recording)
-        except Exception as problem:  # whatever one clip does to an extractor, the others go on
+        except Exception as problem:  # noqa: BLE001 - whatever one clip does to an extractor, the others go on
             error = (type(problem).__name__, str(problem) or type(problem).__name__)
     warned = () if error else tuple((w.category, str(w.message)) for w in caught)
     return Outcome(index, values, length, error, warned)
@@ -106,7 +108,7 @@ class _Worker(threading.Thread):
                 except IndexError:
                     break
                 self._feed(batch)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a thread cannot raise; in_workers does
             self._answers.put(error)
 
     def stop(self) -> None:
@@ -120,13 +122,13 @@ class _Worker(threading.Thread):
             self._dismiss()
 
     def _feed(self, batch: list[tuple[int, str]]) -> None:
-        while batch:
+        while batch and not self._stopped:
             try:
                 self._tell(batch)
                 while batch:
                     self._answers.put(self._hear())
                     batch = batch[1:]
-            except (EOFError, OSError, pickle.UnpicklingError):
+            except _BROKEN:
                 if self._stopped:
                     return
                 fate = self._dismiss()
@@ -152,7 +154,7 @@ class _Worker(threading.Thread):
         try:
             self._tell(self._extractor)
             problem = self._hear()
-        except (EOFError, OSError) as error:
+        except _BROKEN as error:
             if self._stopped:
                 return
             raise FeatureError(f"a worker process died before its first clip ({self._dismiss()})") from error

@@ -88,7 +88,9 @@ class Features:
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix not in _WRITERS:
-            raise FeatureError(f"cannot save features as {path.name!r}; the suffix must be one of {', '.join(_WRITERS)}")
+            raise FeatureError(
+                f"cannot save features as {path.name!r}; the suffix must be one of {', '.join(_WRITERS)}"
+            )
         frame = self.to_frame()
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
@@ -113,9 +115,7 @@ _WRITERS = {
 }
 
 
-def extract(
-    table: pd.DataFrame, extractor: Extractor, *, jobs: int | None = None, progress: bool = True
-) -> Features:
+def extract(table: pd.DataFrame, extractor: Extractor, *, jobs: int | None = None, progress: bool = True) -> Features:
     """Run an extractor over the clips of a table.
 
     A clip that cannot be read, lasts under 0.1 s, is silent, or breaks the extractor or its very process does not stop
@@ -134,9 +134,9 @@ def extract(
         FeatureError: ``jobs`` is less than 1, or the extractor's arrays vary in shape.
 
     Examples:
-        >>> from ser_kit import corpora, features                        # doctest: +SKIP
-        >>> found = features.extract(corpora.load("demo"), features.Functionals())   # doctest: +SKIP
-        >>> found.to_frame().groupby("emotion").pitch_mean.mean()        # doctest: +SKIP
+        >>> from ser_kit import corpora, features
+        >>> found = features.extract(corpora.load("demo"), features.Functionals())  # doctest: +SKIP
+        >>> found.to_frame().groupby("emotion").pitch_mean.mean()  # doctest: +SKIP
     """
     missing = [name for name in ("path", *_FRAME_COLUMNS) if name not in table.columns]
     if missing:
@@ -146,7 +146,7 @@ def extract(
             f"{extractor.identity} gives each clip its own length; fix it (LogMel(seconds=...)) to extract a table"
         )
     if jobs is None:
-        jobs = 1 if len(table) < _FEW_CLIPS else len(os.sched_getaffinity(0))
+        jobs = 1 if len(table) < _FEW_CLIPS else _cores()
     if jobs < 1:
         raise FeatureError(f"jobs={jobs} must be 1 or more")
 
@@ -182,6 +182,11 @@ def extract(
         lengths=lengths[kept],
         extractor=extractor,
     )
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system tells; else all there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _outcomes(paths: list[str], extractor: Extractor, jobs: int) -> Iterator[Outcome]:

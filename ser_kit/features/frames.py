@@ -75,7 +75,7 @@ class FrameFeatures(Extractor):
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         # The last frame kept reaches half a window beyond its centre; more than that of a long recording is not needed.
         samples = recording.at(self.rate)[: self.frames * self.hop + self.n_fft]
-        power = np.square(_spectrum.magnitudes(samples, self.n_fft, self.hop)[: self.frames])
+        power = _spectrum.powers(samples, self.n_fft, self.hop)[: self.frames]
         valid = len(power)
 
         mel = _spectrum.decibels(power @ _spectrum.mel_filters(self.rate, self.n_fft, self.n_mels))

@@ -169,14 +169,15 @@ class Functionals(Extractor):
 
     def _spectral(self, samples: np.ndarray) -> dict[str, float]:
         """What comes of the one short-time Fourier transform."""
-        spectra = _spectrum.magnitudes(samples, self.n_fft, self.hop)
-        mel = _spectrum.decibels(np.square(spectra) @ _spectrum.mel_filters(self.rate, self.n_fft, self.n_mels))
+        power = _spectrum.powers(samples, self.n_fft, self.hop)
+        mel = _spectrum.decibels(power @ _spectrum.mel_filters(self.rate, self.n_fft, self.n_mels))
         mel = np.maximum(mel, mel.max() - _TOP_DB)
         mfcc = mel @ _spectrum.dct_basis(self.n_mels, self.n_mfcc)
         values = {"tempo": _spectrum.tempo(mel[::_TEMPO_STRIDE], self.rate / (self.hop * _TEMPO_STRIDE))}
         for i, (mean, std) in enumerate(zip(mfcc.mean(axis=0), mfcc.std(axis=0), strict=True), start=1):
             values |= {f"mfcc_{i:02d}_mean": mean, f"mfcc_{i:02d}_std": std}
 
+        spectra = np.sqrt(power)
         frequencies = np.fft.rfftfreq(self.n_fft, 1 / self.rate).astype(np.float32)
         so_far = np.cumsum(spectra, axis=-1)
         total = so_far[:, -1:]

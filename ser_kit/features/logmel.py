@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..audio import Recording
+from ..errors import FeatureError
 from . import _spectrum
 from ._base import Extractor
 
@@ -50,6 +51,11 @@ class LogMel(Extractor):
     n_mels: int = 64
     seconds: float | None = None
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.window > self.n_fft:
+            raise FeatureError(f"LogMel: window={self.window} must not exceed n_fft={self.n_fft}")
+
     @property
     def n_samples(self) -> int | None:
         """Samples that every clip is cut or filled to, or ``None``."""
@@ -68,5 +74,5 @@ class LogMel(Extractor):
         valid = 1 + len(samples) // self.hop
         if self.n_samples is not None:
             samples = np.pad(samples, (0, self.n_samples - len(samples)))
-        power = np.square(_spectrum.magnitudes(samples, self.n_fft, self.hop, self.window))
+        power = _spectrum.powers(samples, self.n_fft, self.hop, self.window)
         return _spectrum.decibels(power @ _spectrum.mel_filters(self.rate, self.n_fft, self.n_mels)), valid
