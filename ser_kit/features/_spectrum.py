@@ -1,6 +1,8 @@
 """Short-time spectra and filter banks, in Librosa's definitions, time along the first axis.
 
-Everything here works on ``[frames, bins]`` so that one row is one moment, and each filter bank is built once per process.
+Everything here works on ``[frames, bins]``, so that one row is one moment, and each filter bank is built once per
+process. The definitions are Librosa's and the tests hold them to it, but Librosa itself stays unimported: loading it
+takes seconds, in every worker process and before every first prediction.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ def powers(samples: np.ndarray, n_fft: int, hop: int, win_length: int | None = N
         win_length: samples in the Hann window, ``n_fft`` if not given.
 
     Returns:
-        float32 ``[1 + n // hop, 1 + n_fft // 2]``, transformed in float64: in float32 the rounding of a strong component
-        would drown bands 100 dB under it, and it would be no faster.
+        float32 ``[1 + n // hop, 1 + n_fft // 2]``, transformed in float64: in float32 the rounding of a strong
+        component would drown bands 100 dB under it, and it would be no faster.
     """
     spectra = np.fft.rfft(frame(samples, n_fft, hop) * hann(win_length or n_fft, n_fft), axis=-1)
     return (np.square(spectra.real) + np.square(spectra.imag)).astype(np.float32)
@@ -49,8 +51,8 @@ def powers(samples: np.ndarray, n_fft: int, hop: int, win_length: int | None = N
 def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
     """Slaney's mel filter bank over 0 to ``rate / 2`` Hz, float32 ``[1 + n_fft // 2, n_mels]``, as of Librosa.
 
-    Triangles of unit area whose corners are evenly spaced in mel: linear under 1 kHz (200/3 Hz per mel), above it 27 mel
-    to each factor of 6.4 (M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010).
+    Triangles of unit area whose corners are evenly spaced in mel: linear under 1 kHz (200/3 Hz per mel), above it
+    27 mel to each factor of 6.4 (M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010).
     """
     top = rate / 2
     top_mel = top * 3 / 200 if top < 1000 else 15 + 27 * np.log(top / 1000) / np.log(6.4)

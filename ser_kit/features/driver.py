@@ -1,4 +1,4 @@
-"""Features of a whole clip table: several processes, one row for each clip that works, a reason for each that does not."""
+"""Features of a whole clip table: in several processes, a row for each clip that works, a reason for each other."""
 
 from __future__ import annotations
 

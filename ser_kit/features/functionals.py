@@ -1,4 +1,4 @@
-"""Functionals: one row of statistics per clip, prosody and voice quality by Praat, spectrum by Librosa's definitions."""
+"""Functionals: one row of statistics per clip; prosody and voice quality by Praat, spectrum as Librosa defines it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _TEMPO_STRIDE = 3  # tempo from every third frame: 30 ms, near Librosa's own 23 
 class Functionals(Extractor):
     """Acoustic features of a whole clip, in plain units.
 
-    Everything is measured on the recording resampled to ``rate``, so that a clip gives the same row whatever rate it was
-    stored at; only ``sample_rate`` and ``duration`` speak of the recording as it came. Standard deviations are of the
-    population (divisor *n*).
+    Everything is measured on the recording resampled to ``rate``, so that a clip gives the same row whatever rate it
+    was stored at; only ``sample_rate`` and ``duration`` speak of the recording as it came. Standard deviations are of
+    the population (divisor *n*).
 
     =====================================  ====================================================================
     ``duration``                           s
@@ -32,7 +32,8 @@ class Functionals(Extractor):
     ``rms_mean``, ``rms_std``              ``librosa.feature.rms``
     ``intensity_mean``                     dB re 20 uPa (a sample of 1 taken for 1 Pa), energy average of Praat's
                                            *To Intensity* at 100 Hz, not below 0 dB
-    ``tempo``                              beats per minute, ``librosa.feature.tempo`` on the onset strength
+    ``tempo``                              beats per minute, ``librosa.feature.tempo`` on the onset strength of every
+                                           third frame; 0 for a clip in which nothing ever rises
     ``zcr_mean``, ``zcr_std``              ``librosa.feature.zero_crossing_rate``, share of samples
     ``pitch_mean``, ``_median``, ``_std``  Hz, over the voiced frames of Praat's *To Pitch (ac)*
     ``pitch_variation``                    100 x std / mean, %

@@ -12,9 +12,10 @@ from ..features import LogMel, _spectrum
 class LogMelSpectrogram(keras.layers.Layer):
     """Waveform to log-mel spectrogram inside the network: ``[batch, samples]`` -> ``[batch, frames, n_mels]``.
 
-    Gives what :class:`ser_kit.features.LogMel` gives (decibels, floor at -100 dB, ``frames = 1 + samples // hop``). Each
-    clip stands for itself, unlike in ``keras.layers.MelSpectrogram``, which cuts ``top_db`` under the loudest clip of
-    the batch. It has no weights, and works in float32 whatever the precision policy: half floats cannot hold the range.
+    Gives what :class:`ser_kit.features.LogMel` gives (decibels, floor at -100 dB, ``frames = 1 + samples // hop``).
+    Each clip stands for itself, unlike in ``keras.layers.MelSpectrogram``, which cuts ``top_db`` under the loudest clip
+    of the batch. It has no weights, and works in float32 whatever the precision policy: half floats cannot hold the
+    range.
 
     Args:
         rate: of the waveform, in Hz.
