@@ -465,10 +465,9 @@ class Evaluation:
                 predictions=predictions,
                 histories=histories,
             )
-        except FileNotFoundError as error:
-            raise TableError(
-                f"{directory} holds no saved evaluation: {Path(error.filename).name} is missing"
-            ) from error
+        except FileNotFoundError as error:  # pyarrow's names the file in its text only
+            missing = Path(error.filename or str(error)).name
+            raise TableError(f"{directory} holds no saved evaluation: {missing} is missing") from error
         except (json.JSONDecodeError, KeyError, TypeError, OSError) as error:
             raise TableError(f"{directory} holds no readable evaluation: {error}") from error
 

@@ -177,7 +177,7 @@ def class_distribution(table: pd.DataFrame) -> Figure:
         colours = [_tint(_colour(emotion), shades[sex]) for emotion in counts.index]
         ax.barh(rows, values, left=start, height=0.74, color=colours, edgecolor="white", label=sex)
         start = start + values
-    for row, total in zip(rows, start):
+    for row, total in zip(rows, start, strict=True):
         ax.text(total, row, f" {int(total):,}", va="center", fontsize=9, color=_INK)
     ax.set_yticks(rows, counts.index)
     ax.invert_yaxis()
@@ -384,7 +384,7 @@ def portrait(
     recording = read_audio(source)
     heights = [1.0 if panel == "waveform" else 1.7 if panel == "mel" else 1.3 for panel in panels]
     figure, axes = _figure(9, 0.8 + 1.35 * sum(heights), len(panels), height_ratios=heights, sharex=True)
-    for ax, panel in zip(axes[:, 0], panels):
+    for ax, panel in zip(axes[:, 0], panels, strict=True):
         _tidy(ax)
         _PANELS[panel](ax, recording)
         _tidy(ax)
@@ -416,15 +416,15 @@ def feature_by_emotion(features: pd.DataFrame, names: Sequence[str]) -> Figure:
     rows = -(-len(names) // columns)
     width, height = max(5.0, 3.1 * columns + 1.0), 0.9 + rows * (0.75 + 0.27 * len(order))
     figure, axes = _figure(width, height, rows, columns, sharey=True)
-    for ax, name in zip(axes.flat, names):
+    for ax, name in zip(axes.flat, names, strict=False):
         values = [features.loc[emotions == e, name].dropna().to_numpy(dtype=float) for e in order]
         boxes = ax.boxplot(
             values, orientation="horizontal", widths=0.66, patch_artist=True, showfliers=False, whis=(5, 95),
             medianprops={"color": _INK, "linewidth": 1.6}, whiskerprops={"color": _SOFT}, capprops={"visible": False},
         )  # fmt: skip
-        for box, emotion in zip(boxes["boxes"], order):
+        for box, emotion in zip(boxes["boxes"], order, strict=True):
             box.set(facecolor=_colour(emotion), edgecolor="none")
-        for median, emotion in zip(boxes["medians"], order):
+        for median, emotion in zip(boxes["medians"], order, strict=True):
             median.set_color(_text_on(_colour(emotion)))
         ax.set_yticks(range(1, len(order) + 1), order)
         _tidy(ax, "x")
@@ -459,7 +459,7 @@ def training_curves(histories: Evaluation | Sequence[pd.DataFrame] | pd.DataFram
         raise TableError("no history to draw; training records 'loss' and 'val_loss' for each epoch")
     figure, axes = _figure(4.5 * max(len(pairs), 1.4), 3.3, 1, len(pairs))
     common = min(len(history) for history in histories)
-    for ax, name in zip(axes[0], pairs):
+    for ax, name in zip(axes[0], pairs, strict=True):
         for column, colour, label in ((name, _SERIES[0], "training"), (f"val_{name}", _SERIES[1], "validation")):
             alone = len(histories) == 1
             for history in histories:
@@ -513,7 +513,7 @@ def confusion(evaluation: Evaluation | pd.DataFrame, normalise: bool = True) -> 
         weight = "bold" if row == column else "normal"
         ax.text(column, row, text, ha="center", va="center", fontsize=9, color=colour, fontweight=weight)
     ax.set_xticks(range(size), counts.columns, rotation=35, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(size), [f"{name} ({clips})" for name, clips in zip(counts.index, support)])
+    ax.set_yticks(range(size), [f"{name} ({clips})" for name, clips in zip(counts.index, support, strict=True)])
     ax.set_xticks(np.arange(size + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(size + 1) - 0.5, minor=True)
     _tidy(ax)
@@ -539,7 +539,7 @@ def per_class(evaluations: Evaluation | Iterable[Evaluation]) -> Figure:
         title = f"Precision, recall and F1 by emotion: {_run_name(evaluations[0])}"
     else:
         names = [_run_name(e) for e in evaluations]
-        series = {name: table["recall"] for name, table in zip(names, tables)}
+        series = {name: table["recall"] for name, table in zip(names, tables, strict=True)}
         title = "Recall by emotion"
     figure, ((ax,),) = _figure(max(6.5, 1.6 + 0.95 * len(labels)), 3.5)
     width = 0.8 / len(series)
@@ -548,7 +548,7 @@ def per_class(evaluations: Evaluation | Iterable[Evaluation]) -> Figure:
         heights = values.reindex(labels).to_numpy()
         ax.bar(places, heights, width * 0.92, color=_SERIES[i % len(_SERIES)], label=name)
         if len(series) <= 3:
-            for place, height in zip(places, heights):
+            for place, height in zip(places, heights, strict=True):
                 if np.isfinite(height):
                     ax.text(place, height + 0.01, f"{100 * height:.0f}", ha="center", fontsize=7.5, color=_SOFT)
     ax.set_xticks(range(len(labels)), labels)

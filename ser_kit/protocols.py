@@ -167,7 +167,7 @@ def _random(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[_Par
 
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < FOLDS:
-        rare = [f"{name!r} ({count})" for name, count in zip(classes, counts) if count < FOLDS]
+        rare = [f"'{name}' ({count})" for name, count in zip(classes, counts, strict=True) if count < FOLDS]
         raise TableError(
             f"{FOLDS} stratified folds need at least {FOLDS} clips of each class; too few of {', '.join(rare)}"
         )
@@ -214,7 +214,7 @@ def _labels(table: pd.DataFrame) -> np.ndarray:
         raise TableError("the clip table is empty; nothing can be divided")
     labels = _column(table, "label" if "label" in table else "emotion")
     if len(set(labels)) < 2:
-        raise TableError(f"all clips are {labels[0]!r}; at least two classes are needed to tell apart")
+        raise TableError(f"all clips are '{labels[0]}'; at least two classes are needed to tell apart")
     return labels
 
 
@@ -230,8 +230,9 @@ def _speakers(table: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     owners = pd.Series(speakers).groupby(labels).agg(["nunique", "first"])
     alone = owners[owners["nunique"] == 1]
     if len(alone):
+        spoken = [f"'{label}' is spoken only by {who}" for label, who in alone["first"].items()]
         raise TableError(
-            f"{', '.join(f'{label!r} is spoken only by {who}' for label, who in alone['first'].items())}; "
+            f"{', '.join(spoken)}; "
             "nobody is left to learn the class from while its speaker is tested. Leave the class out, "
             "or use protocol 'random'"
         )
