@@ -1,9 +1,9 @@
 """The one way in for sound: any recording becomes mono float32 samples at a known rate.
 
-WAV, AIFF, AU, CAF, W64, RF64, FLAC, Ogg (Vorbis, Opus), MP3 and more are decoded by libsndfile; M4A, AAC, MP4, WebM and
-whatever else libsndfile refuses by ``ffmpeg``, when it is on the ``PATH``. Everything is decoded in blocks and resampled
-on the way (soxr, high quality), so that a long recording costs little more memory than its result, and decoding in
-blocks gives the same samples, bit for bit, as decoding at once.
+WAV, AIFF, AU, CAF, W64, RF64, FLAC, Ogg (Vorbis, Opus), MP3 and more are decoded by libsndfile; M4A, AAC, MP4, WebM
+and whatever else libsndfile refuses by ``ffmpeg``, when it is on the ``PATH``. Everything is decoded in blocks and
+resampled on the way (soxr, high quality), so that a long recording costs little more memory than its result; the size
+of the blocks does not change the samples.
 
 What happens to the samples:
 
@@ -169,7 +169,7 @@ def read_audio(source: Source, *, rate: int | None = None) -> Recording:
     name, opener = _locate(source)
     decoded = _decode(opener, name, rate)
     if decoded.missing:
-        message = f"{name}: the file is cut short ({decoded.missing}); the {decoded.seconds:.2f} s there are were read"
+        message = f"{name}: {decoded.missing}; {decoded.seconds:.2f} s were read"
         warnings.warn(message, TruncatedAudioWarning, stacklevel=2)
     if decoded.peak <= SILENT_PEAK:
         message = f"{name}: the recording is silent (no sample exceeds {SILENT_PEAK:.1e} of full scale)"
@@ -256,7 +256,7 @@ class _Stream:
     channels: int
     frames: int | None  # as the header says; None where it does not
     blocks: Iterator[np.ndarray]
-    missing: str = ""  # set by the end of the blocks: how the file is known to be incomplete
+    missing: str = ""  # set by the end of the blocks: why they are not, or may not be, all that the file should hold
 
 
 _Opener = Callable[[], AbstractContextManager[_Stream]]
@@ -267,7 +267,7 @@ def _locate(source: Source) -> tuple[str, _Opener]:
     if isinstance(source, tuple):
         return "<array>", partial(_open_array, *_check_pair(source))
     if isinstance(source, bytes | bytearray | memoryview):
-        return "<bytes>", partial(_open_file, io.BytesIO(source), "<bytes>")
+        return "<bytes>", partial(_open_file, io.BytesIO(bytes(source)), "<bytes>")
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         with _readable(path):
@@ -277,17 +277,24 @@ def _locate(source: Source) -> tuple[str, _Opener]:
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
         name = os.path.basename(name) if isinstance(name, str) and name else "<file>"
-        if source.seekable():
-            source.seek(0)
-        data = source.read()
-        if not isinstance(data, bytes):
-            raise NotAudioError(f'{name}: the file object gives text; open it in binary mode, open(path, "rb")')
-        return name, partial(_open_file, io.BytesIO(data), name)
+        return name, partial(_open_file, io.BytesIO(_read_all(source, name)), name)
     hint = "; an array needs its rate: (array, rate)" if hasattr(source, "__array__") else ""
     raise NotAudioError(
         f"cannot read sound from {type(source).__name__!r}; expected a path, bytes, a binary file object, "
         f"an (array, rate) pair or a Recording{hint}"
     )
+
+
+def _read_all(file: BinaryIO, name: str) -> bytes:
+    try:
+        if file.seekable():
+            file.seek(0)
+        data = file.read()
+    except (OSError, ValueError) as error:  # ValueError: the file is closed
+        raise AudioError(f"{name}: the file object cannot be read: {error}") from None
+    if not isinstance(data, bytes):
+        raise NotAudioError(f'{name}: the file object gives no bytes; open the file in binary mode, open(path, "rb")')
+    return data
 
 
 @contextmanager
@@ -308,20 +315,21 @@ def _readable(path: Path) -> Iterator[None]:
 def _check_pair(pair: tuple) -> tuple[np.ndarray, int]:
     if len(pair) != 2:
         raise NotAudioError(f"expected an (array, rate) pair, got a tuple of {len(pair)}")
-    array, rate = pair
-    if np.ndim(array) == 0 and np.ndim(rate) > 0:
+    try:
+        array, rate = np.asarray(pair[0]), pair[1]
+    except (TypeError, ValueError) as error:  # rows of unequal length, a tensor on another device
+        raise NotAudioError(f"<array>: cannot be made an array: {error}") from None
+    if array.ndim == 0 and np.ndim(rate) > 0:
         raise NotAudioError("expected (array, rate), got (rate, array): swap the two")
     rate = _check_rate(rate, "sampling rate", "<array>")
-    try:
-        array = np.asarray(array)
-    except ValueError:  # rows of unequal length
-        array = np.empty(0, object)
-    if array.dtype not in (np.int8, np.int16, np.int32, np.uint8) and array.dtype.kind != "f":
+    if array.dtype.kind != "f" and array.dtype.str[1:] not in ("i1", "i2", "i4", "u1"):  # in either byte order
         raise NotAudioError(
             f"<array>: {array.dtype} samples have no known scale; expected int8, int16, int32, uint8 or float"
         )
     if array.ndim not in (1, 2):
         raise NotAudioError(f"<array>: expected [n], [n, channels] or [channels, n], got the shape {array.shape}")
+    if array.size == 0:
+        raise EmptyAudioError("<array>: holds no samples")
     if array.ndim == 1:
         array = array[:, None]
     return (array.T if array.shape[0] < array.shape[1] else array), rate
@@ -356,10 +364,11 @@ def _open_file(file: _File, name: str) -> Iterator[_Stream]:
     sound = _open_sndfile(file)
     if sound is not None:
         with sound:
-            # Only ffmpeg counts the frames of an MP3 file that does not say how many it has.
-            in_full = sound.format != "MP3" or _mp3_says_length(file) or not shutil.which("ffmpeg")
-            if sound.frames > 0 and in_full:
-                yield _sndfile_stream(sound, file)
+            # libsndfile takes the length of an MP3 file that does not say it from the bit rate of its first frame,
+            # finds no samples in a WAV file whose size was never filled in, and none in some Ogg files cut short.
+            guessed = sound.format == "MP3" and not _mp3_says_length(file)
+            if sound.frames > 0 and not (guessed and shutil.which("ffmpeg")):
+                yield _sndfile_stream(sound, file, guessed)
                 return
     head = _peek(file, 0, 4096)
     demuxer, what = _container(head)
@@ -369,15 +378,15 @@ def _open_file(file: _File, name: str) -> Iterator[_Stream]:
         raise PointerFileError(
             f"{name}: is a Git-LFS pointer, not the recording; fetch the recordings themselves with 'git lfs pull'"
         )
-    if sound is not None and demuxer not in ("ogg", "mp3"):
+    ffmpeg = shutil.which("ffmpeg")
+    if sound is not None and not (demuxer and ffmpeg):
         raise EmptyAudioError(f"{name}: holds no samples")
     if not demuxer:
         raise NotAudioError(f"{name}: is not a sound file but {what}; expected WAV, FLAC, OGG, MP3, M4A or the like")
-    ffmpeg = shutil.which("ffmpeg")
     if not ffmpeg:
         raise NotAudioError(
-            f"{name}: looks like {what}, but libsndfile cannot decode it; install ffmpeg and put it on the PATH, "
-            "or convert the file to WAV or FLAC"
+            f"{name}: looks like {what}, but libsndfile cannot decode it; if it is not damaged, install ffmpeg and put "
+            "it on the PATH, or convert the file to WAV or FLAC"
         )
     with _open_ffmpeg(ffmpeg, demuxer, file, name, what) as stream:
         yield stream
@@ -400,12 +409,15 @@ def _open_sndfile(file: _File):
     if isinstance(file, io.BytesIO):
         file.seek(0)
     try:
-        return soundfile.SoundFile(file if isinstance(file, io.BytesIO) else str(file))
+        sound = soundfile.SoundFile(file if isinstance(file, io.BytesIO) else str(file))
     except soundfile.SoundFileError:
         return None
+    # Else soundfile seeks after every block to where it is already, which in Opus and FLAC changes what comes next.
+    sound.seekable = lambda: False
+    return sound
 
 
-def _sndfile_stream(sound, file: _File) -> _Stream:
+def _sndfile_stream(sound, file: _File, guessed: bool) -> _Stream:
     import soundfile
 
     # A FLAC file made by a program that could not seek does not say its length; libsndfile then gives the largest.
@@ -415,19 +427,21 @@ def _sndfile_stream(sound, file: _File) -> _Stream:
         size = _block_frames(sound.channels)
         buffer = np.empty((size if frames is None else min(size, frames), sound.channels), np.float32)
         done, broken = 0, False
-        while not broken:
+        while done != frames and not broken:
             buffer.fill(np.nan)
             try:
                 block = sound.read(out=buffer)
             except soundfile.SoundFileError:
-                # Damage, or the end of a file whose length is not known: what was decoded before it is not NaN.
+                # Damage, or the file ends here: what was decoded before is no longer NaN.
                 block, broken = buffer[: int(np.isfinite(buffer[:, -1]).sum())], True
             if len(block) == 0:
                 break
             done += len(block)
             yield block
-        if frames is not None and done < frames:
-            stream.missing = f"its header promises {frames / sound.samplerate:.2f} s"
+        if guessed:
+            stream.missing = "the file does not say its length, and without ffmpeg some of it may be left out"
+        elif frames is not None and done < frames:
+            stream.missing = f"the file is cut short: its header promises {frames / sound.samplerate:.2f} s"
         else:
             stream.missing = _missing_data(sound, file)
 
@@ -436,24 +450,28 @@ def _sndfile_stream(sound, file: _File) -> _Stream:
 
 
 _SHORT_DATA = re.compile(
-    r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be \d+\)|does not match value from 'ds64' chunk of (\d+)", re.M
+    r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be \d+\)"  # WAV, AIFF, AU, W64
+    r"|does not match value from 'ds64' chunk of (\d+)",  # RF64
+    re.MULTILINE,
 )
-_LENGTH_UNKNOWN = 0x7FFF_0000  # recorders that cannot seek write a size from here to 2**32 - 1 into the header
+_LENGTH_UNKNOWN = 0x7FFF_0000  # recorders that cannot seek leave zero in the header, or a size from here on
 
 
 def _missing_data(sound, file: _File) -> str:
     """How the file falls short of its header, as far as libsndfile's log and the container tell."""
     if sound.format == "OGG":
         tail = _peek(file, max(0, _size(file) - (1 << 16)), 1 << 16)  # an Ogg page is shorter than 64 KiB
-        last_page = tail.rfind(b"OggS")
-        ended = last_page >= 0 and last_page + 5 < len(tail) and tail[last_page + 5] & 4
-        return "" if ended else "its last Ogg page is not marked as the end"
+        page = tail[max(0, tail.rfind(b"OggS")) :]
+        body = 27 + page[26] if len(page) > 26 else len(page)  # behind the header and the lengths of the segments
+        ended = body < len(page) and page[5] & 4 and len(page) >= body + sum(page[27:body])
+        return "" if ended else "the file is cut short: its last Ogg page is not whole, or not marked as the last"
     found = _SHORT_DATA.search(sound.extra_info)
     if not found:
         return ""
     if found[2]:
-        return f"its header promises {int(found[2]) / sound.samplerate:.2f} s"
-    return f"its header promises {int(found[1])} bytes" if int(found[1]) < _LENGTH_UNKNOWN else ""
+        return f"the file is cut short: its header promises {int(found[2]) / sound.samplerate:.2f} s"
+    promised = int(found[1])
+    return f"the file is cut short: its header promises {promised} bytes" if 0 < promised < _LENGTH_UNKNOWN else ""
 
 
 def _size(file: _File) -> int:
@@ -515,7 +533,7 @@ def _container(head: bytes) -> tuple[str, str]:
     return "", "text" if text else "something unknown"
 
 
-_CUT_SHORT = re.compile(rb"partial file|ended prematurely|exhausted|[Tt]runcat|Invalid data|Packet corrupt", re.M)
+_CUT_SHORT = re.compile(rb"partial file|ended prematurely|exhausted|[Tt]runcat|Invalid data|Packet corrupt")
 
 
 @contextmanager
@@ -526,9 +544,10 @@ def _open_ffmpeg(ffmpeg: str, demuxer: str, file: _File, name: str, what: str) -
         if isinstance(file, io.BytesIO):  # a file, since ffmpeg must be able to seek: the index of an M4A may come last
             path = Path(folder, "recording")
             path.write_bytes(file.getbuffer())
-        command = [ffmpeg, "-nostdin", "-v", "error", "-protocol_whitelist", "file", "-f", demuxer, "-i", f"file:{path}"]
-        command += ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
+        read = ["-protocol_whitelist", "file", "-f", demuxer, "-i", f"file:{path}"]
+        write = ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
+        command = [ffmpeg, "-nostdin", "-v", "error", *read, *write]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         try:
             header = process.stdout.read(24)
             if len(header) < 24:
@@ -551,7 +570,7 @@ def _open_ffmpeg(ffmpeg: str, demuxer: str, file: _File, name: str, what: str) -
                 process.wait()
                 log.seek(0)
                 if process.returncode or _CUT_SHORT.search(log.read()):
-                    stream.missing = "ffmpeg met the end, or damage, before it was due"
+                    stream.missing = "the file is cut short or damaged: ffmpeg could not decode all of it"
 
             stream = _Stream(rate, channels, None, blocks())
             yield stream
@@ -576,8 +595,6 @@ class _Decoded:
 
 def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = None) -> _Decoded:
     """Take one channel, or the mean of all, from every block, resample and join; the only way to samples."""
-    import soxr
-
     with opener() as stream:
         native_rate, channels = _check_rate(stream.rate, "sampling rate", name), stream.channels
         longest = MAX_SECONDS * native_rate
@@ -585,6 +602,8 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
             raise _too_long(name)
         resampler = None
         if rate not in (None, native_rate):
+            import soxr
+
             resampler = soxr.ResampleStream(native_rate, rate, 1, dtype="float32", quality="HQ")
         joined = bytearray()  # grows in place, unlike an array, and so never stands in memory twice
         frames, peak, peaks = 0, 0.0, np.zeros(channels)
@@ -614,7 +633,9 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
         raise TooShortError(f"{name}: {frames} samples at {native_rate} Hz are less than one sample at {rate} Hz")
     if channel is None and peak < _CANCELLED * peaks.max():
         return _decode(opener, name, rate, channel=int(peaks.argmax()))
-    return _Decoded(np.frombuffer(joined, np.float32), native_rate, channels, frames / native_rate, peak, missing)
+    samples = np.frombuffer(joined, np.float32)
+    samples.flags.writeable = False
+    return _Decoded(samples, native_rate, channels, frames / native_rate, peak, missing)
 
 
 def _peak(samples: np.ndarray) -> float:

@@ -1,0 +1,661 @@
+"""Sound input: every way in gives the same samples, and whatever is no sound is refused in plain words."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import shutil
+import struct
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ser_kit import audio
+from ser_kit.audio import fingerprint, load_audio, read_audio
+from ser_kit.errors import (
+    AudioError,
+    EmptyAudioError,
+    InvalidSamplesError,
+    NotAudioError,
+    PointerFileError,
+    SilentAudioWarning,
+    TooShortError,
+    TruncatedAudioWarning,
+)
+
+needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not on the PATH")
+
+
+def tone(rate: int = 16_000, seconds: float = 1.0, frequency: float = 200.0) -> np.ndarray:
+    return 0.5 * np.sin(2 * np.pi * frequency * np.arange(round(rate * seconds)) / rate)
+
+
+def babble(frames: int = 30_000, channels: int = 2) -> np.ndarray:
+    """Noise of changing level: compresses badly, so that files of it have many blocks and pages."""
+    generator = np.random.default_rng(7)
+    level = 0.2 + 0.1 * np.sin(np.arange(frames) / 3000)
+    return np.clip(generator.normal(size=(frames, channels)) * level[:, None], -0.99, 0.99)
+
+
+def encode(samples: np.ndarray, rate: int = 16_000, form: str = "WAV", subtype: str | None = None) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+def encode_by_ffmpeg(path: Path, samples: np.ndarray, rate: int, *options: str) -> Path:
+    command = ["ffmpeg", "-v", "error", "-y", "-f", "wav", "-i", "pipe:0", *options, str(path)]
+    subprocess.run(command, input=encode(samples, rate, subtype="FLOAT"), check=True)
+    return path
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
+
+
+def riff(*chunks: bytes) -> bytes:
+    body = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+PCM = np.round(tone() * 32767).astype("<i2")
+FORMAT = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16))
+WAV = riff(FORMAT, chunk(b"data", PCM.tobytes()))
+
+
+def spectrum(samples: np.ndarray) -> np.ndarray:
+    """Amplitude of each frequency in dB, a full-scale sine at 0; the window's side lobes lie below -110 dB."""
+    window = np.kaiser(len(samples), 16)
+    return 20 * np.log10(np.abs(np.fft.rfft(samples * window)) * 2 / window.sum() + 1e-12)
+
+
+@pytest.fixture
+def no_ffmpeg(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+# Formats -------------------------------------------------------------------------------------------------------------
+
+STEP = {"PCM_U8": 2**-7, "PCM_S8": 2**-7, "PCM_16": 2**-15, "PCM_24": 2**-23, "PCM_32": 2**-23}
+STEP |= {"FLOAT": 2**-23, "DOUBLE": 2**-23}
+LOSSLESS = [
+    ("WAV", ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
+    ("WAVEX", ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
+    ("RF64", ("PCM_16", "FLOAT")),
+    ("W64", ("PCM_16", "PCM_24")),
+    ("AIFF", ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT")),
+    ("AU", ("PCM_16", "FLOAT")),
+    ("CAF", ("PCM_16", "PCM_24")),
+    ("FLAC", ("PCM_S8", "PCM_16", "PCM_24")),
+]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize(("form", "subtype"), [(form, subtype) for form, all_ in LOSSLESS for subtype in all_])
+def test_a_tone_comes_back_within_the_quantisation_step(form, subtype, channels):
+    expected = tone()
+    recording = read_audio(encode(np.tile(expected[:, None], channels), 16_000, form, subtype))
+    assert (recording.rate, recording.native_rate, recording.channels) == (16_000, 16_000, channels)
+    assert recording.samples.dtype == np.float32 and recording.samples.shape == (16_000,)
+    np.testing.assert_allclose(recording.samples, expected, rtol=0, atol=STEP[subtype])
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    ("form", "subtype"),
+    [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("WAV", "ULAW"), ("WAV", "IMA_ADPCM")],
+)
+def test_a_tone_survives_lossy_formats(form, subtype, channels):
+    recording = read_audio(encode(np.tile(tone()[:, None], channels), 16_000, form, subtype))
+    middle = recording.samples[4000:12_000]
+    assert spectrum(middle).argmax() == 100 and spectrum(middle).max() == pytest.approx(-6, abs=0.3)
+    assert len(recording.samples) == pytest.approx(16_000, abs=1200) and recording.channels == channels
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        ("m4a", ["-c:a", "aac"]),
+        ("m4a", ["-c:a", "aac", "-movflags", "+faststart"]),
+        ("m4a", ["-c:a", "alac"]),
+        ("mp4", ["-c:a", "aac"]),
+        ("aac", ["-c:a", "aac"]),
+        ("webm", ["-c:a", "libopus"]),
+        ("mkv", ["-c:a", "flac"]),
+        ("wma", ["-c:a", "wmav2"]),
+        ("wav", ["-c:a", "g722", "-ac", "1"]),
+        ("avi", ["-c:a", "pcm_s16le"]),
+        ("-f dash.wv", ["-c:a", "wavpack"]),
+    ],
+)
+def test_ffmpeg_decodes_what_libsndfile_does_not(tmp_path, suffix, options):
+    path = encode_by_ffmpeg(tmp_path / f"recording.{suffix}", np.tile(tone(48_000)[:, None], 2), 48_000, *options)
+    recording = read_audio(path, rate=16_000)
+    middle = recording.samples[4000:12_000]
+    assert spectrum(middle).argmax() == 100 and spectrum(middle).max() == pytest.approx(-6, abs=0.3)
+    assert recording.native_rate == 48_000 and recording.duration == pytest.approx(1, abs=0.06)
+    with path.open("rb") as file:
+        np.testing.assert_array_equal(load_audio(file), recording.samples)
+
+
+def test_odd_chunks_do_not_disturb():
+    odd = [(b"FLLR", bytes(4043)), (b"bext", bytes(603)), (b"LIST", b"INFOISFT\x06\0\0\0Lavf58"), (b"_PMX", b"<x/>")]
+    chunks = [chunk(*pair) for pair in odd]
+    for content in (
+        riff(*chunks[:2], FORMAT, *chunks[2:], chunk(b"data", PCM.tobytes())),
+        riff(FORMAT, *chunks, chunk(b"data", PCM.tobytes()), *chunks),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            np.testing.assert_array_equal(read_audio(content).samples, PCM / np.float32(32768))
+
+
+@pytest.mark.parametrize("size", [pytest.param(0, marks=needs_ffmpeg), 0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_header_written_before_the_length_was_known_is_no_truncation(size):
+    content = b"RIFF" + struct.pack("<I", size) + b"WAVE" + FORMAT + b"data" + struct.pack("<I", size) + PCM.tobytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_audio(content).samples) == 16_000
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("form", ["flac", "aiff", "au", "caf", "ogg", "mp3"])
+def test_a_file_that_was_piped_out_is_read_whole(form):
+    command = ["ffmpeg", "-v", "error", "-f", "wav", "-i", "pipe:0", "-f", form, "pipe:1"]
+    content = subprocess.run(command, input=WAV, check=True, capture_output=True).stdout
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_audio(content).duration == pytest.approx(1, abs=0.12)
+
+
+@needs_ffmpeg
+def test_an_mp3_that_does_not_say_its_length_is_read_whole(tmp_path):
+    samples = np.concatenate([np.zeros(8000), babble(40_000, 1)[:, 0]])  # begins at another bit rate than it goes on
+    path = encode_by_ffmpeg(tmp_path / "x.mp3", samples, 16_000, "-q:a", "4", "-write_xing", "0")
+    assert read_audio(path).duration == pytest.approx(3, abs=0.15)
+
+
+@needs_ffmpeg
+def test_an_mp3_that_does_not_say_its_length_warns_without_ffmpeg(tmp_path, monkeypatch):
+    path = encode_by_ffmpeg(tmp_path / "x.mp3", tone(), 16_000, "-write_xing", "0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.warns(TruncatedAudioWarning, match="x.mp3: the file does not say its length"):
+        read_audio(path)
+
+
+def test_suffixes_mean_nothing(tmp_path):
+    for name in ("x.raw", "x.mp3", "x", "x.txt", "höre ☃.wav"):
+        (tmp_path / name).write_bytes(WAV)
+        assert len(read_audio(tmp_path / name).samples) == 16_000
+
+
+# Resampling ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [4000, 8000, 11_025, 44_100, 96_000, 384_000])
+def test_resampling_keeps_the_tone_and_adds_nothing(rate):
+    samples = load_audio((tone(rate, 2.0), rate))
+    levels = spectrum(samples[4000:-4000])
+    frequencies = np.fft.rfftfreq(len(samples) - 8000, 1 / 16_000)
+    assert len(samples) == 32_000
+    assert frequencies[levels.argmax()] == 200 and levels.max() == pytest.approx(20 * np.log10(0.5), abs=0.01)
+    assert levels[np.abs(frequencies - 200) > 20].max() < -90
+
+
+def test_what_the_new_rate_cannot_hold_does_not_fold_back():
+    samples = load_audio((tone(48_000, 2.0, 10_000), 48_000))
+    assert 20 * np.log10(np.abs(samples[4000:-4000]).max()) < -90
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050, 8000])
+def test_resampling_on_the_way_in_is_resampling_afterwards(rate):
+    content = encode(babble(50_000), 44_100, "WAV", "PCM_16")
+    np.testing.assert_array_equal(load_audio(content, rate=rate), read_audio(content).at(rate))
+
+
+@pytest.mark.parametrize("rate", [None, 16_000])
+@pytest.mark.parametrize("block", [317, 4096, 50_001])
+@pytest.mark.parametrize(
+    ("form", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", None)]
+)
+def test_the_size_of_the_blocks_does_not_change_the_samples(monkeypatch, form, subtype, block, rate):
+    content = encode(babble(), 48_000, form, subtype)
+    whole = read_audio(content, rate=rate)
+    monkeypatch.setattr(audio, "_BLOCK", block)
+    np.testing.assert_array_equal(read_audio(content, rate=rate).samples, whole.samples)
+
+
+@needs_ffmpeg
+def test_the_size_of_the_blocks_does_not_change_what_ffmpeg_gives(monkeypatch, tmp_path):
+    path = encode_by_ffmpeg(tmp_path / "x.m4a", babble(), 48_000)
+    whole = load_audio(path)
+    monkeypatch.setattr(audio, "_BLOCK", 1001)
+    np.testing.assert_array_equal(load_audio(path), whole)
+
+
+def test_a_long_recording_costs_little_more_than_its_result(tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.tile(np.float32(tone(48_000, 1.0))[:, None], (90, 2)), 48_000, subtype="PCM_16")
+    load_audio(WAV)  # so that importing is not measured
+    tracemalloc.start()
+    try:
+        samples = load_audio(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(samples) == 90 * 16_000
+    assert peak < 1.2 * samples.nbytes + 20 * audio._BLOCK
+
+
+# Sources -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [None, 16_000])
+def test_every_source_gives_the_same_samples(tmp_path, rate):
+    stereo = np.round(babble() * 32767).astype(np.int16)
+    content = encode(stereo, 44_100, "WAV", "PCM_16")
+    path = tmp_path / "clip.wav"
+    path.write_bytes(content)
+    expected = read_audio(path, rate=rate)
+    named = io.BytesIO(content)
+    named.name = str(tmp_path / "upload.wav")
+    named.seek(100)  # a file object is read from its start, wherever it stands
+    sources = [
+        str(path), content, bytearray(content), memoryview(content), memoryview(content * 2)[: len(content)], named,
+        (stereo, 44_100), (stereo.T, 44_100), (stereo.astype(">i2"), 44_100.0), (stereo / 32768, 44_100),
+        (stereo.astype(np.int32) << 16, 44_100), expected, read_audio(path),
+    ]  # fmt: skip
+    for source in sources:
+        recording = read_audio(source, rate=rate)
+        np.testing.assert_array_equal(recording.samples, expected.samples)
+        assert (recording.rate, recording.native_rate, recording.channels) == (rate or 44_100, 44_100, 2)
+    with path.open("rb") as file:
+        assert read_audio(file).name == "clip.wav"
+        np.testing.assert_array_equal(read_audio(file, rate=rate).samples, expected.samples)  # and again
+    assert read_audio(named).name == "upload.wav" and read_audio(content).name == "<bytes>"
+
+
+def test_integers_are_scaled_by_their_full_scale():
+    for dtype, low in ((np.int8, -128), (np.int16, -32768), (np.int32, -(2**31)), (np.uint8, 0)):
+        samples = read_audio((np.array([low, 0 if low else 128, low // 2 if low else 64], dtype), 8000)).samples
+        np.testing.assert_array_equal(samples, np.float32([-1, 0, -0.5]))
+
+
+def test_floats_are_neither_clipped_nor_centred():
+    wild = np.float32([3.5, -7.25, 0.5, 0.5])
+    np.testing.assert_array_equal(read_audio((wild, 8000)).samples, wild)
+    np.testing.assert_array_equal(read_audio(encode(wild, 8000, subtype="FLOAT")).samples, wild)
+
+
+def test_the_callers_array_stays_its_own():
+    mine = np.float32(tone())
+    recording = read_audio((mine, 16_000))
+    before = recording.samples.copy()
+    mine[:] = 0
+    np.testing.assert_array_equal(recording.samples, before)
+
+
+def test_read_in_threads_is_read_in_turn():
+    contents = [encode(babble(20_000) * gain, 48_000, "FLAC") for gain in (0.2, 0.4, 0.6, 0.8)] * 4
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(load_audio, contents))
+    for samples, content in zip(together, contents, strict=True):
+        np.testing.assert_array_equal(samples, load_audio(content))
+
+
+# Mixing --------------------------------------------------------------------------------------------------------------
+
+
+def test_channels_are_averaged():
+    left, right = np.float32(tone()), np.float32(tone(frequency=300))
+    for form in ("WAV", "WAVEX"):
+        content = encode(np.stack([left, right], 1), subtype="FLOAT", form=form)
+        np.testing.assert_array_equal(read_audio(content).samples, (left + right) / 2)
+
+
+def test_a_dead_channel_halves_the_amplitude():
+    stereo = np.stack([tone(), np.zeros(16_000)], 1)
+    np.testing.assert_allclose(read_audio((stereo, 16_000)).samples, tone() / 2, atol=1e-7)
+
+
+@pytest.mark.parametrize("form", ["array", "WAV", "FLAC"])
+def test_where_channels_cancel_the_loudest_is_taken(form):
+    stereo = np.round(np.stack([-0.5 * tone(), tone(), -0.5 * tone()], 1) * 32767).astype(np.int16)
+    source = (stereo, 16_000) if form == "array" else encode(stereo, form=form)
+    recording = read_audio(source)
+    np.testing.assert_array_equal(recording.samples, stereo[:, 1] / np.float32(32768))
+    assert recording.channels == 3
+
+
+# Refusals ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_missing_file_is_also_a_file_not_found_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent.wav: no such file") as caught:
+        read_audio(tmp_path / "absent.wav")
+    assert isinstance(caught.value, AudioError)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "words"),
+    [
+        (b"", EmptyAudioError, "zero bytes"),
+        (riff(FORMAT, chunk(b"data", b"")), EmptyAudioError, "no samples"),
+        (b"Dear all,\nthe recording follows.\n", NotAudioError, "but text"),
+        (b"#EXTM3U\n#EXTINF:9,\n/etc/passwd\n", NotAudioError, "but text"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(80), NotAudioError, "but a picture"),
+        (b"PK\x03\x04" + bytes(80), NotAudioError, "but a ZIP archive"),
+        (bytes(1000), NotAudioError, "something unknown"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", PointerFileError, "git lfs pull"),
+        (WAV[:30], NotAudioError, "looks like a WAV file"),
+    ],
+)
+def test_what_is_no_sound_is_refused_by_name(tmp_path, content, error, words):
+    path = tmp_path / "odd.wav"
+    path.write_bytes(content)
+    for source, name in ((path, "odd.wav"), (content, "<bytes>"), (io.BytesIO(content), "<file>")):
+        with pytest.raises(error, match=words) as caught:
+            read_audio(source)
+        assert name in str(caught.value)
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(NotAudioError, match="is a directory"):
+        read_audio(tmp_path)
+
+
+def test_strange_paths_are_refused(tmp_path):
+    for path in ("a\0b.wav", "\ud800.wav", tmp_path / ("x" * 300), ""):
+        with pytest.raises(AudioError):
+            read_audio(path)
+
+
+def test_strange_file_objects_are_refused(tmp_path):
+    closed = io.BytesIO(WAV)
+    closed.close()
+    with pytest.raises(AudioError, match="cannot be read"):
+        read_audio(closed)
+    with pytest.raises(NotAudioError, match="binary mode"):
+        read_audio(io.StringIO("text"))
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (None, "NoneType"),
+        (5, "'int'"),
+        (np.zeros(5), "needs its rate"),
+        ((np.zeros(5),), "a tuple of 1"),
+        ((16_000, np.zeros(5)), "swap the two"),
+        ((np.zeros((2, 2, 2)), 16_000), r"the shape \(2, 2, 2\)"),
+        ((np.zeros(5, np.int64), 16_000), "int64 samples have no known scale"),
+        ((np.zeros(5, complex), 16_000), "complex128"),
+        ((["a", "b"], 16_000), "no known scale"),
+        (([[1.0], [1.0, 2.0]], 16_000), "cannot be made an array"),
+        ((np.zeros(5), "high"), "'high'"),
+        ((np.zeros(5), 16_000.5), "whole number of Hz, not 16000.5"),
+        ((np.zeros(5), float("nan")), "whole number of Hz"),
+        ((np.zeros(5), 3999), "3999 Hz; expected 4000 to 384000 Hz"),
+        ((np.zeros(5), 384_001), "384001 Hz; expected 4000 to 384000 Hz"),
+    ],
+)
+def test_strange_sources_are_refused(source, words):
+    with pytest.raises(AudioError, match=words):
+        read_audio(source)
+
+
+@pytest.mark.parametrize("rate", [3999, 500_000])
+def test_rates_out_of_range_are_refused(rate):
+    with pytest.raises(AudioError, match=f"<bytes>: the sampling rate is {rate} Hz; expected 4000 to 384000 Hz"):
+        read_audio(encode(tone(), rate))
+    with pytest.raises(AudioError, match=f"the rate asked for is {rate} Hz"):
+        read_audio(WAV, rate=rate)
+    with pytest.raises(AudioError, match=f"the rate asked for is {rate} Hz"):
+        read_audio(WAV).at(rate)
+
+
+def test_no_samples_and_too_few():
+    for shape in ((0,), (0, 2), (2, 0)):
+        with pytest.raises(EmptyAudioError):
+            read_audio((np.zeros(shape), 16_000))
+    with pytest.raises(TooShortError, match="less than one sample at 4000 Hz"):
+        load_audio((np.ones(5), 384_000), rate=4000)
+    with pytest.raises(TooShortError):
+        read_audio((np.ones(5), 384_000)).at(4000)
+    assert len(load_audio((np.ones(1), 16_000))) == 1
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("at", [0, 1000, 15_999])
+def test_samples_that_are_no_numbers_are_refused(value, at):
+    samples = tone()
+    samples[at] = value
+    stereo = np.stack([tone(), samples], 1)
+    for source in ((samples, 16_000), (stereo, 16_000), encode(stereo, subtype="DOUBLE")):
+        with pytest.raises(InvalidSamplesError, match="NaN, infinite"):
+            load_audio(source, rate=8000)
+
+
+def test_samples_beyond_the_length_limit_are_refused(monkeypatch):
+    monkeypatch.setattr(audio, "MAX_SECONDS", 1)
+    assert read_audio(WAV).duration == 1
+    for source in (encode(tone(seconds=1.5), form="FLAC"), (tone(seconds=1.5), 16_000)):
+        with pytest.raises(AudioError, match="is longer than .* hours"):
+            read_audio(source)
+
+
+@needs_ffmpeg
+def test_a_length_that_no_header_gives_is_limited_too(monkeypatch, tmp_path):
+    monkeypatch.setattr(audio, "MAX_SECONDS", 1)
+    path = encode_by_ffmpeg(tmp_path / "x.m4a", tone(seconds=3), 16_000)
+    with pytest.raises(AudioError, match="x.m4a: is longer than"):
+        read_audio(path)
+
+
+M4A_HEAD = struct.pack(">I", 24) + b"ftypM4A \0\0\2\0isomiso2" + bytes(400)
+
+
+def test_without_ffmpeg_the_error_asks_for_it(no_ffmpeg):
+    with pytest.raises(NotAudioError, match="M4A.*install ffmpeg"):
+        read_audio(M4A_HEAD)
+
+
+@needs_ffmpeg
+def test_what_ffmpeg_cannot_decode_is_refused(tmp_path):
+    with pytest.raises(NotAudioError, match="neither libsndfile nor ffmpeg"):
+        read_audio(M4A_HEAD)
+    path = tmp_path / "film.mp4"
+    film = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=size=32x32:duration=0.2", "-c:v", "mpeg4", str(path)]
+    subprocess.run(film, check=True)
+    with pytest.raises(NotAudioError, match="film.mp4: is an MP4.* without any sound in it"):
+        read_audio(path)
+
+
+def read_or_refuse(content: bytes, ffmpeg: bool = False) -> None:
+    """Decode bytes that may be anything; by libsndfile alone where a process for each of many would take long."""
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        if not ffmpeg:
+            patch.setattr(audio.shutil, "which", lambda name: None)
+        try:
+            samples = load_audio(content)
+        except AudioError:
+            return
+    assert len(samples) and np.isfinite(samples).all()
+
+
+HEADS = [b"", b"RIFF\xff\0\0\0WAVEfmt ", riff(FORMAT)[:-1], b"FORM", b".snd", b"fLaC", b"OggS", b"\xff\xfb"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(HEADS), st.binary(max_size=600))
+def test_random_bytes_never_raise_anything_else(head, tail):
+    read_or_refuse(head + tail)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("head", [*HEADS[1:], M4A_HEAD[:24], b"\x1a\x45\xdf\xa3", b"ID3\4\0\0\0\0\1\0", b"\xff\xf1"])
+def test_random_bytes_never_raise_anything_else_by_ffmpeg(head):
+    read_or_refuse(head + np.random.default_rng(len(head)).bytes(3000), ffmpeg=True)
+
+
+DAMAGEABLE = {
+    form: encode(babble(6000), 16_000, form, subtype)
+    for form, subtype in (("WAV", "PCM_24"), ("FLAC", "PCM_16"), ("AIFF", "PCM_16"), ("OGG", "VORBIS"), ("MP3", None))
+}
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), st.sampled_from(sorted(DAMAGEABLE)))
+def test_damaged_files_never_raise_anything_else(data, form):
+    content = bytearray(DAMAGEABLE[form])
+    for _ in range(data.draw(st.integers(1, 8))):
+        reach = data.draw(st.sampled_from([64, len(content)]))  # half of the damage hits the header
+        content[data.draw(st.integers(0, reach - 1))] = data.draw(st.integers(0, 255))
+    read_or_refuse(bytes(content))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    hnp.arrays(
+        st.sampled_from([np.int8, np.uint8, np.int16, np.int32, np.float16, np.float32, np.float64, np.int64, bool]),
+        hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=40),
+    ),
+    st.one_of(st.integers(0, 500_000), st.sampled_from([8000, 44_100.0, None])),
+    st.sampled_from([None, 4000, 16_000, 384_000]),
+)
+def test_any_array_is_read_or_refused(array, native, rate):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            recording = read_audio((array, native), rate=rate)
+        except AudioError:
+            return
+    assert recording.samples.dtype == np.float32 and recording.samples.ndim == 1
+    assert recording.rate == (rate or native) and recording.native_rate == native
+    assert recording.channels == (1 if array.ndim == 1 else min(array.shape))
+    expected = max(array.shape) * recording.rate / native
+    assert abs(len(recording.samples) - expected) <= 1 and np.isfinite(recording.samples).all()
+
+
+# Warnings ------------------------------------------------------------------------------------------------------------
+
+
+def test_silence_warns():
+    dither = np.random.default_rng(0).integers(-1, 2, 8000).astype(np.int16)
+    for source in ((np.zeros(8000), 8000), (dither, 8000), encode(np.zeros((8000, 2)), 8000, "FLAC")):
+        with pytest.warns(SilentAudioWarning, match="the recording is silent"):
+            assert len(load_audio(source)) == 16_000
+
+
+def test_quiet_is_not_silent():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_audio((tone() * 1e-3, 16_000))
+
+
+TRUNCATED = [("WAV", "PCM_16"), ("WAV", "PCM_24"), ("WAVEX", "FLOAT"), ("RF64", "PCM_16"), ("W64", "PCM_16")]
+TRUNCATED += [("AIFF", "PCM_16"), ("AU", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("MP3", None)]
+
+
+@pytest.mark.parametrize(("form", "subtype"), TRUNCATED)
+def test_a_truncated_file_gives_what_is_there_and_warns(tmp_path, form, subtype):
+    content = encode(babble(60_000), 16_000, form, subtype)
+    whole = read_audio(content).samples
+    path = tmp_path / "cut"
+    for tenth in range(3 if form == "OGG" else 1, 10):  # the codebooks and the first page take up a quarter
+        path.write_bytes(content[: len(content) * tenth // 10])
+        with pytest.warns(TruncatedAudioWarning, match=r"cut: the file is cut short.* s were read"):
+            samples = read_audio(path).samples
+        assert len(samples) == pytest.approx(len(whole) * tenth / 10, abs=12_000 if form == "OGG" else 5000)
+        if form not in ("MP3", "OGG"):  # these end with a frame that is completed differently
+            np.testing.assert_array_equal(samples, whole[: len(samples)])
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(("suffix", "options"), [("webm", []), ("m4a", ["-movflags", "+faststart"])])
+def test_a_truncated_file_that_ffmpeg_reads_warns(tmp_path, suffix, options):
+    path = encode_by_ffmpeg(tmp_path / f"x.{suffix}", babble(96_000), 48_000, *options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.warns(TruncatedAudioWarning, match="cut short or damaged"):
+        assert read_audio(path).duration == pytest.approx(1, abs=0.3)
+
+
+# Recording and fingerprint -------------------------------------------------------------------------------------------
+
+
+def test_a_recording_resamples_once_and_cannot_be_written_to():
+    recording = read_audio((tone(48_000), 48_000))
+    assert recording.at(48_000) is recording.samples and recording.at(16_000) is recording.at(16_000)
+    assert recording.duration == 1 and len(recording.at(16_000)) == 16_000
+    for samples in (recording.samples, recording.at(16_000), load_audio(recording)):
+        with pytest.raises(ValueError, match="read-only"):
+            samples[0] = 1
+
+
+def test_a_recording_survives_a_pickle():
+    recording = read_audio((tone(48_000), 48_000))
+    small = len(pickle.dumps(recording))
+    recording.at(384_000)
+    content = pickle.dumps(recording)
+    assert len(content) == small
+    again = pickle.loads(content)
+    np.testing.assert_array_equal(again.samples, recording.samples)
+    assert (again.rate, again.native_rate, again.channels, again.name) == (48_000, 48_000, 1, "<array>")
+    assert not again.samples.flags.writeable
+
+
+def test_a_fingerprint_is_of_the_samples_alone():
+    reference = fingerprint(WAV)
+    assert len(reference) == 32
+    odd = riff(chunk(b"bext", bytes(602)), FORMAT, chunk(b"data", PCM.tobytes()), chunk(b"LIST", b"INFO"))
+    for source in (odd, encode(PCM, form="FLAC"), encode(PCM, form="AIFF"), (PCM, 16_000), read_audio(WAV)):
+        assert fingerprint(source) == reference
+    louder = PCM.copy()
+    louder[77] += 1
+    others = [(louder, 16_000), (PCM, 8000), (PCM[1:], 16_000)]
+    assert len({reference, *map(fingerprint, others)}) == 4
+
+
+def test_a_resampled_recording_has_no_fingerprint():
+    with pytest.raises(AudioError, match="resampled from 16000 to 8000 Hz"):
+        fingerprint(read_audio(WAV, rate=8000))
+
+
+def test_importing_audio_does_not_import_the_decoders():
+    code = "import sys, ser_kit.audio; print(sorted({'soundfile', 'soxr', 'librosa', 'tensorflow'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert result.stdout.strip() == "[]"
+
+
+# Real recordings -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.realdata
+def test_originals_with_odd_chunks_equal_their_unpacked_copies(real_data):
+    originals = sorted((real_data / "originals").rglob("*.wav"))
+    if not originals:
+        pytest.skip("no originals/ beside the real recordings")
+    compared = 0
+    for path in originals:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            recording = read_audio(path)
+        assert recording.rate == 48_000 and 2 < recording.duration < 6
+        copy = real_data / "ravdess-emotional-speech-audio" / path.parent.name / path.name
+        if copy.is_file():
+            assert fingerprint(copy) == fingerprint(path)
+            assert read_audio(copy).channels == recording.channels
+            compared += 1
+    assert compared or not (real_data / "ravdess-emotional-speech-audio").is_dir()
