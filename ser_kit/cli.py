@@ -138,13 +138,16 @@ def _print_table(
     *,
     title: str = "",
     numbers: Iterable[str] = (),
+    wrap: Iterable[str] = (),
 ) -> None:
+    """A table; on a narrow terminal only the columns in ``wrap`` are broken into lines."""
     from rich import box
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        side = "right" if column in numbers else "left"
+        table.add_column(column, justify=side, overflow="fold", no_wrap=column not in wrap)
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)
@@ -187,7 +190,7 @@ def _corpora(args: argparse.Namespace) -> Result:
         columns = ("name", "language", "clips", "speakers", "emotions", "where", "licence")
         rows = [{**corpus, "emotions": len(corpus["emotions"]), "where": where(corpus)} for corpus in found]
         cells = [[row[column] or "" for column in columns] for row in rows]
-        _print_table(console, columns, cells, numbers=("clips", "speakers", "emotions"))
+        _print_table(console, columns, cells, numbers=("clips", "speakers", "emotions"), wrap=("where", "licence"))
 
     return Result(found, show)
 
@@ -210,7 +213,7 @@ def _validate(args: argparse.Namespace) -> Result:
         _print_table(console, ("emotion", *_COUNTS), found.counts().to_numpy(), numbers=_COUNTS)
         if found.findings:
             shown = found.table()[:_FINDINGS_SHOWN][["kind", "clip_id", "detail"]]
-            _print_table(console, ("finding", "clip", "detail"), shown.to_numpy())
+            _print_table(console, ("finding", "clip", "detail"), shown.to_numpy(), wrap=("detail",))
         if len(found.findings) > _FINDINGS_SHOWN:
             console.print(f"... and {len(found.findings) - _FINDINGS_SHOWN} more findings; --json lists them all")
         console.print(found.summary(), soft_wrap=True)
@@ -273,7 +276,8 @@ def _extract(args: argparse.Namespace) -> Result:
 
     def show(console: Console) -> None:
         if len(found.failures):
-            _print_table(console, ("clip", "why it failed"), found.failures[["clip_id", "reason"]].to_numpy())
+            rows = found.failures[["clip_id", "reason"]].to_numpy()
+            _print_table(console, ("clip", "why it failed"), rows, wrap=("why it failed",))
         console.print(
             f"{args.features} of {len(found)} clips saved as {out}, shape {found.values.shape}", soft_wrap=True
         )
@@ -396,7 +400,7 @@ def _show_evaluations(console: Console, evaluations: list[Evaluation], out: Path
 
     table = compare(evaluations)
     table.insert(3, "seed", [evaluation.seed for evaluation in evaluations])
-    _print_table(console, table.columns, table.to_numpy(), numbers=("seed", "clips"))
+    _print_table(console, table.columns, table.to_numpy(), numbers=("seed", "clips"), wrap=table.columns[6:])
     console.print("in percent: mean ± standard deviation over folds [95 % interval over speakers]\n")
     for evaluation in evaluations:
         counts, scores = evaluation.confusion(), evaluation.per_class()
@@ -448,7 +452,7 @@ def _predict(args: argparse.Namespace) -> Result:
             note = f"uncertain: {answer.reason}" if answer.uncertain else ""
             rows.append((answer.path, answer.emotion, _percent(answer.confidence), after, note))
         columns = ("recording", "emotion", "confidence", "next", "note")
-        _print_table(console, columns, rows, numbers=("confidence", "next"))
+        _print_table(console, columns, rows, numbers=("confidence",), wrap=("recording", "note"))
         if failed:
             console.print(f"{failed} of {len(answers)} recordings failed")
 
@@ -456,7 +460,8 @@ def _predict(args: argparse.Namespace) -> Result:
 
 
 def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.0f} %"
+    """Whole per cent; a probability is never shown as certainty."""
+    return ">99 %" if fraction > 0.995 else "<1 %" if fraction < 0.005 else f"{100 * fraction:.0f} %"
 
 
 # ------------------------------------------------------------------------------------------------------ demo, versions
@@ -573,8 +578,8 @@ _PROTOCOLS = "speaker, loso, speaker_80_20 (unseen speakers), random, random_80_
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ser-kit",
-        description="Speech emotion recognition: name the emotion of recordings, train systems, evaluate them honestly.",
-        epilog="ser-kit COMMAND --help tells more. Results go to standard output, progress and messages to standard error.",
+        description="Speech emotion recognition: name the emotion of recordings, train and evaluate systems.",
+        epilog="ser-kit COMMAND --help tells more. Results go to standard output, all else to standard error.",
     )
     parser.add_argument("--version", action="version", version=f"ser-kit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

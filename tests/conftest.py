@@ -37,3 +37,17 @@ def demo_functionals(demo_table):
     from ser_kit import features
 
     return features.extract(demo_table, features.get("functionals"), progress=False)
+
+
+@pytest.fixture(scope="session")
+def demo_bundle(demo_table, tmp_path_factory):
+    """The folder of a small bundle (functionals, two epochs) trained on the demo corpus."""
+    import dataclasses
+
+    from ser_kit import recipes, training
+
+    recipe = dataclasses.replace(recipes.get("rastogi_mlp"), training=training.Training(epochs=2, class_weights=False))
+    functionals = recipe.extract(demo_table, progress=False)
+    evaluation = recipe.run(functionals, "speaker_80_20", progress=False)
+    bundle = recipe.fit(functionals, evaluation=evaluation, progress=False)
+    return bundle.save(tmp_path_factory.mktemp("demo") / "bundle")
