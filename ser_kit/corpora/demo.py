@@ -1,29 +1,30 @@
 """The built-in demo corpus: synthetic speech, made on this machine on first use.
 
-**No human voice is in it.** Praat's speech synthesiser (eSpeak NG, through Parselmouth) reads four sentences whose words say
-nothing about an emotion, and rules from the literature give them the prosody of six. The corpus exists so that every part of
-ser_kit runs without a download; a result on it says nothing about real emotions.
+**No human voice is in it.** Praat's speech synthesiser (eSpeak NG, through Parselmouth) reads four sentences whose
+words say nothing about an emotion, and rules from the literature give them the prosody of six. The corpus exists so
+that every part of ser_kit runs without a download; a result on it says nothing about real emotions.
 
-Ten speakers differ in voice, accent, vocal-tract length, pitch, microphone level, room and background noise. They also differ
-in how strongly they use each cue, and each has habits of its own for each emotion, the same in every take: that is
-what a random split can learn by heart and a speaker-independent one cannot. Two takes of a sentence are never quite alike.
+Ten speakers differ in voice, accent, vocal-tract length, pitch, microphone level, room and background noise. They also
+differ in how strongly they use each cue, and each has habits of its own for each emotion, the same in every take: that
+is what a random split can learn by heart and a speaker-independent one cannot. Two takes are never quite alike.
 
-The rules (:data:`RULES`) follow what these sources agree on:
+The rules (:data:`RULES`) follow what these sources agree on; where they do not (the pitch range of fear, for one), a
+rule stays near neutral.
 
-* Scherer, K. R. (2003). Vocal communication of emotion: A review of research paradigms. *Speech Communication* 40, 227-256.
-  Anger, fear and joy raise pitch, its range, intensity and high-frequency energy and quicken speech; sadness does the opposite.
-* Juslin, P. N. & Laukka, P. (2003). Communication of emotions in vocal expression and music performance: Different channels,
-  same code? *Psychological Bulletin* 129, 770-814. Fear: high pitch that varies little, rising contour, irregular voice, no more
-  than normal intensity. Sadness: low, slow, falling, soft, dull in spectrum.
+* Scherer, K. R. (2003). Vocal communication of emotion: A review of research paradigms. *Speech Communication* 40,
+  227-256. Anger, panic and joy raise pitch, its range, intensity and high-frequency energy and quicken speech; sadness
+  does the opposite.
+* Juslin, P. N. & Laukka, P. (2003). Communication of emotions in vocal expression and music performance: Different
+  channels, same code? *Psychological Bulletin* 129, 770-814. Fear: high pitch that varies little, rising contour,
+  irregular voice, low intensity short of panic. Sadness: low, slow, falling, soft, dull in spectrum.
 * Banse, R. & Scherer, K. R. (1996). Acoustic profiles in vocal emotion expression. *Journal of Personality and Social
   Psychology* 70, 614-636. Profiles of 14 emotions by actors; disgust among the hardest to tell.
-* Murray, I. R. & Arnott, J. L. (1993). Toward the simulation of emotion in synthetic speech. *Journal of the Acoustical
-  Society of America* 93, 1097-1108. Disgust: much slower and lower, grumbled, wide downward terminal inflection. Fear: much
-  faster, much higher, irregular voicing. Anger: tense, abrupt.
-* Burkhardt, F. & Sendlmeier, W. F. (2000). Verification of acoustical correlates of emotional speech using formant-synthesis.
-  *Proc. ISCA Workshop on Speech and Emotion*, 151-156. Joy: wider range, faster, formants raised by spread lips.
-
-Where sources disagree (the pitch range of fear, for one) the rule stays near neutral.
+* Murray, I. R. & Arnott, J. L. (1993). Toward the simulation of emotion in synthetic speech. *Journal of the
+  Acoustical Society of America* 93, 1097-1108. Disgust: much slower and lower, grumbled, wide downward terminal
+  inflection. Fear: much faster, much higher, irregular voicing. Anger: tense, abrupt.
+* Burkhardt, F. & Sendlmeier, W. F. (2000). Verification of acoustical correlates of emotional speech using
+  formant-synthesis. *Proc. ISCA Workshop on Speech and Emotion*, 151-156. Joy: wider range, faster, formants raised by
+  spread lips.
 """
 
 from __future__ import annotations
@@ -35,11 +36,14 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..errors import FileNameError
+from ._base import name_error, stem
+
+if TYPE_CHECKING:
+    import parselmouth
 
 NAME = "demo"
 SLUG = "ser-kit-demo"
@@ -54,6 +58,7 @@ VERSION = "1"
 """Of the generator. Raise it with any change that alters a sample, so that no old cache is taken for a new corpus."""
 
 RATE = 16000
+_NATIVE_RATE = 22050  # of eSpeak
 TAKES = 2
 SENTENCES = {
     "s1": "The kettle is on the kitchen table.",
@@ -70,7 +75,7 @@ class Speaker(NamedTuple):
         sex: ``"female"`` or ``"male"``.
         voice: eSpeak voice variant. Only those without pitch flutter will do: its phase runs on from one
             utterance to the next, so that a clip would depend on what was synthesised before it.
-        accent: Praat's name of the eSpeak language.
+        accent: Praat's name of the eSpeak language. Not Scotland: its trilled r varies with what was said before.
         formants: factor on all formant frequencies (1 / relative vocal-tract length).
         pitch: median of the neutral voice in Hz.
     """
@@ -87,10 +92,10 @@ SPEAKERS = {
     "02": Speaker("male", "Denis", "English (Great Britain)", 0.98, 112.0),
     "03": Speaker("female", "Michel", "English (Great Britain)", 1.14, 188.0),
     "04": Speaker("male", "Michel", "English (America)", 1.02, 126.0),
-    "05": Speaker("female", "Storm", "English (Scotland)", 1.20, 218.0),
+    "05": Speaker("female", "Storm", "English (West Midlands)", 1.20, 218.0),
     "06": Speaker("male", "Storm", "English (Great Britain)", 1.00, 104.0),
     "07": Speaker("female", "Denis", "English (Received Pronunciation)", 1.22, 228.0),
-    "08": Speaker("male", "Michel", "English (Scotland)", 0.95, 118.0),
+    "08": Speaker("male", "Storm", "English (Caribbean)", 0.95, 118.0),
     "09": Speaker("female", "Michel", "English (Lancaster)", 1.15, 196.0),
     "10": Speaker("male", "Denis", "English (Lancaster)", 1.05, 133.0),
 }
@@ -128,73 +133,43 @@ class Cues(NamedTuple):
 
 RULES = {
     "neutral": Cues(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
-    "happy": Cues(4.5, 0.8, 1.0, 1.5, 0.15, 3.5, 1.0, 0, 0, 0, 4),
+    "happy": Cues(5.0, 0.9, 1.0, 1.5, 0.12, 2.5, 0.5, 0, 0, 0, 5),
     "sad": Cues(-1.5, -0.7, -2.0, -0.5, -0.30, -5.0, -2.0, 6, 0.5, 2, -1),
-    "angry": Cues(3.5, 0.6, -2.0, -1.0, 0.15, 7.0, 2.0, -3, 0.4, 3, 2),
+    "angry": Cues(3.0, 0.5, -2.0, -1.0, 0.18, 7.0, 2.5, -3, 0.4, 3, 2),
     "fear": Cues(6.5, -0.1, 1.5, 1.0, 0.30, 0, 0.5, 4, 1.0, 3, 1),
     "disgust": Cues(-2.0, 0.2, -1.0, -3.5, -0.30, -1.5, 0.3, -1, 1.2, 4, -2),
 }
 """Emotion -> what it does to each cue, for a speaker of average expressivity."""
 
-_HABIT = Cues(1.0, 0.25, 0.8, 0.8, 0.08, 1.5, 0.6, 2.0, 0.3, 1.5, 1.0)
+_HABIT = Cues(0.4, 0.10, 0.3, 0.3, 0.03, 0.6, 0.25, 0.8, 0.12, 0.6, 0.4)
 """Standard deviation over speakers of a cue within one emotion: a speaker's own way of being angry."""
-_TAKE = Cues(1.0, 0.25, 0.8, 0.8, 0.07, 1.2, 0.4, 1.5, 0.25, 1.2, 0.7)
+_TAKE = Cues(1.2, 0.28, 0.9, 0.9, 0.08, 1.4, 0.5, 1.7, 0.3, 1.4, 0.8)
 """Standard deviation of a cue from take to take."""
-_EXPRESSIVITY = 0.35
+_EXPRESSIVITY = 0.2
 """Standard deviation over speakers of the logarithm of the factor on each cue."""
 
 EXPECTED = {emotion: len(SPEAKERS) * len(SENTENCES) * TAKES for emotion in RULES}
 KNOWN_BAD: dict[str, str] = {}
 
-_PATTERN = re.compile(r"(?P<speaker>\d\d)_(?P<emotion>[a-z]+)_(?P<text>s\d)_t(?P<take>\d)\.wav")
+_NAME = re.compile(rf"({'|'.join(SPEAKERS)})_({'|'.join(RULES)})_({'|'.join(SENTENCES)})_t([1-{TAKES}])")
 
 
-@dataclass(frozen=True)
-class _Clip:
-    speaker: str
-    emotion: str
-    text: str
-    take: int
-
-    @property
-    def filename(self) -> str:
-        return f"{self.speaker}_{self.emotion}_{self.text}_t{self.take}.wav"
-
-    @classmethod
-    def of(cls, filename: str) -> _Clip:
-        match = _PATTERN.fullmatch(Path(filename).name)
-        clip = match and cls(match["speaker"], match["emotion"], match["text"], int(match["take"]))
-        if not clip or clip not in _CLIPS:
-            raise FileNameError(
-                f"{filename!r} is not a clip of the demo corpus; expected SPEAKER_EMOTION_SENTENCE_TAKE.wav such as "
-                f"'03_angry_s2_t1.wav', with speaker {min(SPEAKERS)} to {max(SPEAKERS)}, emotion {', '.join(RULES)}, "
-                f"sentence {', '.join(SENTENCES)}, take 1 to {TAKES}"
-            )
-        return clip
-
-
-_CLIPS = {
-    _Clip(speaker, emotion, text, take): None  # a dict, for its order and its quick membership test
-    for speaker in SPEAKERS
-    for emotion in RULES
-    for text in SENTENCES
-    for take in range(1, TAKES + 1)
-}
-
-
-def filenames() -> list[str]:
-    """The file names of all clips, in order."""
-    return [clip.filename for clip in _CLIPS]
+def index() -> list[str]:
+    """Names of all clips, in order: speaker, emotion, sentence, take."""
+    return [
+        f"{speaker}_{emotion}_{text}_t{take}"
+        for speaker in SPEAKERS
+        for emotion in RULES
+        for text in SENTENCES
+        for take in range(1, TAKES + 1)
+    ]
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Read one file name.
+    """Fields that a file name tells; ``native_emotion`` says that the emotion is synthetic.
 
     Args:
-        filename: such as ``"03_angry_s2_t1.wav"``; folders before it are ignored.
-
-    Returns:
-        Clip-table fields; ``native_emotion`` says that the emotion is synthetic.
+        filename: such as ``"03_angry_s2_t1.wav"``; folders before it and the suffix do not matter.
 
     Raises:
         FileNameError: no clip of this corpus has that name.
@@ -203,54 +178,64 @@ def parse(filename: str) -> dict[str, str]:
         >>> parse("03_angry_s2_t1.wav")["speaker"]
         'demo:03'
     """
-    clip = _Clip.of(filename)
+    speaker, emotion, text, take = _fields(filename)
     return {
-        "clip_id": f"{NAME}:{clip.filename.removesuffix('.wav')}",
-        "speaker": f"{NAME}:{clip.speaker}",
-        "sex": SPEAKERS[clip.speaker].sex,
-        "emotion": clip.emotion,
-        "native_emotion": f"{clip.emotion} (synthetic)",
+        "clip_id": f"{NAME}:{speaker}_{emotion}_{text}_t{take}",
+        "speaker": f"{NAME}:{speaker}",
+        "sex": SPEAKERS[speaker].sex,
+        "emotion": emotion,
+        "native_emotion": f"{emotion} (synthetic)",
         "intensity": "",
-        "text_id": clip.text,
+        "text_id": text,
         "language": LANGUAGE,
     }
 
 
-def synthesise_clip(filename: str) -> np.ndarray:
-    """Synthesise one clip; the same name always gives the same samples.
+def _fields(name: str) -> tuple[str, ...]:
+    found = _NAME.fullmatch(stem(name))
+    if not found:
+        why = (
+            f"it should be a speaker from {min(SPEAKERS)} to {max(SPEAKERS)}, one of {', '.join(RULES)}, "
+            f"one of {', '.join(SENTENCES)}, and a take from t1 to t{TAKES}"
+        )
+        raise name_error(NAME, name, why, "03_angry_s2_t1.wav")
+    return found.groups()
+
+
+def synthesise_clip(name: str) -> np.ndarray:
+    """Synthesise one clip; the same name always gives the same samples, whatever was synthesised before.
 
     Args:
-        filename: one of :func:`filenames`.
+        name: one of :func:`index`.
 
     Returns:
-        int16 samples ``[n]`` at 16 kHz, about 1.5 to 3 s.
+        int16 samples ``[n]`` at 16 kHz, about 1.3 to 3 s.
 
     Raises:
         FileNameError: no clip of this corpus has that name.
 
     Examples:
-        >>> synthesise_clip("03_angry_s2_t1.wav").dtype
+        >>> synthesise_clip("03_angry_s2_t1").dtype
         dtype('int16')
     """
-    clip = _Clip.of(filename)
-    speaker = SPEAKERS[clip.speaker]
-    emotion, text = list(RULES).index(clip.emotion), list(SENTENCES).index(clip.text)
-    of_speaker = np.random.default_rng([int(clip.speaker)])
-    of_habit = np.random.default_rng([int(clip.speaker), emotion])
-    of_take = np.random.default_rng([int(clip.speaker), emotion, text, clip.take])
-
+    name_of_speaker, emotion, text, take = _fields(name)
+    speaker, number = SPEAKERS[name_of_speaker], int(name_of_speaker)
+    habit_key = [number, 1 + list(RULES).index(emotion)]  # from 1: a seed that ends in 0 equals the one without it
+    of_speaker, of_habit, of_take = (
+        np.random.default_rng(key)
+        for key in ([number], habit_key, [*habit_key, 1 + list(SENTENCES).index(text), int(take)])
+    )
     room = _Room.draw(of_speaker)
-    expressivity = np.exp(_EXPRESSIVITY * of_speaker.standard_normal(len(Cues._fields)))
+    size = len(Cues._fields)
     cues = Cues(
         *(
-            np.array(RULES[clip.emotion]) * expressivity
-            + np.array(_HABIT) * _bounded_normal(of_habit, len(Cues._fields))
-            + np.array(_TAKE) * _bounded_normal(of_take, len(Cues._fields))
+            np.array(RULES[emotion]) * np.exp(_EXPRESSIVITY * _bounded_normal(of_speaker, size))
+            + np.array(_HABIT) * _bounded_normal(of_habit, size)
+            + np.array(_TAKE) * _bounded_normal(of_take, size)
         )
     )
-    voice = _colour(_speak(speaker, SENTENCES[clip.text], cues, of_take), cues, of_take)
-    samples = room.record(voice, cues.level, of_take)
-    return np.round(32767 * samples).astype(np.int16)
+    voice = _colour(_speak(speaker, SENTENCES[text], cues, of_take), cues, of_take)
+    return np.round(32767 * room.record(voice, cues.level, of_take)).astype(np.int16)
 
 
 def fetch() -> Path:
@@ -287,7 +272,7 @@ _WORKSHOP = f".{SLUG}-"
 _README = f"""SYNTHETIC SPEECH. No human voice is in these recordings, and no real emotion.
 
 Made by ser_kit's demo corpus, version {VERSION}: Praat's speech synthesiser, with the prosody of {len(RULES)} emotions
-put on by rule. {len(_CLIPS)} clips, {len(SPEAKERS)} synthetic speakers, mono, 16 bit, {RATE} Hz.
+put on by rule. {len(index())} clips, {len(SPEAKERS)} synthetic speakers, mono, 16 bit, {RATE} Hz.
 File names: SPEAKER_EMOTION_SENTENCE_TAKE.wav
 Licence: {LICENSE}
 
@@ -308,17 +293,17 @@ def _synthesise_into(folder: Path) -> None:
     # Processes, because Praat is not thread-safe; joblib's, because they neither fork a parent that may hold
     # TensorFlow nor import the user's script again.
     work = Parallel(n_jobs=max(2, cpu_count()), return_as="generator_unordered", batch_size=8)
-    written = work(delayed(_write_clip)(folder, name) for name in filenames())
-    for _ in tqdm(written, total=len(_CLIPS), desc="Synthesising the demo corpus", unit="clip"):
+    written = work(delayed(_write_clip)(folder, name) for name in index())
+    for _ in tqdm(written, total=len(index()), desc="Synthesising the demo corpus", unit="clip"):
         pass
 
 
-def _write_clip(folder: Path, filename: str) -> None:
+def _write_clip(folder: Path, name: str) -> None:
     import soundfile
 
-    with soundfile.SoundFile(folder / filename, "w", RATE, 1, "PCM_16") as file:
+    with soundfile.SoundFile(folder / f"{name}.wav", "w", RATE, 1, "PCM_16") as file:
         file.comment = "synthetic speech (ser_kit demo corpus)"
-        file.write(synthesise_clip(filename))
+        file.write(synthesise_clip(name))
 
 
 def _bounded_normal(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -341,12 +326,11 @@ def _speak(speaker: Speaker, sentence: str, cues: Cues, rng: np.random.Generator
 
     stretch = speaker.formants * (1 + cues.formants / 100)  # replaying at another rate moves formants, pitch and tempo
     median = speaker.pitch * 2 ** (cues.pitch / 12)
-    synthesiser = call("Create SpeechSynthesizer", speaker.accent, speaker.voice)
     native_pitch = float(np.clip(median / stretch, 50, 200))  # near the target, so that PSOLA has little to do
     words_per_minute = round(205 * 2**cues.rate / stretch)
-    call(synthesiser, "Speech output settings", 22050, 0.01, native_pitch / 100, 1.0, words_per_minute, "IPA")
-    sound = call(synthesiser, "To Sound", sentence, "no")[0]
-    call(sound, "Override sampling frequency", 22050 * stretch)
+    _say("English (America)", "Denis", _RINSE, 1.0, 450)
+    sound = _say(speaker.accent, speaker.voice, sentence, native_pitch / 100, words_per_minute)
+    call(sound, "Override sampling frequency", _NATIVE_RATE * stretch)
 
     floor, ceiling = 0.6 * native_pitch * stretch, 2.0 * native_pitch * stretch
     pitch = sound.to_pitch_ac(0.01, floor, pitch_ceiling=ceiling)
@@ -362,13 +346,29 @@ def _speak(speaker: Speaker, sentence: str, cues: Cues, rng: np.random.Generator
     irregular = 1 + max(0.3 + cues.jitter, 0.1) / 100 * rng.standard_normal(len(pulses))
     wanted = parselmouth.Sound(np.interp(pulses, times, target) * irregular, median, times[0] - 0.5 / median)
     tier = call(call(call(wanted, "Down to Matrix"), "To Pitch"), "Down to PitchTier")  # "Add point" is slow
-    manipulation = call(sound, "To Manipulation", 0.01, floor, ceiling)
+    manipulation = call([sound, pitch], "To Manipulation")
     call([tier, manipulation], "Replace pitch tier")
     spoken = call(manipulation, "Get resynthesis (overlap-add)")
     samples = soxr.resample(spoken.values[0], spoken.sampling_frequency, RATE)
     audible = np.flatnonzero(np.abs(samples) > 0.01 * np.abs(samples).max())
     kept = slice(audible[0], audible[-1] + 1)
     return _Voiced(samples[kept], np.interp(np.arange(len(samples)) / RATE, times, target)[kept])
+
+
+_RINSE = (
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+)
+"""Said, and thrown away, before each sentence: eSpeak looks at what is left in its memory of the sentence before, so
+that this has to be the same for all, and longer than any of them."""
+
+
+def _say(accent: str, voice: str, text: str, pitch: float, words_per_minute: int) -> parselmouth.Sound:
+    from parselmouth.praat import call
+
+    synthesiser = call("Create SpeechSynthesizer", accent, voice)
+    call(synthesiser, "Speech output settings", _NATIVE_RATE, 0.01, pitch, 1.0, words_per_minute, "IPA")
+    return call(synthesiser, "To Sound", text, "no")[0]
 
 
 def _colour(voice: _Voiced, cues: Cues, rng: np.random.Generator) -> np.ndarray:
@@ -401,11 +401,11 @@ class _Room:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> _Room:
-        seconds, direct_to_reverberant = rng.uniform(0.10, 0.30), rng.uniform(10, 20)
+        seconds, direct_to_reverberant = rng.uniform(0.10, 0.25), rng.uniform(12, 20)
         tail = rng.standard_normal(int(seconds * RATE)) * 10 ** (-3 * np.linspace(0, 1, int(seconds * RATE)))
         response = tail * 10 ** (-direct_to_reverberant / 20) / np.linalg.norm(tail)
         response[0] = 1
-        return cls(level=rng.uniform(-29, -25), noise=rng.uniform(-70, -58), response=response)
+        return cls(level=rng.uniform(-28, -26), noise=rng.uniform(-68, -60), response=response)
 
     def record(self, voice: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
         before, after = (rng.uniform(0.08, 0.25, 2) * RATE).astype(int)
