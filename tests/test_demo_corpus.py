@@ -106,11 +106,9 @@ def test_every_name_is_parsed_back():
     assert len(set(demo.index())) == sum(demo.EXPECTED.values())
 
 
-@pytest.mark.parametrize(
-    "name", ["", "00_angry_s2_t1", "11_angry_s2_t1.wav", "03_calm_s2_t1.wav", "03_angry_s5_t1"]
-)
+@pytest.mark.parametrize("name", ["", "00_angry_s2_t1", "11_angry_s2_t1.wav", "03_calm_s2_t1.wav", "03_angry_s5_t1"])
 def test_foreign_names_are_refused_with_an_example(name):
-    with pytest.raises(FileNameError, match="03_angry_s2_t1.wav"):
+    with pytest.raises(FileNameError, match=r"03_angry_s2_t1\.wav"):
         demo.parse(name)
 
 
