@@ -98,7 +98,10 @@ def _write(result: Result, as_json: bool) -> None:
         else:
             # No markup: a file may be called [red].wav. Without a terminal, no width to fit into either.
             width = None if sys.stdout.isatty() else 10_000
-            result.show(Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False))
+            console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+            with console.capture() as shown:  # written here, since rich ends the process when a pipe is broken
+                result.show(console)
+            sys.stdout.write(shown.get())
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (head, less) has had enough; what Python flushes at its exit must have somewhere to go.
@@ -525,7 +528,7 @@ def _show_demo(console: Console, found: Demo) -> None:
                 evaluation["recipe"],
                 evaluation["protocol"],
                 "yes" if evaluation["speaker_independent"] else "no",
-                *(f"{100 * evaluation[m]['mean']:.1f} ± {100 * evaluation[m]['std']:.1f}" for m in ("uar", "accuracy")),
+                *(_mean_and_deviation(evaluation[metric]) for metric in ("uar", "accuracy")),
             )
             for evaluation in evaluated["evaluations"]
         ]
@@ -533,6 +536,11 @@ def _show_demo(console: Console, found: Demo) -> None:
         _print_table(console, columns, rows, numbers=columns[3:])
     for name, text in lines:
         console.print(f"{name:<11} {text}", soft_wrap=True)
+
+
+def _mean_and_deviation(numbers: dict[str, float | None]) -> str:
+    mean, deviation = numbers["mean"], numbers["std"]
+    return f"{100 * mean:.1f}" if deviation is None else f"{100 * mean:.1f} ± {100 * deviation:.1f}"
 
 
 def _show_versions(args: argparse.Namespace) -> Result:

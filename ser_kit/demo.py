@@ -138,7 +138,7 @@ def run(
         runs.append(_execute(path, out, environment, progress))
         if not runs[-1].ok:
             break
-    facts = {name: json.loads(file.read_text("utf-8")) for name, file in fragments.items() if file.is_file()}
+    facts = {name: _read(file) for name, file in fragments.items() if file.is_file()}
     return Demo(names, out, tuple(runs), facts, time.perf_counter() - started)
 
 
@@ -153,6 +153,11 @@ def _find(folder: str | os.PathLike | None) -> list[Path]:
         f"no notebooks in {' or '.join(map(str, places))}; expected {NOTEBOOKS[0]}.ipynb to {NOTEBOOKS[-1]}.ipynb. "
         "Run it where the repository is checked out, or say --notebooks FOLDER"
     )
+
+
+def _read(fragment: Path) -> Any:
+    # Python's json writes NaN, which is no JSON; here as in saved evaluations null says that a number is not known.
+    return json.loads(fragment.read_text("utf-8"), parse_constant=lambda _: None)
 
 
 def _require() -> None:
@@ -172,6 +177,18 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def add_signal_handler(self, sig, callback, *args):
         raise RuntimeError("no signal handlers here")  # the error on which nbclient goes on without
+
+
+async def _run(client: Any, **kernel: Any) -> None:
+    from nbclient.exceptions import DeadKernelError
+
+    try:
+        await client.async_execute(cleanup_kc=True, **kernel)
+    except DeadKernelError:
+        # nbclient takes every cancelled cell for one whose kernel died.
+        if asyncio.current_task().cancelling():
+            raise asyncio.CancelledError from None
+        raise
 
 
 def _execute(path: Path, out: Path, environment: dict[str, str], progress: bool) -> NotebookRun:
@@ -203,9 +220,7 @@ def _execute(path: Path, out: Path, environment: dict[str, str], progress: bool)
         )
         with tempfile.TemporaryFile() as log, asyncio.Runner(loop_factory=_Loop) as runner:
             try:
-                runner.run(
-                    client.async_execute(cleanup_kc=True, env=environment, stdout=subprocess.DEVNULL, stderr=log)
-                )
+                runner.run(_run(client, env=environment, stdout=subprocess.DEVNULL, stderr=log))
             except CellExecutionError as failure:
                 error = _COLOURS.sub("", str(failure)).strip()
             except DeadKernelError:

@@ -1,0 +1,458 @@
+"""The ``ser-kit`` command: results on standard output, all else on standard error, and the exit status that fits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from ser_kit import cli, corpora, features, labels, protocols, recipes, training
+from ser_kit.corpora.demo import synthesise_clip
+from ser_kit.evaluation import Evaluation
+
+COMMANDS = ("corpora", "validate", "extract", "train", "evaluate", "predict", "demo", "show-versions")
+
+
+@pytest.fixture
+def ser_kit(capsys):
+    """Runs the command; returns exit status, standard output (parsed, with --json) and standard error."""
+
+    def run(*arguments):
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse
+            status = end.code
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return status, json.loads(out) if "--json" in arguments and out else out, err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory) -> Path:
+    """20 synthetic clips of five speakers, in a folder for each of two emotions."""
+    root = tmp_path_factory.mktemp("recordings")
+    for emotion in ("angry", "sad"):
+        for speaker in ("01", "02", "03", "04", "05"):
+            folder = root / emotion / speaker
+            folder.mkdir(parents=True)
+            for text in ("s1", "s2"):
+                name = f"{speaker}_{emotion}_{text}_t1.wav"
+                soundfile.write(folder / name, synthesise_clip(name), 16000)
+    return root
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The recipe of functionals, with two epochs, and without the seconds that TensorFlow takes to trace each model."""
+    import tensorflow as tf
+
+    recipe = dataclasses.replace(recipes.get("rastogi_mlp"), training=training.Training(epochs=2, class_weights=False))
+    monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", recipe)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def process(*arguments, **settings) -> subprocess.Popen:
+    environment = {**os.environ, **settings.pop("env", {})}
+    command = [sys.executable, "-m", "ser_kit.cli", *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **settings
+    )
+
+
+# --------------------------------------------------------------------------------------------------------------- help
+
+
+def test_help_lists_the_commands(ser_kit):
+    status, out, _ = ser_kit("--help")
+    assert status == 0
+    assert [name for name in COMMANDS if name not in out] == []
+
+
+def test_version(ser_kit):
+    assert ser_kit("--version")[:2] == (0, f"ser-kit {cli.__version__}\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_with_examples(ser_kit, command):
+    status, out, _ = ser_kit(command, "--help")
+    assert status == 0
+    assert "--json" in out and f"\n  ser-kit {command}" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("train", [*recipes.names(), *protocols.names(), *labels.LABEL_SETS, *corpora.names()]),
+        ("evaluate", [*recipes.names(), *protocols.names(), *labels.LABEL_SETS, *corpora.names()]),
+        ("extract", [*features.names(), *labels.LABEL_SETS, *corpora.names()]),
+        ("validate", corpora.names()),
+    ],
+)
+def test_help_names_all_there_is_to_choose(ser_kit, command, names, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "500")
+    words = ser_kit(command, "--help")[1].replace(",", " ").split()
+    assert [name for name in names if name not in words] == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("sing",), ("train", "rastogi_mlp"), ("extract", "demo", "--out", "x.csv", "--jobs", "0")]
+)
+def test_wrong_usage_is_status_2(ser_kit, arguments):
+    status, out, err = ser_kit(*arguments)
+    assert (status, out) == (2, "")
+    assert "usage:" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("validate", "ravdes"), "did you mean 'ravdess'?"),
+        (("train", "rastogi", "--corpus", "demo", "--out", "x"), "did you mean 'rastogi_mlp'?"),
+        (("evaluate", "rastogi_mlp", "--corpus", "demo", "--protocol", "speaker,rand", "--out", "x"), "'random'"),
+        (("extract", "demo", "--features", "logmels", "--out", "x.npz"), "did you mean 'logmel'?"),
+        (("extract", "demo", "--features", "frames", "--out", "x.csv"), "saved as .npz, not as 'x.csv'"),
+        (("extract", "demo", "--out", "x.txt"), ".parquet, .csv, .xlsx, .npz, not as 'x.txt'"),
+        (("extract", "demo", "--features", "logmel", "--set", "second=3", "--out", "x.npz"), "seconds"),
+        (("extract", "demo", "--features", "logmel", "--set", "seconds=x", "--out", "x.npz"), "'x' is no number"),
+        (("predict", "x.wav", "--bundle", "nowhere"), "neither a bundle's folder nor a preset"),
+        (("demo", "--notebooks", "nowhere"), "no notebooks in nowhere"),
+    ],
+)
+def test_what_cannot_be_tried_is_one_line_and_status_2(ser_kit, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = ser_kit(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("ser-kit: ") and message in err
+    assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corpus_that_cannot_be_had_says_how_to_get_it(ser_kit, tmp_path):
+    status, out, err = ser_kit("extract", "iemocap", "--root", tmp_path / "nowhere", "--out", tmp_path / "x.csv")
+    assert (status, out) == (2, "")
+    assert err.startswith("ser-kit: the recordings of 'iemocap' cannot be had")
+    assert "SER_KIT_DATA" in err
+
+
+# ------------------------------------------------------------------------------------------------------------ corpora
+
+
+def test_corpora_tells_what_there_is_and_where(ser_kit, tmp_path, monkeypatch):
+    (tmp_path / "cremad").mkdir()
+    monkeypatch.setenv("SER_KIT_DATA", str(tmp_path))
+    status, found, _ = ser_kit("corpora", "--json")
+    by_name = {corpus["name"]: corpus for corpus in found}
+    assert status == 0 and list(by_name) == list(corpora.names())
+    assert (by_name["cremad"]["clips"], by_name["cremad"]["speakers"]) == (7442, 91)
+    assert (by_name["cremad"]["path"], by_name["cremad"]["on_first_use"]) == (str(tmp_path / "cremad"), False)
+    assert (by_name["ravdess"]["path"], by_name["ravdess"]["on_first_use"]) == (None, True)
+    assert by_name["emodb"]["language"] == "de" and "boredom" in by_name["emodb"]["emotions"]
+    assert (by_name["iemocap"]["path"], by_name["iemocap"]["on_first_use"]) == (None, False)
+    table = ser_kit("corpora")[1]
+    assert str(tmp_path / "cremad") in table and "CC BY-NC-SA 4.0" in table
+
+
+def test_help_and_corpora_are_quick_since_nothing_heavy_is_imported():
+    script = (
+        "import sys; from ser_kit import cli; cli.main(['corpora', '--quiet']); "
+        "print([m for m in ('tensorflow', 'keras', 'librosa', 'matplotlib', 'parselmouth') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_validate_finds_a_sound_corpus_and_a_broken_one(ser_kit, recordings, tmp_path):
+    status, found, _ = ser_kit("validate", "folder", "--root", recordings, "--json")
+    assert (status, found["ok"], found["clips"], found["found"]) == (0, True, 20, {"angry": 10, "sad": 10})
+
+    broken = shutil.copytree(recordings, tmp_path / "broken")
+    (broken / "sad" / "05" / "x.wav").write_text("no sound")
+    status, found, _ = ser_kit("validate", "folder", "--root", broken, "--json")
+    assert (status, found["ok"]) == (1, False)
+    assert [(f["kind"], Path(f["path"]).name) for f in found["findings"]] == [("unreadable", "x.wav")]
+    status, table, _ = ser_kit("validate", "folder", "--root", broken)
+    assert status == 1 and "unreadable" in table and "not as published" in table
+
+
+# ----------------------------------------------------------------------------------------------------------- features
+
+
+def test_extract_saves_a_table_or_arrays(ser_kit, recordings, tmp_path):
+    out = tmp_path / "new" / "functionals.csv"
+    status, found, err = ser_kit("extract", "folder", "--root", recordings, "--out", out, "--json")
+    assert (status, found["clips"], found["failures"], found["out"]) == (0, 20, [], str(out))
+    table = pd.read_csv(out)
+    assert list(table.columns[-len(found["names"]) :]) == found["names"] and len(table) == 20
+    assert "20/20" in err
+
+    out = tmp_path / "logmel.npz"
+    how = ("--features", "logmel", "--set", "seconds=1", "--labels", "sad,happy", "--quiet")
+    status, _, err = ser_kit("extract", "folder", "--root", recordings, "--out", out, *how)
+    assert (status, err) == (0, "")
+    with np.load(out) as arrays:
+        assert arrays["values"].shape == (10, 101, 64)
+        assert set(arrays["label"]) == {"sad"} and len(arrays["lengths"]) == 10
+
+
+def test_extract_tells_which_clips_failed(ser_kit, recordings, tmp_path):
+    broken = shutil.copytree(recordings, tmp_path / "broken")
+    (broken / "sad" / "05" / "x.wav").write_text("no sound")
+    arguments = ("extract", "folder", "--root", broken, "--out", tmp_path / "f.parquet")
+    status, found, _ = ser_kit(*arguments, "--json")
+    assert (status, found["clips"]) == (1, 20)
+    assert [Path(failure["path"]).name for failure in found["failures"]] == ["x.wav"]
+    assert len(pd.read_parquet(tmp_path / "f.parquet")) == 20
+    assert "not a sound file but text" in ser_kit(*arguments)[1]
+
+
+# ------------------------------------------------------------------------------------ training, evaluation, prediction
+
+
+def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, tmp_path, monkeypatch):
+    out = tmp_path / "bundle"
+    arguments = ("train", "rastogi_mlp", "--corpus", "folder", "--root", recordings, "--out", out)
+    arguments += ("--protocol", "speaker_80_20")
+    fit, trained = recipes._base.fit, []
+
+    def fit_once(*args, **kwargs):
+        if trained:
+            raise KeyboardInterrupt
+        trained.append(kwargs["checkpoint"])
+        return fit(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recipes._base, "fit", fit_once)
+        status, said, err = ser_kit(*arguments)
+    assert (status, said) == (130, "")
+    assert err.splitlines()[-1].startswith("ser-kit: interrupted; the same command goes on from there")
+    assert not out.exists()
+    kept = {folder: (folder / "state.json").stat().st_mtime_ns for folder in trained}
+    assert {folder.parent for folder in kept} == {tmp_path / "bundle.run"}
+
+    seen = {}
+
+    def fit_and_look(*args, **kwargs):
+        history = fit(*args, **kwargs)
+        seen[kwargs["checkpoint"]] = (kwargs["checkpoint"] / "state.json").stat().st_mtime_ns
+        return history
+
+    monkeypatch.setattr(recipes._base, "fit", fit_and_look)
+    status, found, _ = ser_kit(*arguments, "--json")
+    assert status == 0 and len(seen) == 2
+    assert {folder: seen[folder] for folder in kept} == kept  # what was trained before was not trained again
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle"]
+    assert (found["bundle"], found["labels"], found["trained_on"][0]["clips"]) == (str(out), ["sad", "angry"], 20)
+    assert found["evaluation"]["speaker_independent"] is True
+    assert found["evaluation"]["recipe"] == "rastogi_mlp"
+
+    status, answers, _ = ser_kit("predict", recordings, "--bundle", out, "--json")
+    assert status == 0 and [answer["path"] for answer in answers] == sorted(map(str, recordings.rglob("*.wav")))
+    assert set(answers[0]["probabilities"]) == {"sad", "angry"}
+
+
+def test_train_leaves_a_folder_that_is_no_bundle_alone(ser_kit, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    status, _, err = ser_kit("train", "rastogi_mlp", "--corpus", "demo", "--out", tmp_path)
+    assert status == 2 and "is not a bundle" in err
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_evaluate_compares_protocols_and_saves_records(ser_kit, quick, recordings, tmp_path):
+    out = tmp_path / "results"
+    arguments = ("evaluate", "rastogi_mlp", "--corpus", "folder", "--root", recordings, "--out", out)
+    status, found, err = ser_kit(*arguments, "--protocol", "speaker_80_20,random_80_20", "--seed", 3, "--json")
+    assert status == 0
+    runs = [(e["protocol"], e["seed"], e["speaker_independent"]) for e in found["evaluations"]]
+    assert runs == [("speaker_80_20", 3, True), ("random_80_20", 3, False)]
+    for record in found["evaluations"]:
+        saved = Evaluation.load(record["folder"])
+        assert record["uar"]["mean"] == pytest.approx(saved.metrics()["uar"])
+        assert record["uar"]["std"] is None  # there is one fold
+        assert record["confusion"]["counts"] == saved.confusion().to_numpy().tolist()
+        assert set(record["per_class"]) == set(saved.labels) == {"sad", "angry"}
+    assert "protocol random_80_20, seed 3: UAR" in err
+    assert not (tmp_path / "results.run").exists()
+
+    status, table, _ = ser_kit(*arguments, "--protocol", "random_80_20", "--seeds", 2, "--quiet")
+    assert status == 0 and "unseen speakers" in table and table.count("true \\ predicted") == 2
+    assert {path.name for path in out.glob("*random*")} == {f"rastogi_mlp-random_80_20-{seed}" for seed in (0, 1, 3)}
+
+
+def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(ser_kit, demo_bundle, recordings, tmp_path):
+    clips = sorted(recordings.rglob("*.wav"))
+    for name in ("b.wav", "a.wav", "[red].wav"):
+        shutil.copy(clips[0], tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no recording")
+    (tmp_path / "none").mkdir()
+    broken, missing = tmp_path / "broken.wav", tmp_path / "missing.wav"
+    broken.write_text("no sound")
+    named = (tmp_path / "[red].wav", missing, tmp_path / "none", tmp_path, f"{recordings}/**/01*_s1_*.wav")
+    status, answers, err = ser_kit("predict", *named, "--bundle", demo_bundle, "--json")
+    assert status == 1
+    expected = [tmp_path / "[red].wav", missing, tmp_path / "none", tmp_path / "a.wav", tmp_path / "b.wav", broken]
+    expected += [clip for clip in clips if clip.name.startswith("01") and "_s1_" in clip.name]
+    assert [answer["path"] for answer in answers] == list(map(str, expected))
+    assert [Path(a["path"]).name for a in answers if "error" in a] == ["missing.wav", "none", "broken.wav"]
+    same = [answer["probabilities"] for answer in (answers[0], answers[3], answers[4])]
+    assert same[0] == same[1] == same[2]
+
+    status, table, _ = ser_kit("predict", *named[:2], "--bundle", demo_bundle)
+    assert status == 1
+    assert "[red].wav" in table and "no such file" in table.lower() and "1 of 2 recordings failed" in table
+
+
+def test_quiet_json_leaves_standard_error_empty(demo_bundle, recordings):
+    clip = next(recordings.rglob("*.wav"))
+    command = process("predict", clip, "--bundle", demo_bundle, "--json", "--quiet", env={"TF_CPP_MIN_LOG_LEVEL": "3"})
+    out, err = command.communicate(timeout=120)
+    assert (command.returncode, err) == (0, "")
+    assert json.loads(out)[0]["path"] == str(clip)
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    command = process("corpora")
+    command.stdout.close()
+    assert command.stderr.read() == ""
+    assert command.wait(60) == 0
+
+
+def test_show_versions(ser_kit):
+    status, found, _ = ser_kit("show-versions", "--json")
+    assert status == 0
+    assert found["numpy"] == np.__version__ and found["ser-kit"] == cli.__version__ and found["tensorflow"]
+    assert "praat-parselmouth" in ser_kit("show-versions")[1]
+
+
+# --------------------------------------------------------------------------------------------------------------- demo
+
+HEAD = """
+import json, os, sys
+from pathlib import Path
+out = Path(os.environ["SER_KIT_OUTPUT"])
+def fact(name, **facts):
+    (out / f"{name}.json").write_text(json.dumps(facts))
+"""
+FACTS = {
+    "01_corpora": """fact("01_corpora", corpora=os.environ["SER_KIT_CORPUS"].split(","), clips=480, speakers=10,
+        emotions={"sad": 240, "angry": 240}, synthetic=True)""",
+    "05_predict": """(out / "figures").mkdir()
+fact("05_predict", clip_id="demo:x", true="sad", emotion="angry", confidence=0.625, uncertain=True)""",
+}
+
+
+def write_notebook(folder: Path, name: str, *cells: str) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# {name}")])
+    notebook.cells += [nbformat.v4.new_code_cell(source) for source in (HEAD, *cells)]
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+def outputs_of(path: Path) -> str:
+    return "".join(o.get("text", "") for cell in nbformat.read(path, 4).cells for o in cell.get("outputs", []))
+
+
+@pytest.fixture
+def notebooks(tmp_path) -> Path:
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    return folder
+
+
+def test_demo_runs_the_notebooks_and_sums_up(ser_kit, notebooks, tmp_path, monkeypatch):
+    evaluated = {
+        "evaluations": [
+            {
+                "recipe": "rastogi_mlp",
+                "protocol": "speaker",
+                "speaker_independent": True,
+                "uar": {"mean": 0.7, "std": 0.05, "low": 0.6, "high": 0.8},
+                "accuracy": {"mean": 0.71, "std": np.nan, "low": 0.6, "high": 0.8},  # of one fold
+            }
+        ]
+    }
+    write_notebook(notebooks, "01_corpora", "print(sys.executable)", FACTS["01_corpora"])
+    write_notebook(notebooks, "04_evaluate", "from math import nan", f"fact('04_evaluate', **{evaluated!r})")
+    write_notebook(notebooks, "05_predict", FACTS["05_predict"])
+    write_notebook(notebooks, "99_other", "1 / 0")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SER_KIT_CORPUS", "demo,folder")
+    status, said, err = ser_kit("demo")
+    assert status == 0
+    out = tmp_path / "outputs" / "demo"
+    assert [line.split()[:2] for line in err.splitlines() if line.endswith("cells")] == [
+        ["01_corpora", "ok"], ["04_evaluate", "ok"], ["05_predict", "ok"],
+    ]  # fmt: skip
+    for expected in (
+        "480 of 10 speakers, 2 emotions: demo, folder (synthetic speech)",
+        "70.0 ± 5.0         71.0",
+        "demo:x (held out, truly sad): angry, confidence 62 %, uncertain",
+        f"3 ran, as .ipynb and .html in {out}",
+        str(out / "figures"),
+    ):
+        assert expected in said
+    assert outputs_of(out / "01_corpora.ipynb").strip() == sys.executable
+    assert sys.executable in (out / "01_corpora.html").read_text()
+
+
+def test_demo_stops_at_a_failing_cell_and_keeps_what_ran(ser_kit, notebooks, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "05_predict.json").write_text("{}")  # of an earlier run
+    write_notebook(notebooks, "02_features", "print('before')", "raise ValueError('no pitch')", "print('after')")
+    write_notebook(notebooks, "05_predict", FACTS["05_predict"])
+    arguments = ("demo", "--notebooks", notebooks, "--out", out, "--corpus", "demo")
+    status, found, _ = ser_kit(*arguments, "--json")
+    assert (status, found["ok"], found["facts"]) == (1, False, {})
+    (run,) = found["notebooks"]
+    assert (run["name"], run["ok"], run["cells"], run["total"]) == ("02_features", False, 2, 4)
+    assert "raise ValueError('no pitch')" in run["error"] and "\x1b" not in run["error"]
+    assert outputs_of(Path(run["notebook"])) == "before\n"
+    assert "no pitch" in Path(run["html"]).read_text()
+
+
+def test_demo_survives_a_kernel_that_dies(ser_kit, notebooks, tmp_path):
+    write_notebook(notebooks, "03_train", "os.write(2, b'out of memory'); os.kill(os.getpid(), 9)")
+    status, said, _ = ser_kit("demo", "--notebooks", notebooks, "--out", tmp_path / "out")
+    assert status == 1
+    assert "03_train failed in code cell 2 of 2" in said and "the kernel died" in said
+
+
+def test_demo_never_overwrites_the_notebooks(ser_kit, notebooks):
+    write_notebook(notebooks, "01_corpora")
+    before = (notebooks / "01_corpora.ipynb").read_bytes()
+    status, _, err = ser_kit("demo", "--notebooks", notebooks, "--out", notebooks)
+    assert status == 2 and "overwrite" in err
+    assert (notebooks / "01_corpora.ipynb").read_bytes() == before
+
+
+def test_interrupting_the_demo_ends_its_kernel(notebooks, tmp_path):
+    out = tmp_path / "out"
+    waiting = "(out / 'pid').write_text(str(os.getpid())); (out / 'ready').touch(); import time; time.sleep(600)"
+    write_notebook(notebooks, "01_corpora", "print('before')", waiting)
+    command = process("demo", "--notebooks", notebooks, "--out", out, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (out / "ready").exists():
+        assert command.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    command.send_signal(signal.SIGINT)
+    said, err = command.communicate(timeout=120)
+    assert (command.returncode, said) == (130, "")
+    assert err.splitlines()[-1] == "ser-kit: interrupted"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((out / "pid").read_text()), 0)
+    assert outputs_of(out / "01_corpora.ipynb") == "before\n"
