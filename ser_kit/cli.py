@@ -165,8 +165,8 @@ def _corpora(args: argparse.Namespace) -> Result:
     found = []
     for corpus in map(corpora.get, corpora.names()):
         place = corpus._local()
-        # Where a name carries the speaker, the index of the complete corpus knows them all.
-        speakers = {corpus.parse(clip).get("speaker") for clip in corpus.index(place or Path(os.devnull))}
+        # Of the published corpus, like the clips: the copy on this machine may be a part of it.
+        speakers = {corpus.parse(clip).get("speaker") for clip in corpus.index(Path(os.devnull))}
         downloads = corpus.kaggle_handle is not None or hasattr(corpus.module, "fetch")
         found.append(
             {

@@ -155,6 +155,8 @@ def test_a_corpus_that_cannot_be_had_says_how_to_get_it(ser_kit, tmp_path):
 
 def test_corpora_tells_what_there_is_and_where(ser_kit, tmp_path, monkeypatch):
     (tmp_path / "cremad").mkdir()
+    (tmp_path / "nEMO").mkdir()
+    (tmp_path / "nEMO" / "data.tsv").write_text("file_id\tgender\temotion\nSK1_sadness_1.wav\tfemale\tsadness\n")
     monkeypatch.setenv("SER_KIT_DATA", str(tmp_path))
     status, found, _ = ser_kit("corpora", "--json")
     by_name = {corpus["name"]: corpus for corpus in found}
@@ -162,6 +164,7 @@ def test_corpora_tells_what_there_is_and_where(ser_kit, tmp_path, monkeypatch):
     assert (by_name["cremad"]["clips"], by_name["cremad"]["speakers"]) == (7442, 91)
     assert (by_name["cremad"]["path"], by_name["cremad"]["on_first_use"]) == (str(tmp_path / "cremad"), False)
     assert (by_name["ravdess"]["path"], by_name["ravdess"]["on_first_use"]) == (None, True)
+    assert (by_name["nemo"]["clips"], by_name["nemo"]["speakers"]) == (4481, None)  # not what part of it is here
     assert by_name["emodb"]["language"] == "de" and "boredom" in by_name["emodb"]["emotions"]
     assert (by_name["iemocap"]["path"], by_name["iemocap"]["on_first_use"]) == (None, False)
     table = ser_kit("corpora")[1]
