@@ -56,6 +56,9 @@ class UploadWidget(widgets.VBox):
         preset: name of a preset or folder of a bundle, where no predictor is given; without it the environment
             variable ``SER_KIT_BUNDLE`` or else the default preset is used.
 
+    A Jupyter server drops uploads above 10 MB, and the widget never hears of them, unless it is started with
+    ``--ServerApp.tornado_settings="{'websocket_max_message_size': 1073741824}"`` (Voila: ``--Voila.tornado_settings``).
+
     Attributes:
         results: the answers of the last upload, in order; ``path`` holds the file's name.
 
@@ -511,4 +514,6 @@ _INTRODUCTION = (
     "<h2>Which emotion does this recording carry?</h2>"
     "<p>Choose one or several recordings of speech, in any common format. They are judged on the computer that runs"
     " this page, and go nowhere else.</p>"
+    '<p class="sk-facts">Nothing happens? Many notebook servers drop uploads above 10 MB. Take fewer files at once,'
+    " or FLAC or MP3 instead of WAV.</p>"
 )
