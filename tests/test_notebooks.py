@@ -1,0 +1,239 @@
+"""The notebooks: their form, and that each runs alone, from top to bottom, in a kernel of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+from ser_kit import demo, recipes
+from ser_kit.corpora import demo as demo_corpus
+from ser_kit.features import Functionals
+from ser_kit.labels import label_set
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+BLOB = "ser-kit/ser_kit/blob/main/notebooks"
+MOST_BYTES = 700_000
+ABSOLUTE_PATH = re.compile(r"(?<![\w<:/.\"=-])(?:/(?:[\w.-]+/)+[\w.-]+|[A-Z]:\\\w)")
+FIGURES = {
+    "01_corpora": ["01_clip", "01_durations", "01_emotions", "01_speakers"],
+    "02_features": ["02_features_by_emotion", "02_frames"],
+    "03_train": ["03_training_ahmadov_cnn_bilstm", "03_training_rastogi_mlp"],
+    "04_evaluate": [
+        "04_confusion_ahmadov_cnn_bilstm", "04_confusion_rastogi_mlp", "04_per_class", "04_protocols", "04_reliability",
+    ],
+    "05_predict": ["05_clip", "05_probabilities"],
+}  # fmt: skip
+
+every_notebook = pytest.mark.parametrize("name", demo.NOTEBOOKS)
+
+
+def read(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(notebook) -> list:
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
+
+
+def texts(notebook) -> list[str]:
+    """Everything in the outputs that can be read."""
+    found = []
+    for output in outputs(notebook):
+        if output.output_type == "stream":
+            found.append(output.text)
+        elif output.output_type in ("display_data", "execute_result"):
+            found += [data for mime, data in output.data.items() if mime.startswith("text/")]
+    return found
+
+
+def check_outputs(notebook) -> None:
+    """What holds for the outputs that are committed as for those of a run of today."""
+    assert not [output for output in outputs(notebook) if output.output_type == "error"]
+    assert not [output.text for output in outputs(notebook) if output.get("name") == "stderr"]
+    assert not [match for text in texts(notebook) for match in ABSOLUTE_PATH.findall(text)]
+    mimes = {mime for output in outputs(notebook) for mime in output.get("data", {})}
+    assert not [mime for mime in mimes if mime.startswith(("audio/", "video/"))]
+    assert not [text for text in texts(notebook) if "<audio" in text or "data:audio" in text]
+    assert len(nbformat.writes(notebook).encode()) < MOST_BYTES
+
+
+# ---------------------------------------------------------------------------------------------------------------- form
+
+
+def test_the_notebooks_are_those_that_the_demo_runs():
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == sorted(demo.NOTEBOOKS)
+
+
+@every_notebook
+def test_form(name):
+    notebook = read(name)
+    nbformat.validate(notebook)
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    assert notebook.metadata.kernelspec.name == "python3"
+    check_outputs(notebook)
+
+
+@every_notebook
+def test_it_opens_with_title_badges_and_time(name):
+    first = read(name).cells[0]
+    assert first.cell_type == "markdown"
+    assert re.match(rf"# {name[:2]} \w+\n", first.source)
+    assert f"(https://colab.research.google.com/github/{BLOB}/{name}.ipynb)" in first.source
+    assert f"(https://kaggle.com/kernels/welcome?src=https://github.com/{BLOB}/{name}.ipynb)" in first.source
+    assert re.search(r"\*\*Time\.\*\* .*two cores.*T4", first.source, re.DOTALL)
+
+
+@every_notebook
+def test_one_setup_cell_installs_only_what_is_missing(name):
+    setup, *others = [cell.source for cell in code_cells(read(name))]
+    assert re.search(
+        r'^if importlib\.util\.find_spec\("ser_kit"\) is None:.*\n    %pip install -q "ser-kit @ git', setup, re.M
+    )
+    assert "SER_KIT_CORPUS" in setup and "SER_KIT_OUTPUT" in setup
+    assert not [cell for cell in others if re.search(r"^\s*[%!]|^(import|from) (?!ser_kit)", cell, re.M)]
+
+
+def test_all_share_one_setup():
+    """They differ in what they import, and in nothing else."""
+    imports = re.compile(r"^(import|from) .*\n|^\n", re.M)
+    assert len({imports.sub("", code_cells(read(name))[0].source) for name in demo.NOTEBOOKS}) == 1
+
+
+@every_notebook
+def test_links_lead_somewhere(name):
+    for cell in read(name).cells:
+        if cell.cell_type == "markdown":
+            for target in re.findall(r"\]\((?!https://)([^)]+)\)", cell.source):
+                assert (FOLDER / target).is_file(), target
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("/home/me/corpus/a.wav", True), ("in '/tmp/x/a.wav'", True), (r"C:\Users", True),
+        ("https://zenodo.org/records/1188976", False), ("<td>a</td>", False), ("speaker/0 and 3 / 4", False),
+    ],
+)  # fmt: skip
+def test_what_counts_as_an_absolute_path(text, found):
+    assert bool(ABSOLUTE_PATH.search(text)) is found
+
+
+# ------------------------------------------------------------------------------------------------------------- running
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """The demo corpus is there before notebooks are run, so that its making is not part of any."""
+    return demo_corpus.fetch()
+
+
+def execute(name: str, folder: Path, monkeypatch) -> tuple[nbformat.NotebookNode, dict]:
+    """The executed notebook and its facts; it starts in an empty folder and finds nothing of the others there."""
+    monkeypatch.setenv("SER_KIT_CORPUS", "demo")
+    monkeypatch.setenv("SER_KIT_OUTPUT", "out")
+    monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    notebook = read(name)
+    for cell in code_cells(notebook):
+        cell.outputs = []
+    # Without folders to look in, the one kernel there is runs under sys.executable; an installed one might not.
+    kernel = AsyncKernelManager(kernel_name=NATIVE_KERNEL_NAME, kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+    client = NotebookClient(notebook, km=kernel, timeout=None, resources={"metadata": {"path": str(folder)}})
+    client.execute(cleanup_kc=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    check_outputs(notebook)
+    assert "**Synthetic speech.**" in texts(notebook)[1]  # its plain text comes first
+    pictures = sorted((folder / "out" / "figures").glob("*.png"))
+    assert [picture.stem for picture in pictures] == FIGURES[name]
+    assert all(picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size < 200_000 for picture in pictures)
+    shown = [output for output in outputs(notebook) if "image/png" in output.get("data", {})]
+    assert len(shown) == len(pictures)
+    return notebook, json.loads((folder / "out" / f"{name}.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_corpora(corpus, tmp_path, monkeypatch):
+    notebook, facts = execute("01_corpora", tmp_path, monkeypatch)
+    assert facts == {
+        "corpora": ["demo"],
+        "clips": sum(demo_corpus.EXPECTED.values()),
+        "speakers": len(demo_corpus.SPEAKERS),
+        "emotions": demo_corpus.EXPECTED,
+        "synthetic": True,
+    }
+    assert any("has no place for disgust" in text for text in texts(notebook))
+
+
+def test_features(corpus, tmp_path, monkeypatch):
+    notebook, facts = execute("02_features", tmp_path, monkeypatch)
+    assert facts.pop("seconds") > 0
+    assert facts == {
+        "functionals": len(Functionals().feature_names),
+        "clips": sum(demo_corpus.EXPECTED.values()),
+        "failures": 0,
+    }
+    said = "".join(texts(notebook))
+    assert "array and layer differ by less than 0.001 dB: True" in said
+    assert "alone and in a batch differ by less than 0.001 dB: True" in said
+    assert (tmp_path / "out" / "functionals.parquet").is_file() and (tmp_path / "out" / "functionals.csv").is_file()
+
+
+def test_train(corpus, tmp_path, monkeypatch):
+    notebook, facts = execute("03_train", tmp_path, monkeypatch)
+    trained = {recipe["recipe"]: recipe for recipe in facts["recipes"]}
+    assert set(trained) == set(recipes.names())
+    assert trained["ahmadov_cnn_bilstm"]["parameters"] == 33_862
+    for name, recipe in trained.items():
+        assert 1 <= recipe["epochs"] <= recipes.get(name).training.epochs
+        assert 1 / 6 < recipe["validation_accuracy"] <= 1
+        assert recipe["seconds"] > 0
+    said = "".join(texts(notebook))
+    assert "trained again: every probability the same? True" in said
+    assert "from its checkpoint: every probability the same? True" in said
+    card = json.loads((tmp_path / "out" / "bundle" / "card.json").read_text())
+    assert card["labels"] == list(label_set("six").labels)
+    assert (tmp_path / "out" / "bundle" / "model.keras").is_file()
+
+
+def test_evaluate(corpus, tmp_path, monkeypatch):
+    notebook, facts = execute("04_evaluate", tmp_path, monkeypatch)
+    found = {(e["recipe"], e["speaker_independent"]): e for e in facts["evaluations"]}
+    assert set(found) == {(name, independent) for name in recipes.names() for independent in (True, False)}
+    for evaluation in found.values():
+        for metric in ("uar", "accuracy"):
+            numbers = evaluation[metric]
+            assert set(numbers) == {"mean", "std", "low", "high"}
+            assert 1 / 6 < numbers["low"] <= numbers["mean"] <= numbers["high"] <= 1
+            # A single fold has no standard deviation.
+            assert (numbers["std"] is None) == evaluation["protocol"].endswith("80_20")
+    for independent, protocol in ((True, "speaker"), (False, "random")):
+        assert found["rastogi_mlp", independent]["protocol"] == protocol
+    assert found["rastogi_mlp", False]["uar"]["mean"] > found["rastogi_mlp", True]["uar"]["mean"]
+    said = "".join(texts(notebook))
+    assert "the fold as it is: nothing found" in said
+    assert re.search(
+        r"copied into training: LeakageError\n.*the same sound is in train and in test: .*mine:augmented_0001", said
+    )
+    assert re.search(r"called speaker-independent: LeakageError\n.*the same speaker is in train and in", said)
+
+
+def test_predict(corpus, tmp_path, monkeypatch):
+    notebook, facts = execute("05_predict", tmp_path, monkeypatch)
+    assert facts["true"] == demo_corpus.parse(facts["clip_id"].removeprefix("demo:"))["emotion"]
+    assert facts["emotion"] in label_set("six").labels
+    assert 1 / 6 < facts["confidence"] <= 1
+    assert facts["uncertain"] in (True, False)
+    speaker = demo_corpus.parse(facts["clip_id"].removeprefix("demo:"))["speaker"]
+    assert any(f"of 9 speakers, without {speaker}" in text for text in texts(notebook))
+    assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs(notebook))
