@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what editors and type checkers see
     from .audio import load_audio, read_audio
     from .corpora import load, validate
     from .features import extract
     from .predictor import Prediction, Predictor
     from .recipes import get as recipe
 
-# TensorFlow prints pages of harmless notices on import and on every tf.data pipeline unless told not to before it loads.
+# TensorFlow prints harmless notices on import and on every tf.data pipeline unless told not to before it loads.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # name -> (module, attribute): loaded on first use, so that ``import ser_kit`` takes milliseconds.

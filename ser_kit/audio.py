@@ -36,6 +36,7 @@ import numpy as np
 
 from .errors import (
     AudioError,
+    AudioNotFoundError,
     EmptyAudioError,
     InvalidSamplesError,
     NotAudioError,
@@ -59,10 +60,6 @@ _LOUDEST = 1e10  # beyond any integer full scale; larger values would overflow f
 _BLOCK = 1 << 18  # samples decoded at a time, over all channels
 
 _File = Path | io.BytesIO
-
-
-class AudioNotFoundError(AudioError, FileNotFoundError):
-    """There is no file at the path given."""
 
 
 @dataclass(frozen=True, eq=False)

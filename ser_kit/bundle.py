@@ -105,7 +105,7 @@ class Bundle:
         try:
             card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise BundleError(f"{folder} is not a bundle: it has no card.json; see Recipe.fit and Bundle.save") from None
+            raise BundleError(f"{folder} is not a bundle: it has no card.json") from None
         except (OSError, ValueError) as error:
             raise BundleError(f"{folder / 'card.json'} cannot be read: {error}") from None
         missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]

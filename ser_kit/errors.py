@@ -51,6 +51,10 @@ class AudioError(SerKitError, ValueError):
     """A recording cannot be used; base class of the errors below."""
 
 
+class AudioNotFoundError(AudioError, FileNotFoundError):
+    """There is no file at the path given."""
+
+
 class EmptyAudioError(AudioError):
     """No samples at all."""
 

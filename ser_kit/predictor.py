@@ -21,9 +21,8 @@ import numpy as np
 
 from .audio import SILENT_PEAK, Recording, Source, read_audio
 from .bundle import Bundle, preset_names, preset_path
-from .errors import AudioError, BundleError, SilentAudioWarning
-from .features import Functionals
-from .features._base import MIN_SECONDS
+from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
+from .features import MIN_SECONDS, Functionals
 
 DEFAULT_PRESET = "ravdess"
 LONG_SECONDS = 8.0
@@ -38,8 +37,8 @@ _SPEECH_FLOORS = {
     "flux_mean": (0.05, "a spectrum that hardly moves"),
     "mfcc_02_std": (8.0, "a spectral slope that hardly moves"),
 }
-"""Functionals below which a sound is no speech. The lowest values among 1,534 clips of RAVDESS, EMO-DB and nEMO are 0.17,
-0.063, 0.040, 0.099 and 13.6; steady tones, chords, hum, noise and clicks each fall below one of these floors."""
+"""Functionals below which a sound is no speech. The lowest values among 1,534 clips of RAVDESS, EMO-DB and nEMO are
+0.17, 0.063, 0.040, 0.099 and 13.6; steady tones, chords, hum, noise and clicks each fall below one of these floors."""
 
 
 @dataclass(frozen=True)
@@ -184,11 +183,10 @@ class Predictor:
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
         pieces = [(start, piece) for start, piece in _windows(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
         if not pieces:
-            raise AudioError(
-                f"{recording.name or 'the recording'} is silent; expected a recording with speech in it"
-                if recording.duration >= MIN_SECONDS
-                else f"{recording.name or 'the recording'} lasts {recording.duration:.3f} s; expected {MIN_SECONDS} s or more"
-            )
+            name, seconds = recording.name or "the recording", recording.duration
+            if seconds < MIN_SECONDS:
+                raise TooShortError(f"{name} lasts {seconds:.3f} s; expected {MIN_SECONDS} s or more")
+            raise AudioError(f"{name} is silent; expected a recording with speech in it")
         rows = np.stack([self._functionals.extract(piece) for _, piece in pieces])
         values = rows
         if self.bundle.extractor != self._functionals:
@@ -198,7 +196,8 @@ class Predictor:
         voiced = rows[:, self._functionals.feature_names.index("voiced_ratio")].astype(float)
         weights = voiced if voiced.sum() else np.ones(len(voiced))
         pooled = weights @ by_window / weights.sum()
-        features = dict(zip(self._functionals.feature_names, np.average(rows, axis=0, weights=weights).tolist(), strict=True))
+        means = np.average(rows, axis=0, weights=weights).tolist()
+        features = dict(zip(self._functionals.feature_names, means, strict=True))
         features["duration"] = recording.duration
         reason = self._doubt(float(pooled.max()), features)
         return Prediction(
@@ -215,7 +214,7 @@ class Predictor:
         )
 
     def predict_many(self, sources: Iterable[Source]) -> Iterator[Prediction | Failure]:
-        """Predictions one by one as they are ready; a recording that fails yields a :class:`Failure`, the rest go on."""
+        """Predictions one by one as they are ready; one that fails yields a :class:`Failure`, and the rest go on."""
         for source in sources:
             try:
                 yield self.predict(source)

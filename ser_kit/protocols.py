@@ -110,8 +110,12 @@ class Protocol:
         """
         labels = _labels(table)
         classes, codes = np.unique(labels, return_inverse=True)
+        # Where whole speakers are moved, the copies of a recording move with them.
+        firsts = None if self.speaker_independent else _first_of_same_sound(table)
         folds = []
         for index, (validation, test) in enumerate(self.split(table, labels, seed)):
+            if firsts is not None:
+                validation, test = (np.flatnonzero(np.isin(firsts, rows)) for rows in (validation, test))
             train = np.setdiff1d(np.arange(len(table)), np.concatenate([validation, test]))
             untaught = classes[np.bincount(codes[train], minlength=len(classes)) == 0]
             if len(untaught):
@@ -324,6 +328,16 @@ def _fingerprints(table: pd.DataFrame) -> np.ndarray:
             stacklevel=3,
         )
     return np.array(found)
+
+
+def _first_of_same_sound(table: pd.DataFrame) -> np.ndarray:
+    """For each row, the first row with the same sound: corpora hold copies (RAVDESS one), and copies stay together."""
+    if "path" not in table:
+        return np.arange(len(table))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the audit says which recordings cannot be read
+        sounds = _codes(_fingerprints(table))
+    return np.unique(sounds, return_index=True)[1][sounds]
 
 
 def audit(table: pd.DataFrame, folds: Fold | Iterable[Fold], *, fingerprints: Sequence[str] | None = None) -> None:

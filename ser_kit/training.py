@@ -13,6 +13,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,7 +147,9 @@ def fit(
     x_val, y_val = validation
     for name, inputs, targets in (("training", x, y), ("validation", x_val, y_val)):
         if len(inputs) == 0 or len(inputs) != len(targets):
-            raise TrainingError(f"{len(inputs)} {name} inputs for {len(targets)} labels; expected as many, and at least one")
+            raise TrainingError(
+                f"{len(inputs)} {name} inputs for {len(targets)} labels; expected one each, at least one"
+            )
         if not np.isfinite(inputs).all():
             raise TrainingError(f"the {name} inputs hold NaN or infinite values; expected finite features")
 
@@ -166,6 +169,7 @@ def fit(
     state = _State(model, training, checkpoint, _run_identity(model, x, y, validation, training, seed))
     if not state.finished:
         batches = _batches(x, y, n_classes, training.batch_size, weights)
+        epochs = _callback(state, training, partial(batches.reorder, seed), title if progress else None)
         model.fit(
             batches,
             validation_data=_batches(x_val, y_val, n_classes, training.batch_size),
@@ -173,7 +177,7 @@ def fit(
             epochs=training.epochs,
             shuffle=False,
             verbose=0,
-            callbacks=[_callback(state, training, lambda epoch: batches.reorder(seed, epoch), title if progress else None)],
+            callbacks=[epochs],
         )
     state.restore_best()
     return pd.DataFrame(state.history)
@@ -183,8 +187,9 @@ def _run_identity(model, x, y, validation, training: Training, seed: int) -> str
     """What must be equal for a checkpoint to be this run's own."""
     digest = hashlib.blake2b(digest_size=16)
     # Keras numbers its automatic layer names within a process, so names say nothing about the model.
-    layers = [(type(layer).__name__, {**layer.get_config(), "name": None}) for layer in model.layers]
-    facts = [dataclasses.asdict(training), seed, x.shape, validation[0].shape, re.sub(r"'name': '\w+'", "", str(layers))]
+    layers = [(type(layer).__name__, layer.get_config()) for layer in model.layers]
+    nameless = re.sub(r"'name': '\w+'", "", str(layers))
+    facts = [dataclasses.asdict(training), seed, x.shape, validation[0].shape, nameless]
     digest.update(json.dumps(facts).encode())
     for array in (x, y, *validation):
         digest.update(np.ascontiguousarray(array))
@@ -240,7 +245,8 @@ class _State:
         """Take in one epoch: early stopping, learning rate, checkpoint."""
         self.history.append(row)
         if row["val_loss"] < self.best_loss:
-            self.best_loss, self.best_weights, self.stale, self.stale_rate = row["val_loss"], self.model.get_weights(), 0, 0
+            self.best_loss, self.best_weights = row["val_loss"], self.model.get_weights()
+            self.stale = self.stale_rate = 0
         else:
             self.stale += 1
             self.stale_rate += 1
@@ -262,7 +268,7 @@ class _State:
             "stale": self.stale, "stale_rate": self.stale_rate, "arrays": f"epoch_{self.epoch:04d}.npz",
         }  # fmt: skip
         np.savez(self.folder / state["arrays"], **arrays)
-        # The JSON names the arrays it belongs to and is replaced in one step: a kill at any moment leaves a whole state.
+        # The JSON names its arrays and is replaced in one step: a kill at any moment leaves a whole state.
         part = self.folder / "state.json.part"
         part.write_text(json.dumps(state))
         os.replace(part, self.folder / "state.json")

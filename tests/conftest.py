@@ -1,4 +1,4 @@
-"""Shared fixtures. Expensive things (the demo corpus, its features, a small trained bundle) are built once a session."""
+"""Shared fixtures: expensive things (the demo corpus, its features, a small bundle) are built once a session."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def demo_functionals(demo_table):
     """Functionals of the whole demo corpus."""
     from ser_kit import features
 
-    return features.extract(demo_table, features.get("functionals"), progress=False)
+    return features.extract(demo_table, features.get("functionals")(), progress=False)
 
 
 @pytest.fixture(scope="session")

@@ -362,3 +362,24 @@ def test_no_ravdess_clip_is_another(real_data):
     )
     audit(table, protocols.get("speaker")(table))
     audit(table, protocols.get("random")(table))
+
+
+def test_copies_of_a_recording_stay_on_one_side_of_a_random_split(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(40):
+        path = tmp_path / f"{i:02d}.wav"
+        source = path if i % 4 else tmp_path / "copied.wav"
+        if i % 4 or not source.exists():
+            soundfile.write(source, rng.uniform(-0.5, 0.5, 800), 16000)
+        if source != path:
+            path.write_bytes(source.read_bytes())
+        rows.append((f"c{i}", str(path), f"s{i % 5}", ["happy", "sad"][i % 2]))
+    table = pd.DataFrame(rows, columns=["clip_id", "path", "speaker", "emotion"])
+    folds = protocols.get("random")(table, seed=0)
+    audit(table, folds)
+    tested = np.concatenate([fold.test for fold in folds])
+    assert sorted(tested) == list(range(40))
+    torn = Fold("random", 0, 0, np.arange(20), [20], np.arange(21, 40), speaker_independent=False)
+    with pytest.raises(LeakageError, match="same sound"):
+        audit(table, torn)

@@ -11,14 +11,15 @@ Examples:
 from __future__ import annotations
 
 from ..errors import UnknownNameError
-from ._base import Extractor
+from ._base import MIN_SECONDS, Extractor
 from .driver import Features, extract
 from .frames import FrameFeatures
 from .functionals import Functionals
 from .logmel import LogMel
 
 __all__ = [
-    "EXTRACTORS", "Extractor", "Features", "FrameFeatures", "Functionals", "LogMel", "extract", "get", "names",
+    "EXTRACTORS", "MIN_SECONDS", "Extractor", "Features", "FrameFeatures", "Functionals", "LogMel",
+    "extract", "get", "names",
 ]  # fmt: skip
 
 EXTRACTORS: dict[str, type[Extractor]] = {cls.name: cls for cls in (Functionals, FrameFeatures, LogMel)}

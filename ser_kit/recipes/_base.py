@@ -176,7 +176,7 @@ class Recipe:
         order = found.table.attrs.get("labels", EMOTIONS) if column == "label" else EMOTIONS
         labels = [label for label in order if label in present]
         if len(labels) < 2:
-            raise TableError(f"training needs clips of two emotions at least; there are only {', '.join(labels) or 'none'}")
+            raise TableError(f"training needs two emotions at least; there are clips of {', '.join(labels) or 'none'}")
         return found, labels, pd.Index(labels).get_indexer(found.table[column])
 
     def _fit(self, found, y, labels, train, validation, seed, checkpoint, title, progress) -> _Fitted:

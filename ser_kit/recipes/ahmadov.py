@@ -7,7 +7,7 @@ from ._base import Recipe
 ahmadov_cnn_bilstm = Recipe(
     name="ahmadov_cnn_bilstm",
     title="CNN-BiLSTM on MFCC, chroma, mel and zero-crossing frames",
-    reference="Ahmadov: speech emotion recognition with a 1-D CNN and a BiLSTM; six classes, 33,862 parameters",
+    reference="Ahmadov, a 1-D CNN and a BiLSTM on Librosa frame features; six classes, 33,862 parameters",
     labels="six",
     extractor=FrameFeatures(),
     model="cnn_bilstm",

@@ -18,5 +18,7 @@ rastogi_mlp = Recipe(
     labels="six",
     extractor=Functionals(),
     model="mlp",
-    training=Training(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=100, patience=10, class_weights=False),
+    training=Training(
+        optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=100, patience=10, class_weights=False
+    ),
 )

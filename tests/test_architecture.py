@@ -1,0 +1,87 @@
+"""The house stands as its plan says: rooms import only what lies below them, and importing it is quick."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ser_kit
+
+ROOT = Path(ser_kit.__file__).parent
+ORDER = [
+    "_version", "errors", "labels", "audio", "corpora", "features", "protocols", "models", "training", "evaluation",
+    "bundle", "recipes", "predictor", "plots", "widget", "demo", "cli",
+]  # fmt: skip
+MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "ser_kit.") if not m.name.endswith("__main__"))
+HEAVY = {
+    "tensorflow", "keras", "librosa", "matplotlib", "seaborn", "parselmouth", "sklearn", "scipy", "kagglehub",
+    "ipywidgets",
+}  # fmt: skip
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms that a file imports, wherever the import stands in it."""
+    package = ["ser_kit", *path.relative_to(ROOT).parent.parts]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1] + (node.module.split(".") if node.module else [])
+            found |= {base[1]} if len(base) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ser_kit."):
+            found.add(node.module.split(".")[1])
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path):
+    here = room(path)
+    if here == "__init__":
+        return
+    assert here in ORDER, f"{here} has no place in the plan"
+    above = {name for name in imports(path) - {here} if name in ORDER and ORDER.index(name) > ORDER.index(here)}
+    assert not above, f"{here} imports {above}, which stand above it"
+
+
+def test_the_plan_is_written_down():
+    document = ROOT.parent / "docs" / "architecture.md"
+    if not document.exists():
+        pytest.skip("the documents are not beside an installed package")
+    text = document.read_text(encoding="utf-8")
+    assert all(name in text for name in ORDER if not name.startswith("_"))
+
+
+def test_importing_ser_kit_loads_nothing_heavy():
+    code = "import sys, ser_kit, ser_kit.cli; print(' '.join(m.split('.')[0] for m in sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not HEAVY & set(loaded)
+
+
+def test_public_names_resolve():
+    for name in ser_kit.__all__:
+        assert getattr(ser_kit, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        ser_kit.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings_exist_and_their_examples_run(name, monkeypatch, tmp_path):
+    module = importlib.import_module(name)
+    assert module.__doc__, f"{name} has no docstring"
+    for public in (n for n in vars(module) if not n.startswith("_")):
+        thing = getattr(module, public)
+        if callable(thing) and getattr(thing, "__module__", None) == name:
+            assert thing.__doc__, f"{name}.{public} has no docstring"
+    monkeypatch.chdir(tmp_path)
+    failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL)
+    assert not failed

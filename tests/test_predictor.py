@@ -1,0 +1,142 @@
+"""Prediction: the same answer however the recording comes, and a plain word where there is none."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_kit.audio import read_audio
+from ser_kit.errors import AudioError, BundleError
+from ser_kit.predictor import LONG_SECONDS, Failure, Prediction, Predictor
+
+RATE = 16000
+
+
+@pytest.fixture(scope="module")
+def predictor(demo_bundle):
+    return Predictor.from_bundle(demo_bundle)
+
+
+@pytest.fixture(scope="module")
+def clip(demo_table):
+    return Path(demo_table["path"].iloc[0])
+
+
+@pytest.fixture(scope="module")
+def answer(predictor, clip):
+    return predictor.predict(clip)
+
+
+def test_an_answer_is_complete(predictor, answer, clip):
+    assert answer.emotion in predictor.labels
+    assert answer.confidence == max(answer.probabilities.values()) == answer.probabilities[answer.emotion]
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    assert answer.path == str(clip)
+    assert answer.duration == pytest.approx(soundfile.info(clip).duration)
+    assert len(answer.segments) == 1
+    assert answer.features["pitch_mean"] > 50
+    assert answer.uncertain == bool(answer.reason)
+
+
+def test_path_text_bytes_file_array_and_recording_give_the_same_answer(predictor, answer, clip):
+    samples, rate = soundfile.read(clip, dtype="float32")
+    with clip.open("rb") as file:
+        sources = [str(clip), clip.read_bytes(), io.BytesIO(clip.read_bytes()), file, (samples, rate), read_audio(clip)]
+        answers = [predictor.predict(source) for source in sources]
+    assert all(other.probabilities == answer.probabilities for other in answers)
+
+
+def test_neighbours_do_not_change_an_answer(predictor, answer, clip, demo_table):
+    many = list(predictor.predict_many([*demo_table["path"].iloc[5:9], clip]))
+    assert many[-1] == answer
+
+
+def test_a_long_recording_is_judged_in_windows(predictor, demo_table):
+    pieces = [soundfile.read(path, dtype="float32")[0] for path in demo_table["path"].iloc[:12]]
+    sound = np.concatenate(pieces)
+    found = predictor.predict((sound, RATE))
+    assert len(sound) / RATE > LONG_SECONDS
+    assert found.segments[0].start == 0
+    assert found.segments[-1].end == pytest.approx(found.duration)
+    assert all(a.end == pytest.approx(b.start) for a, b in zip(found.segments, found.segments[1:], strict=False))
+    assert sum(found.probabilities.values()) == pytest.approx(1)
+
+
+def test_silent_windows_do_not_count(predictor, answer, clip):
+    samples = soundfile.read(clip, dtype="float32")[0]
+    window = np.zeros(int(4.5 * RATE), np.float32)
+    window[: len(samples)] = samples[: len(window)]
+    silence = np.zeros_like(window)
+    found = predictor.predict((np.concatenate([window, silence, silence]), RATE))
+    assert len(found.segments) < 4
+    assert found.segments[0].start == 0
+
+
+SOUNDS = {
+    "white noise": np.random.default_rng(0).normal(size=3 * RATE) * 0.1,
+    "tone": 0.5 * np.sin(2 * np.pi * 200 * np.arange(3 * RATE) / RATE),
+    "square wave": np.sign(np.sin(2 * np.pi * 150 * np.arange(3 * RATE) / RATE)),
+    "chord": sum(0.1 * np.sin(2 * np.pi * f * np.arange(3 * RATE) / RATE) for f in (220, 277, 330)),
+    "clicks": (np.arange(3 * RATE) % 4000 < 20) * 0.8,
+    "mains hum": 0.1 * np.sign(np.sin(2 * np.pi * 50 * np.arange(3 * RATE) / RATE)),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_what_is_no_speech_is_uncertain_and_says_why(predictor, name):
+    found = predictor.predict((SOUNDS[name].astype(np.float32), RATE))
+    assert found.uncertain
+    assert "speech" in found.reason
+
+
+def test_speech_is_not_taken_for_noise(predictor, demo_table):
+    found = list(predictor.predict_many(demo_table["path"].iloc[::37]))
+    assert not any("speech" in prediction.reason for prediction in found)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ((np.zeros(2 * RATE, np.float32), RATE), "silent"),
+        ((np.ones(200, np.float32), RATE), "lasts 0.01"),
+        (b"", "empty|zero bytes|no bytes"),
+        ("/no/such/file.wav", "file.wav"),
+    ],
+)
+def test_what_cannot_be_judged_is_an_error_that_says_so(predictor, source, message):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(AudioError, match=message):
+            predictor.predict(source)
+
+
+def test_one_bad_recording_does_not_stop_the_others(predictor, clip, tmp_path):
+    (tmp_path / "bad.wav").write_text("not sound")
+    first, bad, last = predictor.predict_many([clip, tmp_path / "bad.wav", clip])
+    assert isinstance(first, Prediction)
+    assert first == last
+    assert isinstance(bad, Failure)
+    assert bad.path == str(tmp_path / "bad.wav")
+    assert "bad.wav" in bad.error
+
+
+def test_open_takes_a_folder_or_a_preset_and_says_so_otherwise(demo_bundle, tmp_path):
+    assert Predictor.open(demo_bundle).labels == Predictor.from_bundle(demo_bundle).labels
+    with pytest.raises(BundleError, match="neither"):
+        Predictor.open(tmp_path / "nothing")
+
+
+@pytest.mark.realdata
+def test_real_clips_are_taken_for_speech(predictor, real_data):
+    paths = [p for pattern in ("ravdess*/Actor_*/*.wav", "berlin*/wav/*.wav", "nEMO/samples/*.wav")
+             for p in sorted(real_data.glob(pattern))[::40]]  # fmt: skip
+    found = list(predictor.predict_many(paths))
+    doubted = [prediction.path for prediction in found if "speech" in getattr(prediction, "reason", "")]
+    assert len(found) > 40
+    assert all(isinstance(prediction, Prediction) for prediction in found)
+    assert len(doubted) <= 0.01 * len(found), doubted
