@@ -76,9 +76,7 @@ class Bundle:
         Raises:
             BundleError: the folder exists and is something else than a bundle.
         """
-        folder = Path(folder)
-        if folder.exists() and not (folder / "card.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
-            raise BundleError(f"{folder} exists and is not a bundle; give a new folder")
+        folder = check_target(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
         try:
@@ -127,6 +125,18 @@ class Bundle:
         except Exception as error:  # Keras raises many kinds here
             raise BundleError(f"the weights in {weights} do not fit the model its card names: {error}") from None
         return bundle
+
+
+def check_target(folder: str | os.PathLike) -> Path:
+    """A folder in which a bundle may be saved: one that is not there, is empty, or holds a bundle.
+
+    Raises:
+        BundleError: it is something else, which saving would destroy.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / "card.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(f"{folder} exists and is not a bundle; give a new folder")
+    return folder
 
 
 def _rebuild(card: Mapping, folder: Path) -> keras.Model:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._version import __version__
-from .errors import BundleError, FeatureError, MissingDependencyError, SerKitError
+from .errors import FeatureError, MissingDependencyError, SerKitError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
     from .demo import Demo
     from .evaluation import Evaluation
     from .features import Extractor, Features
-
-# TensorFlow reads it when it is imported, which handlers do.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
@@ -164,7 +161,7 @@ def _corpora(args: argparse.Namespace) -> Result:
 
     found = []
     for corpus in map(corpora.get, corpora.names()):
-        place = corpus._local()
+        place = corpus.find_local()
         # Of the published corpus, like the clips: the copy on this machine may be a part of it.
         speakers = {corpus.parse(clip).get("speaker") for clip in corpus.index(Path(os.devnull))}
         downloads = corpus.kaggle_handle is not None or hasattr(corpus.module, "fetch")
@@ -315,12 +312,12 @@ def _tell_failures(args: argparse.Namespace, found: Features) -> None:
 
 def _train(args: argparse.Namespace) -> Result:
     from . import protocols, recipes
+    from .bundle import check_target
 
     recipe = recipes.get(args.recipe)
     protocols.get(args.protocol)
     out, progress = Path(args.out), not args.quiet
-    if out.exists() and not (out / "card.json").is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise BundleError(f"{out} exists and is not a bundle; give a new folder")
+    check_target(out)
     checkpoints = _checkpoints(args)
     table = _load(args, args.corpus, args.labels or recipe.labels)
     found = recipe.extract(table, jobs=args.jobs, progress=progress)

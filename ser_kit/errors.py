@@ -28,7 +28,7 @@ class UnknownNameError(SerKitError, ValueError):
         known = sorted(known)
         close = difflib.get_close_matches(str(name), known, n=1)
         hint = f"; did you mean {close[0]!r}? Known: " if close else "; known: "
-        super().__init__(f"unknown {kind} {name!r}{hint}{', '.join(known)}")
+        super().__init__(f"unknown {kind} {name!r}{hint}{', '.join(known) or 'none'}")
 
 
 class LabelError(SerKitError, ValueError):

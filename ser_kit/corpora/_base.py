@@ -178,7 +178,7 @@ class Corpus:
         """
         if root is not None:
             return self._below(Path(root))
-        local = self._local()
+        local = self.find_local()
         if local is not None:
             return local
         fetch = getattr(self.module, "fetch", None)
@@ -288,7 +288,8 @@ class Corpus:
                 return folder
         return root
 
-    def _local(self) -> Path | None:
+    def find_local(self) -> Path | None:
+        """The corpus's folder under ``SER_KIT_DATA`` or a Kaggle mount, or ``None``; nothing is downloaded."""
         places = []
         if os.environ.get(DATA_VARIABLE):
             data = Path(os.environ[DATA_VARIABLE])

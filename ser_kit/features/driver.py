@@ -21,6 +21,7 @@ from ._pool import Outcome, in_process, in_workers
 _FEW_CLIPS = 40
 _FAILURE_COLUMNS = ["clip_id", "path", "error", "reason"]
 _FRAME_COLUMNS = ["clip_id", "corpus", "speaker", "sex", "emotion"]
+_LABEL_COLUMN = "label"  # there only when the corpora were joined under a label set
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ class Features:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per clip: ``clip_id, corpus, speaker, sex, emotion`` and a column for each feature.
+        """One row per clip: ``clip_id, corpus, speaker, sex, emotion`` (and ``label``), and a column for each feature.
 
         Raises:
             FeatureError: a clip's features are not one row.
@@ -70,7 +71,8 @@ class Features:
                 "use .values"
             )
         numbers = pd.DataFrame(self.values, columns=list(self.extractor.feature_names))
-        return pd.concat([self.table[_FRAME_COLUMNS].reset_index(drop=True), numbers], axis=1)
+        columns = [name for name in (*_FRAME_COLUMNS, _LABEL_COLUMN) if name in self.table]
+        return pd.concat([self.table[columns].reset_index(drop=True), numbers], axis=1)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write :meth:`to_frame` as Parquet, CSV or XLSX; a file of that name is replaced at once, or not at all.
