@@ -40,16 +40,17 @@ def powers(samples: np.ndarray, n_fft: int, hop: int, win_length: int | None = N
         win_length: samples in the Hann window, ``n_fft`` if not given.
 
     Returns:
-        float32 ``[1 + n // hop, 1 + n_fft // 2]``, transformed in float64: in float32 the rounding of a strong
-        component would drown bands 100 dB under it, and it would be no faster.
+        float64 ``[1 + n // hop, 1 + n_fft // 2]``: in float32 the rounding of a strong component would drown bands
+        100 dB under it. All that follows stays in float64 too, so that the float32 result does not depend on the
+        order in which a matrix product sums, which changes with the number of threads.
     """
     spectra = np.fft.rfft(frame(samples, n_fft, hop) * hann(win_length or n_fft, n_fft), axis=-1)
-    return (np.square(spectra.real) + np.square(spectra.imag)).astype(np.float32)
+    return np.square(spectra.real) + np.square(spectra.imag)
 
 
 @lru_cache
 def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
-    """Slaney's mel filter bank over 0 to ``rate / 2`` Hz, float32 ``[1 + n_fft // 2, n_mels]``, as of Librosa.
+    """Slaney's mel filter bank over 0 to ``rate / 2`` Hz, float64 ``[1 + n_fft // 2, n_mels]``, as of Librosa.
 
     Triangles of unit area whose corners are evenly spaced in mel: linear under 1 kHz (200/3 Hz per mel), above it
     27 mel to each factor of 6.4 (M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010).
@@ -61,12 +62,12 @@ def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
     low, centre, high = corners[:-2], corners[1:-1], corners[2:]
     hertz = np.fft.rfftfreq(n_fft, 1 / rate)[:, None]
     rising, falling = (hertz - low) / (centre - low), (high - hertz) / (high - centre)
-    return (np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)).astype(np.float32)
+    return np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)
 
 
 @lru_cache
 def chroma_filters(rate: int, n_fft: int) -> np.ndarray:
-    """Twelve pitch classes from C, tuned to A4 = 440 Hz, float32 ``[1 + n_fft // 2, 12]``, as of Librosa.
+    """Twelve pitch classes from C, tuned to A4 = 440 Hz, float64 ``[1 + n_fft // 2, 12]``, as of Librosa.
 
     Each bin of the spectrum is shared out by a Gaussian over the distance in semitones to each class, at least as wide
     as the bin, to length 1; then octaves far from the fifth (C5, counted from 27.5 Hz) are given less weight
@@ -79,16 +80,16 @@ def chroma_filters(rate: int, n_fft: int) -> np.ndarray:
     weights = np.exp(-2 * (distances / widths) ** 2)
     weights /= np.linalg.norm(weights, axis=1, keepdims=True)
     weights *= np.exp(-0.5 * ((semitones / 12 - 5) / 2) ** 2)[:, None]
-    return np.roll(weights, -3, axis=1)[: 1 + n_fft // 2].astype(np.float32)
+    return np.roll(weights, -3, axis=1)[: 1 + n_fft // 2]
 
 
 @lru_cache
 def dct_basis(n_mels: int, n_mfcc: int) -> np.ndarray:
-    """The first columns of the orthonormal DCT-II, float32 ``[n_mels, n_mfcc]``."""
+    """The first columns of the orthonormal DCT-II, float64 ``[n_mels, n_mfcc]``."""
     angles = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mfcc))
     basis = np.cos(angles) * np.sqrt(2 / n_mels)
     basis[:, 0] /= np.sqrt(2)
-    return basis.astype(np.float32)
+    return basis
 
 
 def decibels(power: np.ndarray) -> np.ndarray:

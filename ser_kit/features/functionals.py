@@ -179,7 +179,7 @@ class Functionals(Extractor):
             values |= {f"mfcc_{i:02d}_mean": mean, f"mfcc_{i:02d}_std": std}
 
         spectra = np.sqrt(power)
-        frequencies = np.fft.rfftfreq(self.n_fft, 1 / self.rate).astype(np.float32)
+        frequencies = np.fft.rfftfreq(self.n_fft, 1 / self.rate)
         so_far = np.cumsum(spectra, axis=-1)
         total = so_far[:, -1:]
         # A silent frame has no spectrum to speak of; Librosa puts its centroid and rolloff at 0 Hz, and so does this.
