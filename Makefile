@@ -25,11 +25,14 @@ test: $(VENV)/.installed  ## run the test suite
 lint: $(VENV)/.installed  ## check the style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
+# Jupyter's web socket drops messages above 10 MB, and with them larger uploads, without a word.
+UPLOADS = tornado_settings="{'websocket_max_message_size': 1073741824}"
+
 lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab notebooks --ServerApp.$(UPLOADS)
 
 app: $(VENV)/.installed  ## serve the upload widget alone as a page
-	$(BIN)/voila ser_kit/app.ipynb --theme=light
+	$(BIN)/voila ser_kit/app.ipynb --theme=light --Voila.$(UPLOADS)
 
 notebooks: $(VENV)/.installed  ## run the notebooks on RAVDESS and keep their outputs
 	SER_KIT_CORPUS=ravdess $(BIN)/ser-kit demo --out outputs/ravdess

@@ -43,7 +43,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         frames = ops.take(padded, starts[:, None] + ops.arange(e.n_fft), axis=1)
         real, imaginary = ops.rfft(frames * _spectrum.hann(e.window, e.n_fft).astype("float32"))
         power = ops.square(real) + ops.square(imaginary)
-        mel = ops.matmul(power, _spectrum.mel_filters(e.rate, e.n_fft, e.n_mels))
+        mel = ops.matmul(power, _spectrum.mel_filters(e.rate, e.n_fft, e.n_mels).astype("float32"))
         return 10.0 * ops.log10(ops.maximum(mel, _spectrum.AMIN))
 
     def compute_output_shape(self, input_shape):
