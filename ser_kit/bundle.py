@@ -39,7 +39,7 @@ class Bundle:
         card: what ``card.json`` holds. Needed to predict: ``labels``, ``extractor`` (name, version, parameters),
             ``columns`` (places of the features used), ``model`` (builder, input_shape, hyperparameters), ``scaler``
             (mean, scale), ``temperature`` and ``uncertain_below``. For people: ``title``, ``reference``,
-            ``trained_on``, ``licence``, ``evaluation``, ``typical``, ``versions``, ``limits``.
+            ``trained_on``, ``licence``, ``limits``, ``evaluation``, ``typical``, ``versions``.
         model: the network, ``[batch, *input_shape] -> [batch, labels]``.
     """
 
@@ -80,7 +80,7 @@ class Bundle:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
         try:
-            self.model.save(part / "model.keras", include_optimizer=False)
+            self.model.save(part / "model.keras")
             card = {**self.card, "model_sha256": _sha256(part / "model.keras")}
             (part / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             part.chmod(0o755)

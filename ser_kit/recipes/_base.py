@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 UNCERTAIN_SHARE = 0.02
 """A prediction is uncertain when its confidence is below that of all but this share of held-out training clips."""
 
+LIMITS = (
+    "Its accuracy on voices, languages, rooms and microphones other than those it learned from is not known. "
+    "What a voice sounds like is not what a person feels: not for decisions about people, such as hiring, policing, "
+    "credit, health or schooling. The licences of the corpora bind the model too."
+)
+"""What every bundle's card says of its use."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -163,7 +170,10 @@ class Recipe:
         train, stop = np.union1d(fold.train, fold.validation), fold.test
         checkpoint = None if out is None else Path(out) / f"{self.name}-{protocol}-{seed}-final"
         fitted = self._fit(found, y, labels, train, stop, seed, checkpoint, f"{self.name} final", progress)
-        return bundles.Bundle(self._card(found, labels, fitted, evaluation, jobs, progress), fitted.model)
+        # A fresh network: the optimiser's state would treble the file and is of no use for predicting.
+        model = self.build(len(labels))
+        model.set_weights(fitted.model.get_weights())
+        return bundles.Bundle(self._card(found, labels, fitted, evaluation, jobs, progress), model)
 
     def _prepare(self, data, jobs, progress) -> tuple[Features, list[str], np.ndarray]:
         found = data if isinstance(data, Features) else self.extract(data, jobs=jobs, progress=progress)
@@ -180,7 +190,7 @@ class Recipe:
         return found, labels, pd.Index(labels).get_indexer(found.table[column])
 
     def _fit(self, found, y, labels, train, validation, seed, checkpoint, title, progress) -> _Fitted:
-        values, lengths = found.values[..., self.columns], found.lengths
+        values, lengths = _chosen(found.values, self.columns), found.lengths
         scaler = Scaler.fit(values[train], lengths[train] if values.ndim == 3 else None)
         x_validation = scaler.transform(values[validation])
         seed_everything(seed)
@@ -234,6 +244,8 @@ class Recipe:
                 }
                 for corpus in used
             ],
+            "licence": "; ".join(sorted({corpus.license for corpus in used})),
+            "limits": LIMITS,
             "evaluation": {
                 "protocol": evaluation.protocol,
                 "speaker_independent": evaluation.speaker_independent,
@@ -257,13 +269,18 @@ class _Fitted:
 
     def predictions(self, found: Features, rows: np.ndarray, y: np.ndarray, labels: list[str]) -> pd.DataFrame:
         """The rows as :class:`Evaluation` wants them."""
-        inputs = self.scaler.transform(found.values[rows][..., self.columns])
+        inputs = self.scaler.transform(_chosen(found.values[rows], self.columns))
         probabilities = apply_temperature(self.model.predict(inputs, verbose=0), self.temperature)
         frame = found.table.iloc[rows][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
         frame["true"] = np.array(labels)[y[rows]]
         frame["predicted"] = np.array(labels)[probabilities.argmax(axis=1)]
         frame["confidence"] = probabilities.max(axis=1)
         return frame.assign(**{f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)})
+
+
+def _chosen(values: np.ndarray, columns: tuple[int, ...]) -> np.ndarray:
+    """The columns that the model sees; the array itself where it sees them all, since it may be large."""
+    return values if len(columns) == values.shape[-1] else values[..., columns]
 
 
 def _rounded(values) -> list[float]:
