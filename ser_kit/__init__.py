@@ -38,15 +38,22 @@ _LAZY = {
     "Prediction": ("predictor", "Prediction"),
 }
 
-__all__ = ["__version__", *_LAZY]
+_MODULES = (
+    "audio", "bundle", "corpora", "errors", "evaluation", "features", "labels", "models", "plots", "predictor",
+    "protocols", "recipes", "training", "widget",
+)  # fmt: skip
+
+__all__ = ["__version__", *_LAZY, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         module, attribute = _LAZY[name]
         return getattr(importlib.import_module(f".{module}", __name__), attribute)
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *__all__})
