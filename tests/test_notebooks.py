@@ -183,7 +183,7 @@ def test_features(corpus, tmp_path, monkeypatch):
         "clips": sum(demo_corpus.EXPECTED.values()),
         "failures": 0,
     }
-    said = "".join(texts(notebook))
+    said = "\n".join(texts(notebook))
     assert "array and layer differ by less than 0.001 dB: True" in said
     assert "alone and in a batch differ by less than 0.001 dB: True" in said
     assert (tmp_path / "out" / "functionals.parquet").is_file() and (tmp_path / "out" / "functionals.csv").is_file()
@@ -198,7 +198,7 @@ def test_train(corpus, tmp_path, monkeypatch):
         assert 1 <= recipe["epochs"] <= recipes.get(name).training.epochs
         assert 1 / 6 < recipe["validation_accuracy"] <= 1
         assert recipe["seconds"] > 0
-    said = "".join(texts(notebook))
+    said = "\n".join(texts(notebook))
     for what in ("trained again", "from its checkpoint"):
         assert re.search(rf"^{what} \([\d.]+ s\): every probability the same\? True$", said, re.M)
     card = json.loads((tmp_path / "out" / "bundle" / "card.json").read_text())
@@ -220,7 +220,7 @@ def test_evaluate(corpus, tmp_path, monkeypatch):
     for independent, protocol in ((True, "speaker"), (False, "random")):
         assert found["rastogi_mlp", independent]["protocol"] == protocol
     assert found["rastogi_mlp", False]["uar"]["mean"] > found["rastogi_mlp", True]["uar"]["mean"]
-    said = "".join(texts(notebook))
+    said = "\n".join(texts(notebook))
     assert "the fold as it is: nothing found" in said
     assert re.search(
         r"copied into training: LeakageError\n.*the same sound is in train and in test: .*mine:augmented_0001", said
