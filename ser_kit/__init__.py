@@ -11,6 +11,7 @@ Examples:
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:  # what editors and type checkers see
 
 # TensorFlow prints harmless notices on import and on every tf.data pipeline unless told not to before it loads.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Every fold trains a model of its own, which TensorFlow takes for a mistake.
+logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in str(record.msg))
 
 # name -> (module, attribute): loaded on first use, so that ``import ser_kit`` takes milliseconds.
 _LAZY = {

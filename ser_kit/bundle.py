@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     import keras
 
 FORMAT = 1
-_REQUIRED = ("format", "name", "labels", "extractor", "columns", "model", "scaler", "temperature", "uncertain_below")
+_REQUIRED = (
+    "format", "name", "labels", "extractor", "columns", "model", "scaler", "temperature", "uncertain_below",
+    "strange_above", "typical",
+)  # fmt: skip
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -38,8 +41,9 @@ class Bundle:
     Args:
         card: what ``card.json`` holds. Needed to predict: ``labels``, ``extractor`` (name, version, parameters),
             ``columns`` (places of the features used), ``model`` (builder, input_shape, hyperparameters), ``scaler``
-            (mean, scale), ``temperature`` and ``uncertain_below``. For people: ``title``, ``reference``,
-            ``trained_on``, ``licence``, ``limits``, ``evaluation``, ``typical``, ``versions``.
+            (mean, scale), ``temperature``, ``uncertain_below``, ``typical`` (``"all"`` or an emotion -> functional ->
+            mean and standard deviation over the training clips) and ``strange_above``. For people: ``title``,
+            ``reference``, ``trained_on``, ``licence``, ``limits``, ``evaluation``, ``versions``.
         model: the network, ``[batch, *input_shape] -> [batch, labels]``.
     """
 
@@ -125,6 +129,22 @@ class Bundle:
         except Exception as error:  # Keras raises many kinds here
             raise BundleError(f"the weights in {weights} do not fit the model its card names: {error}") from None
         return bundle
+
+
+def strangeness(functionals: np.ndarray, typical: Mapping[str, tuple[float, float]]) -> np.ndarray:
+    """How far recordings lie from those of a corpus: squared standard deviations from its means.
+
+    Args:
+        functionals: rows of :class:`~ser_kit.features.Functionals`, ``[n, features]``.
+        typical: functional -> mean and standard deviation over the corpus.
+
+    Returns:
+        ``[n, functionals that models see]``; about 1 on average for recordings like those of the corpus.
+    """
+    extractor = features.Functionals()
+    columns = list(extractor.model_columns)
+    mean, deviation = np.array([typical[extractor.feature_names[column]] for column in columns]).T
+    return np.square((np.asarray(functionals)[:, columns] - mean) / np.where(deviation > 0, deviation, 1))
 
 
 def check_target(folder: str | os.PathLike) -> Path:

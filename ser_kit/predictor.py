@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .audio import SILENT_PEAK, Recording, Source, read_audio
-from .bundle import Bundle, preset_names, preset_path
+from .bundle import Bundle, preset_names, preset_path, strangeness
 from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
 from .features import MIN_SECONDS, Functionals
 
@@ -199,7 +199,7 @@ class Predictor:
         means = np.average(rows, axis=0, weights=weights).tolist()
         features = dict(zip(self._functionals.feature_names, means, strict=True))
         features["duration"] = recording.duration
-        reason = self._doubt(float(pooled.max()), features)
+        reason = self._doubt(float(pooled.max()), features, rows, weights)
         return Prediction(
             **self._named(pooled),
             uncertain=bool(reason),
@@ -229,12 +229,18 @@ class Predictor:
             "probabilities": dict(zip(self.labels, probabilities.tolist(), strict=True)),
         }
 
-    def _doubt(self, confidence: float, features: Mapping[str, float]) -> str:
+    def _doubt(self, confidence: float, features: Mapping[str, float], rows: np.ndarray, weights: np.ndarray) -> str:
         """Why an answer should not be relied on, or an empty string."""
         lacking = [what for name, (floor, what) in _SPEECH_FLOORS.items() if features[name] < floor]
         if lacking:
             return f"it does not sound like speech ({', '.join(lacking)})"
-        if confidence < self.bundle.card["uncertain_below"]:
+        card = self.bundle.card
+        strange = np.average(strangeness(rows, card["typical"]["all"]), axis=0, weights=weights)
+        if strange.mean() > card["strange_above"]:
+            names = [self._functionals.feature_names[column] for column in self._functionals.model_columns]
+            farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
+            return f"it is unlike the recordings that the model learned from (most of all in {farthest})"
+        if confidence < card["uncertain_below"]:
             return "no emotion stands out"
         return ""
 

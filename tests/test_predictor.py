@@ -125,6 +125,15 @@ def test_one_bad_recording_does_not_stop_the_others(predictor, clip, tmp_path):
     assert "bad.wav" in bad.error
 
 
+def test_a_recording_unlike_those_learned_from_is_uncertain_and_says_in_what(predictor, demo_table):
+    samples = [read_audio(path).samples for path in demo_table["path"].iloc[::60]]
+    as_recorded = [predictor.predict((s, RATE)) for s in samples]
+    distorted = [predictor.predict((np.clip(40 * s, -1, 1), RATE)) for s in samples]
+    assert sum("unlike" in prediction.reason for prediction in as_recorded) <= 1
+    assert all("unlike the recordings" in prediction.reason for prediction in distorted)
+    assert all("amplitude_mean" in prediction.reason for prediction in distorted)
+
+
 def test_open_takes_a_folder_or_a_preset_and_says_so_otherwise(demo_bundle, tmp_path):
     assert Predictor.open(demo_bundle).labels == Predictor.from_bundle(demo_bundle).labels
     with pytest.raises(BundleError, match="neither"):

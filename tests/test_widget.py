@@ -339,7 +339,7 @@ def test_a_score_on_known_speakers_is_not_passed_off_as_one_on_new_ones(predicto
 
 
 def test_a_card_with_nothing_for_people_still_shows(predictor, clip):
-    card = {k: v for k, v in predictor.bundle.card.items() if k not in ("evaluation", "typical", "trained_on", "title")}
+    card = {k: v for k, v in predictor.bundle.card.items() if k not in ("evaluation", "trained_on", "title")}
     page = widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.model)))
     upload(page, clip=clip)
     assert isinstance(page.results[0], Prediction) and "was not measured" in text(page)

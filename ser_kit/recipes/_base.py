@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 UNCERTAIN_SHARE = 0.02
 """A prediction is uncertain when its confidence is below that of all but this share of held-out training clips."""
 
+STRANGE_SHARE = 0.01
+"""A recording is strange when it is farther from the average of the training clips than all but this share of them."""
+
 LIMITS = (
     "Its accuracy on voices, languages, rooms and microphones other than those it learned from is not known. "
     "What a voice sounds like is not what a person feels: not for decisions about people, such as hiring, policing, "
@@ -209,6 +212,11 @@ class Recipe:
         frame = functionals.to_frame()
         names = list(functionals.extractor.feature_names)
         confidence, correct = evaluation.predictions["confidence"].to_numpy(), evaluation.correct()
+        typical = {
+            emotion: {name: _rounded((rows[name].mean(), rows[name].std(ddof=0))) for name in names}
+            for emotion, rows in [("all", frame), *frame.groupby("emotion")]
+        }
+        distances = bundles.strangeness(functionals.values, typical["all"]).mean(axis=1)
         used = [corpora.get(name) for name in sorted(found.table["corpus"].unique())]
         return {
             "format": bundles.FORMAT,
@@ -231,10 +239,8 @@ class Recipe:
             "scaler": {"mean": _rounded(fitted.scaler.mean), "scale": _rounded(fitted.scaler.scale)},
             "temperature": fitted.temperature,
             "uncertain_below": float(np.quantile(confidence, UNCERTAIN_SHARE)),
-            "typical": {
-                emotion: {name: _rounded((rows[name].mean(), rows[name].std(ddof=0))) for name in names}
-                for emotion, rows in [("all", frame), *frame.groupby("emotion")]
-            },
+            "strange_above": float(np.quantile(distances, 1 - STRANGE_SHARE)),
+            "typical": typical,
             "trained_on": [
                 {
                     "corpus": corpus.name,
