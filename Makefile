@@ -20,7 +20,7 @@ demo: $(VENV)/.installed  ## run notebooks 01 to 05 (SER_KIT_CORPUS=ravdess for 
 	$(BIN)/ser-kit demo
 
 test: $(VENV)/.installed  ## run the test suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed  ## check the style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -36,7 +36,8 @@ app: $(VENV)/.installed  ## serve the upload widget alone as a page
 
 notebooks: $(VENV)/.installed  ## run the notebooks on RAVDESS and keep their outputs
 	SER_KIT_CORPUS=ravdess $(BIN)/ser-kit demo --out outputs/ravdess
-	$(BIN)/python -c "import pathlib, shutil; [shutil.copy(p, 'notebooks') for p in pathlib.Path('outputs/ravdess').glob('0*.ipynb')]"
+	cp outputs/ravdess/0*.ipynb notebooks/
+	cp outputs/ravdess/figures/04_protocols.png docs/images/protocols.png
 
 clean:  ## remove what the commands above made, but not the environment
 	rm -rf outputs runs build dist *.egg-info
