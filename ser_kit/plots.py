@@ -477,7 +477,8 @@ def training_curves(histories: Evaluation | Sequence[pd.DataFrame] | pd.DataFram
             _percent_axis(ax.yaxis, "")
         _tidy(ax, "y")
         _title(ax, {"uar": "UAR"}.get(name, name.replace("_", " ").capitalize()))
-    _legend(axes[0, 0], loc="upper right")
+    handles, _ = axes[0, 0].get_legend_handles_labels()
+    _legend(figure, handles=handles, loc="outside lower right", ncols=2)
     folds = f"{len(histories)} folds" if len(histories) > 1 else "one fold"
     _heading(figure, f"{heading}, {folds}")
     thin = "thin lines: folds; thick: their mean as far as all of them trained; " if len(histories) > 1 else ""
