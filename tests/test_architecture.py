@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import doctest
 import importlib
 import pkgutil
@@ -59,6 +60,18 @@ def test_the_plan_is_written_down():
         pytest.skip("the documents are not beside an installed package")
     text = document.read_text(encoding="utf-8")
     assert all(name in text for name in ORDER if not name.startswith("_"))
+
+
+def test_requirements_hold_what_the_package_and_the_notebooks_need():
+    top = ROOT.parent
+    if not (top / "setup.cfg").exists():
+        pytest.skip("the project's files are not beside an installed package")
+    config = configparser.ConfigParser(interpolation=None)
+    config.read(top / "setup.cfg")
+    needed = set(config["options"]["install_requires"].split()) | set(config["options.extras_require"]["xlsx"].split())
+    listed = {line for line in (top / "requirements.txt").read_text().splitlines() if not line.startswith("#")}
+    assert listed == needed
+    assert not [line for line in listed if "<" in line or "==" in line], "upper pins break Colab"
 
 
 def test_importing_ser_kit_loads_nothing_heavy():
