@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import TrainingError
+from .models import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -90,8 +91,7 @@ def seed_everything(seed: int) -> None:
 
     Call it before the model is built, since its initial weights are drawn then.
     """
-    import keras
-
+    keras = import_keras()
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf

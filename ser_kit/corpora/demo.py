@@ -54,7 +54,7 @@ BIBTEX = """@misc{praat,
   title  = {Praat: doing phonetics by computer},
   note   = {Computer program, https://www.praat.org; its built-in speech synthesiser is eSpeak NG}
 }"""
-VERSION = "1"
+VERSION = "2"
 """Of the generator. Raise it with any change that alters a sample, so that no old cache is taken for a new corpus."""
 
 RATE = 16000

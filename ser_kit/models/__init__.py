@@ -13,7 +13,11 @@ Examples:
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+import tempfile
 from collections.abc import Callable
+from types import ModuleType
 
 from ..errors import UnknownNameError
 
@@ -34,4 +38,30 @@ def get(name: str) -> Callable:
     """
     if name not in _MODULES:
         raise UnknownNameError("model", name, _MODULES)
+    import_keras()
     return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+
+
+def import_keras() -> ModuleType:
+    """Keras, without what TensorFlow's libraries write to standard error while they load.
+
+    On a machine without a GPU they say so each time, in a way that no setting of theirs turns off. Should the import
+    fail, what they wrote is shown after all.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"]
+    try:
+        stderr = os.dup(2)
+    except OSError:  # no standard error to keep clean
+        return importlib.import_module("keras")
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            return importlib.import_module("keras")
+        except BaseException:
+            written.seek(0)
+            os.write(stderr, written.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
