@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,14 @@ class Bundle:
         """Emotions in the order of the model's outputs."""
         return tuple(self.card["labels"])
 
-    @property
+    @cached_property
     def extractor(self) -> features.Extractor:
         """What makes the model's input of a recording."""
         return features.get(self.card["extractor"]["name"])(**self.card["extractor"]["parameters"])
+
+    @cached_property
+    def _scaler(self) -> Scaler:
+        return Scaler(*(np.asarray(self.card["scaler"][key], np.float32) for key in ("mean", "scale")))
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
         """Calibrated probabilities for arrays that the extractor made.
@@ -69,8 +74,7 @@ class Bundle:
         Returns:
             ``[n, labels]``, float64; rows sum to 1.
         """
-        scaler = Scaler(*(np.asarray(self.card["scaler"][k], np.float32) for k in ("mean", "scale")))
-        inputs = scaler.transform(np.asarray(values)[..., self.card["columns"]])
+        inputs = self._scaler.transform(np.asarray(values)[..., self.card["columns"]])
         # predict_on_batch: the same numbers whether a clip comes alone or among others, and no per-call data pipeline.
         return apply_temperature(np.asarray(self.model.predict_on_batch(inputs)), self.card["temperature"])
 

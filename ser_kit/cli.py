@@ -261,10 +261,7 @@ def _extract(args: argparse.Namespace) -> Result:
         raise MissingDependencyError("openpyxl", "xlsx", "saving features as XLSX")
     table = _load(args, args.corpus, args.labels)
     found = features.extract(table, extractor, jobs=args.jobs, progress=not args.quiet)
-    if out.suffix.lower() == ".npz":
-        _save_arrays(found, out)
-    else:
-        found.save(out)
+    found.save(out)
     data = {
         "out": str(out),
         "features": args.features,
@@ -283,15 +280,6 @@ def _extract(args: argparse.Namespace) -> Result:
         )
 
     return Result(data, show, 1 if len(found.failures) else 0)
-
-
-def _save_arrays(found: Features, out: Path) -> None:
-    import numpy as np
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    columns = {name: found.table[name].to_numpy(dtype=str) for name in found.table.columns}
-    names = np.array(found.extractor.feature_names)
-    np.savez(out, values=found.values, lengths=found.lengths, feature_names=names, **columns)
 
 
 # ------------------------------------------------------------------------------------------------ training, evaluation

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -180,7 +180,6 @@ class Predictor:
             # Silence is answered below, and a truncated file by what is there.
             warnings.simplefilter("ignore", SilentAudioWarning)
             recording = read_audio(source, rate=self.bundle.extractor.rate)
-        path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
         pieces = [(start, piece) for start, piece in _windows(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
         if not pieces:
             name, seconds = recording.name or "the recording", recording.duration
@@ -210,7 +209,7 @@ class Predictor:
             ),
             duration=recording.duration,
             features=features,
-            path=path,
+            path=_path(source),
         )
 
     def predict_many(self, sources: Iterable[Source]) -> Iterator[Prediction | Failure]:
@@ -219,8 +218,7 @@ class Predictor:
             try:
                 yield self.predict(source)
             except AudioError as error:
-                path = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-                yield Failure(path, str(error))
+                yield Failure(_path(source), str(error))
 
     def _named(self, probabilities: np.ndarray) -> dict[str, Any]:
         return {
@@ -245,6 +243,11 @@ class Predictor:
         return ""
 
 
+def _path(source: Source) -> str:
+    """Where a recording came from, where that is a path at all."""
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+
+
 def _windows(recording: Recording) -> list[tuple[float, Recording]]:
     """``(start, piece)`` of equal length, the whole recording where it is short."""
     if recording.duration < MIN_SECONDS:
@@ -256,9 +259,7 @@ def _windows(recording: Recording) -> list[tuple[float, Recording]]:
     return [
         (
             float(start / recording.rate),
-            Recording(
-                recording.samples[start:end], recording.rate, recording.native_rate, recording.channels, recording.name
-            ),
+            replace(recording, samples=recording.samples[start:end]),
         )
         for start, end in zip(edges[:-1], edges[1:], strict=True)
     ]

@@ -309,3 +309,22 @@ def test_xlsx_without_openpyxl(alone, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(MissingDependencyError, match=r"ser-kit\[xlsx\]"):
         alone.save(tmp_path / "features.xlsx")
+
+
+def test_arrays_of_any_shape_are_saved_at_once_or_not_at_all(alone, tmp_path, monkeypatch):
+    path = alone.save(tmp_path / "features.npz")
+    with np.load(path, allow_pickle=False) as saved:
+        np.testing.assert_array_equal(saved["values"], alone.values)
+        assert saved["clip_id"].tolist() == alone.table["clip_id"].tolist()
+        assert tuple(saved["feature_names"]) == alone.extractor.feature_names
+    before = path.read_bytes()
+
+    def half(file, **arrays):
+        file.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez", half)
+    with pytest.raises(OSError, match="no space"):
+        alone.save(path)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["features.npz"]

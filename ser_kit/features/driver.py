@@ -75,10 +75,11 @@ class Features:
         return pd.concat([self.table[columns].reset_index(drop=True), numbers], axis=1)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write :meth:`to_frame` as Parquet, CSV or XLSX; a file of that name is replaced at once, or not at all.
+        """Write :meth:`to_frame` as a table, or all arrays; a file of that name is replaced at once, or not at all.
 
         Args:
-            path: ends in ``.parquet``, ``.csv`` or ``.xlsx``.
+            path: ends in ``.parquet``, ``.csv`` or ``.xlsx`` (the table), or ``.npz`` (``values``, ``lengths``,
+                ``feature_names`` and the columns of the clip table, for features of any shape).
 
         Returns:
             The path.
@@ -93,11 +94,11 @@ class Features:
             raise FeatureError(
                 f"cannot save features as {path.name!r}; the suffix must be one of {', '.join(_WRITERS)}"
             )
-        frame = self.to_frame()
+        content = self if suffix == ".npz" else self.to_frame()
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
             unfinished = Path(folder) / f"features{suffix}"
-            _WRITERS[suffix](frame, unfinished)
+            _WRITERS[suffix](content, unfinished)
             os.replace(unfinished, path)
         return path
 
@@ -110,10 +111,17 @@ def _write_xlsx(frame: pd.DataFrame, path: Path) -> None:
     frame.to_excel(path, index=False, engine="openpyxl")
 
 
+def _write_npz(found: Features, path: Path) -> None:
+    columns = {name: found.table[name].to_numpy(dtype=str) for name in found.table.columns}
+    names = np.array(found.extractor.feature_names)
+    np.savez(path, values=found.values, lengths=found.lengths, feature_names=names, **columns)
+
+
 _WRITERS = {
     ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
     ".csv": lambda frame, path: frame.to_csv(path, index=False),
     ".xlsx": _write_xlsx,
+    ".npz": _write_npz,
 }
 
 
