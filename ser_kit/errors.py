@@ -87,6 +87,14 @@ class FeatureError(SerKitError, ValueError):
     """Features cannot be computed or saved as asked."""
 
 
+class StoreError(SerKitError):
+    """The feature store cannot be read or written: no room, no permission, a broken disk."""
+
+
+class DamagedStoreWarning(UserWarning):
+    """The feature store, or an entry of it, was spoiled; what was lost is extracted anew."""
+
+
 class LeakageError(SerKitError):
     """A clip or a speaker stands on both sides of a split.
 

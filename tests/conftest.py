@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
+# Features of an earlier state of the code must not answer for this one. The processes of pytest-xdist share the store.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["SER_KIT_STORE"] = tempfile.mkdtemp(prefix="ser_kit-tests-")
+    atexit.register(shutil.rmtree, os.environ["SER_KIT_STORE"], ignore_errors=True)
 # Shells start background jobs with Ctrl-C ignored, which children inherit; tests send it to processes of theirs.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

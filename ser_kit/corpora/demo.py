@@ -29,17 +29,14 @@ rule stays near neutral.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..folders import cache_folder, workshop
 from ._base import name_error, stem
 
 if TYPE_CHECKING:
@@ -247,16 +244,12 @@ def fetch() -> Path:
     Returns:
         Folder with one WAV file per clip (mono, 16 bit, 16 kHz) and a README.txt.
     """
-    import pooch
-
-    cache = Path(os.environ.get("SER_KIT_CACHE") or pooch.os_cache("ser_kit"))
+    cache = cache_folder()
     folder = cache / f"{SLUG}-v{VERSION}"
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(cache)
-    with tempfile.TemporaryDirectory(prefix=_WORKSHOP, dir=cache, ignore_cleanup_errors=True) as workshop:
-        corpus = Path(workshop) / folder.name
+    with workshop(cache, _WORKSHOP) as unfinished:
+        corpus = unfinished / folder.name
         corpus.mkdir()
         (corpus / "README.txt").write_text(_README, encoding="utf-8")
         _synthesise_into(corpus)
@@ -277,13 +270,6 @@ File names: SPEAKER_EMOTION_SENTENCE_TAKE.wav
 Licence: {LICENSE}
 
 """ + "".join(f"{name}: {sentence}\n" for name, sentence in SENTENCES.items())
-
-
-def _remove_abandoned(cache: Path) -> None:
-    """Sweep up after processes that were killed, and so could not; a living one is never an hour old."""
-    for workshop in cache.glob(f"{_WORKSHOP}*"):
-        if time.time() - workshop.stat().st_mtime > 3600:
-            shutil.rmtree(workshop, ignore_errors=True)
 
 
 def _synthesise_into(folder: Path) -> None:

@@ -7,12 +7,11 @@ A name is speaker, emotion, sentence number; ``data.tsv`` lists the clips and ad
 from __future__ import annotations
 
 import csv
-import os
 import re
-import tempfile
 import zipfile
 from pathlib import Path
 
+from ..folders import cache_folder, workshop
 from ..labels import canonical
 from ._base import name_error, stem
 
@@ -87,20 +86,19 @@ def fetch() -> Path:
     """
     import pooch
 
-    cache = Path(os.environ.get("SER_KIT_CACHE") or pooch.os_cache("ser_kit"))
+    cache = cache_folder()
     folder = cache / f"nEMO-{_COMMIT}"
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
     # Made in a folder of its own and renamed when complete: an interruption leaves nothing that looks like a corpus.
-    with tempfile.TemporaryDirectory(prefix=".nEMO-", dir=cache) as workshop:
+    with workshop(cache, ".nEMO-") as unfinished:
         # GitHub packs archives on request and does not promise the same bytes for ever; the commit pins the content.
         url = f"{HOMEPAGE}/archive/{_COMMIT}.zip"
-        archive = pooch.retrieve(url, known_hash=None, path=workshop, fname="nEMO.zip", progressbar=True)
+        archive = pooch.retrieve(url, known_hash=None, path=unfinished, fname="nEMO.zip", progressbar=True)
         with zipfile.ZipFile(archive) as packed:
-            packed.extractall(workshop)
+            packed.extractall(unfinished)
         try:
-            (Path(workshop) / folder.name).rename(folder)
+            (unfinished / folder.name).rename(folder)
         except OSError:
             if not folder.is_dir():  # otherwise another process has put the same corpus there
                 raise

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from ..errors import UnknownNameError
 from ._base import MIN_SECONDS, Extractor
-from .driver import Features, extract
+from .driver import Extraction, Features, extract, extract_to
 from .frames import FrameFeatures
 from .functionals import Functionals
 from .logmel import LogMel
+from .store import Store
 
 __all__ = [
-    "EXTRACTORS", "MIN_SECONDS", "Extractor", "Features", "FrameFeatures", "Functionals", "LogMel",
-    "extract", "get", "names",
+    "EXTRACTORS", "MIN_SECONDS", "Extraction", "Extractor", "Features", "FrameFeatures", "Functionals", "LogMel",
+    "Store", "extract", "extract_to", "get", "names",
 ]  # fmt: skip
 
 EXTRACTORS: dict[str, type[Extractor]] = {cls.name: cls for cls in (Functionals, FrameFeatures, LogMel)}

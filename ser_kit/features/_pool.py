@@ -1,12 +1,14 @@
 """Worker processes for :mod:`ser_kit.features.driver`.
 
 Each worker is a fresh Python that is fed batches of paths through a pipe and answers clip by clip. Beside
-``multiprocessing`` that brings three things: no copy of a process with TensorFlow loaded (unsafe), no second run of a
-user's script that lacks an ``if __name__ == "__main__"``, and the knowledge of which clip a worker died on.
+``multiprocessing`` that brings four things: no copy of a process with TensorFlow loaded (unsafe), no second run of a
+user's script that lacks an ``if __name__ == "__main__"``, the knowledge of which clip a worker died or hangs on, and
+the same workers here and under Dask.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import queue
@@ -14,10 +16,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,38 +36,88 @@ _THREAD_SETTINGS = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS",
 )  # fmt: skip
 
+Clip = tuple[int, str]
+"""A clip's place in the table, and its path."""
+
 
 class Outcome(NamedTuple):
-    """What became of one clip: values and length, or the class of an error and its reason."""
+    """What became of one clip: an array and its length, the class of an error and its reason, or a hit of the store."""
 
     index: int
     values: np.ndarray | None = None
     length: int = 0
     error: tuple[str, str] | None = None
-    warned: tuple[tuple[type[Warning], str], ...] = ()
+    warned: tuple[tuple[str, str], ...] = ()
+    hit: bool = False
 
 
-def in_process(paths: list[str], extractor: Extractor) -> Iterator[Outcome]:
-    """The outcomes of all clips, in order, computed here."""
-    for index, path in enumerate(paths):
-        yield _outcome(index, path, extractor)
+Resolve = Callable[[int], Outcome | None]
+"""The outcome of a clip that need not be computed, or ``None``."""
 
 
-def in_workers(paths: list[str], extractor: Extractor, jobs: int) -> Iterator[Outcome]:
+class Job(NamedTuple):
+    """What is to be done: the clips, by whom they may be answered already, what computes the others, and for how long.
+
+    ``timeout`` is in seconds per clip, ``None`` for ever.
+    """
+
+    clips: list[Clip]
+    resolve: Resolve
+    extractor: Extractor
+    timeout: float | None
+
+    def batches(self, workers: int) -> list[list[Clip]]:
+        """The clips in parts, small enough that every worker has its share of them."""
+        size = max(1, min(_BATCH, len(self.clips) // (2 * workers)))
+        return [self.clips[i : i + size] for i in range(0, len(self.clips), size)]
+
+    def settle(self, batch: list[Clip]) -> tuple[list[Outcome], list[Clip]]:
+        """The outcomes of those that need not be computed, and the other clips."""
+        found = [(clip, self.resolve(clip[0])) for clip in batch]
+        return [outcome for _, outcome in found if outcome], [clip for clip, outcome in found if not outcome]
+
+
+def in_process(job: Job) -> Iterator[Outcome]:
+    """The outcomes of all clips, in order, computed here; nothing can be done about a clip that hangs or crashes."""
+    for index, path in job.clips:
+        yield job.resolve(index) or _outcome(index, path, job.extractor)
+
+
+def in_workers(job: Job, workers: int) -> Iterator[Outcome]:
     """The outcomes of all clips, in the order they are ready; closing the iterator ends the workers at once.
 
     Raises:
         FeatureError: a worker cannot start.
     """
-    clips = list(enumerate(paths))
-    size = max(1, min(_BATCH, len(clips) // (2 * jobs)))
-    batches = deque(clips[i : i + size] for i in range(0, len(clips), size))
-    answers: queue.SimpleQueue = queue.SimpleQueue()
-    crew = [_Worker(extractor, batches, answers) for _ in range(min(jobs, len(batches)))]
+    batches = deque(job.batches(workers))
+    # Bounded, so that workers who outpace the store wait for it and do not fill the memory.
+    answers: queue.Queue = queue.Queue(2 * _BATCH * workers)
+    cores = _available_cores()
+    # A worker for each core: then each keeps to its own, and Praat, which starts a thread per core it sees, to one.
+    own = cores if len(cores) == workers else [None] * workers
+    crew = [WorkerProcess(job.extractor, job.timeout, core) for core in own[: len(batches)]]
+
+    def feed(worker: WorkerProcess) -> None:
+        try:
+            while batches and not worker.stopped:
+                with suppress(IndexError):  # another was quicker
+                    settled, rest = job.settle(batches.popleft())
+                    for outcome in itertools.chain(settled, worker.outcomes(rest)):
+                        deliver(outcome, worker)
+        except BaseException as error:  # noqa: BLE001 - a thread cannot raise; the loop below does
+            deliver(error, worker)
+
+    def deliver(answer: Outcome | BaseException, worker: WorkerProcess) -> None:
+        while not worker.stopped:
+            with suppress(queue.Full):
+                answers.put(answer, timeout=0.1)
+                break
+
+    feeders = [threading.Thread(target=feed, args=(worker,), daemon=True) for worker in crew]
     try:
-        for worker in crew:
-            worker.start()
-        for _ in clips:
+        for feeder in feeders:
+            feeder.start()
+        for _ in job.clips:
             answer = answers.get()
             if isinstance(answer, BaseException):
                 raise answer
@@ -72,6 +125,20 @@ def in_workers(paths: list[str], extractor: Extractor, jobs: int) -> Iterator[Ou
     finally:
         for worker in crew:
             worker.stop()
+        for feeder in feeders:
+            if feeder.ident is not None:
+                feeder.join()
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(_available_cores())
+
+
+def _available_cores() -> list[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def _outcome(index: int, path: str, extractor: Extractor) -> Outcome:
@@ -86,66 +153,95 @@ def _outcome(index: int, path: str, extractor: Extractor) -> Outcome:
                 values, length = extractor.extract_with_length(recording)
         except Exception as problem:  # noqa: BLE001 - whatever one clip does to an extractor, the others go on
             error = (type(problem).__name__, str(problem) or type(problem).__name__)
-    warned = () if error else tuple((w.category, str(w.message)) for w in caught)
+    warned = () if error else tuple((w.category.__name__, str(w.message)) for w in caught)
     return Outcome(index, values, length, error, warned)
 
 
-class _Worker(threading.Thread):
-    """Feeds one process, hears it, and replaces it when it dies."""
+class WorkerProcess:
+    """A process that extracts, started when it is first needed, and replaced when a clip kills it or hangs in it.
 
-    def __init__(self, extractor: Extractor, batches: deque, answers: queue.SimpleQueue):
-        super().__init__(daemon=True)
-        self._extractor, self._batches, self._answers = extractor, batches, answers
+    Args:
+        extractor: what it runs.
+        timeout: seconds that it may take over one clip; ``None`` for ever.
+        core: the one core that it keeps to, where the system allows; ``None`` for any.
+
+    Raises:
+        FeatureError: it cannot start, or cannot load the extractor.
+    """
+
+    def __init__(self, extractor: Extractor, timeout: float | None, core: int | None = None):
+        self._extractor, self._timeout, self._core = extractor, timeout, core
         self._process: subprocess.Popen | None = None
-        self._lock, self._stopped = threading.Lock(), False
+        self._lock = threading.Lock()
+        self._over, self._deadline, self._late = threading.Event(), None, False
 
-    def run(self) -> None:
-        try:
-            self._launch()
-            while not self._stopped:
-                try:
-                    batch = self._batches.popleft()
-                except IndexError:
-                    break
-                self._feed(batch)
-        except BaseException as error:  # noqa: BLE001 - a thread cannot raise; in_workers does
-            self._answers.put(error)
+    @property
+    def stopped(self) -> bool:
+        return self._over.is_set()
 
     def stop(self) -> None:
+        """End the process, at once: it holds nothing that could be lost."""
         with self._lock:
-            self._stopped = True
+            self._over.set()
             if self._process is not None:
-                self._process.kill()  # it holds nothing that could be lost
-        if self.ident is not None:
-            self.join()
-        if self._process is not None:
-            self._dismiss()
+                self._process.kill()
+                self._process.wait()
 
-    def _feed(self, batch: list[tuple[int, str]]) -> None:
-        while batch and not self._stopped:
+    def outcomes(self, batch: list[Clip]) -> Iterator[Outcome]:
+        """The outcomes of clips, in order; none any more once the worker is stopped."""
+        while batch and not self.stopped:
             try:
+                if self._process is None:
+                    self._launch()
                 self._tell(batch)
                 while batch:
-                    self._answers.put(self._hear())
+                    with self._timed():
+                        outcome = self._hear()
+                    yield outcome
                     batch = batch[1:]
             except _BROKEN:
-                if self._stopped:
+                if self.stopped:
                     return
+                late, (index, _), batch = self._late, batch[0], batch[1:]
                 fate = self._dismiss()
-                reason = f"the worker process died on this clip ({fate})"
-                self._answers.put(Outcome(batch[0][0], error=("WorkerDied", reason)))
-                batch = batch[1:]
-                self._launch()
+                if late:
+                    error = ("TimeoutError", f"took longer than {self._timeout:g} s (timeout)")
+                else:
+                    error = ("WorkerDied", f"the worker process died on this clip ({fate})")
+                yield Outcome(index, error=error)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        if self._timeout is None:
+            yield
+            return
+        with self._lock:
+            self._deadline = time.monotonic() + self._timeout
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._deadline = None
+
+    def _watch(self, process: subprocess.Popen) -> None:
+        """Kill the process when a clip's time is over."""
+        while process.poll() is None and not self._over.wait(min(1.0, self._timeout / 4)):
+            with self._lock:
+                if self._deadline is not None and time.monotonic() > self._deadline:
+                    self._late = True
+                    process.kill()
+                    return
 
     def _launch(self) -> None:
         environment = os.environ | dict.fromkeys(_THREAD_SETTINGS, "1")
         # The worker finds what this process finds, a path set by hand in a notebook included.
         environment["PYTHONPATH"] = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         with self._lock:
-            if self._stopped:
-                return
+            if self.stopped:
+                raise EOFError
+            self._late = False
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", f"from {__name__} import work; work()"],
+                [sys.executable, "-P", "-c", f"from {__name__} import work; work({self._core})"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
@@ -155,11 +251,13 @@ class _Worker(threading.Thread):
             self._tell(self._extractor)
             problem = self._hear()
         except _BROKEN as error:
-            if self._stopped:
-                return
+            if self.stopped:
+                raise
             raise FeatureError(f"a worker process died before its first clip ({self._dismiss()})") from error
         if problem is not None:
-            raise FeatureError(f"a worker process cannot run {self._extractor.identity}: {problem}; use jobs=1")
+            raise FeatureError(f"a worker process cannot run {self._extractor.identity}: {problem}; use jobs=0")
+        if self._timeout is not None:
+            threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
 
     def _tell(self, message: Any) -> None:
         pickle.dump(message, self._process.stdin)
@@ -170,15 +268,19 @@ class _Worker(threading.Thread):
 
     def _dismiss(self) -> str:
         """Clear a dead process away, and say how it ended."""
+        process, self._process = self._process, None
         with suppress(OSError):
-            self._process.stdin.close()
-        self._process.stdout.close()
-        code = self._process.wait()
+            process.stdin.close()
+        process.stdout.close()
+        code = process.wait()
         return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
 
 
-def work() -> None:
+def work(core: int | None) -> None:
     """What a worker process runs: takes an extractor, then batches, answers clip by clip, ends with its input."""
+    if core is not None and hasattr(os, "sched_setaffinity"):
+        with suppress(OSError):
+            os.sched_setaffinity(0, {core})
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get among the answers
 

@@ -1,24 +1,39 @@
-"""Features of a whole clip table: in several processes, a row for each clip that works, a reason for each other."""
+"""Features of a whole clip table: in several processes, a row for each clip that works, a reason for each other.
+
+Extraction goes in two steps. First the clips that the feature store does not know are computed, in whatever order they
+get ready, and each is put there at once; then the result is read from the store in the order of the table. So nothing
+is lost when a run is broken off, the result does not depend on who computed what and when, and no more than the result
+is ever held in memory, or not even that when it is written to a file.
+"""
 
 from __future__ import annotations
 
+import builtins
 import os
-import tempfile
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from .. import errors
 from ..errors import FeatureError, MissingDependencyError, TableError
+from ..folders import workshop
 from ._base import Extractor
-from ._pool import Outcome, in_process, in_workers
+from ._dask import client_is_active, in_dask
+from ._pool import Job, Outcome, cores, in_process, in_workers
+from .store import TEMPORARY, Store
 
-_FEW_CLIPS = 40
+TIMEOUT = 300.0
+"""Seconds that a clip may take by default; an hour of speech takes a tenth of that."""
+
+_CLIPS_PER_WORKER = 20  # for fewer, starting one more process costs more than it brings
+_ROWS = 10_000  # of a table that are written at a time
 _FAILURE_COLUMNS = ["clip_id", "path", "error", "reason"]
 _FRAME_COLUMNS = ["clip_id", "corpus", "speaker", "sex", "emotion"]
 _LABEL_COLUMN = "label"  # there only when the corpora were joined under a label set
@@ -65,14 +80,8 @@ class Features:
         Raises:
             FeatureError: a clip's features are not one row.
         """
-        if self.values.ndim != 2:
-            raise FeatureError(
-                f"{self.extractor.name!r} features have shape {self.extractor.shape} per clip, which is no table row; "
-                "use .values"
-            )
-        numbers = pd.DataFrame(self.values, columns=list(self.extractor.feature_names))
-        columns = [name for name in (*_FRAME_COLUMNS, _LABEL_COLUMN) if name in self.table]
-        return pd.concat([self.table[columns].reset_index(drop=True), numbers], axis=1)
+        _check_is_row(self.extractor)
+        return _frame(self.table, self.values, self.extractor)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write :meth:`to_frame` as a table, or all arrays; a file of that name is replaced at once, or not at all.
@@ -94,21 +103,48 @@ class Features:
             raise FeatureError(
                 f"cannot save features as {path.name!r}; the suffix must be one of {', '.join(_WRITERS)}"
             )
-        content = self if suffix == ".npz" else self.to_frame()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-            unfinished = Path(folder) / f"features{suffix}"
-            _WRITERS[suffix](content, unfinished)
-            os.replace(unfinished, path)
+        with _replacing(path) as unfinished:
+            if suffix == ".npz":
+                _write_npz(self, unfinished)
+            else:
+                frame = self.to_frame()
+                _WRITERS[suffix]([frame.iloc[i : i + _ROWS] for i in range(0, max(1, len(frame)), _ROWS)], unfinished)
         return path
 
 
-def _write_xlsx(frame: pd.DataFrame, path: Path) -> None:
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes the place of ``path`` when all went well."""
+    with workshop(path.parent, ".saving-") as folder:
+        unfinished = folder / path.name
+        yield unfinished
+        os.replace(unfinished, path)
+
+
+def _write_parquet(frames: Iterable[pd.DataFrame], path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    frames = iter(frames)
+    first = pyarrow.Table.from_pandas(next(frames), preserve_index=False)
+    with parquet.ParquetWriter(path, first.schema) as file:
+        file.write_table(first)
+        for frame in frames:
+            file.write_table(pyarrow.Table.from_pandas(frame, first.schema, preserve_index=False))
+
+
+def _write_csv(frames: Iterable[pd.DataFrame], path: Path) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        for i, frame in enumerate(frames):
+            frame.to_csv(file, index=False, header=i == 0)
+
+
+def _write_xlsx(frames: Iterable[pd.DataFrame], path: Path) -> None:
     try:
         import openpyxl  # noqa: F401
     except ImportError:
         raise MissingDependencyError("openpyxl", "xlsx", "saving features as XLSX") from None
-    frame.to_excel(path, index=False, engine="openpyxl")
+    pd.concat(frames).to_excel(path, index=False, engine="openpyxl")
 
 
 def _write_npz(found: Features, path: Path) -> None:
@@ -117,106 +153,314 @@ def _write_npz(found: Features, path: Path) -> None:
     np.savez(path, values=found.values, lengths=found.lengths, feature_names=names, **columns)
 
 
-_WRITERS = {
-    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
-    ".csv": lambda frame, path: frame.to_csv(path, index=False),
-    ".xlsx": _write_xlsx,
-    ".npz": _write_npz,
-}
+_STREAMS = {".parquet": _write_parquet, ".csv": _write_csv}
+_WRITERS = {**_STREAMS, ".xlsx": _write_xlsx, ".npz": _write_npz}
 
 
-def extract(table: pd.DataFrame, extractor: Extractor, *, jobs: int | None = None, progress: bool = True) -> Features:
+class Extraction(NamedTuple):
+    """What :func:`extract_to` did.
+
+    Args:
+        path: the file written.
+        clips: rows in it.
+        failures: as :attr:`Features.failures`.
+        seconds: it took.
+        hits: clips that were in the store already.
+    """
+
+    path: Path
+    clips: int
+    failures: pd.DataFrame
+    seconds: float
+    hits: int
+
+
+def extract(
+    table: pd.DataFrame,
+    extractor: Extractor,
+    *,
+    jobs: int | None = None,
+    backend: str | None = None,
+    cache: bool | str | os.PathLike = True,
+    timeout: float | None = TIMEOUT,
+    mmap: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Features:
     """Run an extractor over the clips of a table.
 
-    A clip that cannot be read, lasts under 0.1 s, is silent, or breaks the extractor or its very process does not stop
-    the others: it goes to ``failures`` with its reason. Rows and failures together are the clips. Values and order do
-    not depend on ``jobs``. Ctrl-C stops the workers at once and raises ``KeyboardInterrupt``.
+    A clip that cannot be read, lasts under 0.1 s, is silent, breaks the extractor or its very process, or takes longer
+    than ``timeout`` does not stop the others: it goes to ``failures`` with its reason. Rows and failures together are
+    the clips. Values and order do not depend on ``jobs`` or ``backend``.
+
+    What was extracted once is taken from the feature store, wherever the file is now and whatever it is called, so a
+    run that was broken off (Ctrl-C, a crash, a power cut) goes on where it was when it is called again. Failures are
+    not kept: their cause may be gone the next time.
 
     Args:
         table: a clip table, or any DataFrame with its columns.
-        extractor: such as ``Functionals()``; its arrays must be of one shape for all clips.
-        jobs: processes; ``None`` takes one per available core, or one in all for fewer than 40 clips, where starting
-            processes would cost more than it brings. With 1 everything runs in this process.
+        extractor: such as ``Functionals()``; its arrays must be of one shape for all clips. One whose class was made
+            in ``__main__`` (a notebook, a script) works in this process only and is not kept in the store, since its
+            code may change from one moment to the next.
+        jobs: worker processes; ``None`` takes one per available core, fewer for a few clips. With 0 everything runs in
+            this process, where a clip that crashes or hangs cannot be set aside. Under Dask, how many clips' batches
+            are under way at once.
+        backend: ``"local"``; ``"dask"`` for the workers of the active ``dask.distributed`` client; ``None`` takes Dask
+            when a client is active.
+        cache: the feature store: ``True`` for that in ``SER_KIT_STORE``, or else in the cache folder; a folder for one
+            there; ``False`` for none.
+        timeout: seconds that one clip may take; ``None`` for ever.
+        mmap: a ``.npy`` file to hold the values, which are then mapped into memory and need not fit there.
         progress: show a progress bar, and a line of summary at the end.
 
     Raises:
         TableError: a column is missing.
-        FeatureError: ``jobs`` is less than 1, or the extractor's arrays vary in shape.
+        FeatureError: an argument is out of range, the extractor's arrays vary in shape, or no worker can run it.
+        StoreError: the feature store cannot be written: a full disk, no permission. What it held is safe.
+        MissingDependencyError: ``backend="dask"`` without ``dask.distributed``.
+        KeyboardInterrupt: on Ctrl-C, within a moment; what was finished is kept.
 
     Examples:
         >>> from ser_kit import corpora, features
         >>> found = features.extract(corpora.load("demo"), features.Functionals())  # doctest: +SKIP
         >>> found.to_frame().groupby("emotion").pitch_mean.mean()  # doctest: +SKIP
     """
-    missing = [name for name in ("path", *_FRAME_COLUMNS) if name not in table.columns]
-    if missing:
-        raise TableError(f"the clip table lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
-    if None in extractor.shape:
-        raise FeatureError(
-            f"{extractor.identity} gives each clip its own length; fix it (LogMel(seconds=...)) to extract a table"
-        )
-    if jobs is None:
-        jobs = 1 if len(table) < _FEW_CLIPS else _cores()
-    if jobs < 1:
-        raise FeatureError(f"jobs={jobs} must be 1 or more")
+    with _Run(table, extractor, jobs, backend, cache, timeout, progress) as run:
+        run.compute(range(len(table)))
+        kept = run.sound(range(len(table)))
+        shape = (len(kept), *extractor.shape)
+        if mmap is None:
+            values = np.empty(shape, np.float32)
+        else:
+            values = np.lib.format.open_memmap(mmap, "w+", np.float32, shape)
+        lengths = np.zeros(len(kept), np.int64)
+        lost = run.read(kept, values, lengths)
+        if len(lost):
+            there = np.setdiff1d(np.arange(len(kept)), lost)
+            kept, values, lengths = kept[there], values[there], lengths[there]
+        run.summarise()
+        return Features(values, table.iloc[kept].reset_index(drop=True), run.failures(), lengths, extractor)
 
-    paths = [str(path) for path in table["path"]]
-    started = time.perf_counter()
-    values = np.empty((len(paths), *extractor.shape), np.float32)
-    lengths = np.zeros(len(paths), np.int64)
-    errors: dict[int, tuple[str, str]] = {}
-    with closing(_outcomes(paths, extractor, jobs)) as outcomes:
-        for outcome in _with_progress(outcomes, len(paths), progress, extractor.name):
-            for category, message in outcome.warned:
-                warnings.warn(message, category, stacklevel=2)
-            if outcome.error is None:
-                values[outcome.index], lengths[outcome.index] = outcome.values, outcome.length
+
+def extract_to(
+    path: str | os.PathLike,
+    table: pd.DataFrame,
+    extractor: Extractor,
+    *,
+    jobs: int | None = None,
+    backend: str | None = None,
+    cache: bool | str | os.PathLike = True,
+    timeout: float | None = TIMEOUT,
+    progress: bool = True,
+) -> Extraction:
+    """As :func:`extract` and :meth:`Features.save`, but rows go straight to the file and never fill the memory.
+
+    Args:
+        path: ends in ``.parquet`` or ``.csv``; a file of that name is replaced at once when all is done, or not at all.
+        table: as for :func:`extract`, like all that follows.
+        extractor: must give one row per clip.
+        jobs: worker processes.
+        backend: ``"local"`` or ``"dask"``.
+        cache: the feature store.
+        timeout: seconds that one clip may take.
+        progress: show a progress bar and a summary.
+
+    Raises:
+        FeatureError: another suffix, features that are not one row per clip, or as for :func:`extract`.
+
+    Examples:
+        >>> from ser_kit import corpora, features
+        >>> done = features.extract_to("demo.parquet", corpora.load("demo"), features.Functionals())  # doctest: +SKIP
+        >>> done.clips, len(done.failures)  # doctest: +SKIP
+        (480, 0)
+    """
+    path = Path(path)
+    write = _STREAMS.get(path.suffix.lower())
+    if write is None:
+        raise FeatureError(f"cannot stream features to {path.name!r}; the suffix must be one of {', '.join(_STREAMS)}")
+    _check_is_row(extractor)
+    rows = 0
+
+    def frames() -> Iterator[pd.DataFrame]:
+        nonlocal rows
+        indices = run.sound(range(len(table)))
+        for start in range(0, max(1, len(indices)), _ROWS):
+            part = indices[start : start + _ROWS]
+            values = np.empty((len(part), *extractor.shape), np.float32)
+            lost = run.read(part, values, np.zeros(len(part), np.int64))
+            there = np.setdiff1d(np.arange(len(part)), lost)
+            rows += len(there)
+            yield _frame(table.iloc[part[there]], values[there], extractor)
+
+    with _Run(table, extractor, jobs, backend, cache, timeout, progress) as run:
+        run.compute(range(len(table)))
+        with _replacing(path) as unfinished:
+            write(frames(), unfinished)
+        return Extraction(path, rows, run.failures(), run.summarise(), run.hits)
+
+
+class _Run:
+    """One extraction: a table, an extractor, a store, and what has become of each clip so far."""
+
+    def __init__(self, table, extractor: Extractor, jobs, backend, cache, timeout, progress: bool):
+        missing = [name for name in ("path", *_FRAME_COLUMNS) if name not in table.columns]
+        if missing:
+            raise TableError(f"the clip table lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
+        if None in extractor.shape:
+            raise FeatureError(
+                f"{extractor.identity} gives each clip its own length; fix it (LogMel(seconds=...)) to extract a table"
+            )
+        if jobs is not None and jobs < 0:
+            raise FeatureError(f"jobs={jobs} must be 0 or more")
+        if timeout is not None and not timeout > 0:
+            raise FeatureError(f"timeout={timeout} must be greater than 0 seconds, or None")
+        if backend not in (None, "local", "dask"):
+            raise FeatureError(f'backend={backend!r} must be "local" or "dask"')
+        self.table, self.extractor, self.timeout, self.progress = table, extractor, timeout, progress
+        self.jobs = min(cores(), 1 + len(table) // _CLIPS_PER_WORKER) if jobs is None else jobs
+        self.dask = backend == "dask" or (backend is None and client_is_active())
+        self.workers = jobs
+        # A class made in a notebook or script cannot be imported by another process, and may be another one tomorrow.
+        if type(extractor).__module__ == "__main__":
+            self.jobs, self.dask, cache = 0, False, False
+        self.paths = [str(path) for path in table["path"]]
+        self.contents: dict[int, bytes] = {}
+        self.errors: dict[int, tuple[str, str]] = {}
+        self.hits = 0
+        self.started = time.perf_counter()
+        self.kept = cache is not False
+        self.store = Store(TEMPORARY if cache is False else None if cache is True else cache)
+
+    def __enter__(self) -> _Run:
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        self.store.close()
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.progress and self.kept:
+            print(f"{self.extractor.name}: interrupted; what is finished is kept, and the same call goes on from there")
+
+    def compute(self, indices: Iterable[int]) -> None:
+        """See to it that each clip is in the store, or has its reason why not."""
+        indices = list(indices)
+        with closing(self._outcomes(indices)) as outcomes:
+            for outcome in self._with_progress(outcomes, len(indices)):
+                self._take(outcome)
+        self.store.flush()
+
+    def _outcomes(self, indices: list[int]) -> Iterator[Outcome]:
+        rest = []
+        for index in indices:
+            content = self.store.recall(self.extractor, self.paths[index]) if self.kept else None
+            if content is None:
+                rest.append((index, self.paths[index]))
             else:
-                errors[outcome.index] = outcome.error
+                self.contents[index] = content
+                yield Outcome(index, hit=True)
+        job = Job(rest, self._resolve, self.extractor, self.timeout)
+        if self.dask and rest:
+            yield from in_dask(job, self.workers)
+        elif self.jobs == 0:
+            yield from in_process(job)
+        else:
+            yield from in_workers(job, self.jobs)
 
-    failed = sorted(errors)
-    kept = np.setdiff1d(np.arange(len(paths)), failed)
-    failures = pd.DataFrame(
-        [(table["clip_id"].iloc[i], paths[i], *errors[i]) for i in failed], columns=_FAILURE_COLUMNS, dtype=str
-    )
-    if progress:
-        seconds = time.perf_counter() - started
-        print(
-            f"{extractor.name}: {len(paths)} clips, {len(failed)} failed, {seconds:.1f} s, "
-            f"{len(paths) / max(seconds, 1e-9):.0f} clips/s"
+    def sound(self, indices: Iterable[int]) -> np.ndarray:
+        """Those of the clips that did not fail."""
+        return np.array([i for i in indices if i not in self.errors], np.int64)
+
+    def read(self, indices: np.ndarray, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Fill in the arrays of clips from the store, and tell what was warned of.
+
+        Returns:
+            Places whose entry was damaged and could not be computed again; they are among the failures now.
+        """
+        damaged = self._read(np.arange(len(indices)), indices, values, lengths)
+        if len(damaged):
+            self.compute(indices[damaged])
+            damaged = self._read(damaged, indices, values, lengths)
+            for place in damaged:
+                self.errors.setdefault(int(indices[place]), ("StoreError", f"lost from {self.store}"))
+        return damaged
+
+    def _read(self, places, indices, values, lengths) -> np.ndarray:
+        damaged = []
+        for place, index in zip(places, indices[places].tolist(), strict=True):
+            found = self.store.fetch(self.extractor, self.contents.get(index, b""), values[place])
+            if found is None:
+                damaged.append(place)
+                continue
+            lengths[place], warned = found
+            for category, message in warned:
+                kind = getattr(errors, category, None) or getattr(builtins, category, UserWarning)
+                warnings.warn(f"{self.paths[index]}: {message}", kind, stacklevel=4)
+        return np.array(damaged, np.int64)
+
+    def failures(self) -> pd.DataFrame:
+        rows = [(self.table["clip_id"].iloc[i], self.paths[i], *self.errors[i]) for i in sorted(self.errors)]
+        return pd.DataFrame(rows, columns=_FAILURE_COLUMNS, dtype=str)
+
+    def summarise(self) -> float:
+        """The seconds it took; told to people if they want to know."""
+        seconds, clips = time.perf_counter() - self.started, len(self.paths)
+        if self.progress:
+            hits = f", {self.hits:,} from the feature store" if self.hits else ""
+            print(
+                f"{self.extractor.name}: {clips:,} clips, {len(self.errors):,} failed, {seconds:.1f} s, "
+                f"{clips / max(seconds, 1e-9):,.0f} clips/s{hits}"
+            )
+        return seconds
+
+    def _resolve(self, index: int) -> Outcome | None:
+        if not self.kept:
+            self.contents[index] = index.to_bytes(8, "big")
+            return None
+        try:
+            content = self.store.content(self.paths[index])
+        except (OSError, ValueError):
+            return None  # extraction will say what is wrong with it
+        self.contents[index] = content
+        return Outcome(index, hit=True) if self.store.has(self.extractor, content) else None
+
+    def _take(self, outcome: Outcome) -> None:
+        index, path = outcome.index, self.paths[outcome.index]
+        if outcome.hit:
+            self.hits += 1
+        elif outcome.error is not None:
+            self.errors[index] = outcome.error
+        elif self.kept and not self._is_unchanged(index):
+            self.errors[index] = ("ChangedFile", "the file changed while it was read; extract it again")
+        else:
+            name = os.path.basename(path)
+            warned = tuple((kind, text.removeprefix(f"{name}: ")) for kind, text in outcome.warned)
+            self.store.put(self.extractor, self.contents[index], outcome.values, outcome.length, warned)
+
+    def _is_unchanged(self, index: int) -> bool:
+        try:
+            return self.store.content(self.paths[index]) == self.contents.get(index)
+        except (OSError, ValueError):
+            return False
+
+    def _with_progress(self, outcomes: Iterator[Outcome], total: int) -> Iterator[Outcome]:
+        if not self.progress:
+            yield from outcomes
+            return
+        from tqdm.auto import tqdm
+
+        with tqdm(total=total, desc=self.extractor.name, unit=" clips") as bar:
+            for outcome in outcomes:
+                yield outcome
+                if self.errors:
+                    bar.set_postfix(failed=len(self.errors), refresh=False)
+                bar.update()
+
+
+def _check_is_row(extractor: Extractor) -> None:
+    if len(extractor.shape) != 1:
+        raise FeatureError(
+            f"{extractor.name!r} features have shape {extractor.shape} per clip, which is no table row; use .values"
         )
-    return Features(
-        values=values[kept] if failed else values,
-        table=table.iloc[kept].reset_index(drop=True),
-        failures=failures,
-        lengths=lengths[kept],
-        extractor=extractor,
-    )
 
 
-def _cores() -> int:
-    """Cores that this process may use, where the system tells; else all there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _outcomes(paths: list[str], extractor: Extractor, jobs: int) -> Iterator[Outcome]:
-    # A class made in a notebook or script cannot be imported by another process, so it stays in this one.
-    if jobs == 1 or type(extractor).__module__ == "__main__":
-        return in_process(paths, extractor)
-    return in_workers(paths, extractor, jobs)
-
-
-def _with_progress(outcomes: Iterator[Outcome], total: int, show: bool, name: str) -> Iterator[Outcome]:
-    if not show:
-        yield from outcomes
-        return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, desc=name, unit=" clips") as bar:
-        failed = 0
-        for outcome in outcomes:
-            if outcome.error is not None:
-                failed += 1
-                bar.set_postfix(failed=failed, refresh=False)
-            bar.update()
-            yield outcome
+def _frame(table: pd.DataFrame, values: np.ndarray, extractor: Extractor) -> pd.DataFrame:
+    numbers = pd.DataFrame(values, columns=list(extractor.feature_names))
+    columns = [name for name in (*_FRAME_COLUMNS, _LABEL_COLUMN) if name in table]
+    return pd.concat([table[columns].reset_index(drop=True), numbers], axis=1)
