@@ -13,6 +13,7 @@ import glob
 import importlib.util
 import json
 import logging
+import math
 import os
 import shutil
 import sys
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from .demo import Demo
     from .evaluation import Evaluation
-    from .features import Extractor, Features
+    from .features import Extractor, Features, Store
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
@@ -259,27 +260,97 @@ def _extract(args: argparse.Namespace) -> Result:
         )
     if out.suffix.lower() == ".xlsx" and not importlib.util.find_spec("openpyxl"):
         raise MissingDependencyError("openpyxl", "xlsx", "saving features as XLSX")
-    table = _load(args, args.corpus, args.labels)
-    found = features.extract(table, extractor, jobs=args.jobs, progress=not args.quiet)
-    found.save(out)
+    settings = {
+        "jobs": args.jobs,
+        "cache": not args.no_cache,
+        "timeout": args.timeout,
+        "progress": not args.quiet,
+    }
+    with _cluster(args.dask) as backend:
+        table = _load(args, args.corpus, args.labels)
+        if out.suffix.lower() in (".parquet", ".csv"):
+            done = features.extract_to(out, table, extractor, backend=backend, **settings)
+            clips, failures = done.clips, done.failures
+        else:
+            found = features.extract(table, extractor, backend=backend, **settings)
+            found.save(out)
+            clips, failures = len(found), found.failures
     data = {
         "out": str(out),
         "features": args.features,
-        "clips": len(found),
-        "shape": list(found.values.shape),
+        "clips": clips,
+        "shape": [clips, *extractor.shape],
         "names": list(extractor.feature_names),
-        "failures": found.failures.to_dict("records"),
+        "failures": failures.to_dict("records"),
     }
 
     def show(console: Console) -> None:
-        if len(found.failures):
-            rows = found.failures[["clip_id", "reason"]].to_numpy()
+        if len(failures):
+            rows = failures[["clip_id", "reason"]].to_numpy()
             _print_table(console, ("clip", "why it failed"), rows, wrap=("why it failed",))
-        console.print(
-            f"{args.features} of {len(found)} clips saved as {out}, shape {found.values.shape}", soft_wrap=True
-        )
+        shape = (clips, *extractor.shape)
+        console.print(f"{args.features} of {clips} clips saved as {out}, shape {shape}", soft_wrap=True)
 
-    return Result(data, show, 1 if len(found.failures) else 0)
+    return Result(data, show, 1 if len(failures) else 0)
+
+
+@contextlib.contextmanager
+def _cluster(scheduler: str | None) -> Iterator[str]:
+    """The backend to extract with: a client of the Dask scheduler at an address, or this machine."""
+    if scheduler is None:
+        yield "local"
+        return
+    try:
+        import distributed
+    except ImportError:
+        raise MissingDependencyError("dask.distributed", "dask", "--dask") from None
+    try:
+        client = distributed.Client(scheduler, timeout=10)
+    except (OSError, ValueError) as error:
+        raise FeatureError(f"--dask {scheduler}: no scheduler answers there ({error})") from None
+    with client:
+        yield "dask"
+
+
+def _cache(args: argparse.Namespace) -> Result:
+    from . import features
+
+    if args.features is not None and args.action != "clear":
+        raise FeatureError("--features is for 'ser-kit cache clear'")
+    chosen = None if args.features is None else features.get(args.features).__name__
+    with features.Store() as store:
+        data: dict[str, Any] = {"path": str(store.path)}
+        if args.action == "check":
+            data["checked"], data["damaged"] = _check(store, args)
+        elif args.action == "clear":
+            data["removed"] = store.clear(chosen)
+        data["holdings"] = [holding._asdict() for holding in store.holdings()]
+        data["bytes"] = store.size()
+
+    def show(console: Console) -> None:
+        if data["holdings"]:
+            columns = ("extractor", "clips", "size")
+            rows = [(h["extractor"], f"{h['clips']:,}", _megabytes(h["bytes"])) for h in data["holdings"]]
+            _print_table(console, columns, rows, numbers=columns[1:], wrap=columns[:1])
+        if args.action == "check":
+            console.print(f"{data['checked']:,} entries checked, {data['damaged']:,} were damaged and are removed")
+        elif args.action == "clear":
+            console.print(f"{data['removed']:,} entries removed")
+        console.print(f"{_megabytes(data['bytes'])} in {data['path']}", soft_wrap=True)
+
+    return Result(data, show, 1 if data.get("damaged") else 0)
+
+
+def _check(store: Store, args: argparse.Namespace) -> tuple[int, int]:
+    from tqdm.auto import tqdm
+
+    total = sum(holding.clips for holding in store.holdings())
+    with tqdm(total=total, desc="check", unit=" entries", leave=False, disable=args.quiet) as bar:
+        return store.check(lambda checked: bar.update(checked - bar.n))
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 # ------------------------------------------------------------------------------------------------ training, evaluation
@@ -563,6 +634,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
 _CORPORA = "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, iemocap, folder (your own), demo (synthetic)"
 _RECIPES = "ahmadov_cnn_bilstm or rastogi_mlp"
 _PROTOCOLS = "speaker, loso, speaker_80_20 (unseen speakers), random, random_80_20 (speakers also heard in training)"
@@ -620,8 +701,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "extract",
         _extract,
-        "Compute features of corpora and save them.",
-        "ser-kit extract ravdess --out ravdess.parquet",
+        "Compute features of corpora and save them. What was computed once is kept (see ser-kit cache), so after "
+        "Ctrl-C the same command goes on from there. Exit status 1 when some clips failed; the others are saved.",
+        "ser-kit extract ravdess cremad --out features.parquet",
         "ser-kit extract ravdess tess --labels six --features frames --out frames.npz",
         "ser-kit extract demo --features logmel --set seconds=3 --out logmel.npz",
     )
@@ -632,6 +714,21 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", required=True, help="a .parquet, .csv or .xlsx table (functionals), or .npz arrays (all)")
     labels(sub, "all emotions there are")
     jobs(sub)
+    sub.add_argument("--timeout", type=_seconds, default=300.0, metavar="SECONDS", help="for one clip (default: 300)")
+    sub.add_argument("--no-cache", action="store_true", help="neither use nor keep what was computed once")
+    sub.add_argument("--dask", metavar="ADDRESS", help="of a Dask scheduler, such as tcp://host:8786, to work there")
+
+    sub = command(
+        "cache",
+        _cache,
+        "Show, check or clear the feature store. It keeps what extraction computed, by the content of each recording. "
+        "Exit status 1 when a check finds damaged entries.",
+        "ser-kit cache",
+        "ser-kit cache check",
+        "ser-kit cache clear --features frames",
+    )
+    sub.add_argument("action", nargs="?", choices=("show", "check", "clear"), default="show", help="default: show")
+    sub.add_argument("--features", metavar="NAME", help="clear those only: functionals, frames or logmel")
 
     sub = command(
         "train",

@@ -72,6 +72,6 @@ def _remote(batch: list[Clip], extractor: Extractor, timeout: float | None) -> l
     wanted = extractor, timeout
     if getattr(_here, "wanted", None) != wanted:
         if hasattr(_here, "worker"):
-            _here.worker.stop()
+            _here.worker.close()
         _here.wanted, _here.worker = wanted, WorkerProcess(extractor, timeout)
     return list(_here.worker.outcomes(batch))

@@ -125,9 +125,10 @@ def in_workers(job: Job, workers: int) -> Iterator[Outcome]:
     finally:
         for worker in crew:
             worker.stop()
-        for feeder in feeders:
+        for feeder, worker in zip(feeders, crew, strict=True):
             if feeder.ident is not None:
                 feeder.join()
+            worker.close()
 
 
 def cores() -> int:
@@ -180,12 +181,18 @@ class WorkerProcess:
         return self._over.is_set()
 
     def stop(self) -> None:
-        """End the process, at once: it holds nothing that could be lost."""
+        """End the process at once (it holds nothing that could be lost), whichever thread waits for its answer."""
         with self._lock:
             self._over.set()
             if self._process is not None:
                 self._process.kill()
                 self._process.wait()
+
+    def close(self) -> None:
+        """End the process, and let go of the pipes to it; nobody must be waiting for its answer."""
+        self.stop()
+        if self._process is not None:
+            self._dismiss()
 
     def outcomes(self, batch: list[Clip]) -> Iterator[Outcome]:
         """The outcomes of clips, in order; none any more once the worker is stopped."""

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from .. import errors
-from ..errors import FeatureError, MissingDependencyError, TableError
+from ..errors import DamagedStoreWarning, FeatureError, MissingDependencyError, TableError
 from ..folders import workshop
 from ._base import Extractor
 from ._dask import client_is_active, in_dask
@@ -335,7 +335,7 @@ class _Run:
 
     def __exit__(self, kind, *_) -> None:
         self.store.close()
-        if kind is not None and issubclass(kind, KeyboardInterrupt) and self.progress and self.kept:
+        if kind is KeyboardInterrupt and self.progress and self.kept:
             print(f"{self.extractor.name}: interrupted; what is finished is kept, and the same call goes on from there")
 
     def compute(self, indices: Iterable[int]) -> None:
@@ -375,7 +375,12 @@ class _Run:
         """
         damaged = self._read(np.arange(len(indices)), indices, values, lengths)
         if len(damaged):
-            self.compute(indices[damaged])
+            warnings.warn(
+                f"{len(damaged)} entries of {self.store} are damaged or gone; they are extracted anew",
+                DamagedStoreWarning,
+                stacklevel=3,
+            )
+            self.compute(indices[damaged].tolist())
             damaged = self._read(damaged, indices, values, lengths)
             for place in damaged:
                 self.errors.setdefault(int(indices[place]), ("StoreError", f"lost from {self.store}"))

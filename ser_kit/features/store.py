@@ -95,7 +95,8 @@ class Store:
 
     Args:
         folder: where its file lies, made if need be; ``None`` for ``$SER_KIT_STORE``, or else the cache folder
-            (``$SER_KIT_CACHE``, or that of the platform); :data:`TEMPORARY` for a file of its own that is gone when the store is closed.
+            (``$SER_KIT_CACHE``, or that of the platform); :data:`TEMPORARY` for a file of its own that is gone when
+            the store is closed.
 
     Raises:
         StoreError: the folder cannot be written; the message says what to do.
@@ -208,7 +209,7 @@ class Store:
             out: float32 ``[*extractor.shape]``, which the values are written to.
 
         Returns:
-            Length and warnings; ``None`` if there is no entry, or a damaged one, which is warned of and forgotten.
+            Length and warnings; ``None`` if there is no entry, or a damaged one, which is then forgotten.
         """
         query = "SELECT length, warned, checksum, array FROM entries WHERE extractor = ? AND content = ?"
         row = None
@@ -225,7 +226,6 @@ class Store:
             out[: len(rows)], out[len(rows) :] = rows, rows[-1]
             return length, tuple(map(tuple, json.loads(told)))
         except (ValueError, TypeError, AttributeError):  # whatever a spoiled row may hold
-            warnings.warn(f"{self}: a damaged entry was found and forgotten", DamagedStoreWarning, stacklevel=2)
             self.forget(extractor, content)
             return None
 
@@ -400,7 +400,7 @@ class Store:
         warnings.warn(
             f"{self} is damaged ({error}); it was set aside as {aside.name}, and features are extracted anew",
             DamagedStoreWarning,
-            stacklevel=4,
+            stacklevel=2,
         )
 
     def _trouble(self, error: Exception) -> StoreError:
