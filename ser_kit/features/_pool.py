@@ -19,7 +19,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -51,36 +51,39 @@ class Outcome(NamedTuple):
     hit: bool = False
 
 
-Resolve = Callable[[int], Outcome | None]
-"""The outcome of a clip that need not be computed, or ``None``."""
-
-
 class Job(NamedTuple):
-    """What is to be done: the clips, by whom they may be answered already, what computes the others, and for how long.
+    """What is to be done.
 
-    ``timeout`` is in seconds per clip, ``None`` for ever.
+    Args:
+        clips: places in the table.
+        path: the path of the clip at a place.
+        resolve: the outcome of a clip that need not be computed, or ``None``.
+        extractor: what computes the others.
+        timeout: seconds that one clip may take; ``None`` for ever.
     """
 
-    clips: list[Clip]
-    resolve: Resolve
+    clips: Sequence[int]
+    path: Callable[[int], str]
+    resolve: Callable[[int], Outcome | None]
     extractor: Extractor
     timeout: float | None
 
-    def batches(self, workers: int) -> list[list[Clip]]:
+    def batches(self, workers: int) -> list[Sequence[int]]:
         """The clips in parts, small enough that every worker has its share of them."""
         size = max(1, min(_BATCH, len(self.clips) // (2 * workers)))
         return [self.clips[i : i + size] for i in range(0, len(self.clips), size)]
 
-    def settle(self, batch: list[Clip]) -> tuple[list[Outcome], list[Clip]]:
+    def settle(self, batch: Sequence[int]) -> tuple[list[Outcome], list[Clip]]:
         """The outcomes of those that need not be computed, and the other clips."""
-        found = [(clip, self.resolve(clip[0])) for clip in batch]
-        return [outcome for _, outcome in found if outcome], [clip for clip, outcome in found if not outcome]
+        outcomes = {index: self.resolve(index) for index in batch}
+        rest = [(index, self.path(index)) for index, outcome in outcomes.items() if outcome is None]
+        return [outcome for outcome in outcomes.values() if outcome is not None], rest
 
 
 def in_process(job: Job) -> Iterator[Outcome]:
     """The outcomes of all clips, in order, computed here; nothing can be done about a clip that hangs or crashes."""
-    for index, path in job.clips:
-        yield job.resolve(index) or _outcome(index, path, job.extractor)
+    for index in job.clips:
+        yield job.resolve(index) or _outcome(index, job.path(index), job.extractor)
 
 
 def in_workers(job: Job, workers: int) -> Iterator[Outcome]:

@@ -12,7 +12,7 @@ import builtins
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +33,7 @@ TIMEOUT = 300.0
 """Seconds that a clip may take by default; an hour of speech takes a tenth of that."""
 
 _CLIPS_PER_WORKER = 20  # for fewer, starting one more process costs more than it brings
-_ROWS = 10_000  # of a table that are written at a time
+_ROWS = 2_000  # of a table that are written at a time
 _FAILURE_COLUMNS = ["clip_id", "path", "error", "reason"]
 _FRAME_COLUMNS = ["clip_id", "corpus", "speaker", "sex", "emotion"]
 _LABEL_COLUMN = "label"  # there only when the corpora were joined under a label set
@@ -322,13 +322,15 @@ class _Run:
         # A class made in a notebook or script cannot be imported by another process, and may be another one tomorrow.
         if type(extractor).__module__ == "__main__":
             self.jobs, self.dask, cache = 0, False, False
-        self.paths = [str(path) for path in table["path"]]
-        self.contents: dict[int, bytes] = {}
+        self.contents = np.zeros(len(table), "V16")  # the hash of each clip's file
         self.errors: dict[int, tuple[str, str]] = {}
         self.hits = 0
         self.started = time.perf_counter()
         self.kept = cache is not False
         self.store = Store(TEMPORARY if cache is False else None if cache is True else cache)
+
+    def path(self, index: int) -> str:
+        return str(self.table["path"].array[index])
 
     def __enter__(self) -> _Run:
         return self
@@ -338,24 +340,23 @@ class _Run:
         if kind is KeyboardInterrupt and self.progress and self.kept:
             print(f"{self.extractor.name}: interrupted; what is finished is kept, and the same call goes on from there")
 
-    def compute(self, indices: Iterable[int]) -> None:
+    def compute(self, indices: Sequence[int]) -> None:
         """See to it that each clip is in the store, or has its reason why not."""
-        indices = list(indices)
         with closing(self._outcomes(indices)) as outcomes:
             for outcome in self._with_progress(outcomes, len(indices)):
                 self._take(outcome)
         self.store.flush()
 
-    def _outcomes(self, indices: list[int]) -> Iterator[Outcome]:
+    def _outcomes(self, indices: Sequence[int]) -> Iterator[Outcome]:
         rest = []
         for index in indices:
-            content = self.store.recall(self.extractor, self.paths[index]) if self.kept else None
+            content = self.store.recall(self.extractor, self.path(index)) if self.kept else None
             if content is None:
-                rest.append((index, self.paths[index]))
+                rest.append(index)
             else:
                 self.contents[index] = content
                 yield Outcome(index, hit=True)
-        job = Job(rest, self._resolve, self.extractor, self.timeout)
+        job = Job(rest, self.path, self._resolve, self.extractor, self.timeout)
         if self.dask and rest:
             yield from in_dask(job, self.workers)
         elif self.jobs == 0:
@@ -389,23 +390,23 @@ class _Run:
     def _read(self, places, indices, values, lengths) -> np.ndarray:
         damaged = []
         for place, index in zip(places, indices[places].tolist(), strict=True):
-            found = self.store.fetch(self.extractor, self.contents.get(index, b""), values[place])
+            found = self.store.fetch(self.extractor, self.contents[index].tobytes(), values[place])
             if found is None:
                 damaged.append(place)
                 continue
             lengths[place], warned = found
             for category, message in warned:
                 kind = getattr(errors, category, None) or getattr(builtins, category, UserWarning)
-                warnings.warn(f"{self.paths[index]}: {message}", kind, stacklevel=4)
+                warnings.warn(f"{self.path(index)}: {message}", kind, stacklevel=4)
         return np.array(damaged, np.int64)
 
     def failures(self) -> pd.DataFrame:
-        rows = [(self.table["clip_id"].iloc[i], self.paths[i], *self.errors[i]) for i in sorted(self.errors)]
+        rows = [(self.table["clip_id"].iloc[i], self.path(i), *self.errors[i]) for i in sorted(self.errors)]
         return pd.DataFrame(rows, columns=_FAILURE_COLUMNS, dtype=str)
 
     def summarise(self) -> float:
         """The seconds it took; told to people if they want to know."""
-        seconds, clips = time.perf_counter() - self.started, len(self.paths)
+        seconds, clips = time.perf_counter() - self.started, len(self.table)
         if self.progress:
             hits = f", {self.hits:,} from the feature store" if self.hits else ""
             print(
@@ -416,17 +417,17 @@ class _Run:
 
     def _resolve(self, index: int) -> Outcome | None:
         if not self.kept:
-            self.contents[index] = index.to_bytes(8, "big")
+            self.contents[index] = index.to_bytes(16, "big")
             return None
         try:
-            content = self.store.content(self.paths[index])
+            content = self.store.content(self.path(index))
         except (OSError, ValueError):
             return None  # extraction will say what is wrong with it
         self.contents[index] = content
         return Outcome(index, hit=True) if self.store.has(self.extractor, content) else None
 
     def _take(self, outcome: Outcome) -> None:
-        index, path = outcome.index, self.paths[outcome.index]
+        index, path = outcome.index, self.path(outcome.index)
         if outcome.hit:
             self.hits += 1
         elif outcome.error is not None:
@@ -436,11 +437,11 @@ class _Run:
         else:
             name = os.path.basename(path)
             warned = tuple((kind, text.removeprefix(f"{name}: ")) for kind, text in outcome.warned)
-            self.store.put(self.extractor, self.contents[index], outcome.values, outcome.length, warned)
+            self.store.put(self.extractor, self.contents[index].tobytes(), outcome.values, outcome.length, warned)
 
     def _is_unchanged(self, index: int) -> bool:
         try:
-            return self.store.content(self.paths[index]) == self.contents.get(index)
+            return self.store.content(self.path(index)) == self.contents[index].tobytes()
         except (OSError, ValueError):
             return False
 

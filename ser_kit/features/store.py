@@ -37,7 +37,6 @@ _SETTLED = 2_000_000_000  # ns: a file changed more recently may change again wi
 _PENDING = 16  # entries, and
 _PATIENCE = 0.5  # seconds, after which what was put is written
 _WAIT = 60.0  # seconds to wait for another process that writes
-_MAPPED = 1 << 40  # bytes of the file that may be mapped into memory, which spares copying them
 _DECISIVE = ("praat-parselmouth", "soxr", "soundfile")  # packages that the numbers come from, beside our own code
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -352,7 +351,6 @@ class Store:
         )
         if self.path is not None:
             self._write_ahead()
-        self._database.execute(f"PRAGMA mmap_size = {_MAPPED}")
         # What was committed survives a killed process; a power cut may cost the last entries, which can be made again.
         self._database.execute("PRAGMA synchronous = NORMAL")
         with _transaction(self._database):
