@@ -22,7 +22,7 @@ from ser_kit import cli, corpora, features, labels, protocols, recipes, training
 from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.evaluation import Evaluation
 
-COMMANDS = ("corpora", "validate", "extract", "train", "evaluate", "predict", "demo", "show-versions")
+COMMANDS = ("corpora", "validate", "extract", "train", "evaluate", "predict", "demo", "cache", "show-versions")
 
 
 @pytest.fixture
@@ -102,6 +102,7 @@ def test_every_command_explains_itself_with_examples(ser_kit, command):
         ("evaluate", [*recipes.names(), *protocols.names(), *labels.LABEL_SETS, *corpora.names()]),
         ("extract", [*features.names(), *labels.LABEL_SETS, *corpora.names()]),
         ("validate", corpora.names()),
+        ("cache", ["show", "check", "clear", *features.names()]),
     ],
 )
 def test_help_names_all_there_is_to_choose(ser_kit, command, names, monkeypatch):
@@ -111,7 +112,16 @@ def test_help_names_all_there_is_to_choose(ser_kit, command, names, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("sing",), ("train", "rastogi_mlp"), ("extract", "demo", "--out", "x.csv", "--jobs", "0")]
+    "arguments",
+    [
+        (),
+        ("sing",),
+        ("train", "rastogi_mlp"),
+        ("extract", "demo", "--out", "x.csv", "--jobs", "0"),
+        ("extract", "demo", "--out", "x.csv", "--timeout", "0"),
+        ("extract", "demo", "--out", "x.csv", "--timeout", "soon"),
+        ("cache", "sell"),
+    ],
 )
 def test_wrong_usage_is_status_2(ser_kit, arguments):
     status, out, err = ser_kit(*arguments)
@@ -130,6 +140,9 @@ def test_wrong_usage_is_status_2(ser_kit, arguments):
         (("extract", "demo", "--out", "x.txt"), ".parquet, .csv, .xlsx, .npz, not as 'x.txt'"),
         (("extract", "demo", "--features", "logmel", "--set", "second=3", "--out", "x.npz"), "seconds"),
         (("extract", "demo", "--features", "logmel", "--set", "seconds=x", "--out", "x.npz"), "'x' is no number"),
+        (("extract", "demo", "--out", "x.csv", "--dask", "tcp://127.0.0.1:9"), "no scheduler answers there"),
+        (("cache", "clear", "--features", "logmels"), "did you mean 'logmel'?"),
+        (("cache", "check", "--features", "logmel"), "--features is for 'ser-kit cache clear'"),
         (("predict", "x.wav", "--bundle", "nowhere"), "neither a bundle's folder nor a preset"),
         (("demo", "--notebooks", "nowhere"), "no notebooks in nowhere"),
     ],
@@ -222,6 +235,29 @@ def test_extract_tells_which_clips_failed(ser_kit, recordings, tmp_path):
     assert [Path(failure["path"]).name for failure in found["failures"]] == ["x.wav"]
     assert len(pd.read_parquet(tmp_path / "f.parquet")) == 20
     assert "not a sound file but text" in ser_kit(*arguments)[1]
+
+
+def test_what_was_extracted_is_kept_checked_and_cleared(ser_kit, recordings, tmp_path, monkeypatch):
+    monkeypatch.setenv("SER_KIT_STORE", str(tmp_path / "store"))
+    arguments = ("extract", "folder", "--root", recordings, "--out", tmp_path / "a.csv")
+    assert "from the feature store" not in ser_kit(*arguments)[2]
+    before = (tmp_path / "a.csv").read_bytes()
+    assert "20 clips, 0 failed" in (err := ser_kit(*arguments)[2]) and "20 from the feature store" in err
+    assert (tmp_path / "a.csv").read_bytes() == before
+    assert "from the feature store" not in ser_kit(*arguments, "--no-cache")[2]
+    ser_kit(*arguments[:-1], tmp_path / "b.npz", "--features", "logmel", "--set", "seconds=1")
+
+    status, out, _ = ser_kit("cache")
+    assert status == 0 and "Functionals/" in out and "LogMel/" in out and str(tmp_path / "store") in out
+    assert ser_kit("cache", "clear", "--features", "logmel", "--json")[1]["removed"] == 20
+    status, found, _ = ser_kit("cache", "check", "--json")
+    assert (status, found["checked"], found["damaged"]) == (0, 20, 0)
+    with features.Store() as store, store._guarded():
+        store._database.execute("UPDATE entries SET length = 7 WHERE rowid < 4")
+    status, out, _ = ser_kit("cache", "check")
+    assert status == 1 and "20 entries checked, 3 were damaged and are removed" in out
+    status, found, _ = ser_kit("cache", "clear", "--json")
+    assert (status, found["removed"], found["holdings"]) == (0, 17, [])
 
 
 # ------------------------------------------------------------------------------------ training, evaluation, prediction

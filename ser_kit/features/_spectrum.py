@@ -14,6 +14,7 @@ import numpy as np
 AMIN = 1e-10
 """Powers below this count as this: decibels never fall under ``10 log10(AMIN)``, -100 dB."""
 FLOOR_DB = -100.0
+_STRIP = 8  # neighbouring mel bands that are summed at a time: the more, the fewer calls but the more zeros
 
 
 def frame(samples: np.ndarray, length: int, hop: int, *, pad_mode: str = "constant") -> np.ndarray:
@@ -44,7 +45,10 @@ def powers(samples: np.ndarray, n_fft: int, hop: int, win_length: int | None = N
         100 dB under it. All that follows stays in float64 too, so that the float32 result does not depend on the
         order in which a matrix product sums, which changes with the number of threads.
     """
-    spectra = np.fft.rfft(frame(samples, n_fft, hop) * hann(win_length or n_fft, n_fft), axis=-1)
+    return _squared(np.fft.rfft(frame(samples, n_fft, hop) * hann(win_length or n_fft, n_fft), axis=-1))
+
+
+def _squared(spectra: np.ndarray) -> np.ndarray:
     return np.square(spectra.real) + np.square(spectra.imag)
 
 
@@ -63,6 +67,33 @@ def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
     hertz = np.fft.rfftfreq(n_fft, 1 / rate)[:, None]
     rising, falling = (hertz - low) / (centre - low), (high - hertz) / (high - centre)
     return np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)
+
+
+def mel_powers(power: np.ndarray, rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+    """``power @ mel_filters(rate, n_fft, n_mels)`` in a fraction of the time, since most of the products are by zero.
+
+    Args:
+        power: float64 ``[frames, 1 + n_fft // 2]``.
+        rate: Hz.
+        n_fft: length of the transform.
+        n_mels: mel bands.
+
+    Returns:
+        float64 ``[frames, n_mels]``.
+    """
+    return np.hstack([power[:, bins] @ filters for bins, filters in _mel_strips(rate, n_fft, n_mels)])
+
+
+@lru_cache
+def _mel_strips(rate: int, n_fft: int, n_mels: int) -> list[tuple[slice, np.ndarray]]:
+    """The mel filters, some neighbours at a time, each time with the bins that these bands are made of."""
+    filters, strips = mel_filters(rate, n_fft, n_mels), []
+    for first in range(0, n_mels, _STRIP):
+        strip = filters[:, first : first + _STRIP]
+        used = np.flatnonzero(strip.any(axis=1))
+        bins = slice(used[0], used[-1] + 1) if used.size else slice(0)
+        strips.append((bins, np.ascontiguousarray(strip[bins])))
+    return strips
 
 
 @lru_cache
@@ -104,7 +135,7 @@ def zero_crossing_rates(samples: np.ndarray, length: int, hop: int) -> np.ndarra
     taken for zero, which counts as positive.
     """
     padded = np.pad(samples, length // 2, mode="edge")
-    changes = np.diff(np.signbit(np.where(np.abs(padded) <= 1e-10, 0, padded)))
+    changes = np.diff(padded < -1e-10)
     so_far = np.concatenate(([0], np.cumsum(changes)))
     starts = np.arange(0, len(padded) - length + 1, hop)
     # The last of a frame's samples pairs with nothing inside it: length - 1 pairs, yet Librosa divides by length.
@@ -124,10 +155,13 @@ def tempo(mel_decibels: np.ndarray, frame_rate: float) -> float:
     size = int(8 * frame_rate)
     padded = np.pad(onsets, size // 2, mode="linear_ramp")
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(onsets)] * hann(size, size)
-    spectra = np.square(np.abs(np.fft.rfft(windows, n=2 * size, axis=-1)))
-    correlations = np.fft.irfft(spectra, axis=-1)[:, :size]
-    peaks = np.abs(correlations).max(axis=-1, keepdims=True)
-    mean = np.mean(correlations / np.where(peaks > 0, peaks, 1), axis=0)[1:]
+    # An autocorrelation is largest at lag 0, where it is the window's energy, and the mean of the transforms is the
+    # transform of the mean: so one inverse transform does for all frames.
+    energies = np.vecdot(windows, windows)
+    n_fft = 64 * -(-2 * size // 64)  # a product of small primes
+    spectra = _squared(np.fft.rfft(windows, n=n_fft, axis=-1))
+    scales = np.divide(1, energies, out=np.zeros_like(energies), where=energies > 0)
+    mean = np.fft.irfft(scales @ spectra / len(onsets))[1:size]
     bpm = 60 * frame_rate / np.arange(1, size)
     score = np.log1p(1e6 * mean) - 0.5 * np.square(np.log2(bpm / 120))
     return float(bpm[np.argmax(np.where(bpm < 320, score, -np.inf))])

@@ -34,6 +34,7 @@ TIMEOUT = 300.0
 
 _CLIPS_PER_WORKER = 20  # for fewer, starting one more process costs more than it brings
 _ROWS = 2_000  # of a table that are written at a time
+_SHEET_ROWS = 1 << 20
 _FAILURE_COLUMNS = ["clip_id", "path", "error", "reason"]
 _FRAME_COLUMNS = ["clip_id", "corpus", "speaker", "sex", "emotion"]
 _LABEL_COLUMN = "label"  # there only when the corpora were joined under a label set
@@ -144,7 +145,12 @@ def _write_xlsx(frames: Iterable[pd.DataFrame], path: Path) -> None:
         import openpyxl  # noqa: F401
     except ImportError:
         raise MissingDependencyError("openpyxl", "xlsx", "saving features as XLSX") from None
-    pd.concat(frames).to_excel(path, index=False, engine="openpyxl")
+    frame = pd.concat(frames)
+    if len(frame) >= _SHEET_ROWS:
+        raise FeatureError(
+            f"an XLSX sheet holds {_SHEET_ROWS - 1:,} clips, not {len(frame):,}; save as .parquet or .csv"
+        )
+    frame.to_excel(path, index=False, engine="openpyxl")
 
 
 def _write_npz(found: Features, path: Path) -> None:
@@ -209,7 +215,8 @@ def extract(
         cache: the feature store: ``True`` for that in ``SER_KIT_STORE``, or else in the cache folder; a folder for one
             there; ``False`` for none.
         timeout: seconds that one clip may take; ``None`` for ever.
-        mmap: a ``.npy`` file to hold the values, which are then mapped into memory and need not fit there.
+        mmap: a ``.npy`` file to hold the values, which are then mapped into memory and need not fit there; what is
+            changed in the mapped array does not reach the file.
         progress: show a progress bar, and a line of summary at the end.
 
     Raises:
@@ -227,13 +234,14 @@ def extract(
     with _Run(table, extractor, jobs, backend, cache, timeout, progress) as run:
         run.compute(range(len(table)))
         kept = run.sound(range(len(table)))
-        shape = (len(kept), *extractor.shape)
+        shape, lengths = (len(kept), *extractor.shape), np.zeros(len(kept), np.int64)
         if mmap is None:
             values = np.empty(shape, np.float32)
+            lost = run.read(kept, values, lengths)
         else:
-            values = np.lib.format.open_memmap(mmap, "w+", np.float32, shape)
-        lengths = np.zeros(len(kept), np.int64)
-        lost = run.read(kept, values, lengths)
+            with _replacing(Path(mmap)) as unfinished:
+                lost = run.read(kept, np.lib.format.open_memmap(unfinished, "w+", np.float32, shape), lengths)
+            values = np.load(mmap, mmap_mode="c")
         if len(lost):
             there = np.setdiff1d(np.arange(len(kept)), lost)
             kept, values, lengths = kept[there], values[there], lengths[there]
@@ -318,10 +326,11 @@ class _Run:
         self.table, self.extractor, self.timeout, self.progress = table, extractor, timeout, progress
         self.jobs = min(cores(), 1 + len(table) // _CLIPS_PER_WORKER) if jobs is None else jobs
         self.dask = backend == "dask" or (backend is None and client_is_active())
-        self.workers = jobs
+        self.asked = jobs
         # A class made in a notebook or script cannot be imported by another process, and may be another one tomorrow.
         if type(extractor).__module__ == "__main__":
             self.jobs, self.dask, cache = 0, False, False
+        self.paths = table["path"].array  # to ask the table for a column copies all its attrs
         self.contents = np.zeros(len(table), "V16")  # the hash of each clip's file
         self.errors: dict[int, tuple[str, str]] = {}
         self.hits = 0
@@ -330,7 +339,7 @@ class _Run:
         self.store = Store(TEMPORARY if cache is False else None if cache is True else cache)
 
     def path(self, index: int) -> str:
-        return str(self.table["path"].array[index])
+        return str(self.paths[index])
 
     def __enter__(self) -> _Run:
         return self
@@ -358,7 +367,7 @@ class _Run:
                 yield Outcome(index, hit=True)
         job = Job(rest, self.path, self._resolve, self.extractor, self.timeout)
         if self.dask and rest:
-            yield from in_dask(job, self.workers)
+            yield from in_dask(job, self.asked)
         elif self.jobs == 0:
             yield from in_process(job)
         else:

@@ -23,7 +23,9 @@ class FrameFeatures(Extractor):
     One short-time Fourier transform serves all but the last, and each block equals the Librosa call of its name:
     ``power_to_db(melspectrogram(...))`` with its defaults (reference 1, everything more than 80 dB under the clip's
     loudest value raised to that), ``mfcc`` of the same decibels, ``chroma_stft(..., tuning=0.0)`` (the scale is A440;
-    estimating a tuning is for music), ``zero_crossing_rate``.
+    estimating a tuning is for music), ``zero_crossing_rate``. Equal means to within 1e-5 (relative, or absolute under
+    1) of Librosa in double precision; in single, its own rounding is greater, up to 0.002 in an MFCC. The tests check
+    it on recordings and on made-up sounds.
 
     A clip longer than ``frames`` frames is cut, and the 80 dB are counted from the loudest value kept. A shorter one is
     padded with silence, in the values that digital silence has in that very clip: mel at the clip's floor, MFCC of
@@ -78,7 +80,7 @@ class FrameFeatures(Extractor):
         power = _spectrum.powers(samples, self.n_fft, self.hop)[: self.frames]
         valid = len(power)
 
-        mel = _spectrum.decibels(power @ _spectrum.mel_filters(self.rate, self.n_fft, self.n_mels))
+        mel = _spectrum.decibels(_spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels))
         floor = max(_spectrum.FLOOR_DB, mel.max() - self.top_db)
         mel = np.pad(np.maximum(mel, floor), ((0, self.frames - valid), (0, 0)), constant_values=floor)
 

@@ -49,7 +49,10 @@ class Functionals(Extractor):
     Where a thing is not defined the value is 0: pitch without a voiced frame (``voiced_ratio`` is then 0 too), jitter
     and shimmer without enough periods. A model cannot take NaN, and ``voiced_ratio`` says what a 0 means.
 
-    Each spectral value equals the Librosa call named, with this ``rate``, ``n_fft``, ``hop`` and ``n_mels``.
+    Each spectral value equals the Librosa call named, with this ``rate``, ``n_fft``, ``hop`` and ``n_mels``, and each
+    of the voice the Praat call, to within 1e-5 (relative, or absolute under 1); the tests check it on recordings and on
+    made-up sounds. Librosa is given double precision for that: in single, its own rounding is greater. The one value
+    that is not Librosa's is the tempo of a clip in which nothing rises, where Librosa answers the tempo it expects.
 
     Args:
         rate: Hz.
@@ -171,7 +174,7 @@ class Functionals(Extractor):
     def _spectral(self, samples: np.ndarray) -> dict[str, float]:
         """What comes of the one short-time Fourier transform."""
         power = _spectrum.powers(samples, self.n_fft, self.hop)
-        mel = _spectrum.decibels(power @ _spectrum.mel_filters(self.rate, self.n_fft, self.n_mels))
+        mel = _spectrum.decibels(_spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels))
         mel = np.maximum(mel, mel.max() - _TOP_DB)
         mfcc = mel @ _spectrum.dct_basis(self.n_mels, self.n_mfcc)
         values = {"tempo": _spectrum.tempo(mel[::_TEMPO_STRIDE], self.rate / (self.hop * _TEMPO_STRIDE))}
@@ -186,6 +189,7 @@ class Functionals(Extractor):
         values["centroid_mean"] = np.mean((spectra @ frequencies) / np.maximum(total[:, 0], _TINY))
         values["rolloff_mean"] = frequencies[np.argmax(so_far >= 0.85 * total, axis=-1)].mean()
 
-        directions = spectra / np.maximum(np.linalg.norm(spectra, axis=-1, keepdims=True), _TINY)
-        values["flux_mean"] = np.mean(np.sum(np.square(np.diff(directions, axis=0)), axis=-1))
+        directions = spectra / np.maximum(np.sqrt(power.sum(axis=-1, keepdims=True)), _TINY)
+        steps = np.diff(directions, axis=0)
+        values["flux_mean"] = np.vecdot(steps, steps).mean()
         return values

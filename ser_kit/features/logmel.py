@@ -18,7 +18,8 @@ from ._base import Extractor
 class LogMel(Extractor):
     """Mel spectrogram in decibels, ``[frames, n_mels]``.
 
-    Equals ``10 log10(max(librosa.feature.melspectrogram(...), 1e-10))``. The floor of -100 dB is fixed, so a frame's
+    Equals ``10 log10(max(librosa.feature.melspectrogram(...), 1e-10))`` to within 0.0001 dB, Librosa being given double
+    precision; the tests check it on recordings and on made-up sounds. The floor of -100 dB is fixed, so a frame's
     value depends on that frame alone, and :class:`ser_kit.models.layers.LogMelSpectrogram` computes the same inside
     a network.
 
@@ -75,4 +76,4 @@ class LogMel(Extractor):
         if self.n_samples is not None:
             samples = np.pad(samples, (0, self.n_samples - len(samples)))
         power = _spectrum.powers(samples, self.n_fft, self.hop, self.window)
-        return _spectrum.decibels(power @ _spectrum.mel_filters(self.rate, self.n_fft, self.n_mels)), valid
+        return _spectrum.decibels(_spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels)), valid
