@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint lab app notebooks clean
+.PHONY: help demo test lint bench lab app notebooks clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +24,14 @@ test: $(VENV)/.installed  ## run the test suite
 
 lint: $(VENV)/.installed  ## check the style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+# openSMILE, which nothing else needs.
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	@touch $@
+
+bench: $(VENV)/.installed-bench  ## speed and memory beside openSMILE and plain scripts (BENCH_ARGS=--help)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 # Jupyter's web socket drops messages above 10 MB, and with them larger uploads, without a word.
 UPLOADS = tornado_settings="{'websocket_max_message_size': 1073741824}"

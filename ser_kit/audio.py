@@ -422,19 +422,24 @@ def _sndfile_stream(sound, file: _File, guessed: bool) -> _Stream:
 
     def blocks():
         size = _block_frames(sound.channels)
-        buffer = np.empty((size if frames is None else min(size, frames), sound.channels), np.float32)
+        shape = (size if frames is None else min(size, frames), sound.channels)
+        # NumPy makes floats of 16-bit samples three times as fast as libsndfile; but where these are compressed and may
+        # be damaged, only floats can tell how much was decoded.
+        integers = sound.subtype == "PCM_16" and sound.format != "FLAC"
+        buffer = np.empty(shape, np.int16 if integers else np.float32)
         done, broken = 0, False
         while done != frames and not broken:
-            buffer.fill(np.nan)
+            if not integers:
+                buffer.fill(np.nan)
             try:
                 block = sound.read(out=buffer)
             except soundfile.SoundFileError:
                 # Damage, or the file ends here: what was decoded before is no longer NaN.
-                block, broken = buffer[: int(np.isfinite(buffer[:, -1]).sum())], True
+                block, broken = buffer[: 0 if integers else int(np.isfinite(buffer[:, -1]).sum())], True
             if len(block) == 0:
                 break
             done += len(block)
-            yield block
+            yield block.astype(np.float32) / (1 << 15) if integers else block
         if guessed:
             stream.missing = "the file does not say its length, and without ffmpeg some of it may be left out"
         elif frames is not None and done < frames:

@@ -45,6 +45,16 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(data, referenc
     assert not equal(run(data, seed=2)[0], reference[0])
 
 
+def test_memory_mapped_input_trains_to_the_same_weights(data, reference, tmp_path):
+    (x, y), (x_val, y_val) = data
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "x_val.npy", x_val)
+    mapped = [np.load(tmp_path / name, mmap_mode="r") for name in ("x.npy", "x_val.npy")]
+    weights, history = run(((mapped[0], y), (mapped[1], y_val)))
+    assert equal(weights, reference[0])
+    assert history.equals(reference[1])
+
+
 def test_it_learns(reference):
     assert reference[1]["loss"].iloc[-1] < reference[1]["loss"].iloc[0]
     assert list(reference[1].columns) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]

@@ -1,0 +1,60 @@
+"""Whether the data set keeps the network busy: batches delivered beside training steps made, on this Keras backend."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from .rows import Goal, Row
+
+_CLASSES, _BATCH = 6, 32
+_ROUNDS = 5
+
+
+def rows(table: pd.DataFrame) -> Iterator[Row]:
+    """Measure, and give each row when it is ready; the backend is that of the environment variable ``KERAS_BACKEND``.
+
+    Args:
+        table: its size is that of the training set, whose numbers are drawn: what they are does not matter.
+    """
+    from ser_kit import models, training
+
+    keras = models.import_keras()
+    training.seed_everything(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(max(_BATCH, len(table)), 300, 154)).astype(np.float32)
+    y = rng.integers(0, _CLASSES, len(x))
+    model = models.get("cnn_bilstm")(x.shape[1:], _CLASSES)
+    model.compile(optimizer="nadam", loss="categorical_crossentropy")
+    batch = training._batches(x, y, _CLASSES, _BATCH)[0]
+    model.train_on_batch(*batch)  # traced and compiled
+
+    with tempfile.TemporaryDirectory(prefix="ser_kit-bench-") as folder:
+        file = Path(folder, "x.npy")
+        np.save(file, x)
+        sources = {"in memory": x, "memory-mapped": np.load(file, mmap_mode="r")}
+        for name, source in sources.items():
+            batches = training._batches(source, y, _CLASSES, _BATCH)
+            delivered, made = [], []
+            for epoch in tqdm(range(_ROUNDS), desc=f"pipeline {name}", unit="round", leave=False):
+                batches.reorder(0, epoch)
+                delivered.append(_per_second(batches.__getitem__, len(batches)))
+                made.append(_per_second(lambda _: model.train_on_batch(*batch), 8))
+            ratios = tuple((np.array(delivered) / made).tolist())
+            backend = keras.backend.backend()
+            what, beside = f"batches of [{_BATCH}, 300, 154], {name}", f"steps of cnn_bilstm on {backend}"
+            note = f"{x.nbytes / 2**20:,.0f} MiB"
+            yield Row(what, beside, "/s", float(np.median(delivered)), float(np.median(made)), ratios, Goal(1), note)
+
+
+def _per_second(do: Callable[[int], object], times: int) -> float:
+    start = time.perf_counter()
+    for i in range(times):
+        do(i)
+    return times / (time.perf_counter() - start)

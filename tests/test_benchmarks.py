@@ -1,0 +1,119 @@
+"""The benchmarks measure like with like, say what they could not measure, and print what they have when interrupted."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_kit import features
+
+ROOT = Path(__file__).parent.parent
+if not (ROOT / "benchmarks").is_dir():
+    pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import __main__ as command  # noqa: E402
+from benchmarks import extraction, memory, pipeline, racing, straightforward  # noqa: E402
+from benchmarks.rows import Goal, Row, markdown  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def voice(demo_table) -> str:
+    """A clip at 16 kHz, which nothing needs to resample for functionals."""
+    return demo_table["path"].iloc[3]
+
+
+def test_straightforward_functionals_are_the_same_functionals(voice):
+    expected, extractor = straightforward.functionals(voice), features.Functionals()
+    found = dict(zip(extractor.feature_names, extractor.extract(voice).tolist(), strict=True))
+    assert soundfile.info(voice).samplerate == extractor.rate
+    assert set(found) == set(expected) and found["voiced_ratio"] > 0.2
+    by_definition = {"tempo"}  # of Librosa's own frames
+    # Praat's median may lie anywhere between the middle frames, and it divides by n - 1.
+    loosely = {"pitch_median", "pitch_std", "pitch_variation"}
+    exactly = set(expected) - loosely - by_definition
+    assert {k: found[k] for k in exactly} == pytest.approx({k: expected[k] for k in exactly}, rel=1e-4, abs=1e-4)
+    assert {k: found[k] for k in loosely} == pytest.approx({k: expected[k] for k in loosely}, rel=0.02)
+
+
+def test_straightforward_frames_and_logmel_are_the_same(voice):
+    values, valid = features.FrameFeatures().extract_with_length(voice)
+    np.testing.assert_allclose(values[:valid], straightforward.frames(voice)[:valid], rtol=1e-4, atol=2e-3)
+    np.testing.assert_allclose(features.LogMel(seconds=3.0).extract(voice), straightforward.logmel(voice), atol=1e-3)
+
+
+def test_contestants_do_every_clip_once_after_a_warm_up():
+    done = {"a": [], "b": []}
+    times = racing.race({name: clips.append for name, clips in done.items()}, 5, "race")
+    assert done == {"a": [0, *range(5)], "b": [0, *range(5)]}
+    assert all(len(each) == 5 and (each > 0).all() for each in times.values())
+
+
+@pytest.mark.parametrize(
+    "goal, met", [(Goal(2.0), True), (Goal(4.0), False), (Goal(4.0, at_most=True), True), (Goal(11, of="ours"), False)]
+)
+def test_rows_judge_their_goal_and_survive_the_pipe(goal, met):
+    row = Row("this", "that", "ms", 10.0, 30.0, (2.0, 3.0, 5.0), goal, "note")
+    assert row.ratio == 3 and row.met is met
+    assert Row.from_json(row.to_json()) == row
+    assert Row("this", "that", goal=goal).met is None
+    assert "| this | 10 ms | that | 30 ms | 3x (2 to 5) | at " in markdown([row], "title")
+
+
+def test_rows_that_need_what_is_not_there_say_so(monkeypatch, voice):
+    monkeypatch.setitem(sys.modules, "opensmile", None)
+    rows = list(extraction._against_opensmile([voice]))
+    assert len(rows) == 2 and all(row.ratio is None and "openSMILE is not installed" in row.note for row in rows)
+    monkeypatch.setitem(command.PARTS, "jax", command.PARTS["jax"]._replace(needs="no_such_package"))
+    (row,) = command._run("jax", None)
+    assert "no_such_package is not installed" in row.note
+
+
+def test_memory_and_pipeline_give_their_rows(monkeypatch, demo_table):
+    monkeypatch.setattr(memory, "_FEW", 2)
+    monkeypatch.setattr(memory, "_MANY", 6)
+    (row,) = memory.rows(demo_table.head(4))
+    assert 50 < row.ours < 5000 and row.ratio > 0
+    monkeypatch.setattr(pipeline, "_ROUNDS", 1)
+    rows = list(pipeline.rows(demo_table.head(2)))
+    assert [row.what.rpartition(", ")[2] for row in rows] == ["in memory", "memory-mapped"]
+    assert all(row.ratio > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_command_on_the_demo_corpus(demo_table, tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "SER_KIT_DATA"}
+    arguments = ["--clips", "2", "--only", "extraction", "--only", "runs", "--markdown", "--json", tmp_path / "b.json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *map(str, arguments)],
+        cwd=ROOT, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2 clips of demo" in done.stdout
+    facts = json.loads((tmp_path / "b.json").read_text())["rows"]
+    assert len(facts) == 9
+    for row in facts:
+        assert f"| {row['what']} |" in done.stdout
+        assert row["note"] if row["ratio"] is None else row["ours"] > 0
+    if importlib.util.find_spec("opensmile"):
+        assert all(row["ratio"] for row in facts if "openSMILE" in row["beside"])
+
+
+def test_ctrl_c_prints_what_was_measured(monkeypatch, capsys, demo_table):
+    def interrupted(name, options):
+        yield Row("the first row", "another way", "ms", 1.0, 2.0, (2.0,))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_run", interrupted)
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--only", "runs"])
+    assert command.main() == 130
+    shown = capsys.readouterr()
+    assert "the first row" in shown.out and "interrupted" in shown.err
