@@ -294,14 +294,28 @@ import pandas, survivors
 from ser_kit import features
 table = pandas.read_csv("table.csv", keep_default_na=False)
 random.seed(0)
-for life in range(int(sys.argv[1])):
+
+def computed():
+    with open(os.environ["LOG"]) as log:
+        return sum(1 for line in log)
+
+kills = 0
+while kills < int(sys.argv[1]):
     child = os.fork()
     if not child:
         features.extract_to("features.parquet", table, survivors.Logged(), jobs=2, cache="store", progress=False)
         os._exit(0)
-    time.sleep(random.uniform(0.0, float(sys.argv[2])))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    # Now at some moment of some clip, now at any moment at all: at the start, or when all is read and written.
+    clips = computed() + random.randrange(1, 40) if kills % 2 else 0
+    moment = time.monotonic() + random.uniform(0, 0.01 if clips else 0.8)
+    while computed() < clips or time.monotonic() < moment:
+        if os.waitpid(child, os.WNOHANG) != (0, 0):
+            break
+        time.sleep(0.001)
+    else:
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        kills += os.WIFSIGNALED(status)
 """
 
 
@@ -313,13 +327,13 @@ def test_a_run_killed_at_25_moments_ends_as_one_left_alone(helper, tmp_path):
     table = table_of(sorted(tmp_path.glob("*.wav")))
     table.to_csv(tmp_path / "table.csv", index=False)
     log = tmp_path / "log"
+    log.touch()
     environment = os.environ | {"LOG": str(log), "PYTHONPATH": str(Path(helper.__file__).parent)}
     lives = subprocess.run(
-        [sys.executable, "-c", LIVES, "25", "1.2"], cwd=tmp_path, env=environment, capture_output=True, check=True
+        [sys.executable, "-c", LIVES, "25"], cwd=tmp_path, env=environment, capture_output=True, check=True
     )
     assert lives.stderr == b""
-    killed = log.read_text().split()
-    assert len(set(killed)) > 30, "the lives were too short to compute anything"
+    assert len(set(log.read_text().split())) > 30, "the lives were too short to compute anything"
 
     script = LIVES.partition("random.seed")[0] + (
         'features.extract_to("features.parquet", table, survivors.Logged(), jobs=2, cache=sys.argv[1], progress=False)'
