@@ -43,7 +43,7 @@ class Part(NamedTuple):
 
 PARTS = {
     "extraction": Part("extraction", _pool._SETTINGS, one_core=True),  # all sides run as the library's workers do
-    "runs": Part("runs", {}, clips=8),
+    "runs": Part("runs", {}, clips=4),
     "memory": Part("memory", {}),
     "tensorflow": Part("pipeline", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow", clips=4),
     "jax": Part("pipeline", {"KERAS_BACKEND": "jax"}, needs="jax", clips=4),
