@@ -43,7 +43,8 @@ app: $(VENV)/.installed  ## serve the upload widget alone as a page
 	$(BIN)/voila ser_kit/app.ipynb --theme=light --Voila.$(UPLOADS)
 
 notebooks: $(VENV)/.installed  ## run the notebooks on RAVDESS and keep their outputs
-	SER_KIT_CORPUS=ravdess $(BIN)/ser-kit demo --out outputs/ravdess
+	rm -rf outputs/ravdess/store  # so that the times shown are those of a first run
+	SER_KIT_CORPUS=ravdess SER_KIT_STORE=$(CURDIR)/outputs/ravdess/store $(BIN)/ser-kit demo --out outputs/ravdess
 	cp outputs/ravdess/0*.ipynb notebooks/
 	cp outputs/ravdess/figures/04_protocols.png docs/images/protocols.png
 
