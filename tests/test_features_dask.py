@@ -11,10 +11,8 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
-import soundfile
+from clips import assert_same, clip, table_of
 
 from ser_kit import cli, features
 from ser_kit.errors import FeatureError, MissingDependencyError
@@ -22,8 +20,6 @@ from ser_kit.features import Functionals, Store, _dask
 
 distributed = pytest.importorskip("distributed", reason="Dask: pip install 'ser-kit[dask]'")
 import joblib  # noqa: E402 - Dask's backend of it, without which there is nothing to test
-
-RATE = 16000
 
 HELPER = '''
 import os, signal, time
@@ -61,32 +57,6 @@ class Traced(Odd):
 '''
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-
-
-def clip(path, seed=0):
-    rng = np.random.default_rng(seed)
-    tone = np.sin(2 * np.pi * rng.uniform(90, 300) * np.arange(round(0.4 * RATE)) / RATE)
-    soundfile.write(path, 0.2 * tone + 0.01 * rng.normal(size=len(tone)), RATE, subtype="PCM_16")
-    return path
-
-
-def table_of(paths) -> pd.DataFrame:
-    paths = [str(path) for path in paths]
-    return pd.DataFrame({
-        "clip_id": [f"folder:{i}" for i in range(len(paths))],
-        "path": paths,
-        "corpus": "folder",
-        "speaker": [f"folder:{i % 3}" for i in range(len(paths))],
-        "sex": "",
-        "emotion": ["happy" if i % 2 else "sad" for i in range(len(paths))],
-    })  # fmt: skip
-
-
-def same(one, other):
-    np.testing.assert_array_equal(one.values, other.values)
-    np.testing.assert_array_equal(one.lengths, other.lengths)
-    pd.testing.assert_frame_equal(one.table, other.table)
-    pd.testing.assert_frame_equal(one.failures, other.failures)
 
 
 def run(table, extractor, store, **settings):
@@ -163,11 +133,11 @@ def test_rows_and_failures_are_those_of_this_machine(clips, client, tmp_path):
     table = table_of([*clips["path"][:10], *bad, *clips["path"][10:24], clips["path"][0]])
     expected = run(table, Functionals(), False, jobs=1, backend="local")
     assert list(expected.failures["error"]) == ["NotAudioError", "AudioNotFoundError"]
-    same(run(table, Functionals(), False), expected)
+    assert_same(run(table, Functionals(), False), expected)
     # A part of them is in the store already.
     run(table.iloc[5:20], Functionals(), tmp_path, backend="local")
     with joblib.parallel_config(backend="dask"):
-        same(run(table, Functionals(), tmp_path, backend="dask"), expected)
+        assert_same(run(table, Functionals(), tmp_path, backend="dask"), expected)
 
 
 def test_an_active_client_is_taken_and_never_this_process(clips, odd, client):
@@ -206,7 +176,7 @@ def test_a_worker_killed_in_mid_run_costs_nothing(clips, odd, alone, client, tmp
     killer.join()
     assert 0 < at[0] < len(clips)
     assert set(client.run(os.getpid)) != set(workers)
-    same(found, alone)
+    assert_same(found, alone)
 
 
 def test_a_clip_that_keeps_killing_workers_is_set_aside(clips, odd, client, cluster, tmp_path, monkeypatch):
@@ -236,7 +206,7 @@ def test_interrupt_keeps_what_is_finished(clips, odd, alone, client, cluster, tm
     assert b"KeyboardInterrupt" in said and time.monotonic() - started < 2
     assert 0 < kept(tmp_path / "store") < 120
     wait_until(lambda: not cluster.scheduler.tasks, 5)
-    same(run(clips, odd.Odd(seconds=0.01), tmp_path / "store"), alone)
+    assert_same(run(clips, odd.Odd(seconds=0.01), tmp_path / "store"), alone)
 
 
 def test_a_lost_cluster_is_told_and_leaves_nobody_behind(clips, odd, alone, tmp_path):

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from clips import RATE, table_of
 
 from ser_kit import features
 from ser_kit.errors import FeatureError, MissingDependencyError, TableError, TruncatedAudioWarning
-
-RATE = 16000
 
 HELPER = '''
 import os, signal, sys, time
@@ -58,18 +57,6 @@ def voice(seed, seconds=0.6):
     time = np.arange(round(seconds * RATE)) / RATE
     pitch = rng.uniform(90, 300)
     return 0.2 * sum(np.sin(2 * np.pi * k * pitch * time) / k for k in range(1, 8)) + 1e-3 * rng.normal(size=len(time))
-
-
-def table_of(paths) -> pd.DataFrame:
-    paths = [str(path) for path in paths]
-    return pd.DataFrame({
-        "clip_id": [f"folder:{i}" for i in range(len(paths))],
-        "path": paths,
-        "corpus": "folder",
-        "speaker": [f"folder:{i % 3}" for i in range(len(paths))],
-        "sex": "",
-        "emotion": ["happy" if i % 2 else "sad" for i in range(len(paths))],
-    })  # fmt: skip
 
 
 @pytest.fixture(scope="module")

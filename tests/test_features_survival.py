@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
+from clips import assert_same, clip, table_of
 
 from ser_kit import features
 from ser_kit.errors import DamagedStoreWarning, FeatureError, StoreError, TruncatedAudioWarning
 from ser_kit.features import Functionals, LogMel, Store
 
-RATE = 16000
 LOGMEL = LogMel(seconds=0.5)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -70,25 +69,6 @@ class Peak(Extractor):
 '''
 
 
-def clip(path, seed, seconds=0.3):
-    rng = np.random.default_rng(seed)
-    tone = np.sin(2 * np.pi * rng.uniform(90, 300) * np.arange(round(seconds * RATE)) / RATE)
-    soundfile.write(path, 0.2 * tone + 0.01 * rng.normal(size=len(tone)), RATE, subtype="PCM_16")
-    return path
-
-
-def table_of(paths) -> pd.DataFrame:
-    paths = [str(path) for path in paths]
-    return pd.DataFrame({
-        "clip_id": [f"folder:{i}" for i in range(len(paths))],
-        "path": paths,
-        "corpus": "folder",
-        "speaker": [f"folder:{i % 3}" for i in range(len(paths))],
-        "sex": "",
-        "emotion": ["happy" if i % 2 else "sad" for i in range(len(paths))],
-    })  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def helper(tmp_path_factory):
     """A folder with a module of extractors that other processes find too."""
@@ -115,13 +95,6 @@ def clips(tmp_path_factory):
 
 def run(table, store, extractor=LOGMEL, **settings):
     return features.extract(table, extractor, cache=store, progress=settings.pop("progress", False), **settings)
-
-
-def same(one, other):
-    np.testing.assert_array_equal(one.values, other.values)
-    np.testing.assert_array_equal(one.lengths, other.lengths)
-    pd.testing.assert_frame_equal(one.table, other.table)
-    pd.testing.assert_frame_equal(one.failures, other.failures)
 
 
 # What the store saves ------------------------------------------------------------------------------------------------
@@ -164,9 +137,9 @@ def test_a_second_run_computes_nothing_and_finds_the_same(clips, first, forbidde
 @pytest.mark.parametrize("jobs", [0, 1, 2, 3])
 def test_nothing_depends_on_the_number_of_processes_or_on_the_store(clips, first, jobs, tmp_path):
     found, folder = first
-    same(run(clips, False, jobs=jobs), found)
-    same(run(clips, tmp_path, jobs=jobs), found)
-    same(run(clips, folder, jobs=jobs), found)
+    assert_same(run(clips, False, jobs=jobs), found)
+    assert_same(run(clips, tmp_path, jobs=jobs), found)
+    assert_same(run(clips, folder, jobs=jobs), found)
 
 
 def test_renamed_and_moved_clips_are_known(first, tmp_path, monkeypatch):
@@ -249,7 +222,7 @@ def test_what_cannot_be_streamed(clips, tmp_path):
 def test_values_can_be_mapped_from_a_file(clips, first, tmp_path):
     found = run(clips, first[1], mmap=tmp_path / "values.npy")
     assert isinstance(found.values, np.memmap)
-    same(found, first[0])
+    assert_same(found, first[0])
     found.values[:] = 0
     np.testing.assert_array_equal(np.load(tmp_path / "values.npy"), first[0].values)
 
@@ -518,4 +491,4 @@ def test_no_order_of_answers_changes_the_result(clips, first, monkeypatch):
         yield from outcomes
 
     monkeypatch.setattr(driver, "in_workers", shuffled)
-    same(run(clips, False, jobs=2), first[0])
+    assert_same(run(clips, False, jobs=2), first[0])

@@ -99,9 +99,9 @@ def in_workers(job: Job, workers: int) -> Iterator[Outcome]:
     batches = deque(job.batches(workers))
     # Bounded, so that workers who outpace the store wait for it and do not fill the memory.
     answers: queue.Queue = queue.Queue(2 * _BATCH * workers)
-    cores = _available_cores()
+    available = _available_cores()
     # A worker for each core: then each keeps to its own, and Praat, which starts a thread per core it sees, to one.
-    own = cores if len(cores) == workers else [None] * workers
+    own = available if len(available) == workers else [None] * workers
     crew = [WorkerProcess(job.extractor, job.timeout, core) for core in own[: len(batches)]]
 
     def feed(worker: WorkerProcess) -> None:
