@@ -16,6 +16,7 @@ from clips import RATE, table_of
 
 from ser_kit import features
 from ser_kit.errors import FeatureError, MissingDependencyError, TableError, TruncatedAudioWarning
+from ser_kit.features._pool import WorkerProcess
 
 HELPER = '''
 import os, signal, sys, time
@@ -161,6 +162,18 @@ def test_a_worker_that_dies_costs_its_clip_only(tmp_path, probe):
     assert set(found.failures["error"]) == {"WorkerDied"}
     assert ["SIGKILL" in r for r in found.failures["reason"]] == [True, True, False]
     assert "exit status 3" in found.failures["reason"].iloc[2]
+
+
+def test_a_worker_that_dies_between_two_batches_costs_nothing(tmp_path, probe):
+    clips = [(i, str(write(tmp_path / f"{i}.wav", voice(i)))) for i in range(4)]
+    worker = WorkerProcess(probe, timeout=60)
+    try:
+        assert [outcome.error for outcome in worker.outcomes(clips[:2])] == [None, None]
+        worker._process.kill()
+        worker._process.wait()
+        assert [outcome.error for outcome in worker.outcomes(clips[2:])] == [None, None]
+    finally:
+        worker.close()
 
 
 def test_an_extractor_that_workers_cannot_have(table, probe, tmp_path):

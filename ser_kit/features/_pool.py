@@ -106,11 +106,14 @@ def in_workers(job: Job, workers: int) -> Iterator[Outcome]:
 
     def feed(worker: WorkerProcess) -> None:
         try:
-            while batches and not worker.stopped:
-                with suppress(IndexError):  # another was quicker
-                    settled, rest = job.settle(batches.popleft())
-                    for outcome in itertools.chain(settled, worker.outcomes(rest)):
-                        deliver(outcome, worker)
+            while not worker.stopped:
+                try:
+                    batch = batches.popleft()
+                except IndexError:
+                    break
+                settled, rest = job.settle(batch)
+                for outcome in itertools.chain(settled, worker.outcomes(rest)):
+                    deliver(outcome, worker)
         except BaseException as error:  # noqa: BLE001 - a thread cannot raise; the loop below does
             deliver(error, worker)
 
@@ -205,6 +208,8 @@ class WorkerProcess:
         """The outcomes of clips, in order; none any more once the worker is stopped."""
         while batch and not self.stopped:
             try:
+                if self._process is not None and self._process.poll() is not None:
+                    self._dismiss()  # it ended while it had nothing to do: no clip's fault
                 if self._process is None:
                     self._launch()
                 self._tell(batch)
