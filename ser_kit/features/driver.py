@@ -237,13 +237,12 @@ def extract(
         shape, lengths = (len(kept), *extractor.shape), np.zeros(len(kept), np.int64)
         if mmap is None:
             values = np.empty(shape, np.float32)
-            lost = run.read(kept, values, lengths)
+            there = run.read(kept, values, lengths)
         else:
             with _replacing(Path(mmap)) as unfinished:
-                lost = run.read(kept, np.lib.format.open_memmap(unfinished, "w+", np.float32, shape), lengths)
+                there = run.read(kept, np.lib.format.open_memmap(unfinished, "w+", np.float32, shape), lengths)
             values = np.load(mmap, mmap_mode="c")
-        if len(lost):
-            there = np.setdiff1d(np.arange(len(kept)), lost)
+        if len(there) < len(kept):
             kept, values, lengths = kept[there], values[there], lengths[there]
         run.summarise()
         return Features(values, table.iloc[kept].reset_index(drop=True), run.failures(), lengths, extractor)
@@ -294,8 +293,7 @@ def extract_to(
         for start in range(0, max(1, len(indices)), _ROWS):
             part = indices[start : start + _ROWS]
             values = np.empty((len(part), *extractor.shape), np.float32)
-            lost = run.read(part, values, np.zeros(len(part), np.int64))
-            there = np.setdiff1d(np.arange(len(part)), lost)
+            there = run.read(part, values, np.zeros(len(part), np.int64))
             rows += len(there)
             yield _frame(table.iloc[part[there]], values[there], extractor)
 
@@ -381,7 +379,8 @@ class _Run:
         """Fill in the arrays of clips from the store, and tell what was warned of.
 
         Returns:
-            Places whose entry was damaged and could not be computed again; they are among the failures now.
+            Places that were filled in. Any other had a damaged entry that could not be computed again, and is among
+            the failures now.
         """
         damaged = self._read(np.arange(len(indices)), indices, values, lengths)
         if len(damaged):
@@ -394,7 +393,7 @@ class _Run:
             damaged = self._read(damaged, indices, values, lengths)
             for place in damaged:
                 self.errors.setdefault(int(indices[place]), ("StoreError", f"lost from {self.store}"))
-        return damaged
+        return np.setdiff1d(np.arange(len(indices)), damaged)
 
     def _read(self, places, indices, values, lengths) -> np.ndarray:
         damaged = []

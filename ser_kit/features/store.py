@@ -337,7 +337,7 @@ class Store:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connect()
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED or self.path is None:
+            if not self._is_damaged(error):
                 raise self._trouble(error) from error
             self._set_aside(error)
             self._connect()
@@ -379,11 +379,15 @@ class Store:
             try:
                 yield
             except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED or self.path is None:
+                if not self._is_damaged(error):
                     raise self._trouble(error) from error
                 self._set_aside(error)
                 self._pending, self._stamps, self._ids = [], {}, {}
                 self._connect()
+
+    def _is_damaged(self, error: sqlite3.DatabaseError) -> bool:
+        """Whether the file is damaged as a whole, and not only out of reach or of room."""
+        return self.path is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
 
     def _set_aside(self, error: Exception) -> None:
         if self._database is not None:
