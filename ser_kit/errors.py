@@ -83,6 +83,10 @@ class TruncatedAudioWarning(UserWarning):
     """The file ends before its header says; what is there was decoded."""
 
 
+class PreprocessError(SerKitError, ValueError):
+    """A step cannot be made, or cannot work on these samples."""
+
+
 class FeatureError(SerKitError, ValueError):
     """Features cannot be computed or saved as asked."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
+from .. import augment, preprocess  # noqa: F401 - augment: its steps can be named too
 from ..audio import Recording, read_audio
 from ..errors import FeatureError, TooShortError
+from ..preprocess import Step
 
 MIN_SECONDS = 0.1
 """Clips shorter than this hold no two frames of the lowest pitch looked for, and are refused."""
@@ -26,6 +28,8 @@ class Extractor(ABC):
 
     Args:
         rate: the rate in hertz that a recording is resampled to before anything is measured.
+        preprocess: steps that the samples go through at that rate, in order: :class:`~ser_kit.preprocess.Step`, their
+            names, or what their ``to_dict`` gives.
     """
 
     name: ClassVar[str]
@@ -35,22 +39,29 @@ class Extractor(ABC):
     """Names of features that tell corpora apart rather than emotions."""
 
     rate: int
+    preprocess: tuple[Step, ...] = ()
 
     def __post_init__(self):
+        object.__setattr__(self, "preprocess", tuple(preprocess.step(described) for described in self.preprocess))
         for key, value in self.parameters.items():
-            if value is not None and not value > 0:
+            if isinstance(value, int | float) and not value > 0:
                 raise FeatureError(f"{type(self).__name__}: {key}={value!r} must be greater than 0")
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters, ready for JSON: ``features.get(e.name)(**e.parameters) == e``."""
-        return asdict(self)
+        parameters = {key: value for key, value in asdict(self).items() if key != "preprocess"}
+        if self.preprocess:
+            parameters["preprocess"] = [step.to_dict() for step in self.preprocess]
+        return parameters
 
     @cached_property
     def identity(self) -> str:
         """Class, version and parameters in one line, such as ``LogMel/1(rate=16000, ...)``."""
-        parameters = ", ".join(f"{key}={value!r}" for key, value in self.parameters.items())
-        return f"{type(self).__name__}/{self.version}({parameters})"
+        parameters = [f"{key}={value!r}" for key, value in self.parameters.items() if key != "preprocess"]
+        if self.preprocess:
+            parameters.append(f"preprocess=[{', '.join(step.identity for step in self.preprocess)}]")
+        return f"{type(self).__name__}/{self.version}({', '.join(parameters)})"
 
     @property
     @abstractmethod
@@ -94,6 +105,9 @@ class Extractor(ABC):
         """
         if not isinstance(recording, Recording):
             recording = read_audio(recording)
+        if self.preprocess and recording.duration >= MIN_SECONDS:
+            samples = preprocess.apply(self.preprocess, recording.at(self.rate), self.rate)
+            recording = replace(recording, samples=samples, rate=self.rate)
         if recording.duration < MIN_SECONDS:
             raise TooShortError(
                 f"{recording.name or 'the recording'} lasts {recording.duration:.3f} s; "
