@@ -1,7 +1,7 @@
-"""A bundle: one folder that predicts, ``model.keras`` and ``card.json``, and nothing that runs code when it is loaded.
+"""A bundle: one folder that predicts, ``card.json`` and Keras files, and nothing that runs code when it is loaded.
 
-The card names the builder that makes the network; only weights are read from ``model.keras``, after its hash has been
-compared with the card's. So neither a pickle nor a Keras configuration from a stranger is ever executed.
+The card names the builders that make the networks; only weights are read from the Keras files, after their hashes have
+been compared with the card's. So neither a pickle nor a Keras configuration from a stranger is ever executed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,56 +26,179 @@ from .training import Scaler
 if TYPE_CHECKING:
     import keras
 
-FORMAT = 1
+FORMAT = 2
 _REQUIRED = (
-    "format", "name", "labels", "extractor", "columns", "model", "scaler", "temperature", "uncertain_below",
-    "strange_above", "typical",
+    "format", "name", "labels", "members", "combine", "temperature", "uncertain_below", "strange_above", "typical",
 )  # fmt: skip
+COMBINATIONS = ("soft", "hard")
+"""How several members agree: mean of their probabilities, or share of their votes."""
 PRESETS = Path(__file__).parent / "presets"
+_BATCH = 256  # clips at a time, so that the scaled copy of a large table stays small
 
 
-@dataclass(frozen=True, eq=False)
-class Bundle:
-    """A trained system with all that is needed to use it.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Member:
+    """One trained network with what belongs to it.
 
     Args:
-        card: what ``card.json`` holds. Needed to predict: ``labels``, ``extractor`` (name, version, parameters),
-            ``columns`` (places of the features used), ``model`` (builder, input_shape, hyperparameters), ``scaler``
-            (mean, scale), ``temperature``, ``uncertain_below``, ``typical`` (``"all"`` or an emotion -> functional ->
-            mean and standard deviation over the training clips) and ``strange_above``. For people: ``title``,
-            ``reference``, ``trained_on``, ``licence``, ``limits``, ``evaluation``, ``versions``.
-        model: the network, ``[batch, *input_shape] -> [batch, labels]``.
+        extractor: makes its input of a recording.
+        columns: places of the features that it sees, along the last axis.
+        scaler: standardises them.
+        builder: name in :mod:`ser_kit.models` of what built the network.
+        hyperparameters: the builder's arguments.
+        model: the network, ``[batch, ..., columns] -> [batch, labels]``.
+        weight: how much its word counts, above 0.
     """
 
-    card: Mapping[str, Any]
+    extractor: features.Extractor
+    columns: tuple[int, ...]
+    scaler: Scaler
+    builder: str
+    hyperparameters: Mapping[str, Any]
     model: keras.Model
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Emotions in the order of the model's outputs."""
-        return tuple(self.card["labels"])
-
-    @cached_property
-    def extractor(self) -> features.Extractor:
-        """What makes the model's input of a recording."""
-        return features.get(self.card["extractor"]["name"])(**self.card["extractor"]["parameters"])
-
-    @cached_property
-    def _scaler(self) -> Scaler:
-        return Scaler(*(np.asarray(self.card["scaler"][key], np.float32) for key in ("mean", "scale")))
+    weight: float = 1.0
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities for arrays that the extractor made.
+        """The network's own probabilities for arrays that the extractor made.
 
         Args:
             values: ``[n, *extractor.shape]``.
 
         Returns:
+            ``[n, labels]``.
+        """
+        found = []
+        for start in range(0, len(values), _BATCH):
+            inputs = self.scaler.transform(chosen(values[start : start + _BATCH], self.columns))
+            # predict_on_batch: no per-call data pipeline, which takes longer than a small network itself.
+            found.append(np.asarray(self.model.predict_on_batch(inputs)))
+        return np.concatenate(found)
+
+    def to_card(self) -> dict[str, Any]:
+        """What ``card.json`` says of it."""
+        return {
+            "extractor": {
+                "name": self.extractor.name,
+                "version": self.extractor.version,
+                "parameters": self.extractor.parameters,
+            },
+            "columns": list(self.columns),
+            "model": {
+                "builder": self.builder,
+                "input_shape": list(self.model.input_shape[1:]),
+                "hyperparameters": dict(self.hyperparameters),
+                "parameters": int(self.model.count_params()),
+            },
+            "scaler": {"mean": rounded(self.scaler.mean), "scale": rounded(self.scaler.scale)},
+            "weight": self.weight,
+        }
+
+    @classmethod
+    def from_card(cls, card: Mapping[str, Any], n_labels: int) -> Member:
+        """The member that a card describes, its network with first weights.
+
+        Raises:
+            SerKitError, KeyError, TypeError, ValueError: the card makes no sense.
+        """
+        described, model = card["extractor"], card["model"]
+        extractor = features.get(described["name"])(**described["parameters"])
+        if extractor.version != described["version"]:
+            raise BundleError(
+                f"it was trained on version {described['version']} of the {extractor.name!r} "
+                f"features, this ser_kit computes version {extractor.version}; train it again"
+            )
+        network = models.get(model["builder"])(tuple(model["input_shape"]), n_labels, **model["hyperparameters"])
+        return cls(
+            extractor=extractor,
+            columns=tuple(card["columns"]),
+            scaler=Scaler(*(np.asarray(card["scaler"][key], np.float32) for key in ("mean", "scale"))),
+            builder=model["builder"],
+            hyperparameters=model["hyperparameters"],
+            model=network,
+            weight=float(card["weight"]),
+        )
+
+
+def chosen(values: np.ndarray, columns: Sequence[int]) -> np.ndarray:
+    """The columns that a model sees; the array itself where it sees them all, since it may be large."""
+    return values if len(columns) == values.shape[-1] else values[..., list(columns)]
+
+
+def rounded(values) -> list[float]:
+    """Plain floats with the seven digits that float32 has."""
+    return [float(f"{value:.7g}") for value in np.asarray(values, dtype=float)]
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A trained system with all that is needed to use it: one network, or several that agree.
+
+    Args:
+        card: what ``card.json`` holds beside its members. Needed to predict: ``labels``, ``combine`` (one of
+            :data:`COMBINATIONS`), ``temperature``; for a :class:`~ser_kit.predictor.Predictor` also
+            ``uncertain_below``, ``typical`` (``"all"`` or an emotion -> functional -> mean and standard deviation over
+            the training clips) and ``strange_above``. For people: ``title``, ``reference``, ``trained_on``,
+            ``licence``, ``limits``, ``evaluation``, ``versions``.
+        members: the networks.
+    """
+
+    card: Mapping[str, Any]
+    members: tuple[Member, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Emotions in the order of the outputs."""
+        return tuple(self.card["labels"])
+
+    @property
+    def extractors(self) -> tuple[features.Extractor, ...]:
+        """What makes the members' inputs of a recording, each once."""
+        return tuple(dict.fromkeys(member.extractor for member in self.members))
+
+    @property
+    def rate(self) -> int | None:
+        """The rate in Hz to read recordings at; ``None``, their own, where the members want different ones."""
+        rates = {extractor.rate for extractor in self.extractors}
+        return rates.pop() if len(rates) == 1 else None
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that the networks hold, trained or not."""
+        return sum(int(member.model.count_params()) for member in self.members)
+
+    def combined(self, values: Mapping[features.Extractor, np.ndarray]) -> np.ndarray:
+        """What the members agree on, before calibration.
+
+        Hard voting counts the members' mean probability as one vote more, which breaks ties and overturns nothing.
+
+        Args:
+            values: ``[n, *extractor.shape]`` of each extractor.
+
+        Returns:
             ``[n, labels]``, float64; rows sum to 1.
         """
-        inputs = self._scaler.transform(np.asarray(values)[..., self.card["columns"]])
-        # predict_on_batch: the same numbers whether a clip comes alone or among others, and no per-call data pipeline.
-        return apply_temperature(np.asarray(self.model.predict_on_batch(inputs)), self.card["temperature"])
+        said = np.stack([member.probabilities(values[member.extractor]) for member in self.members]).astype(float)
+        weights = np.array([member.weight for member in self.members])
+        mean = np.tensordot(weights / weights.sum(), said, axes=1)
+        if self.card["combine"] == "soft" or len(said) == 1:
+            return mean
+        votes = np.tensordot(weights, np.eye(said.shape[-1])[said.argmax(axis=-1)], axes=1)
+        least = weights.min()
+        return (votes + least * mean) / (weights.sum() + least)
+
+    def probabilities(self, values: Mapping[features.Extractor, np.ndarray] | np.ndarray) -> np.ndarray:
+        """Calibrated probabilities for arrays that the extractors made.
+
+        Args:
+            values: ``[n, *extractor.shape]`` of each extractor; the array alone where there is only one extractor.
+
+        Returns:
+            ``[n, labels]``, float64; rows sum to 1.
+        """
+        if not isinstance(values, Mapping):
+            (extractor,) = self.extractors
+            values = {extractor: values}
+        return apply_temperature(self.combined(values), self.card["temperature"])
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the bundle; a bundle already there is replaced as a whole or not at all.
@@ -88,8 +210,11 @@ class Bundle:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
         try:
-            self.model.save(part / "model.keras")
-            card = {**self.card, "model_sha256": _sha256(part / "model.keras")}
+            described = []
+            for member, file in zip(self.members, _files(len(self.members)), strict=True):
+                member.model.save(part / file)
+                described.append(member.to_card() | {"sha256": _sha256(part / file)})
+            card = {**self.card, "members": described}
             (part / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             part.chmod(0o755)
             if folder.exists():
@@ -119,20 +244,33 @@ class Bundle:
             raise BundleError(f"{folder / 'card.json'} lacks {', '.join(missing)}; it was not written by Bundle.save")
         if card["format"] != FORMAT:
             raise BundleError(f"{folder} has bundle format {card['format']!r}; this ser_kit reads {FORMAT}")
-        weights = folder / "model.keras"
-        if not weights.is_file() or _sha256(weights) != card.get("model_sha256"):
-            raise BundleError(f"{weights} is missing or not the file that card.json was written for")
-        bundle = cls(card, _rebuild(card, folder))
-        if bundle.extractor.version != card["extractor"]["version"]:
-            raise BundleError(
-                f"{folder} was trained on version {card['extractor']['version']} of the {bundle.extractor.name!r} "
-                f"features, this ser_kit computes version {bundle.extractor.version}; train it again"
-            )
         try:
-            bundle.model.load_weights(weights)
-        except Exception as error:  # Keras raises many kinds here
-            raise BundleError(f"the weights in {weights} do not fit the model its card names: {error}") from None
-        return bundle
+            files = _files(len(card["members"]))
+            found = tuple(_load_member(described, folder / file, len(card["labels"]))
+                          for described, file in zip(card["members"], files, strict=True))  # fmt: skip
+        except BundleError as error:
+            raise BundleError(f"{folder}: {error}") from None
+        except (SerKitError, KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{folder / 'card.json'} names a model that cannot be built: {error}") from None
+        if not found or card["combine"] not in COMBINATIONS:
+            raise BundleError(f"{folder / 'card.json'} says combine={card['combine']!r} of {len(found)} members")
+        return cls({key: value for key, value in card.items() if key != "members"}, found)
+
+
+def _files(members: int) -> list[str]:
+    """Names of the members' files, which a card has no say in."""
+    return ["model.keras"] if members == 1 else [f"model_{i}.keras" for i in range(1, members + 1)]
+
+
+def _load_member(card: Mapping, weights: Path, n_labels: int) -> Member:
+    if not weights.is_file() or _sha256(weights) != card["sha256"]:
+        raise BundleError(f"{weights.name} is missing or not the file that card.json was written for")
+    member = Member.from_card(card, n_labels)
+    try:
+        member.model.load_weights(weights)
+    except Exception as error:  # Keras raises many kinds here
+        raise BundleError(f"the weights in {weights.name} do not fit the model its card names: {error}") from None
+    return member
 
 
 def strangeness(functionals: np.ndarray, typical: Mapping[str, tuple[float, float]]) -> np.ndarray:
@@ -161,15 +299,6 @@ def check_target(folder: str | os.PathLike) -> Path:
     if folder.exists() and not (folder / "card.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise BundleError(f"{folder} exists and is not a bundle; give a new folder")
     return folder
-
-
-def _rebuild(card: Mapping, folder: Path) -> keras.Model:
-    recipe = card["model"]
-    try:
-        builder = models.get(recipe["builder"])
-        return builder(tuple(recipe["input_shape"]), len(card["labels"]), **recipe["hyperparameters"])
-    except (SerKitError, KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"{folder / 'card.json'} names a model that cannot be built: {error}") from None
 
 
 def _sha256(path: Path) -> str:

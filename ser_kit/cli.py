@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
+import functools
 import glob
 import importlib.util
 import json
@@ -25,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._version import __version__
-from .errors import FeatureError, MissingDependencyError, SerKitError
+from .errors import FeatureError, MissingDependencyError, RecipeError, SerKitError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
 
     from .demo import Demo
     from .evaluation import Evaluation
-    from .features import Extractor, Features, Store
+    from .features import Extractor, Store
+    from .recipes import Material, System
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
@@ -363,7 +366,7 @@ def _checkpoints(args: argparse.Namespace) -> Path:
     return out.with_name(f"{out.name}.run")
 
 
-def _tell_failures(args: argparse.Namespace, found: Features) -> None:
+def _tell_failures(args: argparse.Namespace, found: Material) -> None:
     if len(found.failures):
         first = found.failures.iloc[0]
         _note(args, f"note: {len(found.failures)} clips cannot be used; the first: {first.clip_id}: {first.reason}")
@@ -373,13 +376,13 @@ def _train(args: argparse.Namespace) -> Result:
     from . import protocols, recipes
     from .bundle import check_target
 
-    recipe = recipes.get(args.recipe)
+    recipe = _changed(args, recipes.get(args.recipe))
     protocols.get(args.protocol)
     out, progress = Path(args.out), not args.quiet
     check_target(out)
     checkpoints = _checkpoints(args)
     table = _load(args, args.corpus, args.labels or recipe.labels)
-    found = recipe.extract(table, jobs=args.jobs, progress=progress)
+    found = recipe.prepare(table, jobs=args.jobs, progress=progress)
     _tell_failures(args, found)
     settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
     evaluation = recipe.run(found, args.protocol, **settings)
@@ -402,22 +405,31 @@ def _train(args: argparse.Namespace) -> Result:
     return Result(data, show)
 
 
+def _changed(args: argparse.Namespace, system: System) -> System:
+    """The system with what ``--set`` says."""
+    changes = {}
+    for given in args.set:
+        name, equals, text = given.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {given!r}: expected SETTING=VALUE, such as training.epochs=50")
+        try:
+            changes[name] = json.loads(text)
+        except json.JSONDecodeError:
+            changes[name] = text
+    return system.changed(changes)
+
+
 def _evaluate(args: argparse.Namespace) -> Result:
     from . import protocols, recipes
 
-    chosen = [recipes.get(name) for name in dict.fromkeys(args.recipe)]
-    divided = [protocols.get(name).name for name in dict.fromkeys(args.protocol.split(","))]
+    chosen = [_changed(args, recipes.get(name)) for name in dict.fromkeys(args.recipe)]
+    divided = [name if name == recipes.PUBLISHED else protocols.get(name).name for name in _listed(args.protocol)]
     seeds = range(args.seeds) if args.seeds else [args.seed]
     out, progress, checkpoints = Path(args.out), not args.quiet, _checkpoints(args)
-    extracted: dict[tuple, Features] = {}
     evaluations: dict[Path, Evaluation] = {}
     for recipe in chosen:
-        labels = args.labels or recipe.labels
-        if (recipe.extractor, labels) not in extracted:
-            extracted[recipe.extractor, labels] = recipe.extract(
-                _load(args, args.corpus, labels), jobs=args.jobs, progress=progress
-            )
-        found = extracted[recipe.extractor, labels]
+        table = _load(args, args.corpus, args.labels or recipe.labels)
+        found = recipe.prepare(table, jobs=args.jobs, progress=progress)
         _tell_failures(args, found)
         for protocol in divided:
             for seed in seeds:
@@ -431,6 +443,69 @@ def _evaluate(args: argparse.Namespace) -> Result:
     shutil.rmtree(checkpoints)
     records = [{**_record(evaluation), "folder": str(folder)} for folder, evaluation in evaluations.items()]
     return Result({"evaluations": records}, lambda console: _show_evaluations(console, list(evaluations.values()), out))
+
+
+def _reproduce(args: argparse.Namespace) -> Result:
+    from . import protocols, recipes, reproduce
+
+    if bool(args.recipe) == args.all:
+        raise RecipeError("name the recipes to reproduce, or give --all; see ser-kit reproduce --help")
+    chosen = [recipes.get(name) for name in (recipes.RECIPES if args.all else dict.fromkeys(args.recipe))]
+    if args.ablations:
+        chosen = [each for system in chosen for each in (system, *(system.variant(name) for name in system.ablations))]
+    divided = [name if name == recipes.PUBLISHED else protocols.get(name).name for name in _listed(args.protocols)]
+    args.when_interrupted = "; the same command goes on from there"
+    failures = []
+    if not args.report:
+        failures = reproduce.run(
+            chosen, args.corpus, divided=divided, seeds=range(args.seeds), out=args.out, labels=args.labels,
+            root=args.root, jobs=args.jobs, progress=not args.quiet, tell=functools.partial(_note, args),
+        )  # fmt: skip
+    records = reproduce.load(args.out)
+    table = reproduce.table(records, ", ".join(sorted(args.corpus)))
+    data = {
+        "records": len(records),
+        "failures": [dataclasses.asdict(failure) for failure in failures],
+        "table": table.to_dict("records"),
+        "page": reproduce.write_page(args.page, records) if args.page else [],
+    }
+
+    def show(console: Console) -> None:
+        _print_table(console, table.columns, table.to_numpy(), numbers=table.columns[5:], wrap=table.columns[1:5])
+        console.print("in percent: mean ± standard deviation over folds and seeds; * where folds are missing")
+        for failure in failures:
+            console.print(f"{failure.system}, {failure.protocol}: not run: {failure.reason}", soft_wrap=True)
+        console.print(f"{len(records)} records in {args.out}", soft_wrap=True)
+
+    return Result(data, show, 1 if failures else 0)
+
+
+def _tune(args: argparse.Namespace) -> Result:
+    from . import recipes, tuning
+
+    system = _changed(args, recipes.get(args.recipe))
+    space = {}
+    for given in args.space:
+        name, equals, text = given.partition("=")
+        try:
+            space[name] = json.loads(text if equals else "")
+        except json.JSONDecodeError:
+            raise RecipeError(f"--space {given!r}: expected SETTING=[VALUE, ...], a JSON list") from None
+    table = _load(args, args.corpus, args.labels or system.labels)
+    args.when_interrupted = "; the same command goes on from there"
+    found = tuning.search(
+        system, table, space, method=args.method, candidates=args.candidates, protocol=args.protocol, seed=args.seed,
+        out=args.out, jobs=args.jobs, progress=not args.quiet,
+    )  # fmt: skip
+    best = found.results.iloc[0].to_dict()
+
+    def show(console: Console) -> None:
+        rows = found.results.assign(uar=(100 * found.results["uar"]).map("{:.1f}".format))
+        rows["accuracy"] = (100 * rows["accuracy"]).map("{:.1f}".format)
+        _print_table(console, rows.columns, rows.to_numpy(), numbers=("uar", "accuracy", "seconds"))
+        console.print(f"scored on the training speakers {', '.join(found.scored)}; no test speaker was touched")
+
+    return Result({"best": best, "results": found.results.to_dict("records"), "scored": list(found.scored)}, show)
 
 
 def _record(evaluation: Evaluation) -> dict[str, Any]:
@@ -628,6 +703,10 @@ def _show_versions(args: argparse.Namespace) -> Result:
 # ---------------------------------------------------------------------------------------------------------- arguments
 
 
+def _listed(text: str) -> list[str]:
+    return list(dict.fromkeys(text.split(",")))
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
@@ -645,8 +724,18 @@ def _seconds(text: str) -> float:
 
 
 _CORPORA = "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, iemocap, folder (your own), demo (synthetic)"
-_RECIPES = "ahmadov_cnn_bilstm or rastogi_mlp"
-_PROTOCOLS = "speaker, loso, speaker_80_20 (unseen speakers), random, random_80_20 (speakers also heard in training)"
+_RECIPES = (
+    "staged_cnn_lstm, rastogi_mlp, rastogi_cnn_lstm, voting_soft, voting_hard, voting_bagging, voting_boosting, "
+    "voting_cnn, voting_lstm, voting_cnn_lstm, voting_svm, voting_forest, segment_dnn, deep_belief_network, "
+    "stacked_autoencoder, td_cnn_lstm, td_cnn_bilstm_attention, ahmadov_cnn_bilstm, ahmadov_forest; "
+    "RECIPE+ABLATION for one of its ablations"
+)
+_PROTOCOLS = (
+    "one or more with commas: speaker, loso, speaker_80_20, emobox (unseen speakers), cross_corpus, text, published "
+    "(the recipe's own); speakers also heard in training: random, random_80_20, random_80_10_10, random_70_15_15, "
+    "random_76_12_12, temporal_80_10_10; with leaks besides: random_80_20_peeking, random_80_20_copies, "
+    "random_80_10_10_copies"
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -685,6 +774,10 @@ def _parser() -> argparse.ArgumentParser:
 
     def jobs(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--jobs", type=_positive, metavar="N", help="processes for features (default: one per core)")
+
+    def settings(sub: argparse.ArgumentParser) -> None:
+        text = "change a setting of the recipe, such as training.epochs=50 or training.speaker_penalty=0.3"
+        sub.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", help=text)
 
     command("corpora", _corpora, "List the corpora, and where they are on this machine.", "ser-kit corpora")
 
@@ -741,6 +834,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("recipe", metavar="RECIPE", help=_RECIPES)
     corpora(sub)
     labels(sub, "the recipe's")
+    settings(sub)
     sub.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle's folder")
     sub.add_argument("--seed", type=int, default=0, help="of folds, first weights and order (default: 0)")
     sub.add_argument("--protocol", default="speaker", help=f"{_PROTOCOLS}; default: speaker")
@@ -756,11 +850,53 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("recipe", nargs="+", metavar="RECIPE", help=_RECIPES)
     corpora(sub)
     labels(sub, "each recipe's")
+    settings(sub)
     sub.add_argument("--out", required=True, metavar="FOLDER", help="for the records of the evaluations")
-    sub.add_argument("--protocol", default="speaker", help=f"one or more with commas: {_PROTOCOLS}; default: speaker")
+    sub.add_argument("--protocol", default="speaker", help=f"{_PROTOCOLS}; default: speaker")
     group = sub.add_mutually_exclusive_group()
     group.add_argument("--seed", type=int, default=0, help="of folds, first weights and order (default: 0)")
     group.add_argument("--seeds", type=_positive, metavar="N", help="evaluate with the seeds 0 to N-1")
+    jobs(sub)
+
+    sub = command(
+        "reproduce",
+        _reproduce,
+        "Run published systems as their authors split the clips, and on speakers never heard. Every fold leaves a "
+        "record; what has one is not run again, so after Ctrl-C the same command goes on from there.",
+        "ser-kit reproduce --all --corpus ravdess --out results",
+        "ser-kit reproduce staged_cnn_lstm --ablations --corpus ravdess --seeds 1 --out results",
+        "ser-kit reproduce --all --corpus ravdess --out results --report --page docs/published_systems.md",
+    )
+    sub.add_argument("recipe", nargs="*", metavar="RECIPE", help=_RECIPES)
+    sub.add_argument("--all", action="store_true", help="every recipe")
+    sub.add_argument("--ablations", action="store_true", help="their ablations too")
+    corpora(sub)
+    labels(sub, "each recipe's")
+    sub.add_argument("--protocols", default="published,speaker", help=f"{_PROTOCOLS}; default: published,speaker")
+    sub.add_argument("--seeds", type=_positive, default=3, metavar="N", help="run the seeds 0 to N-1 (default: 3)")
+    sub.add_argument("--out", required=True, metavar="FOLDER", help="for the records")
+    sub.add_argument("--report", action="store_true", help="run nothing, only show the records that are there")
+    sub.add_argument("--page", metavar="FILE", help="a Markdown page to put the tables into, between its marks")
+    jobs(sub)
+
+    sub = command(
+        "tune",
+        _tune,
+        "Search the settings of a recipe on training speakers: fitted, stopped and scored on three groups of them, "
+        "none of them tested. After Ctrl-C the same command goes on from there.",
+        "ser-kit tune rastogi_mlp --corpus ravdess --space 'training.learning_rate=[0.0003, 0.001, 0.003]' --out tuned",
+    )
+    sub.add_argument("recipe", metavar="RECIPE", help=_RECIPES)
+    corpora(sub)
+    labels(sub, "the recipe's")
+    settings(sub)
+    text = "values to try for a setting, a JSON list; give it once for each setting"
+    sub.add_argument("--space", action="append", required=True, metavar="SETTING=LIST", help=text)
+    sub.add_argument("--method", choices=("random", "grid"), default="random", help="default: random")
+    sub.add_argument("--candidates", type=_positive, default=20, metavar="N", help="of a random search (default: 20)")
+    sub.add_argument("--protocol", default="speaker", help="whose first fold's training part is searched on")
+    sub.add_argument("--seed", type=int, default=0, help="of folds, draws and trainings (default: 0)")
+    sub.add_argument("--out", required=True, metavar="FOLDER", help="for the results")
     jobs(sub)
 
     sub = command(

@@ -83,6 +83,10 @@ class TruncatedAudioWarning(UserWarning):
     """The file ends before its header says; what is there was decoded."""
 
 
+class RecipeError(SerKitError, ValueError):
+    """A recipe, an ensemble or a change to one makes no sense."""
+
+
 class PreprocessError(SerKitError, ValueError):
     """A step cannot be made, or cannot work on these samples."""
 

@@ -16,7 +16,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from .errors import LabelError, TableError
+from .folders import write_whole
 
 METRICS = ("uar", "accuracy", "macro_precision", "macro_f1", "weighted_f1")
 _TITLES = {
@@ -437,8 +437,8 @@ class Evaluation:
             "histories": [history.to_dict("list") for history in self.histories],
             "predictions": predictions,
         }
-        _write(directory / predictions, buffer.getvalue())
-        _write(directory / _RECORD, (json.dumps(_plain(record), indent=1, allow_nan=False) + "\n").encode())
+        write_whole(directory / predictions, buffer.getvalue())
+        write_whole(directory / _RECORD, (json.dumps(plain(record), indent=1, allow_nan=False) + "\n").encode())
         for old in directory.glob("predictions-*.parquet"):
             if old.name != predictions:
                 old.unlink()
@@ -472,27 +472,12 @@ class Evaluation:
             raise TableError(f"{directory} holds no readable evaluation: {error}") from error
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _plain(value):
+def plain(value):
     """What JSON can hold: NumPy numbers as Python's, tuples as lists, and ``None`` for numbers that are not finite."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     value = value.item() if isinstance(value, np.generic) else value
     return None if isinstance(value, float) and not np.isfinite(value) else value
 

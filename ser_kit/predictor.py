@@ -22,7 +22,7 @@ import numpy as np
 from .audio import SILENT_PEAK, Recording, Source, read_audio
 from .bundle import Bundle, preset_names, preset_path, strangeness
 from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
-from .features import MIN_SECONDS, Functionals
+from .features import MIN_SECONDS, Extractor, Functionals
 
 DEFAULT_PRESET = "ravdess"
 LONG_SECONDS = 8.0
@@ -161,8 +161,7 @@ class Predictor:
 
     @cached_property
     def _functionals(self) -> Functionals:
-        extractor = self.bundle.extractor
-        return extractor if isinstance(extractor, Functionals) else Functionals()
+        return next((e for e in self.bundle.extractors if type(e) is Functionals and not e.preprocess), Functionals())
 
     def predict(self, source: Source) -> Prediction:
         """The emotion of one recording.
@@ -179,7 +178,7 @@ class Predictor:
         with warnings.catch_warnings():
             # Silence is answered below, and a truncated file by what is there.
             warnings.simplefilter("ignore", SilentAudioWarning)
-            recording = read_audio(source, rate=self.bundle.extractor.rate)
+            recording = read_audio(source, rate=self.bundle.rate)
         pieces = [(start, piece) for start, piece in _windows(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
         if not pieces:
             name, seconds = recording.name or "the recording", recording.duration
@@ -187,11 +186,15 @@ class Predictor:
                 raise TooShortError(f"{name} lasts {seconds:.3f} s; expected {MIN_SECONDS} s or more")
             raise AudioError(f"{name} is silent; expected a recording with speech in it")
         rows = np.stack([self._functionals.extract(piece) for _, piece in pieces])
-        values = rows
-        if self.bundle.extractor != self._functionals:
-            values = np.stack([self.bundle.extractor.extract(piece) for _, piece in pieces])
         # One window at a time: the answer for a clip must not depend, not even in the last digit, on its neighbours.
-        by_window = np.concatenate([self.bundle.probabilities(value[None]) for value in values])
+        by_window = np.concatenate(
+            [
+                self.bundle.probabilities(
+                    {extractor: self._values(extractor, piece, row) for extractor in self.bundle.extractors}
+                )
+                for (_, piece), row in zip(pieces, rows, strict=True)
+            ]
+        )
         voiced = rows[:, self._functionals.feature_names.index("voiced_ratio")].astype(float)
         weights = voiced if voiced.sum() else np.ones(len(voiced))
         pooled = weights @ by_window / weights.sum()
@@ -211,6 +214,9 @@ class Predictor:
             features=features,
             path=_path(source),
         )
+
+    def _values(self, extractor: Extractor, piece: Recording, functionals: np.ndarray) -> np.ndarray:
+        return (functionals if extractor == self._functionals else extractor.extract(piece))[None]
 
     def predict_many(self, sources: Iterable[Source]) -> Iterator[Prediction | Failure]:
         """Predictions one by one as they are ready; one that fails yields a :class:`Failure`, and the rest go on."""

@@ -3,22 +3,45 @@
 A step is a frozen dataclass of its parameters and a function of samples and rate. Extractors take a chain of them
 (``LogMel(preprocess=(Trim(), PeakNormalise()))``), which becomes part of what identifies the features.
 
+============================ ============================================== =================
+step                         what it does                                   length
+============================ ============================================== =================
+:class:`PeakNormalise`       one largest magnitude for all clips            kept
+:class:`Standardise`         zero mean, unit variance                       kept
+:class:`RMSNormalise`        one level for all clips                        kept
+:class:`Trim`                cut the quiet before and after                 shorter
+:class:`Fix`                 cut or fill up to one length                   the one asked for
+:class:`NoiseGate`           spectral gating (noisereduce)                  kept
+:class:`SpectralSubtraction` take the spectrum of the quiet moments off all kept
+:class:`WaveletDenoise`      shrink small wavelet coefficients (PyWavelets) kept
+:class:`VoiceActivity`       keep what WebRTC's detector takes for speech   shorter
+============================ ============================================== =================
+
+:func:`frame` cuts samples into overlapping frames, for those who measure something of their own. Steps that draw at
+random, to make more of the training clips, are in :mod:`ser_kit.augment`.
+
 Examples:
     >>> import numpy as np
     >>> tone = np.sin(np.arange(16000) / 10).astype("float32") / 4
     >>> float(np.abs(PeakNormalise()(tone, 16000)).max())
     1.0
+    >>> padded = np.pad(tone, 8000)
+    >>> len(apply([Trim(), Fix(seconds=2), "rms_normalise"], padded, 16000)) / 16000
+    2.0
 """
 
 from __future__ import annotations
 
+import math
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 
+from .audio import MAX_RATE, MAX_SECONDS, MIN_RATE
 from .errors import PreprocessError, UnknownNameError
 
 MIN_SECONDS = 0.1
@@ -29,16 +52,53 @@ STEPS: dict[str, type[Step]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step(ABC):
-    """Turns samples into samples at the same rate.
+class Described(ABC):
+    """A frozen dataclass that can be named in one line, written to JSON and read back.
 
-    The fields of a subclass are its parameters. Two steps that are equal give equal samples; raise ``version`` whenever
-    the same parameters begin to give others.
+    The fields of a subclass are its parameters. Numbers given as integers or as NumPy scalars become plain ``float``
+    or ``int``, so that equal parameters read the same in :attr:`identity`.
     """
 
     name: ClassVar[str]
     """What the registry calls it."""
     version: ClassVar[int] = 1
+    valid: ClassVar[Mapping[str, tuple[float, float] | range | frozenset]] = {}
+    """For each parameter what it may be: a lowest and a highest number, a range of integers, or a set of values."""
+
+    def __post_init__(self):
+        defaults = {field.name: field.default for field in fields(self)}
+        for key, allowed in self.valid.items():
+            value = getattr(self, key)
+            if value is not None or defaults[key] is not None:
+                object.__setattr__(self, key, _checked(f"{self.name}: {key}", value, allowed))
+
+    def _require_order(self, low: str, high: str):
+        if getattr(self, low) > getattr(self, high):
+            raise PreprocessError(
+                f"{self.name}: {low}={getattr(self, low):g} must not exceed {high}={getattr(self, high):g}"
+            )
+
+    @property
+    def identity(self) -> str:
+        """Class, version and parameters in one line."""
+        parameters = ", ".join(f"{key}={value!r}" for key, value in asdict(self).items())
+        return f"{type(self).__name__}/{self.version}({parameters})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and parameters, ready for JSON."""
+        return {"name": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Described):
+    """Turns samples into samples at the same rate.
+
+    Two steps that are equal give equal samples; raise ``version`` whenever the same parameters begin to give others.
+    :func:`step` reads what :meth:`to_dict` gives.
+    """
+
+    shortest: ClassVar[float] = MIN_SECONDS
+    """Clips of fewer seconds than this are returned as they are."""
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -50,17 +110,22 @@ class Step(ABC):
 
         Args:
             samples: mono float ``[n]``, full scale 1; not changed.
-            rate: Hz.
+            rate: Hz, 4,000 to 384,000.
 
         Returns:
             float32 ``[m]``; the samples as they were where less than 0.1 s would be left.
 
         Raises:
-            PreprocessError: the samples are not one channel of finite numbers, or the rate does not suit the step.
+            PreprocessError: the samples are not one channel of finite numbers, there are none, or the rate is out of
+                range.
         """
         samples = np.asarray(samples, np.float32)
-        if samples.ndim != 1 or not np.isfinite(samples).all():
+        if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
             raise PreprocessError(f"{self.name}: expected one channel of finite samples, got shape {samples.shape}")
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise PreprocessError(f"{self.name}: the rate is {rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz")
+        if len(samples) < self.shortest * rate:
+            return samples
         changed = np.asarray(self._apply(samples, rate), np.float32)
         return changed if len(changed) >= MIN_SECONDS * rate else samples
 
@@ -68,45 +133,73 @@ class Step(ABC):
     def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """The samples after this step, for samples that are in order."""
 
-    @property
-    def identity(self) -> str:
-        """Class, version and parameters in one line."""
-        parameters = ", ".join(f"{key}={value!r}" for key, value in asdict(self).items())
-        return f"{type(self).__name__}/{self.version}({parameters})"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Name and parameters, ready for JSON; :func:`step` reads them."""
-        return {"name": self.name, **asdict(self)}
-
 
 def step(described: Step | str | Mapping[str, Any]) -> Step:
     """A step from its name, from what :meth:`Step.to_dict` gave, or as it is.
 
     Raises:
         UnknownNameError: no step has that name.
-        PreprocessError: it has no such parameter.
+        PreprocessError: it has no such parameter, or a parameter has a value that it cannot have.
 
     Examples:
         >>> step({"name": "peak_normalise", "peak": 0.5})
         PeakNormalise(peak=0.5)
+        >>> step({"name": "trim", "top_db": -3})
+        Traceback (most recent call last):
+        ...
+        ser_kit.errors.PreprocessError: trim: top_db=-3 must be a number from 1 to 200
     """
-    if isinstance(described, Step):
-        return described
+    return described if isinstance(described, Step) else made("step", STEPS, described)
+
+
+def apply(steps: Iterable[Step | str | Mapping[str, Any]], samples: np.ndarray, rate: int) -> np.ndarray:
+    """The samples after each step in turn, float32 ``[m]``; steps as for :func:`step`."""
+    for each in steps:
+        samples = step(each)(samples, rate)
+    return samples
+
+
+_T = TypeVar("_T", bound=Described)
+
+
+def made(kind: str, registry: Mapping[str, type[_T]], described: str | Mapping[str, Any]) -> _T:
+    """What a registry holds under a name, made with the parameters that stand beside the name.
+
+    Args:
+        kind: what to call it in messages.
+        registry: classes by name.
+        described: the name, or a mapping of ``name`` and parameters.
+
+    Raises:
+        UnknownNameError: the registry holds no such name.
+        PreprocessError: the class has no such parameter, or not with this value.
+    """
     parameters = {"name": described} if isinstance(described, str) else dict(described)
     name = parameters.pop("name", None)
-    if name not in STEPS:
-        raise UnknownNameError("step", name, STEPS)
+    if name not in registry:
+        raise UnknownNameError(kind, name, registry)
     try:
-        return STEPS[name](**parameters)
+        return registry[name](**parameters)
     except TypeError as error:
-        raise PreprocessError(f"step {name!r}: {error}") from None
+        raise PreprocessError(f"{kind} {name!r}: {error}") from None
 
 
-def apply(steps: Iterable[Step], samples: np.ndarray, rate: int) -> np.ndarray:
-    """The samples after each step in turn, float32 ``[m]``."""
-    for each in steps:
-        samples = each(samples, rate)
-    return samples
+def _checked(what: str, value: Any, allowed: tuple[float, float] | range | frozenset) -> Any:
+    """The value as a plain number, string or bool, if it is allowed."""
+    if isinstance(allowed, frozenset):
+        if type(value) is not type(next(iter(allowed))) or value not in allowed:
+            raise PreprocessError(f"{what}={value!r} must be one of {', '.join(map(repr, sorted(allowed)))}")
+        return value
+    whole = isinstance(allowed, range)
+    low, high = (allowed[0], allowed[-1]) if whole else allowed
+    right = numbers.Integral if whole else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, right) or not low <= value <= high:
+        number = "a whole number" if whole else "a number"
+        raise PreprocessError(f"{what}={value!r} must be {number} from {low:g} to {high:g}")
+    return int(value) if whole else float(value)
+
+
+# Level ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,13 +207,424 @@ class PeakNormalise(Step):
     """Scale to a largest magnitude; digital silence stays silence.
 
     Args:
-        peak: the largest magnitude afterwards, full scale 1.
+        peak: the largest magnitude afterwards, full scale 1; 0.001 to 1.
     """
 
     name: ClassVar[str] = "peak_normalise"
+    valid: ClassVar = {"peak": (0.001, 1.0)}
 
     peak: float = 1.0
 
     def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
         loudest = np.abs(samples).max()
-        return samples * (self.peak / loudest) if loudest > 0 else samples
+        return samples / loudest * self.peak if loudest > 0 else samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standardise(Step):
+    """Zero mean and unit variance over the clip; a clip of one value throughout becomes zeros.
+
+    The result goes beyond full scale: it is for networks that take the waveform, not for listening.
+
+    Examples:
+        >>> import numpy as np
+        >>> standard = Standardise()(np.sin(np.arange(16000) / 10) / 4 + 0.1, 16000)
+        >>> abs(round(float(standard.mean()), 4)), round(float(standard.std()), 4)
+        (0.0, 1.0)
+    """
+
+    name: ClassVar[str] = "standardise"
+
+    def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        if samples.min() == samples.max():  # whose deviation is 0 only but for rounding
+            return np.zeros_like(samples)
+        centred = samples - samples.mean(dtype=np.float64)
+        return centred / centred.std()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RMSNormalise(Step):
+    """Scale to a root-mean-square level; digital silence stays silence.
+
+    Never beyond full scale: a clip whose peak would exceed 1 (one that is mostly pause, or a click in quiet) is only
+    scaled until its peak is 1 and stays under the level asked for.
+
+    Args:
+        level: dBFS, -100 to 0, where 0 dBFS is the RMS of a full-scale square wave (a full-scale sine has -3.01).
+
+    Examples:
+        >>> import numpy as np
+        >>> level = RMSNormalise(level=-20)(np.sin(np.arange(16000) / 10), 16000)
+        >>> round(20 * math.log10(rms(level)), 2)
+        -20.0
+    """
+
+    name: ClassVar[str] = "rms_normalise"
+    valid: ClassVar = {"level": (-100.0, 0.0)}
+
+    level: float = -20.0
+
+    def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        loudest = np.abs(samples).max()
+        if loudest == 0:
+            return samples
+        exact = samples.astype(np.float64)
+        return exact * min(10 ** (self.level / 20) / rms(exact), 1 / float(loudest))
+
+
+def rms(samples: np.ndarray) -> float:
+    """Root mean square, in double precision."""
+    return math.sqrt(np.square(samples, dtype=np.float64).mean())
+
+
+# Length --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trim(Step):
+    """Cut leading and trailing quiet: what lies more than ``top_db`` under the loudest frame.
+
+    The same cut as ``librosa.effects.trim`` makes, which the tests hold it to, without Librosa's floor of -100 dBFS,
+    so that the cut does not depend on how loud the recording is. Digital silence is left as it is.
+
+    Args:
+        top_db: decibels under the RMS of the loudest frame, 1 to 200.
+        frame_seconds: length of a frame, 0.001 to 1 s.
+        hop_seconds: time between frames, and how finely is cut, 0.001 to 1 s.
+
+    Examples:
+        >>> import numpy as np
+        >>> tone = np.sin(np.arange(16000) / 10)
+        >>> 1.0 <= len(Trim()(np.pad(tone, 16000), 16000)) / 16000 < 1.04
+        True
+    """
+
+    name: ClassVar[str] = "trim"
+    valid: ClassVar = {"top_db": (1.0, 200.0), "frame_seconds": (0.001, 1.0), "hop_seconds": (0.001, 1.0)}
+
+    top_db: float = 40.0
+    frame_seconds: float = 0.025
+    hop_seconds: float = 0.010
+
+    def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        length, hop = round(self.frame_seconds * rate), round(self.hop_seconds * rate)
+        centred = np.lib.stride_tricks.sliding_window_view(np.pad(samples, length // 2), length)[::hop]
+        energies = np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
+        heard = np.flatnonzero(energies > energies.max() * 10 ** (-self.top_db / 10))
+        return samples[heard[0] * hop : (heard[-1] + 1) * hop] if heard.size else samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fix(Step):
+    """Cut off the end, or fill it up with zeros, so that every clip has one length.
+
+    Args:
+        seconds: that length, 0.1 s to 4 hours.
+
+    Examples:
+        >>> Fix(seconds=2)([0.5] * 8000, 8000).shape
+        (16000,)
+    """
+
+    name: ClassVar[str] = "fix_length"
+    valid: ClassVar = {"seconds": (MIN_SECONDS, float(MAX_SECONDS))}
+    shortest: ClassVar[float] = 0.0
+
+    seconds: float = 3.0
+
+    def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        return fitted(samples, max(round(self.seconds * rate), math.ceil(MIN_SECONDS * rate)))
+
+
+def fitted(samples: np.ndarray, length: int) -> np.ndarray:
+    """The samples cut, or filled up with zeros, at their end: ``[length]``."""
+    return np.pad(samples[:length], (0, max(0, length - len(samples))))
+
+
+def frame(
+    samples: np.ndarray,
+    rate: int,
+    *,
+    seconds: float = 0.025,
+    hop_seconds: float = 0.010,
+    window: Literal["hann"] | None = None,
+) -> np.ndarray:
+    """Overlapping frames; the first begins with the first sample, and zeros fill up the last.
+
+    Args:
+        samples: mono float ``[n]``, not empty.
+        rate: Hz.
+        seconds: length of a frame, rounded to whole samples.
+        hop_seconds: time from the beginning of a frame to that of the next, rounded likewise.
+        window: ``"hann"`` multiplies each frame by a periodic Hann window.
+
+    Returns:
+        float32 ``[frames, length]``; read-only without a window, since the frames then share their samples.
+
+    Raises:
+        PreprocessError: the samples are not one channel, a length is less than one sample, or the window is unknown.
+
+    Examples:
+        >>> frame([1, 2, 3, 4, 5], 1000, seconds=0.003, hop_seconds=0.002)
+        array([[1., 2., 3.],
+               [3., 4., 5.]], dtype=float32)
+        >>> frame(np.ones(16000), 16000, window="hann").shape
+        (99, 400)
+    """
+    samples = np.asarray(samples, np.float32)
+    if samples.ndim != 1 or not samples.size:
+        raise PreprocessError(f"frame: expected samples of one channel, got shape {samples.shape}")
+    length, hop = round(seconds * rate), round(hop_seconds * rate)
+    if length < 1 or hop < 1:
+        raise PreprocessError(f"frame: seconds={seconds!r} and hop_seconds={hop_seconds!r} must be a sample or more")
+    if window not in (None, "hann"):
+        raise PreprocessError(f"frame: window={window!r} must be 'hann' or None")
+    count = 1 + max(0, math.ceil((len(samples) - length) / hop))
+    padded = fitted(samples, (count - 1) * hop + length)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+    if window is None:
+        return frames
+    return frames * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+
+
+# Noise ---------------------------------------------------------------------------------------------------------------
+
+
+def power_of_two(seconds: float, rate: int) -> int:
+    """The number of samples nearest to a time that is a power of two, as Fourier transforms like it."""
+    return 1 << round(math.log2(seconds * rate))
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseGate(Step):
+    """Spectral gating by noisereduce: turn down the moments and bands that do not rise above the noise.
+
+    Stationary, the threshold of a band is 1.5 deviations above the mean of its decibels in the noise, and holds for the
+    whole clip: right for hum and hiss. The noise is the quietest tenth of the clip, digital silence not counted: with
+    noisereduce's own choice, the whole clip, the threshold of a clip that is half speech lies within the speech, and
+    half of its amplitude is lost. Not stationary, the threshold follows the mean loudness of the band over two seconds:
+    right for noise that changes, but a steady tone is taken away as well, and much of the speech.
+
+    The gate opens and closes over 200 Hz and 40 ms; the frames are the power of two nearest to 32 ms (noisereduce's
+    own 1024 samples do not work under 5.2 kHz).
+
+    Source: T. Sainburg & A. Zorea, "Noisereduce: Domain general noise reduction for time series signals",
+    arXiv:2412.17851 (2024).
+
+    Args:
+        stationary: one threshold per band for the whole clip.
+        strength: share of the noise to take away, 0 (nothing is changed) to 1.
+
+    Examples:
+        >>> import numpy as np
+        >>> noise = np.random.default_rng(0).normal(0, 0.01, 16000)
+        >>> rms(NoiseGate()(noise, 16000)) < 0.5 * rms(noise)
+        True
+    """
+
+    name: ClassVar[str] = "noise_gate"
+    valid: ClassVar = {"stationary": frozenset({True, False}), "strength": (0.0, 1.0)}
+
+    stationary: bool = True
+    strength: float = 1.0
+
+    def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        if not samples.any():
+            return samples
+        import noisereduce
+
+        window = power_of_two(0.032, rate)
+        pieces = samples[: len(samples) // window * window].reshape(-1, window)
+        energies = np.einsum("ij,ij->i", pieces, pieces, dtype=np.float64)
+        # A band that is exactly zero throughout would be divided by its own mean; noise at -180 dBFS cannot be heard.
+        dither = np.random.default_rng(0).standard_normal(len(samples)) * 1e-9
+        gated = noisereduce.reduce_noise(
+            y=samples + dither,
+            y_noise=pieces[quietest(energies, 0.1)].ravel() if energies.any() else None,
+            sr=rate,
+            stationary=self.stationary,
+            n_fft=window,
+            freq_mask_smooth_hz=200,
+            time_mask_smooth_ms=40,
+            chunk_size=len(samples),  # in one piece: in several it writes a temporary file
+            padding=2 * window,
+            n_jobs=1,
+        )
+        # Not noisereduce's own prop_decrease, which takes something off the lowest and highest bands even at 0.
+        return samples + self.strength * (gated - samples)
+
+
+def quietest(energies: np.ndarray, share: float) -> np.ndarray:
+    """Places of the least energies that are not zero, in order of time: at least one, if there is any."""
+    sounding = np.flatnonzero(energies)
+    count = max(1, round(share * len(sounding)))
+    return np.sort(sounding[np.argsort(energies[sounding], kind="stable")[:count]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralSubtraction(Step):
+    """Take the power spectrum of the noise, as the quietest frames have it, off that of every frame.
+
+    Power subtraction with over-subtraction and a spectral floor (Berouti, Schwartz & Makhoul, "Enhancement of speech
+    corrupted by acoustic noise", ICASSP 1979), the phase kept as it is (S. F. Boll, "Suppression of acoustic noise in
+    speech using spectral subtraction", IEEE Trans. ASSP 27(2), 1979). Their noise comes from a pause that is known to
+    hold no speech; here from the quietest frames. Frames of digital silence, as some corpora are padded with, say
+    nothing about the noise and are not counted. Right for steady noise and clips with pauses. The frames are the power
+    of two nearest to 32 ms, Hann-windowed, three quarters overlapping.
+
+    Args:
+        quiet_share: share of the frames that count as noise, 0.01 to 1.
+        over_subtraction: how many times the noise power is taken off, 0 (nothing is changed) to 20; more takes away
+            more of the noise, and of the speech.
+        floor: share of the noise power that is left everywhere, 0 to 1, which covers the "musical" noise of single
+            bands that come and go.
+
+    Examples:
+        >>> import numpy as np
+        >>> noise = np.random.default_rng(0).normal(0, 0.01, 16000)
+        >>> rms(SpectralSubtraction()(noise, 16000)) < 0.5 * rms(noise)
+        True
+    """
+
+    name: ClassVar[str] = "spectral_subtraction"
+    valid: ClassVar = {"quiet_share": (0.01, 1.0), "over_subtraction": (0.0, 20.0), "floor": (0.0, 1.0)}
+
+    quiet_share: float = 0.1
+    over_subtraction: float = 3.0
+    floor: float = 0.01
+
+    def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        from scipy.signal import istft, stft
+
+        window = power_of_two(0.032, rate)
+        hop = window // 4
+        # Mirrored at both ends and in whole hops, so that no frame is quiet only because it is filled up with zeros.
+        whole = np.pad(samples, (0, -len(samples) % hop), mode="reflect")
+        framing = {"nperseg": window, "noverlap": window - hop}
+        spectra = stft(whole, boundary="even", **framing)[2].T
+        powers = np.square(spectra.real) + np.square(spectra.imag)
+        loudness = powers.sum(axis=1, dtype=np.float64)
+        if not loudness.any():
+            return samples
+        noise = powers[quietest(loudness, self.quiet_share)].mean(axis=0)
+        left = np.maximum(powers - self.over_subtraction * noise, np.minimum(self.floor * noise, powers))
+        gains = np.sqrt(np.divide(left, powers, out=np.zeros_like(powers), where=powers > 0))
+        return istft((spectra * gains).T, **framing)[1][: len(samples)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveletDenoise(Step):
+    """Shrink the small wavelet coefficients, which are noise if the noise is white, to zero and the others by as much.
+
+    Soft thresholding at the universal threshold ``sigma * sqrt(2 ln n)`` (D. L. Donoho & I. M. Johnstone, "Ideal
+    spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994); sigma is the median magnitude of the finest
+    coefficients over 0.6745, those of digital silence not counted. The finest coefficients are those of the
+    upper half of the band: a recording that was resampled to a higher rate has no noise there, and is hardly changed.
+    Weak and high sounds, such as those of s and f, suffer: it is for clips about as loud as their noise, since from a
+    clip 10 dB above it as much speech is taken as noise.
+
+    Args:
+        wavelet: one of ``pywt.wavelist(kind="discrete")``.
+        level: number of octaves that are denoised, from the top, 1 to 30; the most that the length of the clip allows,
+            if there are fewer or if ``None`` is given.
+
+    Examples:
+        >>> import numpy as np
+        >>> noise = np.random.default_rng(0).normal(0, 0.01, 16000)
+        >>> rms(WaveletDenoise()(noise, 16000)) < 0.1 * rms(noise)
+        True
+    """
+
+    name: ClassVar[str] = "wavelet_denoise"
+    valid: ClassVar = {"level": range(1, 31)}
+
+    wavelet: str = "db8"
+    level: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        import pywt
+
+        known = pywt.wavelist(kind="discrete")
+        if self.wavelet not in known:
+            raise PreprocessError(f"{self.name}: wavelet={self.wavelet!r} must be one of {', '.join(known)}")
+
+    def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        import pywt
+
+        deepest = pywt.dwt_max_level(len(samples), self.wavelet)
+        level = min(self.level or deepest, deepest)
+        coarse, *details = pywt.wavedec(samples.astype(np.float64), self.wavelet, level=level)
+        finest = np.abs(details[-1]) if details else np.empty(0)
+        finest = finest[finest > 0]
+        if not finest.size:
+            return samples
+        threshold = np.median(finest) / 0.6745 * math.sqrt(2 * math.log(len(samples)))
+        shrunk = [np.sign(detail) * np.maximum(np.abs(detail) - threshold, 0) for detail in details]
+        return pywt.waverec([coarse, *shrunk], self.wavelet)[: len(samples)]
+
+
+# Speech --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoiceActivity(Step):
+    """Keep only what WebRTC's voice activity detector takes for speech, and cut out the rest, pauses within too.
+
+    Where it finds no speech at all, the samples are left as they were. The detector (a Gaussian mixture over the
+    energies of six bands, 80 Hz to 4 kHz) takes 8, 16, 32 or 48 kHz; at other rates it listens to a copy at 16 kHz. It
+    has thresholds of absolute level, so it is given a copy scaled to full scale: whispers that were recorded low count
+    as well as shouts.
+
+    Args:
+        aggressiveness: 0 to 3; the higher, the more is cut.
+        frame_ms: length of the frames that are judged, 10, 20 or 30 ms.
+        padding_ms: sound kept before and after each stretch of speech, 0 to 1000 ms, in whole frames.
+
+    Examples:
+        >>> import numpy as np
+        >>> VoiceActivity()(np.zeros(16000), 16000).shape
+        (16000,)
+    """
+
+    name: ClassVar[str] = "voice_activity"
+    valid: ClassVar = {
+        "aggressiveness": range(4),
+        "frame_ms": frozenset({10, 20, 30}),
+        "padding_ms": (0.0, 1000.0),
+    }
+
+    aggressiveness: int = 2
+    frame_ms: int = 30
+    padding_ms: float = 90.0
+
+    def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        loudest = np.abs(samples).max()
+        if loudest == 0:
+            return samples
+        import webrtcvad
+
+        heard, heard_rate = samples / loudest, rate
+        if rate not in (8000, 16000, 32000, 48000):
+            heard, heard_rate = resampled(heard, rate, 16000), 16000
+        length = heard_rate * self.frame_ms // 1000
+        count = math.ceil(len(heard) / length)
+        pcm = (
+            np.clip(np.rint(fitted(heard, count * length) * 32767), -32768, 32767).astype("<i2").reshape(count, length)
+        )
+        detector = webrtcvad.Vad(self.aggressiveness)
+        voiced = np.array([detector.is_speech(each.tobytes(), heard_rate) for each in pcm])
+        around = math.ceil(self.padding_ms / self.frame_ms)
+        kept = np.convolve(voiced, np.ones(2 * around + 1, int))[around : around + count] > 0
+        if not kept.any():
+            return samples
+        ends = np.rint(np.arange(1, count + 1) * (self.frame_ms * rate / 1000)).astype(int)
+        ends = np.append(np.minimum(ends[:-1], len(samples)), len(samples))
+        return samples[np.repeat(kept, np.diff(ends, prepend=0))]
+
+
+def resampled(samples: np.ndarray, rate: float, to: float) -> np.ndarray:
+    """The samples at another rate, by soxr in high quality: float32 ``[about n * to / rate]``."""
+    import soxr
+
+    return soxr.resample(samples, rate, to, quality="HQ")

@@ -7,11 +7,11 @@ again ends with the same weights as one that was left alone.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import re
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,8 +23,9 @@ from .errors import TrainingError
 from .models import import_keras
 
 if TYPE_CHECKING:
-    import keras
     import pandas as pd
+
+    from .augment import BatchAugmentation
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Training:
         patience: stop when the validation loss has not improved for that many epochs; the best weights are kept.
         halve_after: halve the learning rate when it has not improved for that many; ``None`` never does.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
+        augment: changes of each training batch, such as :class:`~ser_kit.augment.SpecAugment`, drawn anew every epoch.
+        speaker_penalty: weight of the reversed gradient of a second head that learns to tell the training speakers
+            apart from what the last layer sees; above 0 the network is pushed to forget who speaks (Ganin et al.,
+            "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016). 0 leaves the head out.
+        pretrain: ``"rbm"`` or ``"autoencoder"``: train the hidden layers of an ``mlp`` greedily, without labels, first.
+        by_segment: train the inner model of ``segment_dnn`` on single segments; the whole network judges clips.
     """
 
     optimizer: str = "adam"
@@ -50,6 +57,10 @@ class Training:
     patience: int = 10
     halve_after: int | None = None
     class_weights: bool = True
+    augment: tuple[BatchAugmentation, ...] = ()
+    speaker_penalty: float = 0.0
+    pretrain: str | None = None
+    by_segment: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +74,11 @@ class Scaler:
 
     mean: np.ndarray
     scale: np.ndarray
+
+    @classmethod
+    def identity(cls, dims: int) -> Scaler:
+        """The scaler that changes nothing."""
+        return cls(np.zeros(dims, np.float32), np.ones(dims, np.float32))
 
     @classmethod
     def fit(cls, values: np.ndarray, lengths: np.ndarray | None = None) -> Scaler:
@@ -106,6 +122,8 @@ def fit(
     *,
     validation: tuple[np.ndarray, np.ndarray],
     training: Training = Training(),
+    weights: np.ndarray | None = None,
+    speakers: np.ndarray | None = None,
     seed: int = 0,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
@@ -119,17 +137,20 @@ def fit(
         y: ``[clips]`` class indices.
         validation: the same for the validation clips, whose loss decides when to stop.
         training: the settings.
-        seed: order of the clips in each epoch.
+        weights: ``[clips]`` of the training clips, multiplied with the class weights.
+        speakers: ``[clips]`` who speaks in the training clips, any values; needed for a speaker penalty.
+        seed: order of the clips in each epoch, and what batch augmentation draws.
         checkpoint: folder for the state after each epoch. When it holds a state, training goes on from there;
             after Ctrl-C (or a power cut) call again with the same arguments.
         progress: show a progress bar.
         title: what stands before the bar.
 
     Returns:
-        A row an epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate``.
+        A row an epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds``.
 
     Raises:
-        TrainingError: an input is empty or not finite, or the checkpoint belongs to another run.
+        TrainingError: an input is empty or not finite, a speaker penalty lacks its speakers, or the checkpoint belongs
+            to another run.
 
     Examples:
         >>> import numpy as np
@@ -141,7 +162,6 @@ def fit(
         >>> len(history)
         2
     """
-    import keras
     import pandas as pd
 
     x_val, y_val = validation
@@ -153,26 +173,30 @@ def fit(
         if not np.isfinite(inputs).all():
             raise TrainingError(f"the {name} inputs hold NaN or infinite values; expected finite features")
 
+    if training.speaker_penalty and (speakers is None or len(set(speakers)) < 2):
+        raise TrainingError("a speaker penalty needs the speakers of the training clips, two at least")
+
     n_classes = model.output_shape[-1]
-    weights = np.ones(len(y), np.float32)
+    clip_weights = np.ones(len(y), np.float32) if weights is None else np.asarray(weights, np.float32)
     if training.class_weights:
         counts = np.bincount(y, minlength=n_classes)
-        weights = (len(y) / (np.count_nonzero(counts) * counts[y])).astype(np.float32)
+        clip_weights = clip_weights * (len(y) / (np.count_nonzero(counts) * counts[y])).astype(np.float32)
+    targets, targets_val = np.eye(n_classes, dtype=np.float32)[y], np.eye(n_classes, dtype=np.float32)[y_val]
+    voices = np.zeros((len(y), 0), np.float32)
+    if training.speaker_penalty:
+        codes = np.unique(np.asarray(speakers), return_inverse=True)[1]
+        voices = np.eye(codes.max() + 1, dtype=np.float32)[codes]
 
-    model.compile(
-        optimizer=keras.optimizers.get(
-            {"class_name": training.optimizer, "config": {"learning_rate": training.learning_rate}}
-        ),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-    )
-    state = _State(model, training, checkpoint, _run_identity(model, x, y, validation, training, seed))
+    identity = _run_identity(model, (x, y, x_val, y_val, clip_weights, voices), training, seed)
+    model = _compiled(model, training, voices.shape[1])
+    state = _State(model, training, checkpoint, identity)
     if not state.finished:
-        batches = _batches(x, y, n_classes, training.batch_size, weights)
+        batches = _batches(x, targets, voices, clip_weights, training.batch_size, training.augment)
+        validation_batches = _batches(x_val, targets_val, np.zeros((len(y_val), voices.shape[1]), np.float32))
         epochs = _callback(state, training, partial(batches.reorder, seed), title if progress else None)
         model.fit(
             batches,
-            validation_data=_batches(x_val, y_val, n_classes, training.batch_size),
+            validation_data=validation_batches,
             initial_epoch=state.epoch,
             epochs=training.epochs,
             shuffle=False,
@@ -183,39 +207,71 @@ def fit(
     return pd.DataFrame(state.history)
 
 
-def _run_identity(model, x, y, validation, training: Training, seed: int) -> str:
+def _compiled(model: keras.Model, training: Training, n_speakers: int) -> keras.Model:
+    """The model, ready to be trained; with an adversary, a model around it that shares its layers."""
+    import keras
+
+    optimizer = keras.optimizers.get(
+        {"class_name": training.optimizer, "config": {"learning_rate": training.learning_rate}}
+    )
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing)
+    metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
+    if not n_speakers:
+        model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
+        return model
+    from .models.adversary import with_adversary
+
+    both = with_adversary(model, n_speakers, training.speaker_penalty)
+    both.compile(
+        optimizer=optimizer,
+        loss={"emotion": loss, "speaker": keras.losses.CategoricalCrossentropy()},
+        metrics={"emotion": metrics},
+    )
+    return both
+
+
+def _run_identity(model, arrays: tuple[np.ndarray, ...], training: Training, seed: int) -> str:
     """What must be equal for a checkpoint to be this run's own."""
     digest = hashlib.blake2b(digest_size=16)
     # Keras numbers its automatic layer names within a process, so names say nothing about the model.
     layers = [(type(layer).__name__, layer.get_config()) for layer in model.layers]
     nameless = re.sub(r"'name': '\w+'", "", str(layers))
-    facts = [dataclasses.asdict(training), seed, x.shape, validation[0].shape, nameless]
+    facts = [repr(training), seed, [array.shape for array in arrays], nameless]
     digest.update(json.dumps(facts).encode())
-    for array in (x, y, *validation):
+    for array in arrays:
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 
-def _batches(x, y, n_classes: int, batch_size: int, weights=None):
-    """A Keras data set over arrays (memory-mapped ones too) that copies a batch at a time, never the whole."""
-    import keras
+def _batches(x, targets, voices, weights=None, batch_size: int = 256, augment: tuple[BatchAugmentation, ...] = ()):
+    """A Keras data set over arrays (memory-mapped ones too) that copies a batch at a time, never the whole.
 
-    targets = np.eye(n_classes, dtype=np.float32)[y]
+    Without weights it is for validation, where nobody knows the speakers and their head counts nothing.
+    """
+    import keras
 
     class Batches(keras.utils.PyDataset):
         order = np.arange(len(x))
+        drawn = (0, 0)  # seed and epoch
 
         def reorder(self, seed: int, epoch: int) -> None:
-            self.order = np.random.default_rng([seed, epoch]).permutation(len(x))
+            self.drawn = (seed, epoch)
+            self.order = np.random.default_rng(self.drawn).permutation(len(x))
 
         def __len__(self):
             return -(-len(x) // batch_size)
 
         def __getitem__(self, index):
             rows = self.order[index * batch_size : (index + 1) * batch_size]
-            if weights is None:
-                return x[rows], targets[rows]
-            return x[rows], targets[rows], weights[rows]
+            inputs, wanted = x[rows], targets[rows]
+            rng = np.random.default_rng((*self.drawn, index))
+            for change in augment:
+                inputs, wanted = change(inputs, wanted, rng)
+            clips = np.ones(len(rows), np.float32) if weights is None else weights[rows]
+            if not voices.shape[1]:
+                return inputs, wanted, clips
+            heard = np.full(len(rows), weights is not None, np.float32)
+            return inputs, {"emotion": wanted, "speaker": voices[rows]}, {"emotion": clips, "speaker": heard}
 
     return Batches()
 
@@ -303,6 +359,7 @@ def _callback(state: _State, training: Training, reorder, title: str | None):
 
     class Epochs(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
+            self.began = time.perf_counter()
             self.bar = tqdm(
                 total=training.epochs, initial=state.epoch, desc=title, unit="epoch", disable=title is None, leave=False
             )
@@ -313,8 +370,14 @@ def _callback(state: _State, training: Training, reorder, title: str | None):
 
         def on_epoch_end(self, epoch, logs=None):
             names = ("loss", "accuracy", "val_loss", "val_accuracy")
+            # With an adversary beside it, the emotion's own figures go by longer names.
+            shown = {
+                n: logs[re.sub(r"(loss|accuracy)$", r"emotion_\1", n) if training.speaker_penalty else n] for n in names
+            }
+            logs = {name: float(value) for name, value in shown.items()}
             rate = float(self.model.optimizer.learning_rate)
-            state.update({"epoch": epoch + 1, **{n: float(logs[n]) for n in names}, "learning_rate": rate})
+            seconds, self.began = time.perf_counter() - self.began, time.perf_counter()
+            state.update({"epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": seconds})
             self.bar.update()
             self.bar.set_postfix_str(f"validation accuracy {logs['val_accuracy']:.3f}, loss {logs['val_loss']:.3f}")
             if state.finished:

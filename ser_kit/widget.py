@@ -99,7 +99,9 @@ class UploadWidget(widgets.VBox):
         try:
             predictor = _open(preset)
             # The first prediction of a network is slow; make it now, while the recording is being chosen.
-            predictor.bundle.probabilities(np.zeros((1, *predictor.bundle.extractor.shape), np.float32))
+            predictor.bundle.probabilities(
+                {e: np.zeros((1, *e.shape), np.float32) for e in predictor.bundle.extractors}
+            )
         except Exception as error:
             self._upload.disabled = True
             self._say(f"The model cannot be loaded: {escape(_plain(error))}", "error")
@@ -243,7 +245,7 @@ def _answer(predictor: Predictor, name: str, content: bytes) -> _Answer:
             warnings.simplefilter("always", TruncatedAudioWarning)
             warnings.simplefilter("ignore", SilentAudioWarning)  # the predictor refuses silence
             # At the model's rate, and decoded once: what is heard and drawn is what was judged.
-            recording = read_audio(file, rate=predictor.bundle.extractor.rate)
+            recording = read_audio(file, rate=predictor.bundle.rate)
         notes = [str(w.message) for w in caught if issubclass(w.category, TruncatedAudioWarning)]
         prediction = replace(predictor.predict(recording), path=name)
         played = _beginning(recording)

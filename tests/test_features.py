@@ -21,6 +21,12 @@ EXTRACTORS = [
     features.FrameFeatures(rate=16000, n_fft=512, hop=160, n_mels=40, frames=50, top_db=60),
     features.LogMel(seconds=1.5),
     features.LogMel(rate=8000, n_fft=256, window=200, hop=80, n_mels=32, seconds=0.7),
+    features.StackedFrames(),
+    features.StackedFrames(rate=16000, seconds=0.7, n_fft=512, n_mfcc=13, n_mels=40, frames=200, parts=("mfcc", "mel")),
+    features.FrameStatistics(),
+    features.FrameStatistics(rate=16000, n_fft=512, hop=160, n_mels=40, n_mfcc=20, frames=50, top_db=60),
+    features.Segments(),
+    features.Segments(rate=8000, segment_ms=12.5, segments=40),
 ]
 
 
@@ -427,7 +433,8 @@ class TestContract:
         assert twin == extractor and twin.identity == extractor.identity and hash(twin) == hash(extractor)
         identities = {extractor.identity}
         for key, value in extractor.parameters.items():
-            identities.add(dataclasses.replace(extractor, **{key: value + 1}).identity)
+            other = 4096 if value is None else value[1:] if isinstance(value, tuple) else value + 1
+            identities.add(dataclasses.replace(extractor, **{key: other}).identity)
         assert len(identities) == 1 + len(extractor.parameters)
 
     def test_identity_has_class_and_version(self, extractor):
@@ -439,8 +446,11 @@ class TestContract:
             extractor.extract(recording(tone(200, seconds, rate=96000), 96000))
 
     def test_bad_parameters(self, extractor):
-        with pytest.raises(FeatureError, match="hop=0"):
-            dataclasses.replace(extractor, hop=0)
+        numbers = [key for key, value in extractor.parameters.items() if isinstance(value, int | float)]
+        assert "rate" in numbers and len(numbers) >= 3
+        for key in numbers:
+            with pytest.raises(FeatureError, match=f"{key}=0 must be greater than 0"):
+                dataclasses.replace(extractor, **{key: 0})
 
     @given(data=st.data())
     @settings(max_examples=12, deadline=None)
@@ -462,7 +472,7 @@ class TestContract:
 
 
 def test_registry():
-    assert features.names() == ["frames", "functionals", "logmel"]
+    assert features.names() == ["frame_statistics", "frames", "functionals", "logmel", "segments", "stacked"]
     assert features.get("logmel") is features.LogMel
     with pytest.raises(UnknownNameError, match="did you mean 'functionals'"):
         features.get("functional")

@@ -1,9 +1,12 @@
-"""From recordings to numbers: functionals, frame features and log-mel spectrograms, over a whole clip table at once.
+"""From recordings to numbers, over a whole clip table at once.
+
+One row per clip: functionals and frame statistics. One row per moment: frame features, stacked frames, log-mel
+spectrograms, and segments of the waveform itself.
 
 Examples:
     >>> from ser_kit import features
     >>> features.names()
-    ['frames', 'functionals', 'logmel']
+    ['frame_statistics', 'frames', 'functionals', 'logmel', 'segments', 'stacked']
     >>> features.get("logmel")(seconds=3.0).shape
     (301, 64)
 """
@@ -16,14 +19,19 @@ from .driver import Extraction, Features, extract, extract_to
 from .frames import FrameFeatures
 from .functionals import Functionals
 from .logmel import LogMel
+from .segments import Segments
+from .stacked import StackedFrames
+from .statistics import FrameStatistics
 from .store import Store
 
 __all__ = [
-    "EXTRACTORS", "MIN_SECONDS", "Extraction", "Extractor", "Features", "FrameFeatures", "Functionals", "LogMel",
-    "Store", "extract", "extract_to", "get", "names",
+    "EXTRACTORS", "MIN_SECONDS", "Extraction", "Extractor", "Features", "FrameFeatures", "FrameStatistics",
+    "Functionals", "LogMel", "Segments", "StackedFrames", "Store", "extract", "extract_to", "get", "names",
 ]  # fmt: skip
 
-EXTRACTORS: dict[str, type[Extractor]] = {cls.name: cls for cls in (Functionals, FrameFeatures, LogMel)}
+EXTRACTORS: dict[str, type[Extractor]] = {
+    cls.name: cls for cls in (Functionals, FrameStatistics, FrameFeatures, StackedFrames, LogMel, Segments)
+}
 """Every extractor class by name."""
 
 

@@ -22,7 +22,11 @@ from types import ModuleType
 from ..errors import UnknownNameError
 
 # name -> module: Keras is imported only when a builder is asked for.
-_MODULES = {"cnn_bilstm": "recurrent", "mlp": "mlp"}
+_MODULES = {
+    "cnn2d": "convolutional", "cnn2d_lstm": "convolutional", "cnn_bilstm": "recurrent", "conv1d_lstm": "recurrent",
+    "forest": "classical", "lstm": "recurrent", "mlp": "mlp", "segment_dnn": "mlp", "svm": "classical",
+    "td_cnn_lstm": "convolutional",
+}  # fmt: skip
 
 
 def names() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import ops
 
 from ..features import LogMel, _spectrum
@@ -53,3 +54,220 @@ class LogMelSpectrogram(keras.layers.Layer):
     def get_config(self):
         parameters = {key: value for key, value in self.extractor.parameters.items() if key != "seconds"}
         return super().get_config() | parameters
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class Chunks(keras.layers.Layer):
+    """Overlapping chunks of a sequence: ``[batch, frames, dims]`` -> ``[batch, chunks, length, dims]``.
+
+    Frames after the last whole chunk are dropped; a sequence shorter than one chunk is padded with zeros to one.
+    The number of frames must be known when the model is built.
+
+    Args:
+        length: frames in a chunk.
+        hop: frames between the starts of two chunks.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        >>> import numpy as np
+        >>> keras.ops.convert_to_numpy(Chunks(4, 2)(np.arange(9.0).reshape(1, 9, 1)))[0, :, :, 0]
+        array([[0., 1., 2., 3.],
+               [2., 3., 4., 5.],
+               [4., 5., 6., 7.]], dtype=float32)
+    """
+
+    def __init__(self, length, hop, **kwargs):
+        super().__init__(**kwargs)
+        self.length, self.hop = length, hop
+
+    def call(self, sequence):
+        missing = max(0, self.length - sequence.shape[1])
+        sequence = ops.pad(sequence, [[0, 0], [0, missing], [0, 0]])
+        starts = self.hop * np.arange(self._count(sequence.shape[1]))
+        return ops.take(sequence, starts[:, None] + np.arange(self.length), axis=1)
+
+    def compute_output_shape(self, input_shape):
+        batch, frames, dims = input_shape
+        return batch, self._count(frames), self.length, dims
+
+    def _count(self, frames):
+        return 1 + max(0, frames - self.length) // self.hop
+
+    def get_config(self):
+        return super().get_config() | {"length": self.length, "hop": self.hop}
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class AttentionPooling(keras.layers.Layer):
+    """Average over time with learnt weights: ``[batch, steps, dims]`` -> ``[batch, dims]``.
+
+    The weight of a step with the state ``h`` is the softmax over time of ``tanh(w h + b)``.
+
+    Examples:
+        >>> import numpy as np
+        >>> tuple(AttentionPooling()(np.zeros((2, 8, 16), "float32")).shape)
+        (2, 16)
+    """
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], 1), initializer="glorot_uniform")
+        self.bias = self.add_weight(name="bias", shape=(1,), initializer="zeros")
+
+    def attention(self, states):
+        """Weights of the steps, ``[batch, steps, 1]``: above 0, and 1 in sum over the steps."""
+        return ops.softmax(ops.tanh(ops.matmul(states, self.kernel) + self.bias), axis=1)
+
+    def call(self, states):
+        return ops.sum(self.attention(states) * states, axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0], input_shape[2]
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class MeanOfSound(keras.layers.Layer):
+    """Mean of the segments' posteriors without those of segments that are all zeros, which only pad a clip.
+
+    Called on two arrays: posteriors ``[batch, segments, classes]`` and the segments they belong to,
+    ``[batch, segments, samples]``. Gives ``[batch, classes]``; for a clip of zeros only, the mean of all segments.
+
+    Examples:
+        >>> import numpy as np
+        >>> posteriors = np.array([[[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]])
+        >>> segments = np.array([[[0.1, 0.0], [0.0, -0.3], [0.0, 0.0]]])
+        >>> keras.ops.convert_to_numpy(MeanOfSound()(posteriors, segments)).round(2)
+        array([[0.7, 0.3]], dtype=float32)
+    """
+
+    def call(self, posteriors, segments):
+        sound = ops.cast(ops.any(segments != 0, axis=2, keepdims=True), posteriors.dtype)
+        sound = ops.where(ops.any(segments != 0, axis=(1, 2), keepdims=True), sound, 1.0)
+        return ops.sum(sound * posteriors, axis=1) / ops.sum(sound, axis=1)
+
+    def compute_output_shape(self, posteriors_shape, segments_shape):
+        return posteriors_shape[0], posteriors_shape[2]
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class DecisionForest(keras.layers.Layer):
+    """Mean of the leaves that decision trees lead to: ``[batch, features]`` -> ``[batch, classes]``.
+
+    At each node an input goes to the left child if ``input[feature] <= threshold``, else to the right one. A leaf is
+    its own child. Works in float32 whatever the precision policy, as the thresholds demand.
+
+    The weights, none trainable, are ``feature`` (int32), ``threshold``, ``left`` and ``right`` (int32), all
+    ``[trees, nodes]``, and ``leaf`` (``[trees, nodes, classes]``, probabilities). Node 0 is the root.
+
+    Args:
+        trees: number of trees.
+        nodes: nodes of the largest tree.
+        classes: number of classes.
+        depth: steps from the root to the deepest leaf.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        A tree of one question, whether the only feature is at most 0.5:
+
+        >>> import numpy as np
+        >>> layer = DecisionForest(trees=1, nodes=3, classes=2, depth=1)
+        >>> layer.build((None, 1))
+        >>> values = [[[0, 0, 0]], [[0.5, 0, 0]], [[1, 1, 2]], [[2, 1, 2]], [[[0, 0], [1, 0], [0, 1]]]]
+        >>> layer.set_weights([np.array(value) for value in values])
+        >>> keras.ops.convert_to_numpy(layer(np.array([[0.5], [0.6]], "float32")))
+        array([[1., 0.],
+               [0., 1.]], dtype=float32)
+    """
+
+    def __init__(self, trees, nodes, classes, depth, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.trees, self.nodes, self.classes, self.depth = trees, nodes, classes, depth
+
+    def build(self, input_shape):
+        def weight(name, dtype, *shape, initializer="zeros"):
+            shape = (self.trees, self.nodes, *shape)
+            return self.add_weight(name=name, shape=shape, dtype=dtype, initializer=initializer, trainable=False)
+
+        self.feature = weight("feature", "int32")
+        self.threshold = weight("threshold", "float32")
+        self.left = weight("left", "int32")
+        self.right = weight("right", "int32")
+        evenly = keras.initializers.Constant(1 / self.classes)
+        self.leaf = weight("leaf", "float32", self.classes, initializer=evenly)
+
+    def call(self, inputs):
+        feature, threshold, left, right = (
+            ops.reshape(weight, (-1,)) for weight in (self.feature, self.threshold, self.left, self.right)
+        )
+        roots = self.nodes * np.arange(self.trees, dtype="int32")
+        # Places in the flattened weights, [batch, trees].
+        place = ops.zeros_like(inputs[:, :1], dtype="int32") + roots
+        for _ in range(self.depth):
+            value = ops.take_along_axis(inputs, ops.take(feature, place), axis=1)
+            goes_left = value <= ops.take(threshold, place)
+            place = roots + ops.where(goes_left, ops.take(left, place), ops.take(right, place))
+        leaves = ops.take(ops.reshape(self.leaf, (-1, self.classes)), place, axis=0)
+        return ops.mean(leaves, axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0], self.classes
+
+    def get_config(self):
+        sizes = {"trees": self.trees, "nodes": self.nodes, "classes": self.classes, "depth": self.depth}
+        return super().get_config() | sizes
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class SupportVectors(keras.layers.Layer):
+    """A one-against-one support vector classifier, Gaussian kernel: ``[batch, features]`` -> ``[batch, classes]``.
+
+    Each pair of classes has its decision, which is a vote for the first of the two if it is not negative. The output is
+    the softmax of the votes plus the sum of a class's decisions, squeezed into (-1/3, 1/3) so that they only break
+    ties; as in scikit-learn's ``SVC.decision_function``. Works in float32 whatever the precision policy.
+
+    The weights, none trainable, are ``vectors`` (``[count, features]``), ``gamma`` (the kernel is
+    ``exp(-gamma * distance ** 2)``), ``dual`` (``[count, pairs]``) and ``intercept`` (``[pairs]``), where the pairs run
+    0-1, 0-2, ..., 1-2, ...
+
+    Args:
+        count: number of support vectors.
+        classes: number of classes.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        >>> import numpy as np
+        >>> layer = SupportVectors(count=2, classes=2)
+        >>> layer.build((None, 1))
+        >>> layer.set_weights([np.array(value) for value in ([[-1], [1]], 1.0, [[1], [-1]], [0])])
+        >>> keras.ops.convert_to_numpy(layer(np.array([[-2], [3]], "float32"))).argmax(axis=1)
+        array([0, 1])
+    """
+
+    def __init__(self, count, classes, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.count, self.classes = count, classes
+
+    def build(self, input_shape):
+        def weight(name, *shape):
+            return self.add_weight(name=name, shape=shape, initializer="zeros", trainable=False)
+
+        pairs = self.classes * (self.classes - 1) // 2
+        self.vectors = weight("vectors", self.count, input_shape[-1])
+        self.gamma = weight("gamma")
+        self.dual = weight("dual", self.count, pairs)
+        self.intercept = weight("intercept", pairs)
+
+    def call(self, inputs):
+        lengths = ops.sum(ops.square(inputs), axis=1, keepdims=True) + ops.sum(ops.square(self.vectors), axis=1)
+        distances = lengths - 2 * ops.matmul(inputs, ops.transpose(self.vectors))
+        kernel = ops.exp(-self.gamma * ops.maximum(distances, 0))
+        decisions = (ops.matmul(kernel, self.dual) + self.intercept)[:, :, None]
+        first, second = (np.eye(self.classes, dtype="float32")[i] for i in np.triu_indices(self.classes, 1))
+        votes = ops.sum(ops.where(decisions >= 0, first, second), axis=1)
+        confidence = ops.sum(decisions * (first - second), axis=1)
+        return ops.softmax(votes + confidence / (3 * (ops.abs(confidence) + 1)))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0], self.classes
+
+    def get_config(self):
+        return super().get_config() | {"count": self.count, "classes": self.classes}

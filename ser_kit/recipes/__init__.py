@@ -9,14 +9,38 @@ Examples:
 from __future__ import annotations
 
 from ..errors import UnknownNameError
-from ._base import Recipe
-from .ahmadov import ahmadov_cnn_bilstm
-from .rastogi import rastogi_mlp
+from ._base import PUBLISHED, Material, Published, Recipe, System
+from ._ensemble import Ensemble
+from .ahmadov import ahmadov_cnn_bilstm, ahmadov_forest
+from .rastogi import rastogi_cnn_lstm, rastogi_mlp
+from .staged import staged_cnn_lstm
+from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
+from .voting import (
+    deep_belief_network,
+    segment_dnn,
+    stacked_autoencoder,
+    voting_bagging,
+    voting_boosting,
+    voting_cnn,
+    voting_cnn_lstm,
+    voting_forest,
+    voting_hard,
+    voting_lstm,
+    voting_soft,
+    voting_svm,
+)
 
-__all__ = ["RECIPES", "Recipe", "get", "names"]
+__all__ = ["PUBLISHED", "RECIPES", "Ensemble", "Material", "Published", "Recipe", "System", "get", "names"]
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (ahmadov_cnn_bilstm, rastogi_mlp)}
-"""Every recipe by name."""
+RECIPES: dict[str, System] = {
+    system.name: system
+    for system in (
+        staged_cnn_lstm, rastogi_mlp, rastogi_cnn_lstm, voting_soft, voting_hard, voting_bagging, voting_boosting,
+        voting_cnn, voting_lstm, voting_cnn_lstm, voting_svm, voting_forest, segment_dnn, deep_belief_network,
+        stacked_autoencoder, td_cnn_lstm, td_cnn_bilstm_attention, ahmadov_cnn_bilstm, ahmadov_forest,
+    )
+}  # fmt: skip
+"""Every published system by name, in the order of the documents."""
 
 
 def names() -> list[str]:
@@ -24,12 +48,18 @@ def names() -> list[str]:
     return sorted(RECIPES)
 
 
-def get(name: str) -> Recipe:
-    """The recipe of that name.
+def get(name: str) -> System:
+    """The recipe of that name; ``"name+ablation"`` is one of its ablations.
 
     Raises:
         UnknownNameError: there is none.
+        RecipeError: the recipe has no such ablation.
+
+    Examples:
+        >>> get("staged_cnn_lstm+MFCC alone").extractor.shape
+        (150, 40)
     """
+    name, _, ablation = name.partition("+")
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
-    return RECIPES[name]
+    return RECIPES[name].variant(ablation) if ablation else RECIPES[name]

@@ -1,24 +1,34 @@
-"""What a recipe is, and how one is run under a protocol or fitted for use."""
+"""What a system is, and how one is run under a protocol or fitted for use.
+
+A :class:`System` is anything that can be trained on the clips of a table and named: a :class:`Recipe` (one model) or an
+:class:`~ser_kit.recipes.Ensemble` (several that vote). Running, testing and the bundle's card are the same for all.
+"""
 
 from __future__ import annotations
 
 import platform
+import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 
 from .. import bundle as bundles
 from .. import corpora, models, protocols
-from ..errors import TableError, TrainingError
-from ..evaluation import Evaluation, apply_temperature, expected_calibration_error, fit_temperature
+from ..augment import with_seed
+from ..bundle import Bundle, Member, chosen, rounded
+from ..errors import RecipeError, TableError, TrainingError
+from ..estimators import SVM, Forest, pretrain
+from ..evaluation import Evaluation, expected_calibration_error, fit_temperature
 from ..features import Extractor, Features, Functionals, extract
 from ..labels import EMOTIONS
+from ..preprocess import Step
 from ..training import Scaler, Training, fit, seed_everything
 
 if TYPE_CHECKING:
@@ -37,54 +47,281 @@ LIMITS = (
 )
 """What every bundle's card says of its use."""
 
+PUBLISHED = "published"
+"""Asks for the protocol that a system's authors used."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One published system, declared.
+class Published:
+    """What a document reports of its system.
+
+    Args:
+        document: title or authors, as far as given.
+        corpora: names of the corpora that it was trained and tested on.
+        protocol: name in :mod:`ser_kit.protocols` of how these were divided.
+        accuracy: reported, as fractions: one figure, or the lowest and the highest.
+        others: other reported figures, such as ``{"macro_f1": 0.65}``.
+        parameters: reported number of parameters.
+    """
+
+    document: str
+    corpora: tuple[str, ...]
+    protocol: str
+    accuracy: tuple[float, ...] = ()
+    others: Mapping[str, float] = field(default_factory=dict)
+    parameters: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a system is trained and tested on: features, classes, and copies of clips where it augments.
+
+    Args:
+        features: by extractor, all with the rows of ``table``.
+        table: the clips, and behind them their augmented copies, whose column ``parent`` names the original.
+        labels: the classes, in the order of the outputs.
+        y: ``[n]`` class of each row.
+        failures: clips that could not be used, as in :attr:`ser_kit.features.Features.failures`.
+    """
+
+    features: Mapping[Extractor, Features]
+    table: pd.DataFrame
+    labels: tuple[str, ...]
+    y: np.ndarray
+    failures: pd.DataFrame
+
+    @property
+    def originals(self) -> np.ndarray:
+        """Rows that are no copies."""
+        return (
+            np.flatnonzero(self.table["parent"].to_numpy() == "") if "parent" in self.table else np.arange(len(self.y))
+        )
+
+    def values(self, rows: np.ndarray) -> dict[Extractor, np.ndarray]:
+        """The arrays of some rows, by extractor."""
+        return {extractor: found.values[rows] for extractor, found in self.features.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One fold's work for a system, and a note of what each part of it was fitted on.
+
+    Args:
+        material: the clips.
+        train: rows to fit on.
+        validation: rows to choose epochs, temperatures and weights on.
+        seed: of first weights, order and draws.
+        progress: show progress bars.
+        checkpoint: gives the folder for a part's state, or ``None`` for none.
+        fitted: what was fitted -> the rows it saw; filled in by what fits, read by the audit.
+    """
+
+    material: Material
+    train: np.ndarray
+    validation: np.ndarray
+    seed: int
+    progress: bool
+    checkpoint: Callable[[str], Path | None]
+    title: str = ""
+    fitted: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def note(self, what: str, rows: np.ndarray) -> np.ndarray:
+        """Remember that something is fitted on these rows; returns them."""
+        self.fitted[what] = np.union1d(self.fitted.get(what, np.array([], int)), rows)
+        return rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class System(ABC):
+    """What recipes and ensembles have in common.
 
     Args:
         name: how it is asked for.
         title: one line for tables.
         reference: authors, title and reported figures as far as given.
         labels: the label set that its authors used.
-        extractor: makes the model's input of a recording.
-        model: name of the builder in :mod:`ser_kit.models`.
-        hyperparameters: the builder's arguments where they differ from its defaults.
-        training: optimiser, epochs, stopping.
-        corpus_markers: let the model see features that identify a corpus (such as the sample rate).
+        published: what they report, and under which protocol.
+        ablations: name -> changes (see :meth:`changed`) that the document compares, or that are worth comparing.
     """
 
     name: str
     title: str
     reference: str
     labels: str
-    extractor: Extractor
-    model: str
-    training: Training
-    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    corpus_markers: bool = False
+    published: Published
+    ablations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
-    def columns(self) -> tuple[int, ...]:
-        """Places of the features that the model sees."""
-        return tuple(range(self.extractor.shape[-1])) if self.corpus_markers else self.extractor.model_columns
+    @abstractmethod
+    def extractors(self) -> tuple[Extractor, ...]:
+        """What it measures of each recording."""
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of the model's input for one clip."""
-        return (*self.extractor.shape[:-1], len(self.columns))
+    @abstractmethod
+    def augmentation(self) -> tuple[Step, ...]:
+        """Steps that vary the copies of a training clip."""
 
-    def build(self, n_classes: int) -> keras.Model:
-        """The uncompiled network for that many classes."""
-        return models.get(self.model)(self.input_shape, n_classes, **self.hyperparameters)
+    @property
+    @abstractmethod
+    def copies(self) -> int:
+        """Augmented copies of each training clip."""
 
-    def extract(self, table: pd.DataFrame, *, jobs: int | None = None, progress: bool = True) -> Features:
-        """The recipe's features of a clip table; see :func:`ser_kit.features.extract`."""
-        return extract(table, self.extractor, jobs=jobs, progress=progress)
+    @property
+    def combine(self) -> str:
+        """How its members agree; see :data:`ser_kit.bundle.COMBINATIONS`."""
+        return "soft"
+
+    @abstractmethod
+    def train(self, split: Split, weights: np.ndarray | None = None) -> tuple[list[Member], list[pd.DataFrame]]:
+        """Fit on a split: the members, and the history of each training that had epochs.
+
+        Args:
+            split: what to fit on.
+            weights: ``[split.train]`` how much each training row counts.
+        """
+
+    def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
+        """The same system with some settings changed; what is left out of the changes stays.
+
+        Args:
+            changes: a path of fields, such as ``"training.batch_size"``, ``"hyperparameters.dropout"``,
+                ``"extractor.parts"`` or ``"copies"`` -> value.
+            name: what the changed system is called, behind the name and a ``+``.
+
+        Raises:
+            RecipeError: there is no such setting.
+
+        Examples:
+            >>> from ser_kit import recipes
+            >>> recipes.get("rastogi_mlp").changed({"training.epochs": 3}, "short").name
+            'rastogi_mlp+short'
+        """
+        changed = self
+        for path, value in changes.items():
+            changed = _set(changed, path.split("."), value, path)
+        return replace(changed, name=f"{self.name}+{name}", ablations={}) if name else changed
+
+    def variant(self, name: str) -> Self:
+        """One of its ablations, as a system of its own.
+
+        Raises:
+            RecipeError: it has no ablation of that name.
+        """
+        if name not in self.ablations:
+            known = ", ".join(map(repr, self.ablations)) or "none"
+            raise RecipeError(f"{self.name} has no ablation {name!r}; it has: {known}")
+        return self.changed(self.ablations[name], name)
+
+    def same_material(self, other: System) -> bool:
+        """Whether what the other has prepared serves this system too."""
+        wanted = [(system.extractors, system.copies, system.augmentation) for system in (self, other)]
+        return wanted[0] == wanted[1]
+
+    def prepare(
+        self, data: pd.DataFrame | Features | Material, *, jobs: int | None = None, progress: bool = True
+    ) -> Material:
+        """Features, classes and copies for a clip table; what is in the feature store is not computed again.
+
+        Args:
+            data: a clip table, its features where they are at hand, or what this method returned before. Classes are
+                the column ``label`` where :func:`ser_kit.corpora.load` made one, else all emotions there are.
+            jobs: processes for extraction.
+            progress: show progress bars.
+
+        Raises:
+            TrainingError: the features given are not this system's.
+            TableError: there are clips of one emotion only.
+        """
+        if isinstance(data, Material):
+            return data
+        table = data.table if isinstance(data, Features) else data
+        if isinstance(data, Features) and data.extractor not in self.extractors:
+            wanted = ", ".join(extractor.identity for extractor in self.extractors)
+            raise TrainingError(f"{self.name} needs features of {wanted}, not of {data.extractor.identity}")
+        features = {
+            e: data if isinstance(data, Features) and e == data.extractor
+            else extract(table, e, jobs=jobs, progress=progress)
+            for e in self.extractors
+        }  # fmt: skip
+        failures = pd.concat([f.failures for f in features.values()]).drop_duplicates("clip_id", ignore_index=True)
+        features = _same_rows(features)
+        found = next(iter(features.values())).table
+        column = "label" if "label" in found else "emotion"
+        present = set(found[column])
+        order = found.attrs.get("labels", EMOTIONS) if column == "label" else EMOTIONS
+        labels = tuple(label for label in order if label in present)
+        if len(labels) < 2:
+            raise TableError(f"training needs two emotions at least; there are clips of {', '.join(labels) or 'none'}")
+        if self.copies:
+            features = {e: self._with_copies(f, jobs, progress) for e, f in features.items()}
+            features = _same_rows(features)
+            found = next(iter(features.values())).table
+        return Material(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
+
+    def _with_copies(self, found: Features, jobs: int | None, progress: bool) -> Features:
+        """The features of the clips and, behind them, of their augmented copies."""
+        parts = [replace(found, table=found.table.assign(parent=""))]
+        for i in range(1, self.copies + 1):
+            steps = (*found.extractor.preprocess, *with_seed(self.augmentation, i))
+            varied = extract(found.table, replace(found.extractor, preprocess=steps), jobs=jobs, progress=progress)
+            originals = varied.table["clip_id"]
+            parts.append(replace(varied, table=varied.table.assign(clip_id=originals + f"#{i}", parent=originals)))
+        table = pd.concat([part.table for part in parts], ignore_index=True)
+        table.attrs = found.table.attrs
+        values = np.concatenate([part.values for part in parts])
+        return replace(found, values=values, table=table, lengths=np.concatenate([part.lengths for part in parts]))
+
+    def folds(self, material: Material, protocol: str = "speaker", seed: int = 0) -> list[protocols.Fold]:
+        """The audited folds of a protocol; ``"published"`` is the one that the system's authors used.
+
+        Raises:
+            LeakageError: the protocol's folds share a clip, or a speaker where they promise not to.
+            TableError: the protocol cannot divide this table.
+        """
+        folds = protocols.get(self.published.protocol if protocol == PUBLISHED else protocol)(material.table, seed)
+        protocols.audit(material.table, folds)
+        return folds
+
+    def run_fold(
+        self, material: Material, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
+        title: str = "",
+    ) -> Evaluation:  # fmt: skip
+        """Train and test on one fold, with the seed it was drawn with.
+
+        Args:
+            material: from :meth:`prepare`.
+            fold: one of :meth:`folds`.
+            out: folder for checkpoints.
+            progress: show progress bars.
+            title: what stands before them.
+
+        Raises:
+            LeakageError: something was fitted on what is tested.
+        """
+        started = time.perf_counter()
+        prefix = f"{fold.protocol}-{fold.seed}-{fold.index}"
+        split = self._split(material, fold.train, fold.validation, fold.seed, out, prefix, progress, title or self.name)
+        fitted, histories = self._fitted(split)
+        protocols.audit(material.table, fold, fitted=split.fitted)
+        probabilities = fitted.probabilities(material.values(fold.test))
+        return Evaluation(
+            recipe=self.name,
+            protocol=fold.protocol,
+            speaker_independent=fold.speaker_independent,
+            seed=fold.seed,
+            labels=material.labels,
+            predictions=_predictions(material, fold.test, probabilities).assign(fold=fold.index),
+            histories=histories,
+            # What was trained before this call counts too.
+            seconds=max(time.perf_counter() - started, sum(history["seconds"].sum() for history in histories)),
+            parameters=fitted.parameters,
+            corpora=sorted(material.table["corpus"].unique()),
+            versions=versions(),
+        )
 
     def run(
         self,
-        data: pd.DataFrame | Features,
+        data: pd.DataFrame | Features | Material,
         protocol: str = "speaker",
         *,
         seed: int = 0,
@@ -97,9 +334,8 @@ class Recipe:
         Scaling, the epoch to stop at and the calibration of each fold come from its training and validation clips.
 
         Args:
-            data: a clip table, or its features where they are at hand. Classes are the column ``label`` where
-                :func:`ser_kit.corpora.load` made one, else all emotions there are.
-            protocol: a name in :mod:`ser_kit.protocols`.
+            data: as for :meth:`prepare`.
+            protocol: a name in :mod:`ser_kit.protocols`, or ``"published"``.
             seed: of the folds, the initial weights and the order of clips.
             out: folder for checkpoints; a run that was interrupted goes on from there when it is called again.
             jobs: processes for extraction.
@@ -112,33 +348,22 @@ class Recipe:
             LeakageError: the protocol's folds share a clip, or a speaker where they promise not to.
             TableError: the protocol cannot divide this table.
         """
-        found, labels, y = self._prepare(data, jobs, progress)
-        folds = protocols.get(protocol)(found.table, seed)
-        protocols.audit(found.table, folds)
-        started, tested, histories = time.perf_counter(), [], []
+        material = self.prepare(data, jobs=jobs, progress=progress)
+        folds = self.folds(material, protocol, seed)
+        parts = []
         for fold in folds:
-            checkpoint = None if out is None else Path(out) / f"{self.name}-{protocol}-{seed}-{fold.index}"
             title = f"{self.name} {fold.name.replace('/', ' fold ')} of {len(folds)}"
-            fitted = self._fit(found, y, labels, fold.train, fold.validation, seed, checkpoint, title, progress)
-            tested.append(fitted.predictions(found, fold.test, y, labels).assign(fold=fold.index))
-            histories.append(fitted.history)
-        return Evaluation(
-            recipe=self.name,
-            protocol=protocol,
-            speaker_independent=folds[0].speaker_independent,
-            seed=seed,
-            labels=labels,
-            predictions=pd.concat(tested, ignore_index=True),
-            histories=histories,
-            seconds=time.perf_counter() - started,
-            parameters=int(fitted.model.count_params()),
-            corpora=sorted(found.table["corpus"].unique()),
-            versions=versions(),
+            parts.append(self.run_fold(material, fold, out=out, progress=progress, title=title))
+        return replace(
+            parts[0],
+            predictions=pd.concat([part.predictions for part in parts], ignore_index=True),
+            histories=[history for part in parts for history in part.histories],
+            seconds=sum(part.seconds for part in parts),
         )
 
     def fit(
         self,
-        data: pd.DataFrame | Features,
+        data: pd.DataFrame | Features | Material,
         *,
         protocol: str = "speaker",
         seed: int = 0,
@@ -146,106 +371,84 @@ class Recipe:
         out: str | Path | None = None,
         jobs: int | None = None,
         progress: bool = True,
-    ) -> bundles.Bundle:
+    ) -> Bundle:
         """Train a system for use, on all clips.
 
         One fold's test speakers decide when to stop; the other folds' speakers are trained on. What the card says of
         its worth comes from ``evaluation``, in which every clip was predicted by a model that never heard its speaker.
 
         Args:
-            data: a clip table or its features.
+            data: as for :meth:`prepare`.
             protocol: ``"speaker"``; ``"random"`` where the speakers are not known.
             seed: as in :meth:`run`.
-            evaluation: of this recipe on these data; :meth:`run` makes it where it is not given.
+            evaluation: of this system on these data; :meth:`run` makes it where it is not given.
             out: folder for checkpoints.
             jobs: processes for extraction.
             progress: show progress bars.
         """
-        found, labels, y = self._prepare(data, jobs, progress)
+        material = self.prepare(data, jobs=jobs, progress=progress)
         if evaluation is None:
-            evaluation = self.run(found, protocol, seed=seed, out=out, jobs=jobs, progress=progress)
-        if (evaluation.recipe, set(evaluation.labels)) != (self.name, set(labels)):
+            evaluation = self.run(material, protocol, seed=seed, out=out, progress=progress)
+        if (evaluation.recipe, set(evaluation.labels)) != (self.name, set(material.labels)):
             raise TrainingError(
                 f"the evaluation given is of {evaluation.recipe} on {', '.join(evaluation.labels)}; "
-                f"expected {self.name} on {', '.join(labels)}"
+                f"expected {self.name} on {', '.join(material.labels)}"
             )
-        fold = protocols.get(protocol)(found.table, seed)[0]
-        train, stop = np.union1d(fold.train, fold.validation), fold.test
-        checkpoint = None if out is None else Path(out) / f"{self.name}-{protocol}-{seed}-final"
-        fitted = self._fit(found, y, labels, train, stop, seed, checkpoint, f"{self.name} final", progress)
-        # A fresh network: the optimiser's state would treble the file and is of no use for predicting.
-        model = self.build(len(labels))
-        model.set_weights(fitted.model.get_weights())
-        return bundles.Bundle(self._card(found, labels, fitted, evaluation, jobs, progress), model)
+        fold = self.folds(material, protocol, seed)[0]
+        train = np.setdiff1d(np.arange(len(material.y)), self._family(material, fold.test))
+        prefix = f"{fold.protocol}-{seed}-final"
+        split = self._split(material, train, fold.test, seed, out, prefix, progress, f"{self.name} final")
+        fitted, _ = self._fitted(split)
+        return Bundle(self._card(material, fitted, evaluation, jobs, progress), fitted.members)
 
-    def _prepare(self, data, jobs, progress) -> tuple[Features, list[str], np.ndarray]:
-        found = data if isinstance(data, Features) else self.extract(data, jobs=jobs, progress=progress)
-        if found.extractor != self.extractor:
-            raise TrainingError(
-                f"{self.name} needs features of {self.extractor.identity}, not of {found.extractor.identity}"
-            )
-        column = "label" if "label" in found.table else "emotion"
-        present = set(found.table[column])
-        order = found.table.attrs.get("labels", EMOTIONS) if column == "label" else EMOTIONS
-        labels = [label for label in order if label in present]
-        if len(labels) < 2:
-            raise TableError(f"training needs two emotions at least; there are clips of {', '.join(labels) or 'none'}")
-        return found, labels, pd.Index(labels).get_indexer(found.table[column])
+    @staticmethod
+    def _family(material: Material, rows: np.ndarray) -> np.ndarray:
+        """Rows with their copies."""
+        if "parent" not in material.table:
+            return rows
+        clips, parents = material.table["clip_id"], material.table["parent"]
+        return np.union1d(rows, np.flatnonzero(parents.isin(clips.iloc[rows]).to_numpy()))
 
-    def _fit(self, found, y, labels, train, validation, seed, checkpoint, title, progress) -> _Fitted:
-        values, lengths = _chosen(found.values, self.columns), found.lengths
-        scaler = Scaler.fit(values[train], lengths[train] if values.ndim == 3 else None)
-        x_validation = scaler.transform(values[validation])
-        seed_everything(seed)
-        model = self.build(len(labels))
-        history = fit(
-            model, scaler.transform(values[train]), y[train], validation=(x_validation, y[validation]),
-            training=self.training, seed=seed, checkpoint=checkpoint, progress=progress, title=title,
-        )  # fmt: skip
-        temperature = fit_temperature(model.predict(x_validation, verbose=0), y[validation])
-        return _Fitted(model, scaler, temperature, history, self.columns)
+    def _split(self, material, train, validation, seed, out, prefix, progress, title) -> Split:
+        def checkpoint(part: str) -> Path | None:
+            return None if out is None else Path(out) / re.sub(r"[^\w.+-]+", "_", f"{part}-{prefix}")
 
-    def _card(self, found, labels, fitted, evaluation, jobs, progress) -> dict:
-        functionals = found
-        if not isinstance(found.extractor, Functionals):
-            functionals = extract(found.table, Functionals(), jobs=jobs, progress=progress)
-        frame = functionals.to_frame()
-        names = list(functionals.extractor.feature_names)
+        return Split(material, train, validation, seed, progress, checkpoint, title)
+
+    def _fitted(self, split: Split) -> tuple[Bundle, list[pd.DataFrame]]:
+        """The calibrated members."""
+        members, histories = self.train(split)
+        material, validation = split.material, split.note("calibration", split.validation)
+        bare = Bundle({"labels": list(material.labels), "combine": self.combine, "temperature": 1.0}, tuple(members))
+        temperature = fit_temperature(bare.combined(material.values(validation)), material.y[validation])
+        return replace(bare, card={**bare.card, "temperature": temperature}), histories
+
+    def _card(self, material: Material, fitted: Bundle, evaluation: Evaluation, jobs, progress) -> dict:
+        table = material.table.iloc[material.originals].reset_index(drop=True)
+        plain = extract(table, Functionals(), jobs=jobs, progress=progress)
+        frame = plain.to_frame()
+        names = list(plain.extractor.feature_names)
         confidence, correct = evaluation.predictions["confidence"].to_numpy(), evaluation.correct()
         typical = {
-            emotion: {name: _rounded((rows[name].mean(), rows[name].std(ddof=0))) for name in names}
+            emotion: {name: rounded((rows[name].mean(), rows[name].std(ddof=0))) for name in names}
             for emotion, rows in [("all", frame), *frame.groupby("emotion")]
         }
-        distances = bundles.strangeness(functionals.values, typical["all"]).mean(axis=1)
-        used = [corpora.get(name) for name in sorted(found.table["corpus"].unique())]
+        distances = bundles.strangeness(plain.values, typical["all"]).mean(axis=1)
+        used = [corpora.get(name) for name in sorted(table["corpus"].unique())]
         return {
             "format": bundles.FORMAT,
             "name": self.name,
             "title": self.title,
             "reference": self.reference,
-            "labels": labels,
-            "extractor": {
-                "name": self.extractor.name,
-                "version": self.extractor.version,
-                "parameters": self.extractor.parameters,
-            },
-            "columns": list(self.columns),
-            "model": {
-                "builder": self.model,
-                "input_shape": list(self.input_shape),
-                "hyperparameters": dict(self.hyperparameters),
-                "parameters": int(fitted.model.count_params()),
-            },
-            "scaler": {"mean": _rounded(fitted.scaler.mean), "scale": _rounded(fitted.scaler.scale)},
-            "temperature": fitted.temperature,
+            **fitted.card,
             "uncertain_below": float(np.quantile(confidence, UNCERTAIN_SHARE)),
             "strange_above": float(np.quantile(distances, 1 - STRANGE_SHARE)),
             "typical": typical,
             "trained_on": [
                 {
                     "corpus": corpus.name,
-                    "clips": int((found.table["corpus"] == corpus.name).sum()),
-                    "speakers": int(found.table.loc[found.table["corpus"] == corpus.name, "speaker"].nunique()),
+                    "clips": int((table["corpus"] == corpus.name).sum()),
+                    "speakers": int(table.loc[table["corpus"] == corpus.name, "speaker"].nunique()),
                     "licence": corpus.license,
                 }
                 for corpus in used
@@ -263,35 +466,142 @@ class Recipe:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class _Fitted:
-    """A trained network with what belongs to it."""
+@dataclass(frozen=True, kw_only=True)
+class Recipe(System):
+    """One published system of one model, declared.
 
-    model: keras.Model
-    scaler: Scaler
-    temperature: float
-    history: pd.DataFrame
-    columns: tuple[int, ...]
+    Args:
+        extractor: makes the model's input of a recording.
+        training: settings of a network's training, or a scikit-learn classifier.
+        model: name of the network's builder in :mod:`ser_kit.models`; left out with a scikit-learn classifier.
+        hyperparameters: the builder's arguments where they differ from its defaults.
+        scale: standardise the features with the mean and standard deviation of the training clips.
+        copies: augmented copies of each training clip.
+        augmentation: steps that vary these copies, after those of the extractor.
+        corpus_markers: let the model see features that identify a corpus (such as the sample rate).
+    """
 
-    def predictions(self, found: Features, rows: np.ndarray, y: np.ndarray, labels: list[str]) -> pd.DataFrame:
-        """The rows as :class:`Evaluation` wants them."""
-        inputs = self.scaler.transform(_chosen(found.values[rows], self.columns))
-        probabilities = apply_temperature(self.model.predict(inputs, verbose=0), self.temperature)
-        frame = found.table.iloc[rows][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
-        frame["true"] = np.array(labels)[y[rows]]
-        frame["predicted"] = np.array(labels)[probabilities.argmax(axis=1)]
-        frame["confidence"] = probabilities.max(axis=1)
-        return frame.assign(**{f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)})
+    extractor: Extractor
+    training: Training | Forest | SVM
+    model: str = ""
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    scale: bool = True
+    copies: int = 0
+    augmentation: tuple[Step, ...] = ()
+    corpus_markers: bool = False
+
+    @property
+    def extractors(self) -> tuple[Extractor, ...]:
+        return (self.extractor,)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Places of the features that the model sees."""
+        return tuple(range(self.extractor.shape[-1])) if self.corpus_markers else self.extractor.model_columns
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the model's input for one clip."""
+        return (*self.extractor.shape[:-1], len(self.columns))
+
+    def build(self, n_classes: int) -> keras.Model:
+        """The uncompiled network for that many classes.
+
+        Raises:
+            RecipeError: its model grows with the clips it learns from.
+        """
+        if not self.model:
+            raise RecipeError(f"{self.name} has no network before it has seen clips: {self.training}")
+        return models.get(self.model)(self.input_shape, n_classes, **self.hyperparameters)
+
+    def train(self, split: Split, weights: np.ndarray | None = None) -> tuple[list[Member], list[pd.DataFrame]]:
+        found, y, n_classes = split.material.features[self.extractor], split.material.y, len(split.material.labels)
+        train, values = split.note("training", split.train), chosen(found.values, self.columns)
+        scaler = self._scaler(values, found.lengths, split)
+        x = scaler.transform(values[train])
+        histories, hyperparameters = [], self.hyperparameters
+        if isinstance(self.training, Training):
+            validation = split.note("early stopping", split.validation)
+            seed_everything(split.seed)
+            model = self.build(n_classes)
+            if self.training.pretrain:
+                pretrain(model, x, self.training.pretrain, seed=split.seed)
+            parts = (x, y[train], found.lengths[train]), (values[validation], y[validation], found.lengths[validation])
+            histories.append(self._fit(model, scaler, split, *parts, weights))
+            # A fresh network: the optimiser's state would treble a bundle and is of no use for predicting.
+            weighted, model = model.get_weights(), self.build(n_classes)
+            model.set_weights(weighted)
+            builder = self.model
+        else:
+            model, hyperparameters = self.training.fit(x, y[train], n_classes, weights=weights, seed=split.seed)
+            builder = self.training.model
+        member = Member(
+            extractor=self.extractor,
+            columns=self.columns,
+            scaler=scaler,
+            builder=builder,
+            hyperparameters=hyperparameters,
+            model=model,
+        )
+        return [member], histories
+
+    def _scaler(self, values: np.ndarray, lengths: np.ndarray, split: Split) -> Scaler:
+        if not self.scale:
+            return Scaler.identity(values.shape[-1])
+        rows = split.note("scaler", split.train)
+        return Scaler.fit(values[rows], lengths[rows] if values.ndim == 3 else None)
+
+    def _fit(self, model, scaler, split: Split, training, validation, weights) -> pd.DataFrame:
+        (x, y, lengths), (raw, y_validation, lengths_validation) = training, validation
+        x_validation = scaler.transform(raw)
+        speakers = split.material.table["speaker"].to_numpy()[split.train] if self.training.speaker_penalty else None
+        if self.training.by_segment:
+            # Each segment is an example of its own, with the label and the weight of its clip.
+            model = model.get_layer("segment")
+            weights = np.repeat(np.ones(len(y)) if weights is None else weights, lengths)
+            x, y = _sound(x, lengths), np.repeat(y, lengths)
+            x_validation = _sound(x_validation, lengths_validation)
+            y_validation = np.repeat(y_validation, lengths_validation)
+        return fit(
+            model, x, y, validation=(x_validation, y_validation), training=self.training, weights=weights,
+            speakers=speakers, seed=split.seed, checkpoint=split.checkpoint(self.name), progress=split.progress,
+            title=split.title,
+        )  # fmt: skip
 
 
-def _chosen(values: np.ndarray, columns: tuple[int, ...]) -> np.ndarray:
-    """The columns that the model sees; the array itself where it sees them all, since it may be large."""
-    return values if len(columns) == values.shape[-1] else values[..., columns]
+def _sound(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The rows of ``[clips, rows, dims]`` that are sound and not padding, ``[rows of all clips, dims]``."""
+    return values[np.arange(values.shape[1]) < lengths[:, None]]
 
 
-def _rounded(values) -> list[float]:
-    """Plain floats with the seven digits that float32 has."""
-    return [float(f"{value:.7g}") for value in np.asarray(values, dtype=float)]
+def _same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
+    """The clips that every extractor could read, in the order of the first."""
+    tables = [found.table["clip_id"] for found in features.values()]
+    if all(len(ids) == len(tables[0]) for ids in tables):  # each keeps the order of the table
+        return features
+    common = set(tables[0]).intersection(*tables[1:])
+    return {e: found.subset(found.table["clip_id"].isin(common).to_numpy()) for e, found in features.items()}
+
+
+def _predictions(material: Material, rows: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """The rows as :class:`Evaluation` wants them."""
+    labels = np.array(material.labels)
+    frame = material.table.iloc[rows][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
+    frame["true"] = labels[material.y[rows]]
+    frame["predicted"] = labels[probabilities.argmax(axis=1)]
+    frame["confidence"] = probabilities.max(axis=1)
+    return frame.assign(**{f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)})
+
+
+def _set(thing: Any, path: list[str], value: Any, whole: str) -> Any:
+    """A copy of a dataclass or mapping in which one setting has another value."""
+    name, *rest = path
+    if isinstance(thing, Mapping):
+        return {**thing, name: _set(thing[name], rest, value, whole) if rest else value}
+    if name not in getattr(type(thing), "__dataclass_fields__", {}):
+        known = ", ".join(getattr(type(thing), "__dataclass_fields__", ["none"]))
+        raise RecipeError(f"there is no setting {whole!r}: {type(thing).__name__} has {known}")
+    return replace(thing, **{name: _set(getattr(thing, name), rest, value, whole) if rest else value})
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,292 @@
+"""What scikit-learn trains, as Keras models: random forests, support vector machines and layer-wise pretraining.
+
+A forest or a support vector machine comes back as a model of :mod:`ser_kit.models` whose weights are set, so that it
+predicts, is saved and is exported like any network, and no bundle holds a pickle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from . import models
+from .errors import TrainingError
+
+if TYPE_CHECKING:
+    import keras
+
+_BATCH = 32  # clips in a step of pretraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forest:
+    """A random forest, as :func:`ser_kit.models.classical.forest` builds it.
+
+    Args:
+        n_estimators: number of trees.
+        class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
+        max_features: features tried at each node: ``"sqrt"``, ``"log2"``, a number, a share, or ``None`` for all.
+        min_samples_leaf: the fewest clips in a leaf.
+
+    Source:
+        Breiman (2001), Random Forests, Machine Learning 45; trained by scikit-learn's ``RandomForestClassifier``.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> model, hyperparameters = Forest(n_estimators=10).fit(x, y, 2)
+        >>> (model.predict_on_batch(x).argmax(axis=1) == y).all(), hyperparameters["trees"]
+        (np.True_, 10)
+    """
+
+    n_estimators: int = 100
+    class_weights: bool = True
+    max_features: str | int | float | None = "sqrt"
+    min_samples_leaf: int = 1
+
+    model: ClassVar[str] = "forest"
+
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, n_classes: int, *, weights: np.ndarray | None = None, seed: int = 0
+    ) -> tuple[keras.Model, dict]:
+        """Train; the same data and seed give the same forest on any number of cores.
+
+        Args:
+            x: ``[clips, features]``, taken as float32.
+            y: ``[clips]`` class indices; a class without clips gets probability 0.
+            n_classes: number of classes.
+            weights: ``[clips]``, not negative; a clip of weight 0 is as if it were not there.
+            seed: of the samples and features drawn.
+
+        Returns:
+            The model, ``[batch, features] -> [batch, n_classes]``, and its builder's hyperparameters.
+
+        Raises:
+            TrainingError: ``x``, ``y`` or ``weights`` cannot be trained on.
+        """
+        from sklearn.ensemble import RandomForestClassifier
+
+        x, y, weights = _checked(x, y, n_classes, weights)
+        classifier = RandomForestClassifier(
+            self.n_estimators,
+            class_weight="balanced" if self.class_weights else None,
+            max_features=self.max_features,
+            min_samples_leaf=self.min_samples_leaf,
+            random_state=seed,
+            n_jobs=-1,
+        ).fit(x, y, weights)
+        trees = [tree.tree_ for tree in classifier.estimators_]
+        shape = len(trees), max(tree.node_count for tree in trees)
+
+        feature, left, right = (np.zeros(shape, np.int32) for _ in range(3))
+        threshold = np.zeros(shape, np.float32)
+        leaf = np.zeros((*shape, n_classes), np.float32)
+        for i, tree in enumerate(trees):
+            n = tree.node_count
+            is_leaf = tree.children_left < 0
+            feature[i, :n] = np.where(is_leaf, 0, tree.feature)
+            threshold[i, :n] = _round_down(tree.threshold)
+            left[i, :n] = np.where(is_leaf, np.arange(n), tree.children_left)
+            right[i, :n] = np.where(is_leaf, np.arange(n), tree.children_right)
+            shares = tree.value[:, 0, :]
+            leaf[i, :n, classifier.classes_] = (shares / shares.sum(axis=1, keepdims=True)).T
+
+        hyperparameters = {
+            "trees": shape[0],
+            "nodes": shape[1],
+            "depth": max(int(tree.max_depth) for tree in trees),
+        }
+        return _built(self.model, x, n_classes, hyperparameters, [feature, threshold, left, right, leaf])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SVM:
+    """A support vector classifier with a Gaussian kernel, as :func:`ser_kit.models.classical.svm` builds it.
+
+    Args:
+        C: how much a clip on the wrong side costs.
+        gamma: of the kernel ``exp(-gamma * distance ** 2)``: ``"scale"`` and ``"auto"`` are scikit-learn's.
+        class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
+
+    Source:
+        Cortes & Vapnik (1995), Support-Vector Networks, Machine Learning 20; trained by scikit-learn's ``SVC``.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
+        >>> y = (x[:, 0] * x[:, 1] > 0).astype(int)
+        >>> model, hyperparameters = SVM(C=100).fit(x, y, 2)
+        >>> float((model.predict_on_batch(x).argmax(axis=1) == y).mean()) > 0.9
+        True
+    """
+
+    C: float = 1.0
+    gamma: str | float = "scale"
+    class_weights: bool = False
+
+    model: ClassVar[str] = "svm"
+
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, n_classes: int, *, weights: np.ndarray | None = None, seed: int = 0
+    ) -> tuple[keras.Model, dict]:
+        """Train.
+
+        Args:
+            x: ``[clips, features]``, taken as float32; standardise them.
+            y: ``[clips]`` class indices, of two classes at least; one without clips comes last in every decision.
+            n_classes: number of classes.
+            weights: ``[clips]``, not negative; a clip of weight 0 is as if it were not there.
+            seed: nothing here is drawn by chance; taken so that all estimators are called alike.
+
+        Returns:
+            The model, ``[batch, features] -> [batch, n_classes]``, and its builder's hyperparameters. The most likely
+            class is the one that scikit-learn's ``SVC(break_ties=True)`` predicts.
+
+        Raises:
+            TrainingError: ``x``, ``y`` or ``weights`` cannot be trained on.
+        """
+        from sklearn.svm import SVC
+
+        x, y, weights = _checked(x, y, n_classes, weights)
+        if len(np.unique(y)) < 2:
+            raise TrainingError("all clips are of one class; a support vector machine needs two at least")
+        classifier = SVC(C=self.C, gamma=self.gamma, class_weight="balanced" if self.class_weights else None).fit(
+            x, y, weights
+        )
+        classes = classifier.classes_
+        # scikit-learn turns the signs round when there are two classes only.
+        sign = -1 if len(classes) == 2 else 1
+        ends = np.cumsum(classifier.n_support_)
+        members = {c: slice(end - n, end) for c, end, n in zip(classes, ends, classifier.n_support_, strict=True)}
+        intercepts = iter(sign * classifier.intercept_)
+
+        vectors = classifier.support_vectors_
+        pairs = np.transpose(np.triu_indices(n_classes, 1))
+        dual = np.zeros((len(vectors), len(pairs)))
+        intercept = np.zeros(len(pairs))
+        for k, (first, second) in enumerate(pairs):
+            if first in members and second in members:
+                i, j = np.searchsorted(classes, [first, second])
+                # The row of a class's coefficients against another leaves out the class itself.
+                dual[members[first], k] = sign * classifier.dual_coef_[j - 1, members[first]]
+                dual[members[second], k] = sign * classifier.dual_coef_[i, members[second]]
+                intercept[k] = next(intercepts)
+            else:
+                # A class without clips loses against any other.
+                intercept[k] = float(first in members) - float(second in members)
+
+        values = [vectors, classifier._gamma, dual, intercept]
+        return _built(self.model, x, n_classes, {"support_vectors": len(vectors)}, values)
+
+
+def pretrain(
+    model: keras.Model, x: np.ndarray, method: str, *, epochs: int = 10, learning_rate: float = 0.01, seed: int = 0
+) -> None:
+    """Train the hidden layers of a perceptron one after the other, each without labels on what comes out of the last.
+
+    The dense layers of the model get the weights found; the softmax is left alone. Batch normalisation and dropout
+    between them do what they do in prediction.
+
+    Args:
+        model: a chain such as :func:`ser_kit.models.mlp <ser_kit.models.mlp.mlp>` builds.
+        x: ``[clips, features]``.
+        method: ``"rbm"``: each layer is a restricted Boltzmann machine (for ``mlp`` with ``activation="sigmoid"`` and
+            ``squash=True``). ``"autoencoder"``: each is the encoder of an autoencoder of squared error, whose linear
+            decoder is thrown away.
+        epochs: of each layer.
+        learning_rate: of the Boltzmann machine's steps, or of Adam.
+        seed: what is found follows from it, the data and the model's initial weights.
+
+    Raises:
+        TrainingError: the method is unknown, ``x`` cannot be trained on, or the model is none for Boltzmann machines.
+
+    Source:
+        Hinton, Osindero & Teh (2006), A Fast Learning Algorithm for Deep Belief Nets, Neural Computation 18;
+        Bengio, Lamblin, Popovici & Larochelle (2007), Greedy Layer-Wise Training of Deep Networks, NIPS 19.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+        >>> model = models.get("mlp")((4,), 2, units=(3,), dropout=(0,), batch_norm=(False,))
+        >>> before = model.get_weights()[0]
+        >>> pretrain(model, x, "autoencoder", epochs=1)
+        >>> (before != model.get_weights()[0]).any()
+        np.True_
+    """
+    import keras
+
+    if method not in ("rbm", "autoencoder"):
+        raise TrainingError(f"unknown method {method!r} of pretraining; known: autoencoder, rbm")
+    x = _checked_inputs(x)
+    for i, layer in enumerate(layer for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)):
+        inputs = keras.Model(model.inputs, layer.input).predict(x, batch_size=256, verbose=0)
+        if method == "rbm":
+            layer.set_weights(_rbm(layer, inputs, epochs, learning_rate, seed + i))
+        else:
+            layer.set_weights(_encoder(layer, inputs, epochs, learning_rate, seed + i))
+
+
+def _rbm(layer, inputs, epochs, learning_rate, seed) -> list[np.ndarray]:
+    from sklearn.neural_network import BernoulliRBM
+
+    if layer.activation.__name__ != "sigmoid" or inputs.min() < 0 or inputs.max() > 1:
+        raise TrainingError(
+            "restricted Boltzmann machines need sigmoid layers and inputs in 0..1; build the model with "
+            'activation="sigmoid", squash=True and no batch normalisation'
+        )
+    machine = BernoulliRBM(
+        layer.units, learning_rate=learning_rate, batch_size=_BATCH, n_iter=epochs, random_state=seed
+    ).fit(inputs)
+    return [machine.components_.T, machine.intercept_hidden_]
+
+
+def _encoder(layer, inputs, epochs, learning_rate, seed) -> list[np.ndarray]:
+    import keras
+
+    encoder = keras.layers.Dense.from_config(layer.get_config())
+    decoder = keras.layers.Dense(
+        inputs.shape[1], kernel_initializer=keras.initializers.GlorotUniform(seed), name="decoder"
+    )
+    autoencoder = keras.Sequential([keras.Input(inputs.shape[1:]), encoder, decoder])
+    encoder.set_weights(layer.get_weights())
+    autoencoder.compile(keras.optimizers.Adam(learning_rate), "mean_squared_error")
+    order = np.random.default_rng(seed)
+    for _ in range(epochs):
+        for rows in np.split(order.permutation(len(inputs)), range(_BATCH, len(inputs), _BATCH)):
+            autoencoder.train_on_batch(inputs[rows], inputs[rows])
+    return encoder.get_weights()
+
+
+def _round_down(threshold: np.ndarray) -> np.ndarray:
+    """The greatest float32 up to each threshold: of float32 values, the same are at most the one as the other."""
+    single = threshold.astype(np.float32)
+    return np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single)
+
+
+def _checked_inputs(x) -> np.ndarray:
+    x = np.asarray(x, np.float32)
+    if x.ndim != 2 or len(x) == 0:
+        raise TrainingError(f"expected inputs of shape [clips, features] with at least one clip, not {list(x.shape)}")
+    if not np.isfinite(x).all():
+        raise TrainingError("the inputs hold NaN or infinite values; expected finite features")
+    return x
+
+
+def _checked(x, y, n_classes, weights):
+    """Inputs, labels and weights of the clips that weigh anything."""
+    x, y = _checked_inputs(x), np.asarray(y)
+    if y.shape != (len(x),) or y.min() < 0 or y.max() >= n_classes:
+        raise TrainingError(f"expected {len(x)} class indices in 0..{n_classes - 1}, one for each clip")
+    if weights is None:
+        return x, y, None
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != y.shape or not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
+        raise TrainingError(f"expected {len(x)} finite weights, none negative and not all 0, one for each clip")
+    rows = weights > 0
+    return x[rows], y[rows], weights[rows]
+
+
+def _built(name, x, n_classes, hyperparameters, values):
+    model = models.get(name)((x.shape[1],), n_classes, **hyperparameters)
+    model.set_weights([np.asarray(value) for value in values])
+    return model, hyperparameters

@@ -1,0 +1,59 @@
+"""A second head that learns who speaks, and whose gradient is turned round so that the network below forgets it."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class GradientReversal(layers.Layer):
+    """Passes its input on unchanged, and the gradient back with the opposite sign.
+
+    Args:
+        strength: factor of the reversed gradient, 0 or more.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Source:
+        Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016.
+
+    Examples:
+        >>> float(GradientReversal(0.5)(ops.ones((1, 1)))[0, 0])
+        1.0
+    """
+
+    def __init__(self, strength=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.strength = strength
+
+    def call(self, inputs):
+        return ops.stop_gradient(inputs * (1 + self.strength)) - inputs * self.strength
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"strength": self.strength}
+
+
+def with_adversary(model: keras.Model, n_speakers: int, strength: float, *, units: int = 64) -> keras.Model:
+    """The model with a second output, ``"speaker"``, on a reversed gradient; the layers are the model's own.
+
+    Args:
+        model: with a dense layer called ``"emotion"``, from whose input the speakers are told.
+        n_speakers: outputs of the second head.
+        strength: of the reversal.
+        units: hidden width of the second head.
+
+    Returns:
+        A model with the outputs ``{"emotion": [batch, n_classes], "speaker": [batch, n_speakers]}``.
+
+    Examples:
+        >>> from ser_kit import models
+        >>> sorted(with_adversary(models.get("mlp")((30,), 6), 20, 0.1).output_shape)
+        ['emotion', 'speaker']
+    """
+    x = GradientReversal(strength)(model.get_layer("emotion").input)
+    x = layers.Dense(units, activation="relu")(x)
+    speaker = layers.Dense(n_speakers, activation="softmax", dtype="float32", name="speaker")(x)
+    return keras.Model(model.inputs, {"emotion": model.output, "speaker": speaker})

@@ -1,0 +1,177 @@
+"""Networks that look at a spectrogram as at a picture: two-dimensional convolutions over frames and bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers, ops, regularizers
+
+from .layers import AttentionPooling, Chunks
+
+
+def cnn2d(
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    filters: Sequence[int] = (16, 32, 64),
+    kernel_size: int = 3,
+    pool: int = 2,
+    l2: float = 0.0,
+    dense_units: int = 64,
+    dropout: float = 0.3,
+) -> keras.Model:
+    """Convolution blocks over a spectrogram, averaged over the whole of it.
+
+    Args:
+        input_shape: ``(frames, bands)``, each at least ``pool ** len(filters)``.
+        n_classes: number of emotions, at least 2.
+        filters: channels of the convolution in each block.
+        kernel_size: side of the convolutions.
+        pool: max-pooling factor of each block, over frames and bands.
+        l2: weight penalty of the convolutions and of the dense layer; 0 leaves it out.
+        dense_units: width of the layer before the softmax.
+        dropout: rate after each block and before the softmax, in [0, 1).
+
+    Returns:
+        An uncompiled model, ``[batch, frames, bands] -> [batch, n_classes]``;
+        28,294 parameters at 6 classes with the defaults, whatever the input.
+
+    Examples:
+        >>> cnn2d((301, 64), 6).count_params()
+        28294
+    """
+    penalty = regularizers.L2(l2) if l2 else None
+    inputs = keras.Input(input_shape, name="frames")
+    x = layers.Reshape((-1, input_shape[-1], 1))(inputs)
+    for channels in filters:
+        x = _block(x, channels, kernel_size, pool, penalty=penalty)
+        x = layers.Dropout(dropout)(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dense(dense_units, activation="relu", kernel_regularizer=penalty)(x)
+    x = layers.Dropout(dropout)(x)
+    outputs = layers.Dense(n_classes, activation="softmax", dtype="float32", name="emotion")(x)
+    return keras.Model(inputs, outputs, name="cnn2d")
+
+
+def cnn2d_lstm(
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    filters: Sequence[int] = (32,),
+    kernel_size: int = 3,
+    pool: int = 2,
+    l2: float = 0.0,
+    lstm_units: Sequence[int] = (128, 64),
+    dense_units: int = 64,
+    dropout: float = 0.3,
+) -> keras.Model:
+    """Convolution blocks, then LSTMs along the frames that the pooling leaves.
+
+    Args:
+        input_shape: ``(frames, dims)``, each at least ``pool ** len(filters)``.
+        n_classes: number of emotions, at least 2.
+        filters: channels of the convolution in each block.
+        kernel_size: side of the convolutions.
+        pool: max-pooling factor of each block, over frames and dims.
+        l2: weight penalty of the convolutions, of the LSTMs' input kernels and of the dense layer; 0 leaves it out.
+        lstm_units: units of each LSTM; the last one's last state is classified.
+        dense_units: width of the layer before the softmax.
+        dropout: rate before the softmax, in [0, 1).
+
+    Returns:
+        An uncompiled model, ``[batch, frames, dims] -> [batch, n_classes]``;
+        1,595,014 parameters at ``(150, 180)`` and 6 classes with the defaults.
+
+    Examples:
+        >>> cnn2d_lstm((150, 180), 6).count_params()
+        1595014
+    """
+    penalty = regularizers.L2(l2) if l2 else None
+    inputs = keras.Input(input_shape, name="frames")
+    x = layers.Reshape((-1, input_shape[-1], 1))(inputs)
+    for channels in filters:
+        x = _block(x, channels, kernel_size, pool, penalty=penalty)
+    x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+    for i, units in enumerate(lstm_units, start=1):
+        x = layers.LSTM(units, return_sequences=i < len(lstm_units), kernel_regularizer=penalty)(x)
+    x = layers.Dense(dense_units, activation="relu", kernel_regularizer=penalty)(x)
+    x = layers.Dropout(dropout)(x)
+    outputs = layers.Dense(n_classes, activation="softmax", dtype="float32", name="emotion")(x)
+    return keras.Model(inputs, outputs, name="cnn2d_lstm")
+
+
+def td_cnn_lstm(
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    chunk: int = 64,
+    hop: int = 32,
+    filters: Sequence[int] = (8, 16, 32, 64, 128, 256),
+    kernels: Sequence[int] = (5, 5, 3, 3, 3, 3),
+    pools: Sequence[int] = (2, 2, 2, 4, 4, 4),
+    dropout: float = 0.2,
+    recurrent: bool = True,
+    lstm_units: int = 128,
+    bidirectional: bool = False,
+    attention: bool = False,
+    dense_units: int = 64,
+) -> keras.Model:
+    """One convolutional network for each of the overlapping chunks of a spectrogram, then an LSTM over the chunks.
+
+    The chunks share the network, whose batch normalisation sees the chunks of all clips of a batch as one.
+
+    Args:
+        input_shape: ``(frames, bands)``.
+        n_classes: number of emotions, at least 2.
+        chunk: frames in a chunk.
+        hop: frames between the starts of two chunks.
+        filters: channels of the convolution in each block.
+        kernels: side of each convolution.
+        pools: max-pooling factor of each block, over frames and bands; an axis stays when it has run down to 1.
+        dropout: rate after each block, in [0, 1).
+        recurrent: whether an LSTM goes over the chunks; without it (an ablation) their vectors are averaged.
+        lstm_units: units of the LSTM, in each direction.
+        bidirectional: whether the LSTM goes both ways.
+        attention: whether the chunks (all states of the LSTM) are weighed by learnt attention, instead of taking the
+            last state or the average.
+        dense_units: width of the layer before the softmax.
+
+    Returns:
+        An uncompiled model, ``[batch, frames, bands] -> [batch, n_classes]``;
+        603,366 parameters at 64 bands and 6 classes with the defaults, however many frames.
+
+    Source:
+        The idea: Lim, Jang & Lee (2016), Speech Emotion Recognition using Convolutional and Recurrent Neural Networks,
+        APSIPA.
+
+    Examples:
+        >>> td_cnn_lstm((301, 64), 6).count_params()
+        603366
+    """
+    inputs = keras.Input(input_shape, name="frames")
+    chunks = Chunks(chunk, hop)(inputs)
+    # As one long batch: keras.layers.TimeDistributed would run the network once for each chunk.
+    x = ops.reshape(chunks, (-1, chunk, input_shape[-1], 1))
+    for channels, kernel_size, pool in zip(filters, kernels, pools, strict=True):
+        x = _block(x, channels, kernel_size, pool, activation="elu", padding="same")
+        x = layers.Dropout(dropout)(x)
+    x = ops.reshape(layers.Flatten()(x), (-1, chunks.shape[1], x.shape[1] * x.shape[2] * x.shape[3]))
+    if recurrent:
+        lstm = layers.LSTM(lstm_units, return_sequences=attention)
+        x = layers.Bidirectional(lstm)(x) if bidirectional else lstm(x)
+    if attention:
+        x = AttentionPooling()(x)
+    elif not recurrent:
+        x = layers.GlobalAveragePooling1D()(x)
+    x = layers.Dense(dense_units, activation="relu")(x)
+    outputs = layers.Dense(n_classes, activation="softmax", dtype="float32", name="emotion")(x)
+    return keras.Model(inputs, outputs, name="td_cnn_lstm")
+
+
+def _block(x, filters, kernel_size, pool, *, activation="relu", padding="valid", penalty=None):
+    """Convolution, batch normalisation, activation, max-pooling; ``padding`` is the pooling's."""
+    x = layers.Conv2D(filters, kernel_size, padding="same", kernel_regularizer=penalty)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Activation(activation)(x)
+    return layers.MaxPooling2D(pool, padding=padding)(x)

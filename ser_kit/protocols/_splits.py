@@ -1,0 +1,258 @@
+"""The protocols."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from ..errors import TableError
+from ._base import COPIES, TEST_AS_VALIDATION, Fold, Parts, Protocol, get, register
+from ._groups import VALIDATION_SHARE, Groups, check_counts, cut, shuffled, sixth
+from ._table import column, listed, parents, unseen_speakers
+
+FOLDS = 5
+
+_PEOPLE = ("speaker",)
+
+
+def _people(table: pd.DataFrame, labels: np.ndarray) -> Groups:
+    unseen_speakers(table, labels)
+    return Groups.of(table, labels, "speaker")
+
+
+@register("speaker", "five folds of unseen speakers, balanced by emotion and sex", _PEOPLE)
+def _speaker(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    people = _people(table, labels)
+    for test in people.parts(np.arange(len(table)), FOLDS, seed):
+        yield people.validation(test, seed), test
+
+
+@register("random", "five stratified folds of clips; speakers are on both sides")
+def _random(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    from sklearn.model_selection import StratifiedKFold
+
+    check_counts(*np.unique(labels, return_counts=True), FOLDS, f"a division into {FOLDS} stratified folds")
+    for rest, test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(labels, labels):
+        rarest = np.unique(labels[rest], return_counts=True)[1].min()
+        parts = StratifiedKFold(min(round(1 / VALIDATION_SHARE), rarest), shuffle=True, random_state=seed)
+        yield rest[next(parts.split(rest, labels[rest]))[1]], test
+
+
+@register("loso", "leave one speaker out: one fold per speaker", _PEOPLE)
+def _loso(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    people = _people(table, labels)
+    for speaker in range(people.count):
+        test = np.flatnonzero(people.groups == speaker)
+        yield people.validation(test, seed), test
+
+
+@register("speaker_80_20", "one fold: a fifth of the speakers, unseen, is tested", _PEOPLE)
+def _speaker_80_20(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    yield next(_speaker(table, labels, seed))
+
+
+@register(
+    "random_80_20_copies",
+    "the 80/20 split of clips, made after augmentation: copies of tested clips are trained on",
+    leaks=[COPIES],
+)
+@register("random_80_20", "one stratified 80/20 split of clips; speakers on both sides")
+def _random_80_20(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    yield next(_random(table, labels, seed))
+
+
+@register(
+    "random_80_20_peeking",
+    "the 80/20 split of clips with training stopped where the tested clips come out best",
+    leaks=[TEST_AS_VALIDATION],
+)
+def _random_80_20_peeking(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    _, test = next(_random(table, labels, seed))
+    yield test, test
+
+
+def _random_shares(table: pd.DataFrame, labels: np.ndarray, seed: int, validation: int, test: int) -> Iterator[Parts]:
+    yield cut(labels, shuffled(table, seed), validation / 100, test / 100)
+
+
+for _train, _validation, _test in ((70, 15, 15), (76, 12, 12), (80, 10, 10)):
+    register(
+        f"random_{_train}_{_validation}_{_test}",
+        f"one stratified split of clips, {_train}/{_validation}/{_test} %; speakers on all sides",
+    )(partial(_random_shares, validation=_validation, test=_test))
+register(
+    "random_80_10_10_copies",
+    "the 80/10/10 split of clips, made after augmentation: copies of tested clips are trained on",
+    leaks=[COPIES],
+)(partial(_random_shares, validation=10, test=10))
+
+
+@register("temporal_80_10_10", "the first 80 % of what each speaker said of each class, the next 10 %, the last 10 %")
+def _temporal(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    """Clips are in recording order by ``clip_id``; nothing is drawn, so the seed changes nothing."""
+    clips = pd.DataFrame({"clip": column(table, "clip_id"), "speaker": column(table, "speaker"), "label": labels})
+    each = clips.sort_values("clip").groupby(["speaker", "label"])["clip"]
+    clips["fraction"] = (each.cumcount() + 0.5) / each.transform("size")
+    yield cut(labels, clips.sort_values(["fraction", "speaker", "clip"]).index.to_numpy(), 0.1, 0.1)
+
+
+EMOBOX: dict[str, tuple[tuple[str, ...], ...]] = {
+    "ravdess": (
+        ("01", "11", "20", "21"), ("04", "10", "12", "14"), ("08", "09", "19", "23"),
+        ("03", "05", "07", "24"), ("02", "15", "16", "18"), ("06", "13", "17", "22"),
+    ),
+    "savee": (("JE",), ("KL",), ("DC",), ("JK",)),
+    "iemocap": tuple((f"Ses0{session}F", f"Ses0{session}M") for session in range(1, 6)),
+}  # fmt: skip
+"""Speakers tested in each fold: Ma et al. (2024), EmoBox: multilingual multi-corpus speech emotion recognition toolkit
+and benchmark, Interspeech, arXiv:2406.07162."""
+
+
+@register("emobox", "the published EmoBox folds of unseen speakers, for RAVDESS, SAVEE and IEMOCAP", _PEOPLE)
+def _emobox(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    corpora = np.unique(column(table, "corpus"))
+    if len(corpora) > 1 or corpora[0] not in EMOBOX:
+        raise TableError(
+            f"protocol 'emobox' divides one corpus of {listed(EMOBOX)}, not {listed(corpora)}; "
+            "use 'speaker' for other corpora and mixtures"
+        )
+    people, speakers = _people(table, labels), column(table, "speaker")
+    for tested in EMOBOX[corpora[0]]:
+        test = np.flatnonzero(np.isin(speakers, [f"{corpora[0]}:{speaker}" for speaker in tested]))
+        if len(test):
+            yield people.validation(test, seed), test
+
+
+@register("text", "up to five folds of unseen texts; speakers are on both sides", ["text_id"])
+def _text(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    texts, everything = Groups.of(table, labels, "text_id"), np.arange(len(table))
+    for test in texts.parts(everything, FOLDS, seed):
+        rest = np.setdiff1d(everything, test)
+        yield texts.validation(test, seed) if texts.count > 2 else sixth(table, labels, rest, seed), test
+
+
+def _between(
+    table: pd.DataFrame, labels: np.ndarray, seed: int, pairs: Iterable[tuple[list[str], list[str]]]
+) -> Iterator[Parts]:
+    corpora = column(table, "corpus")
+    for taught, tested in pairs:
+        here, there = np.isin(corpora, taught), np.isin(corpora, tested)
+        common = np.intersect1d(labels[here], labels[there])
+        if len(common) < 2:
+            raise TableError(
+                f"{listed(taught)} and {listed(tested)} have {len(common) or 'no'} class{'es' * (len(common) != 1)} "
+                "in common; two at least are needed. Join the corpora under a label set: load(..., labels='four')"
+            )
+        shared = np.isin(labels, common)
+        rows, test = np.flatnonzero(here & shared), np.flatnonzero(there & shared)
+        people = Groups.of(table.iloc[rows], labels[rows], "speaker")
+        if people.count < 2:
+            raise TableError(
+                f"{listed(taught)} holds one speaker only; to train and validate on different people takes two"
+            )
+        validation = rows[people.validation(np.array([], int), seed)]
+        yield np.setdiff1d(rows, validation), validation, test
+
+
+@register(
+    "cross_corpus",
+    "leave one corpus out: each is tested by what was learned from the others, over the classes in common",
+    ["corpus", "speaker"],
+)
+def _cross_corpus(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    corpora = np.unique(column(table, "corpus")).tolist()
+    if len(corpora) < 2:
+        raise TableError(
+            f"all clips are of corpus {listed(corpora)}; to test a corpus on what others teach takes two or more: "
+            "load(['ravdess', 'emodb'], labels='six')"
+        )
+    return _between(table, labels, seed, [([c for c in corpora if c != tested], [tested]) for tested in corpora])
+
+
+def cross_corpus(table: pd.DataFrame, train: Iterable[str], test: Iterable[str], seed: int = 0) -> list[Fold]:
+    """Train on some corpora and test on others, over the classes that both have.
+
+    Args:
+        table: a clip table of all these corpora; see :class:`Protocol`.
+        train: names of the corpora to train and, with other speakers of theirs, to validate on.
+        test: names of the corpora to test.
+        seed: decides which speakers validate.
+
+    Returns:
+        One fold. Clips of other corpora, or of classes that are not on both sides, are in none of its parts.
+
+    Raises:
+        TableError: the corpora overlap, are not in the table, share fewer than two classes, or one speaker is all
+            there is to learn from.
+
+    Examples:
+        >>> rows = [(f"{c}:{i}", c, f"{c}:{i % 3}", "happy" if i < 6 else "sad") for c in "abc" for i in range(12)]
+        >>> table = pd.DataFrame(rows, columns=["clip_id", "corpus", "speaker", "emotion"])
+        >>> cross_corpus(table, train=["a", "b"], test=["c"])
+        [Fold('cross_corpus/0', seed=0, train=20, validation=4, test=12, speaker-independent)]
+    """
+    train, test = list(train), list(test)
+    known = np.unique(column(table, "corpus")).tolist()
+    unknown, both = [name for name in (*train, *test) if name not in known], [name for name in train if name in test]
+    if unknown or both or not (train and test):
+        why = f"not in the table: {listed(unknown)}" if unknown else f"on both sides: {listed(both)}"
+        raise TableError(
+            f"name corpora to train on and others to test, of {listed(known)}; {why if unknown or both else 'none'}"
+        )
+    of = get("cross_corpus")
+    return Protocol(of.name, of.description, partial(_between, pairs=[(train, test)]), of.independent_of)(table, seed)
+
+
+def inner(
+    table: pd.DataFrame, rows: np.ndarray, seed: int = 0, *, speaker_independent: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide training rows once more, to tune on.
+
+    Args:
+        table: a clip table.
+        rows: row positions to divide, ``int [n]``.
+        seed: the same seed on the same rows gives the same parts.
+        speaker_independent: hold back whole speakers. Where there is one speaker only, or only one who speaks some
+            class, clips are held back instead.
+
+    Returns:
+        Rows to train on and to validate on (about a sixth), ascending. Augmented copies of the latter are in neither.
+
+    Raises:
+        TableError: the rows hold fewer than two classes, or too few clips.
+
+    Examples:
+        >>> rows = [(f"{s}{e}", s, e) for s in "wxyz" for e in ("happy", "sad")]
+        >>> table = pd.DataFrame(rows, columns=["clip_id", "speaker", "emotion"])
+        >>> train, validation = inner(table, [0, 1, 2, 3, 4, 5])
+        >>> len(train), set(table.speaker[train]) & set(table.speaker[validation])
+        (4, set())
+    """
+    rows = np.unique(np.asarray(rows, dtype=np.intp))
+    part = table.iloc[rows]
+    if "parent" in part:
+        # A fold that divides copies may train on copies of what it tests; here they are clips of their own.
+        made_of = parents(part)
+        part = part.assign(parent=np.where(np.isin(made_of, part["clip_id"].to_numpy(dtype=str)), made_of, ""))
+
+    def divided(split, independent_of: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        (fold,) = Protocol("inner", "rows of a fold, divided once more", split, independent_of)(part, seed)
+        return rows[fold.train], rows[fold.validation]
+
+    if speaker_independent:
+        with contextlib.suppress(TableError):  # too few speakers, or a class that one of them alone speaks
+            return divided(_held_back_speakers, _PEOPLE)
+    return divided(_held_back_clips, ())
+
+
+def _held_back_speakers(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    nothing = np.array([], int)
+    yield Groups.of(table, labels, "speaker").validation(nothing, seed), nothing
+
+
+def _held_back_clips(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    yield sixth(table, labels, np.arange(len(table)), seed), np.array([], int)

@@ -1,0 +1,132 @@
+"""What protocols and the audit read from a clip table: text columns, classes, originals and copies, equal sounds."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from ..audio import fingerprint
+from ..errors import AudioError, TableError
+
+
+def column(table: pd.DataFrame, name: str) -> np.ndarray:
+    """A text column without gaps, as a NumPy array of ``str``."""
+    if name not in table:
+        raise TableError(f"the clip table has no column {name!r}; it has {', '.join(map(str, table.columns))}")
+    empty = (table[name].isna() | (table[name].astype(str) == "")).to_numpy()
+    if empty.any():
+        raise TableError(f"{empty.sum()} of {len(table)} clips have no {name}; the first is row {empty.argmax()}")
+    return table[name].to_numpy(dtype=str)
+
+
+def classes(table: pd.DataFrame) -> np.ndarray:
+    """The class of each row, ``str [n]``: its ``label`` where there is that column, else its ``emotion``."""
+    if not len(table):
+        raise TableError("the clip table is empty; nothing can be divided")
+    labels = column(table, "label" if "label" in table else "emotion")
+    if len(set(labels)) < 2:
+        raise TableError(f"all clips are '{labels[0]}'; at least two classes are needed to tell apart")
+    return labels
+
+
+def unseen_speakers(table: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
+    """The speaker of each row, ``str [n]``, once it is sure that any of them can be tested unseen."""
+    speakers = column(table, "speaker")
+    known = np.unique(speakers)
+    if len(known) < 3:
+        raise TableError(
+            f"only {len(known)} speaker{'s' * (len(known) > 1)} ({listed(known)}); to train, validate and test on "
+            "different people takes three or more. Name the speakers in the table, join another corpus, "
+            "or use protocol 'random', which does not measure unseen speakers"
+        )
+    owners = pd.Series(speakers).groupby(labels).agg(["nunique", "first"])
+    alone = owners[owners["nunique"] == 1]
+    if len(alone):
+        spoken = [f"'{label}' is spoken only by {who}" for label, who in alone["first"].items()]
+        raise TableError(
+            f"{', '.join(spoken)}; "
+            "nobody is left to learn the class from while its speaker is tested. Leave the class out, "
+            "or use protocol 'random'"
+        )
+    return speakers
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in quotes, for messages."""
+    return ", ".join(repr(str(name)) for name in names)
+
+
+def parents(table: pd.DataFrame) -> np.ndarray:
+    """For each row the ``clip_id`` of the clip that it is an augmented copy of, ``""`` for an original, ``str [n]``."""
+    if "parent" not in table:
+        return np.full(len(table), "")
+    return table["parent"].fillna("").to_numpy(dtype=str)
+
+
+def originals(table: pd.DataFrame) -> np.ndarray:
+    """For each row the position of the recording that it was made from, its own for an original, ``int [n]``."""
+    of = parents(table)
+    found, copies = np.arange(len(table)), np.flatnonzero(of != "")
+    if len(copies):
+        clips = column(table, "clip_id")
+        row_of = {clip: row for row, clip in enumerate(clips) if of[row] == ""}
+        lost = [row for row in copies if of[row] not in row_of]
+        if lost:
+            raise TableError(
+                f"{len(lost)} augmented copies have no original in the table; the first, '{clips[lost[0]]}', is of "
+                f"'{of[lost[0]]}'. Keep originals and copies in one table, or leave these copies out"
+            )
+        found[copies] = [row_of[clip] for clip in of[copies]]
+    return found
+
+
+@cache
+def _fingerprint(path: str, modified_ns: int, size: int) -> str:
+    """Each state of a file is decoded once per process, however many folds and audits ask for it."""
+    return fingerprint(path)
+
+
+def fingerprints(table: pd.DataFrame) -> np.ndarray:
+    """A hash of the decoded samples of each row's ``path``, ``str [n]``; warns of files that cannot be read."""
+    found, unread = [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # silent or truncated: not this audit's business
+        for path in column(table, "path"):
+            try:
+                status = os.stat(path)
+                found.append(_fingerprint(path, status.st_mtime_ns, status.st_size))
+            except (OSError, AudioError):
+                found.append(f"unread:{path}")
+                unread.append(path)
+    if unread:
+        warnings.warn(
+            f"{len(unread)} of {len(table)} recordings cannot be read (the first: {unread[0]}); "
+            "whether their sound is on two sides of a split could not be checked",
+            stacklevel=3,
+        )
+    return np.array(found)
+
+
+def first_of_same_sound(table: pd.DataFrame) -> np.ndarray:
+    """For each row, the first original with the same sound: corpora hold doubles (RAVDESS one), which stay together.
+
+    Augmented copies stand for themselves: their ``path`` is that of the recording they were made from.
+    """
+    firsts = np.arange(len(table))
+    if "path" in table:
+        rows = np.flatnonzero(parents(table) == "")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the audit says which recordings cannot be read
+            sounds = codes(fingerprints(table.iloc[rows]))
+        firsts[rows] = rows[np.unique(sounds, return_index=True)[1][sounds]]
+    return firsts
+
+
+def codes(values: np.ndarray) -> np.ndarray:
+    """Equal values as equal integers from 0, ``int [n]``."""
+    return pd.factorize(values)[0]

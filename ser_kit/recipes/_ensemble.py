@@ -1,0 +1,137 @@
+"""Several recipes that agree on one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from ..bundle import Member
+from ..errors import RecipeError
+from ..features import Extractor
+from ..preprocess import Step
+from ._base import Recipe, Split, System
+
+_SMALLEST_ERROR = 1e-3  # of a boosted member: one without errors would have an infinite say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ensemble(System):
+    """Recipes trained on the same clips, whose members vote.
+
+    * ``"soft"``: the mean of their probabilities;
+    * ``"hard"``: the share of their votes;
+    * ``"bagging"``: each member is trained on a bootstrap sample of the training clips (as weights; copies go with
+      their clip), then soft voting (Breiman 1996);
+    * ``"boosting"``: each member attends more to the training clips that those before it got wrong, and has the more
+      say the fewer it gets wrong itself; SAMME of Zhu, Zou, Rosset & Hastie, "Multi-class AdaBoost", 2009.
+
+    Args:
+        members: the recipes; they share labels, copies and augmentation.
+        method: one of the above.
+        rounds: members trained by bagging and boosting, the recipes in turn.
+
+    Examples:
+        >>> from ser_kit import recipes
+        >>> both = recipes.Ensemble.of(recipes.get("rastogi_mlp"), recipes.get("rastogi_cnn_lstm"))
+        >>> both.name
+        'rastogi_mlp+rastogi_cnn_lstm'
+    """
+
+    METHODS: ClassVar[tuple[str, ...]] = ("soft", "hard", "bagging", "boosting")
+
+    members: tuple[Recipe, ...]
+    method: str = "soft"
+    rounds: int = 5
+
+    def __post_init__(self):
+        if self.method not in self.METHODS:
+            raise RecipeError(f"method={self.method!r} must be one of {', '.join(self.METHODS)}")
+        if not self.members or self.rounds < 1:
+            raise RecipeError(
+                f"an ensemble needs a member and a round at least, not {len(self.members)}, {self.rounds}"
+            )
+        if len({(member.copies, member.augmentation) for member in self.members}) > 1:
+            raise RecipeError("the members of an ensemble share copies and augmentation; these differ")
+
+    @classmethod
+    def of(cls, *members: Recipe, method: str = "soft", rounds: int = 5) -> Ensemble:
+        """An ensemble of any recipes, named after them."""
+        first = members[0]
+        return cls(
+            name="+".join(member.name for member in members),
+            title=f"{method} ensemble: {'; '.join(member.title for member in members)}",
+            reference="; ".join(dict.fromkeys(member.reference for member in members)),
+            labels=first.labels,
+            published=replace(first.published, accuracy=(), others={}, parameters=None),
+            members=members,
+            method=method,
+            rounds=rounds,
+        )
+
+    @property
+    def extractors(self) -> tuple[Extractor, ...]:
+        return tuple(dict.fromkeys(member.extractor for member in self.members))
+
+    @property
+    def augmentation(self) -> tuple[Step, ...]:
+        return self.members[0].augmentation
+
+    @property
+    def copies(self) -> int:
+        return self.members[0].copies
+
+    @property
+    def combine(self) -> str:
+        return "hard" if self.method in ("hard", "boosting") else "soft"
+
+    def train(self, split: Split, weights: np.ndarray | None = None) -> tuple[list[Member], list[pd.DataFrame]]:
+        given = np.ones(len(split.train)) if weights is None else weights
+        if self.method == "boosting":
+            return self._boost(split, given)
+        if self.method == "bagging":
+            return self._in_rounds(split, lambda i: given * self._drawn(split, i))
+        parts = [member.train(split, weights) for member in self.members]
+        return [m for members, _ in parts for m in members], [h for _, histories in parts for h in histories]
+
+    def _in_rounds(self, split: Split, weigh: Callable[[int], np.ndarray], after=lambda member, i: member):
+        members, histories = [], []
+        for i in range(self.rounds):
+            recipe = self.members[i % len(self.members)]
+            recipe = replace(recipe, name=f"{recipe.name}-{self.method}-{i}")
+            turn = replace(split, seed=split.seed + i, title=f"{split.title} {self.method} {i + 1}/{self.rounds}")
+            found, epochs = recipe.train(turn, weigh(i))
+            members += [after(member, i) for member in found]
+            histories += epochs
+        return members, histories
+
+    @staticmethod
+    def _drawn(split: Split, i: int) -> np.ndarray:
+        """How often each training row is in the i-th bootstrap sample of clips; copies follow their clip."""
+        table = split.material.table.iloc[split.train]
+        clips = table["clip_id"].to_numpy()
+        if "parent" in table:
+            clips = np.where(table["parent"] == "", clips, table["parent"])
+        codes, known = pd.factorize(clips)
+        drawn = np.random.default_rng([split.seed, i]).multinomial(len(known), np.full(len(known), 1 / len(known)))
+        return drawn[codes].astype(float)
+
+    def _boost(self, split: Split, given: np.ndarray):
+        true, n_classes = split.material.y[split.train], len(split.material.labels)
+        now = given / given.mean()
+
+        def judge(member: Member, i: int) -> Member:
+            nonlocal now
+            said = member.probabilities(split.material.features[member.extractor].values[split.train])
+            wrong = said.argmax(axis=1) != true
+            error = np.clip((now * wrong).sum() / now.sum(), _SMALLEST_ERROR, 1 - _SMALLEST_ERROR)
+            # No better than guessing: SAMME gives it no say, and the weights stay as they are.
+            say = max(0.0, np.log((1 - error) / error) + np.log(n_classes - 1))
+            now = now * np.exp(say * wrong)
+            now = now / now.mean()
+            return replace(member, weight=max(say, 1e-9))
+
+        return self._in_rounds(split, lambda i: now, judge)

@@ -1,0 +1,152 @@
+"""A CNN, an LSTM and a CNN-LSTM that vote; a network on raw segments; and what both were compared with.
+
+The document gives the kinds of features, networks and votes, L2, dropout, early stopping, Adam or RMSprop and 30
+epochs. It leaves every size open, and here they are small, so that a fold takes minutes on two cores: log-mel
+spectrograms and frame features of 3 s every 20 to 23 ms; networks of 30 to 200 thousand parameters; two augmented
+copies a clip; five rounds of bagging and boosting, of the CNN-LSTM. Its "overlapping frames" are those of the
+short-time Fourier transform. K-fold cross-validation is the five stratified folds of ``random``. Its grids and random
+searches are :data:`SPACE`, for :func:`ser_kit.tuning.search`.
+
+The second system says neither the widths of its network (256, 128, 64 here) nor how segments decide for the file (the
+mean of their probabilities). The baselines' features are not told (means and deviations of the frame features here),
+nor are the layers of the deep belief network and the stacked autoencoder on EMO-DB (128 and 64 sigmoid units over
+functionals).
+"""
+
+from ..augment import AddNoise, PitchShift, TimeStretch
+from ..estimators import SVM, Forest
+from ..features import FrameFeatures, FrameStatistics, Functionals, LogMel, Segments
+from ..preprocess import RMSNormalise, SpectralSubtraction, Standardise, VoiceActivity, WaveletDenoise
+from ..training import Training
+from ._base import Published, Recipe
+from ._ensemble import Ensemble
+
+_REFERENCE = "CNN + LSTM ensemble: RAVDESS speech and song, eight classes; "
+_CORPORA = ("ravdess", "ravdess_song")
+_PREPROCESS = (SpectralSubtraction(), WaveletDenoise(), RMSNormalise())
+_AUGMENTATION = (
+    PitchShift(semitones=2.0),
+    TimeStretch(low=0.9, high=1.1),
+    AddNoise(kind="white", snr_low=15.0, snr_high=30.0),
+)
+_SPECTROGRAM = LogMel(rate=16000, n_fft=1024, window=640, hop=320, n_mels=64, seconds=3.0, preprocess=_PREPROCESS)
+_FRAMES = FrameFeatures(n_mels=40, frames=130, preprocess=_PREPROCESS)
+_TRAINING = Training(
+    optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=30, patience=8, class_weights=False
+)  # fmt: skip
+
+
+def _published(*accuracy: float, corpora: tuple[str, ...] = _CORPORA, protocol: str = "random") -> Published:
+    return Published(document="CNN + LSTM ensemble", corpora=corpora, protocol=protocol, accuracy=accuracy)
+
+
+def _network(kind: str, title: str, extractor, model: str, published: Published, **hyperparameters) -> Recipe:
+    return Recipe(
+        name=f"voting_{kind}",
+        title=title,
+        reference=_REFERENCE + (f"reported accuracy {published.accuracy[0]:.0%}" if published.accuracy else "a member"),
+        labels="eight",
+        published=published,
+        extractor=extractor,
+        model=model,
+        hyperparameters={"l2": 1e-4, "dropout": 0.3, **hyperparameters},
+        training=_TRAINING,
+        copies=2,
+        augmentation=_AUGMENTATION,
+        ablations={"no augmentation": {"copies": 0}, "RMSprop": {"training.optimizer": "rmsprop"}},
+    )
+
+
+voting_cnn = _network("cnn", "CNN on log-mel spectrograms", _SPECTROGRAM, "cnn2d", _published(0.90))
+voting_lstm = _network("lstm", "LSTM on MFCC, chroma and mel frames", _FRAMES, "lstm", _published())
+voting_cnn_lstm = _network(
+    "cnn_lstm", "CNN-LSTM on log-mel spectrograms", _SPECTROGRAM, "cnn2d_lstm", _published(),
+    filters=(16, 32), lstm_units=(64,),
+)  # fmt: skip
+
+
+def _vote(method: str, title: str, members: tuple[Recipe, ...], published: Published) -> Ensemble:
+    return Ensemble(
+        name=f"voting_{method}",
+        title=title,
+        reference=_REFERENCE + "reported accuracy 96.97 %",
+        labels="eight",
+        published=published,
+        members=members,
+        method=method,
+        rounds=5,
+    )
+
+
+_MEMBERS = (voting_cnn, voting_lstm, voting_cnn_lstm)
+voting_soft = _vote("soft", "CNN, LSTM and CNN-LSTM, soft voting", _MEMBERS, _published(0.9697))
+voting_hard = _vote("hard", "CNN, LSTM and CNN-LSTM, hard voting", _MEMBERS, _published(0.9697))
+voting_bagging = _vote("bagging", "Five CNN-LSTMs, bagging", (voting_cnn_lstm,), _published(0.9697))
+voting_boosting = _vote("boosting", "Five CNN-LSTMs, boosting", (voting_cnn_lstm,), _published(0.9697))
+
+SPACE = {
+    "hyperparameters.filters": [(8, 16), (16, 32), (32, 64)],
+    "hyperparameters.kernel_size": [3, 5],
+    "hyperparameters.lstm_units": [(32,), (64,), (128,), (64, 64)],
+    "hyperparameters.dropout": [0.2, 0.3, 0.5],
+    "training.learning_rate": [1e-4, 3e-4, 1e-3, 3e-3],
+    "training.batch_size": [16, 32, 64],
+}
+"""What the document searches for the CNN-LSTM: filters, kernels, LSTM units and layers, dropout, rate, batch size."""
+
+voting_svm = Recipe(
+    name="voting_svm",
+    title="Support vector machine on means and deviations of frames",
+    reference=_REFERENCE + "reported accuracy 78.5 %",
+    labels="eight",
+    published=_published(0.785),
+    extractor=FrameStatistics(preprocess=_PREPROCESS),
+    training=SVM(C=10.0),
+)
+voting_forest = Recipe(
+    name="voting_forest",
+    title="Random forest on means and deviations of frames",
+    reference=_REFERENCE + "reported accuracy 82 %",
+    labels="eight",
+    published=_published(0.82),
+    extractor=FrameStatistics(preprocess=_PREPROCESS),
+    training=Forest(n_estimators=300, class_weights=False),
+)
+segment_dnn = Recipe(
+    name="segment_dnn",
+    title="Deep network on raw 20 ms segments",
+    reference="Second system of the CNN + LSTM ensemble's document: RAVDESS; its accuracy is not given",
+    labels="eight",
+    published=_published(protocol="random_80_10_10"),
+    extractor=Segments(preprocess=(VoiceActivity(), Standardise())),
+    model="segment_dnn",
+    scale=False,
+    training=Training(
+        optimizer="sgd", learning_rate=0.01, batch_size=128, epochs=30, patience=5, class_weights=False, by_segment=True
+    ),
+)
+
+
+def _pretrained(name: str, title: str, method: str, accuracy: float) -> Recipe:
+    return Recipe(
+        name=name,
+        title=title,
+        reference=f"CNN + LSTM ensemble, comparison: EMO-DB; reported accuracy {accuracy:.1%}",
+        labels="seven",
+        published=_published(accuracy, corpora=("emodb",)),
+        extractor=Functionals(),
+        model="mlp",
+        hyperparameters={
+            "units": (128, 64), "dropout": (0.0, 0.0), "batch_norm": (False, False),
+            "activation": "sigmoid", "squash": True,
+        },
+        training=Training(
+            optimizer="adam", learning_rate=1e-3, batch_size=16, epochs=200, patience=20, class_weights=False,
+            pretrain=method,
+        ),
+        ablations={"no pretraining": {"training.pretrain": None}},
+    )  # fmt: skip
+
+
+deep_belief_network = _pretrained("deep_belief_network", "Deep belief network on functionals", "rbm", 0.65)
+stacked_autoencoder = _pretrained("stacked_autoencoder", "Stacked autoencoders on functionals", "autoencoder", 0.705)

@@ -1,0 +1,449 @@
+"""Every published system on the corpora at hand: as its authors split them, and on speakers never heard.
+
+One fold of one system with one seed is one run, and one JSON record when it is done. What has its record is not run
+again, so a reproduction that was broken off goes on where it was; and everything that is shown afterwards (the table,
+the page, the plots) is made of the records alone.
+
+Examples:
+    >>> from ser_kit import recipes, reproduce
+    >>> reproduce.run([recipes.get("rastogi_mlp")], ["ravdess"], out="results")  # doctest: +SKIP
+    []
+    >>> reproduce.table(reproduce.load("results"))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from . import corpora, protocols
+from .errors import TableError
+from .evaluation import METRICS, Evaluation, plain, to_markdown
+from .folders import write_whole
+from .recipes import PUBLISHED, RECIPES, Material, System
+
+FORMAT = 1
+RECORDS, CHECKPOINTS = "records", "checkpoints"
+DEFAULT_PROTOCOLS = (PUBLISHED, "speaker")
+_BEGIN, _END = "<!-- {}: made by ser-kit reproduce -->", "<!-- end of {} -->"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A system that could not be run under a protocol, and why."""
+
+    system: str
+    protocol: str
+    reason: str
+
+
+def run(
+    systems: Iterable[System],
+    names: Sequence[str],
+    *,
+    divided: Sequence[str] = DEFAULT_PROTOCOLS,
+    seeds: Iterable[int] = range(3),
+    out: str | os.PathLike,
+    labels: str | None = None,
+    root: str | os.PathLike | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[Failure]:
+    """Run what has no record yet.
+
+    Args:
+        systems: recipes, ensembles, or variants of them.
+        names: of the corpora, joined under each system's label set.
+        divided: names in :mod:`ser_kit.protocols`, or ``"published"`` for each system's own.
+        seeds: of folds and trainings.
+        out: folder of the records (``records/``) and of the state of what is under way (``checkpoints/``).
+        labels: a label set for all systems instead of each one's own.
+        root: where the corpora are; see :func:`ser_kit.corpora.load`.
+        jobs: processes for extraction.
+        progress: show progress bars.
+        tell: is given a line for every run that is done.
+
+    Returns:
+        What could not be run, such as folds by speaker on a corpus of two. The rest is in the records.
+
+    Raises:
+        CorpusNotFoundError: a corpus is not there.
+        KeyboardInterrupt: on Ctrl-C; the same call goes on from there.
+    """
+    from tqdm.auto import tqdm
+
+    seeds = list(seeds)
+    wanted = [
+        _Task(system, tuple(sorted(names)), labels or system.labels, protocol, seed, Path(out))
+        for system in systems
+        for seed in seeds
+        for protocol in dict.fromkeys(_resolved(system, name) for name in divided)
+    ]
+    failures: list[Failure] = []
+    tables: dict[str, pd.DataFrame] = {}
+    prepared: tuple[str, System, Material] | None = None
+    with tqdm(wanted, desc="reproduce", unit="run", disable=not progress) as bar:
+        for task in bar:
+            bar.set_postfix_str(str(task))
+            if task.is_done():
+                continue
+            try:
+                if prepared is None or prepared[0] != task.labels or not task.system.same_material(prepared[1]):
+                    if task.labels not in tables:
+                        tables[task.labels] = corpora.load(list(names), root=root, labels=task.labels)
+                    material = task.system.prepare(tables[task.labels], jobs=jobs, progress=progress)
+                    prepared = task.labels, task.system, material
+                for line in task.run(prepared[2], progress):
+                    tell(line)
+            except TableError as error:
+                failures.append(Failure(task.system.name, task.protocol, str(error)))
+                tell(f"{task}: cannot be run: {error}")
+    for task in wanted:
+        task.clean()
+    return failures
+
+
+def _resolved(system: System, protocol: str) -> str:
+    return protocols.get(system.published.protocol if protocol == PUBLISHED else protocol).name
+
+
+@dataclass(frozen=True)
+class _Task:
+    """All folds of one system under one protocol with one seed."""
+
+    system: System
+    corpora: tuple[str, ...]
+    labels: str
+    protocol: str
+    seed: int
+    out: Path
+
+    def __str__(self) -> str:
+        return f"{self.system.name}, {self.protocol}, seed {self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        place = "-".join((*self.corpora, self.labels.replace(",", "_")))
+        return self.out / RECORDS / place / re.sub(r"[^\w.+-]+", "_", self.system.name)
+
+    @property
+    def checkpoints(self) -> Path:
+        """Shared by all systems on these corpora: the members of one ensemble are those of another, or recipes too."""
+        return self.out / CHECKPOINTS / self.folder.parent.name
+
+    def clean(self) -> None:
+        """Remove the state of trainings that are over."""
+        for part in (self.system, *getattr(self.system, "members", ())):
+            name = re.sub(r"[^\w.+-]+", "_", part.name)
+            for folder in self.checkpoints.glob(f"{name}*-{self.protocol}-{self.seed}-*"):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def path(self, fold: int) -> Path:
+        return self.folder / f"{self.protocol}-{self.seed}-{fold}.json"
+
+    def is_done(self) -> bool:
+        first = self.recorded(0)
+        return first is not None and all(self.recorded(fold) for fold in range(1, first["folds"]))
+
+    def recorded(self, fold: int) -> dict | None:
+        """The record of a fold, if there is one and the system is still the one it was made with."""
+        try:
+            record = json.loads(self.path(fold).read_text(encoding="utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return record if record.get("settings") == settings(self.system) else None
+
+    def run(self, material: Material, progress: bool) -> Iterator[str]:
+        folds = self.system.folds(material, self.protocol, self.seed)
+        for number, fold in enumerate(folds):
+            if self.recorded(number):
+                continue
+            title = f"{self.system.name} {fold.name.replace('/', ' fold ')} of {len(folds)}"
+            found = self.system.run_fold(material, fold, out=self.checkpoints, progress=progress, title=title)
+            record = self.record(material, fold, len(folds), found)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self.path(number), (json.dumps(plain(record), indent=1) + "\n").encode())
+            uar = 100 * found.metrics()["uar"]
+            yield f"{self}, fold {number + 1} of {len(folds)}: UAR {uar:.1f} ({found.seconds:.0f} s)"
+
+    def record(self, material: Material, fold: protocols.Fold, folds: int, found: Evaluation) -> dict:
+        """What is kept of a run."""
+        import keras
+
+        name, _, ablation = self.system.name.partition("+")
+        speakers = material.table["speaker"].to_numpy()
+        return {
+            "format": FORMAT,
+            "recipe": name,
+            "ablation": ablation,
+            "corpora": list(self.corpora),
+            "labels": list(found.labels),
+            "protocol": self.protocol,
+            "speaker_independent": found.speaker_independent,
+            "seed": self.seed,
+            "fold": fold.index,
+            "folds": folds,
+            "clips": {side: len(rows) for side, rows in fold.sides().items()},
+            "speakers": {side: len(set(speakers[rows])) for side, rows in fold.sides().items()},
+            "parameters": found.parameters,
+            "epochs": [len(history) for history in found.histories],
+            "seconds": round(found.seconds, 1),
+            "metrics": {key: round(value, 6) for key, value in found.metrics().items()},
+            "per_class": found.per_class().round(6).to_dict("index"),
+            "confusion": found.confusion().to_numpy().tolist(),
+            "settings": settings(self.system),
+            "backend": keras.backend.backend(),
+            "versions": dict(found.versions),
+        }
+
+
+def settings(system: System) -> str:
+    """A digest of all that decides about a system's numbers; its name, prose and list of ablations do not."""
+    bare = replace(system, name="", title="", reference="", ablations={}, published=None)
+    if hasattr(bare, "members"):
+        members = [replace(m, name="", title="", reference="", ablations={}, published=None) for m in bare.members]
+        bare = replace(bare, members=tuple(members))
+    versions = [extractor.identity for extractor in system.extractors]
+    return hashlib.blake2b(f"{bare!r} {versions}".encode(), digest_size=8).hexdigest()
+
+
+# --------------------------------------------------------------------------------------------------- from the records
+
+
+def load(out: str | os.PathLike) -> pd.DataFrame:
+    """The records of a folder, a row each: their fields, with the metrics as columns.
+
+    Raises:
+        TableError: there is none, or one that this version cannot read.
+    """
+    rows = []
+    for path in sorted(Path(out).glob(f"{RECORDS}/*/*/*.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.get("format") != FORMAT:
+            raise TableError(f"{path} has format {record.get('format')!r}; this version reads {FORMAT}")
+        rows.append({**record, **record["metrics"], "corpora": ", ".join(record["corpora"])})
+    if not rows:
+        raise TableError(f"{Path(out) / RECORDS} holds no records; ser-kit reproduce --all --out {out} makes them")
+    return pd.DataFrame(rows)
+
+
+def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+    """Mean and spread of a metric, a row for each recipe, ablation, corpora and protocol.
+
+    Args:
+        records: from :func:`load`.
+        metric: one of :data:`ser_kit.evaluation.METRICS`.
+
+    Returns:
+        ``recipe, ablation, corpora, protocol, speaker_independent, mean, std`` (over all folds and seeds; NaN with
+        one), ``over_seeds`` (standard deviation of the seeds' means), ``runs``, ``seeds``, ``complete`` (no fold is
+        missing), ``parameters`` (of the first), ``epochs`` and ``seconds`` (means of a run).
+    """
+    if metric not in METRICS:
+        raise TableError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}")
+    rows = []
+    keys = ["recipe", "ablation", "corpora", "protocol", "speaker_independent"]
+    for key, part in records.groupby(keys, sort=False):
+        seeds = part.groupby("seed")[metric].mean()
+        rows.append(
+            {
+                **dict(zip(keys, key, strict=True)),
+                "mean": part[metric].mean(),
+                "std": part[metric].std(),
+                "over_seeds": seeds.std(),
+                "runs": len(part),
+                "seeds": len(seeds),
+                "complete": len(part) == part.groupby("seed")["folds"].first().sum(),
+                "parameters": int(part["parameters"].iloc[0]),
+                "epochs": np.mean([max(epochs, default=0) for epochs in part["epochs"]]),
+                "seconds": part["seconds"].mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
+    """Reported, reproduced, and on unseen speakers: a row for each published system.
+
+    Args:
+        records: from :func:`load`.
+        name: of the corpora (joined by ``", "``) that the runs were on; a system whose runs were on others only shows
+            the first of these.
+
+    Returns:
+        Text columns. Accuracy and UAR are in percent, mean ± standard deviation over folds and seeds; the cost of
+        leakage is the difference of the two accuracies in points.
+    """
+    accuracy, uar = spread(records, "accuracy"), spread(records, "uar")
+    rows = []
+    for system in RECIPES.values():
+        own = accuracy[(accuracy["recipe"] == system.name) & (accuracy["ablation"] == "")]
+        places = [name, *own["corpora"].unique()]
+        place = next((p for p in places if (own["corpora"] == p).any()), "")
+        here = own[own["corpora"] == place].set_index("protocol")
+        published, unseen = _row(here, system.published.protocol), _row(here, "speaker")
+        recalls = uar[(uar["recipe"] == system.name) & (uar["ablation"] == "") & (uar["corpora"] == place)]
+        gap = published["mean"] - unseen["mean"] if published is not None and unseen is not None else None
+        some = unseen if unseen is not None else published
+        rows.append(
+            {
+                "system": system.name,
+                "reported on": ", ".join(system.published.corpora),
+                "reported accuracy": _reported(system),
+                "run on": place or "not run here",
+                "published split": system.published.protocol,
+                "reproduced accuracy": _shown(published),
+                "unseen speakers: accuracy": _shown(unseen),
+                "unseen speakers: UAR": _shown(_row(recalls.set_index("protocol"), "speaker")),
+                "cost of leakage": "–" if gap is None else f"{100 * gap:.1f}",
+                "parameters": "–" if some is None else f"{some['parameters']:,}",
+                "training time": "–" if some is None else _duration(some["seconds"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
+    """What each change to a system brought, under the same protocol, corpora and seeds.
+
+    Args:
+        records: from :func:`load`.
+        protocol: one protocol only.
+
+    Returns:
+        Text columns ``system, change, run on, protocol, accuracy, UAR`` and ``against the system itself`` (points of
+        accuracy).
+    """
+    accuracy, uar = spread(records, "accuracy"), spread(records, "uar")
+    rows = []
+    for i, row in accuracy[accuracy["ablation"] != ""].iterrows():
+        if protocol not in (None, row["protocol"]):
+            continue
+        changed = records[_same(records, row) & (records["ablation"] == row["ablation"])]
+        whole = records[_same(records, row) & (records["ablation"] == "") & records["seed"].isin(changed["seed"])]
+        against = f"{100 * (changed['accuracy'].mean() - whole['accuracy'].mean()):+.1f}" if len(whole) else "–"
+        rows.append(
+            {
+                "system": row["recipe"],
+                "change": row["ablation"],
+                "run on": row["corpora"],
+                "protocol": _named(row),
+                "accuracy": _shown(row),
+                "UAR": _shown(uar.loc[i]),
+                "against the system itself": against,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def splits(records: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of each system under every protocol that it was run under, from the leakiest to the most honest."""
+    found = spread(records, "accuracy")
+    found = found[found["ablation"] == ""].sort_values(["recipe", "corpora", "mean"], ascending=[True, True, False])
+    return pd.DataFrame(
+        {
+            "system": found["recipe"],
+            "run on": found["corpora"],
+            "protocol": [_named(row) for _, row in found.iterrows()],
+            "accuracy": [_shown(row) for _, row in found.iterrows()],
+            "runs": found["runs"],
+        }
+    )
+
+
+def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
+    """Recall, precision or F1 of each class, in percent, mean over folds and seeds: a row a system and protocol."""
+    rows = []
+    for (recipe, place, protocol), part in records[records["ablation"] == ""].groupby(
+        ["recipe", "corpora", "protocol"]
+    ):
+        scores = pd.DataFrame([{label: row[metric] for label, row in one.items()} for one in part["per_class"]])
+        rows.append(
+            {"system": recipe, "run on": place, "protocol": protocol} | (100 * scores.mean()).round(1).to_dict()
+        )
+    return pd.DataFrame(rows).fillna("–")
+
+
+def missing(records: pd.DataFrame) -> pd.DataFrame:
+    """Systems that were not run on the corpora their authors used, and the command that runs them there."""
+    rows = []
+    for system in RECIPES.values():
+        wanted = system.published.corpora
+        if ", ".join(sorted(wanted)) in set(records.loc[records["recipe"] == system.name, "corpora"]):
+            continue
+        command = f"ser-kit reproduce {system.name} --corpus {' '.join(wanted)} --out results"
+        rows.append(
+            {"system": system.name, "corpora": ", ".join(wanted), "on these": "not run here", "command": f"`{command}`"}
+        )
+    return pd.DataFrame(rows, columns=["system", "corpora", "on these", "command"])
+
+
+def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
+    """Put the tables into a Markdown page, between the marks ``<!-- NAME: ... -->`` and ``<!-- end of NAME -->``.
+
+    Args:
+        path: a page that is there; what stands outside the marks is left alone.
+        records: from :func:`load`.
+
+    Returns:
+        Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``, ``missing``.
+
+    Raises:
+        TableError: the page has no marks.
+    """
+    path = Path(path)
+    text, written = path.read_text(encoding="utf-8"), []
+    for name, make in _TABLES.items():
+        begin, end = _BEGIN.format(name), _END.format(name)
+        if begin in text and end in text:
+            head, rest = text.split(begin, 1)
+            text = f"{head}{begin}\n{to_markdown(make(records))}\n{end}{rest.split(end, 1)[1]}"
+            written.append(name)
+    if not written:
+        raise TableError(f"{path} has no place for a table: it needs a line {_BEGIN.format('table')!r}, and its end")
+    write_whole(path, text.encode())
+    return written
+
+
+_TABLES = {"table": table, "splits": splits, "ablations": ablations, "classes": classes, "missing": missing}
+
+
+def _same(records: pd.DataFrame, row: pd.Series) -> pd.Series:
+    """Records of the same recipe, corpora and protocol."""
+    return (records[["recipe", "corpora", "protocol"]] == row[["recipe", "corpora", "protocol"]]).all(axis=1)
+
+
+def _row(frame: pd.DataFrame, key: str) -> pd.Series | None:
+    return frame.loc[key] if key in frame.index else None
+
+
+def _reported(system: System) -> str:
+    figures = system.published.accuracy
+    return " to ".join(f"{100 * figure:.4g}" for figure in figures) or "–"
+
+
+def _shown(row: pd.Series | None) -> str:
+    """Such as ``"48.2 ± 3.1"``, with a star where folds are missing."""
+    if row is None:
+        return "–"
+    shown = f"{100 * row['mean']:.1f}" + (f" ± {100 * row['std']:.1f}" if np.isfinite(row["std"]) else "")
+    return shown if row["complete"] else f"{shown} *"
+
+
+def _named(row: pd.Series) -> str:
+    """A protocol's name and what it says of the speakers."""
+    return f"{row['protocol']} ({'speaker-independent' if row['speaker_independent'] else 'speaker-dependent'})"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,285 @@
+"""Augmentation: the draws can be repeated anywhere, and each change is what it says. Contract: test_preprocess.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ser_kit import augment, preprocess
+from ser_kit.errors import PreprocessError, UnknownNameError
+from ser_kit.preprocess import rms
+
+RATE = 16000
+VARIATIONS = [
+    pytest.param(each(), id=name) for name, each in preprocess.STEPS.items() if issubclass(each, augment.Variation)
+]
+
+
+def tone(rate=RATE, seconds=1.0, hertz=200.0):
+    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+def syllables(rate=RATE):
+    """A tone that comes and goes, with silence after."""
+    t = np.arange(2 * rate) / rate
+    envelope = np.where(t < 1.2, np.clip(np.sin(2 * np.pi * 2.5 * t), 0, None), 0)
+    return (tone(rate, 2.0, 300) * envelope).astype(np.float32)
+
+
+def hertz(samples, rate=RATE):
+    """The frequency of the strongest component, to a fraction of a hertz."""
+    inner = samples[len(samples) // 8 : -len(samples) // 8]
+    spectrum = np.abs(np.fft.rfft(inner * np.hanning(len(inner)), 8 * len(inner)))
+    return np.argmax(spectrum) * rate / (8 * len(inner))
+
+
+class TestDraws:
+    @pytest.mark.parametrize("each", VARIATIONS)
+    def test_seed_and_clip_decide(self, each):
+        sound = syllables()
+        first = each(sound, RATE)
+        np.random.seed(0)
+        np.random.random(100)
+        np.testing.assert_array_equal(each(sound, RATE), first)
+        copies = [dataclasses.replace(each, seed=seed)(sound, RATE) for seed in range(4)]
+        assert len({copy.tobytes() for copy in copies}) == 4
+        np.testing.assert_array_equal(copies[0], first)
+        one, other = (each.generator(x).random() for x in (sound, sound / 2))
+        assert one != other, "another clip, another draw"
+
+    def test_steps_of_one_seed_draw_apart(self):
+        draws = {each.values[0].generator(tone()).random() for each in VARIATIONS}
+        assert len(draws) == len(VARIATIONS)
+
+    def test_another_process_draws_the_same(self):
+        code = (
+            "import numpy as np, hashlib\n"
+            "from ser_kit import augment, preprocess\n"
+            "t = np.sin(np.arange(8000) / 10) * np.linspace(0, 1, 8000)\n"
+            "for name, each in sorted(preprocess.STEPS.items()):\n"
+            "    if issubclass(each, augment.Variation):\n"
+            "        print(name, hashlib.sha256(each(seed=3)(t, 16000).tobytes()).hexdigest())\n"
+        )
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        t = np.sin(np.arange(8000) / 10) * np.linspace(0, 1, 8000)
+        for line in ran.stdout.splitlines():
+            name, digest = line.split()
+            assert hashlib.sha256(preprocess.STEPS[name](seed=3)(t, 16000).tobytes()).hexdigest() == digest, name
+        assert len(ran.stdout.splitlines()) == len(VARIATIONS)
+
+    def test_with_seed(self):
+        chain = augment.with_seed(["trim", augment.AddNoise(snr_low=20), {"name": "gain", "seed": 9}], 4)
+        assert chain == (preprocess.Trim(), augment.AddNoise(snr_low=20, seed=4), augment.Gain(seed=4))
+        with pytest.raises(PreprocessError, match="gain: seed=-1 must be a whole number from 0"):
+            augment.with_seed(chain[2:], -1)
+
+    @given(seed=st.integers(0, 2**63 - 1), low=st.floats(-60, 60), width=st.floats(0, 60))
+    @settings(max_examples=30, deadline=None)
+    def test_draws_stay_within_their_range(self, seed, low, width):
+        high = min(low + width, 60.0)
+        step = augment.Gain(seed=seed, low=low, high=high)
+        assert preprocess.step(json.loads(json.dumps(step.to_dict()))) == step
+        after = 20 * np.log10(rms(step(tone(seconds=0.2), RATE)) / rms(tone(seconds=0.2)))
+        assert low - 0.01 <= after <= high + 0.01
+
+
+class TestWaveforms:
+    @pytest.mark.parametrize("kind", ["white", "uniform"])
+    @pytest.mark.parametrize("snr", [-10.0, 0.0, 15.0, 40.0])
+    def test_noise_has_the_ratio_asked_for(self, kind, snr):
+        sound = syllables()
+        added = augment.AddNoise(kind=kind, snr_low=snr, snr_high=snr)(sound, RATE).astype(float) - sound
+        assert 20 * np.log10(rms(sound) / rms(added)) == pytest.approx(snr, abs=0.1)
+        peak_over_rms = np.abs(added).max() / rms(added)
+        assert peak_over_rms == pytest.approx(np.sqrt(3), abs=0.01) if kind == "uniform" else peak_over_rms > 3
+        spectrum = np.square(np.abs(np.fft.rfft(added)))
+        low, high = np.array_split(spectrum, 2)
+        assert low.mean() == pytest.approx(high.mean(), rel=0.1), "its spectrum is flat"
+
+    def test_drawn_ratios_fill_the_range(self):
+        sound = tone(seconds=0.2)
+        ratios = []
+        for seed in range(200):
+            added = augment.AddNoise(seed=seed, snr_low=5, snr_high=25)(sound, RATE).astype(float) - sound
+            ratios.append(20 * np.log10(rms(sound) / rms(added)))
+        assert 4.99 < min(ratios) < 7 and 23 < max(ratios) < 25.01
+        assert np.mean(ratios) == pytest.approx(15, abs=1.5)
+
+    @pytest.mark.parametrize("rate", [8000, 16000, 44100])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_pitch_shift(self, rate, seed):
+        step = augment.PitchShift(seed=seed, semitones=6)
+        semitones = step.generator(tone(rate)).uniform(-6, 6)
+        after = step(tone(rate), rate)
+        assert hertz(after, rate) == pytest.approx(200 * 2 ** (semitones / 12), abs=1.0)
+        assert rms(after) == pytest.approx(rms(tone(rate)), rel=1e-3)
+
+    @pytest.mark.parametrize("rate", [8000, 16000, 44100])
+    @pytest.mark.parametrize("factor", [0.8, 1.0, 1.3])
+    def test_time_stretch(self, rate, factor):
+        after = augment.TimeStretch(low=factor, high=factor)(tone(rate), rate)
+        assert len(after) == round(rate / factor)
+        assert hertz(after, rate) == pytest.approx(200, abs=1.0)
+        assert rms(after) == pytest.approx(rms(tone(rate)), rel=1e-3)
+
+    @pytest.mark.parametrize("rate", [8000, 16000, 44100])
+    @pytest.mark.parametrize("factor", [0.8, 1.0, 1.12])
+    def test_speed_change(self, rate, factor):
+        after = augment.SpeedChange(low=factor, high=factor)(tone(rate), rate)
+        assert abs(len(after) - rate / factor) <= 1
+        assert hertz(after, rate) == pytest.approx(200 * factor, abs=0.5)
+
+    @pytest.mark.parametrize("gain", [-12.0, 0.0, 7.0])
+    def test_gain(self, gain):
+        after = augment.Gain(low=gain, high=gain)(tone(), RATE)
+        np.testing.assert_allclose(after, tone() * 10 ** (gain / 20), rtol=1e-6)
+
+    @pytest.mark.parametrize("seconds", [0.1, 0.5, 2.0])
+    def test_room_decays_by_60_db_in_its_time(self, seconds):
+        step = augment.Room(rt60_low=seconds, rt60_high=seconds, direct_db=6)
+        response = step.response(RATE, np.random.default_rng(0))
+        assert len(response) == pytest.approx(seconds * RATE, abs=1) and response[0] == 1
+        assert 10 * np.log10(1 / np.square(response[1:]).sum()) == pytest.approx(6)
+        # Schroeder's backward integral falls along a straight line; its slope from -5 to -25 dB gives the time.
+        energy = np.cumsum(np.square(response[:0:-1]))[::-1]
+        level = 10 * np.log10(energy / energy[0])
+        t = np.arange(len(level)) / RATE
+        slope = np.polyfit(*(each[(level < -5) & (level > -25)] for each in (t, level)), 1)[0]
+        assert -60 / slope == pytest.approx(seconds, rel=0.15)
+
+    def test_room_sounds_on(self):
+        sound = syllables()
+        after = augment.Room(rt60_low=0.5, rt60_high=0.5)(sound, RATE)
+        assert rms(after) == pytest.approx(rms(sound), rel=1e-4)
+        then = slice(int(1.25 * RATE), int(1.5 * RATE))
+        assert not sound[then].any() and rms(after[then]) > 1e-3
+        dry = augment.Room(direct_db=40)(sound, RATE)
+        assert 20 * np.log10(rms(sound) / rms(dry - sound)) > 35
+
+    @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
+    def test_telephone_band(self, rate):
+        levels = {}
+        for frequency in (100, 1000, 2000, 3000, 3800, 6000):
+            if frequency < rate / 2:
+                sound = tone(rate, hertz=frequency)
+                levels[frequency] = 20 * np.log10(max(rms(augment.Telephone()(sound, rate)) / rms(sound), 1e-9))
+        assert all(abs(levels[frequency]) < 1 for frequency in (1000, 2000, 3000))
+        assert all(levels[frequency] < -20 for frequency in levels if frequency in (100, 3800, 6000))
+
+    def test_telephone_codec(self):
+        sound = tone(8000, hertz=1013) * np.linspace(0.01, 1, 8000, dtype=np.float32)
+        after = augment.Telephone()(sound, 8000)
+        assert len(np.unique(after)) <= 255
+        inner = slice(800, -800)  # the filter rings at the ends
+        assert 30 < 20 * np.log10(rms(sound[inner]) / rms((after - sound)[inner])) < 45, "mu-law: about 38 dB"
+        late = augment.Telephone()(np.pad(tone(hertz=1000), 800), RATE)
+        assert np.argmax(np.correlate(late, tone(hertz=1000), "valid")) == pytest.approx(800, abs=1), "no delay"
+
+
+def batch(n=8, shape=(100, 40), classes=4, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(1, 0.1, (n, *shape)).astype(np.float32)
+    return x, np.eye(classes, dtype=np.float32)[rng.integers(0, classes, n)]
+
+
+class TestBatches:
+    @pytest.mark.parametrize("name", augment.BATCH_AUGMENTATIONS)
+    def test_contract(self, name):
+        each = augment.batch_augmentation(name)
+        assert augment.batch_augmentation(json.loads(json.dumps(each.to_dict()))) == each
+        assert augment.batch_augmentation(each) is each
+        x, y = batch()
+        x.flags.writeable = y.flags.writeable = False
+        first, again, other = (each(x, y, np.random.default_rng(seed)) for seed in (1, 1, 2))
+        for one, two, before in zip(first, again, (x, y), strict=True):
+            assert one.dtype == np.float32 and one.shape == before.shape and np.isfinite(one).all()
+            np.testing.assert_array_equal(one, two)
+        assert not np.array_equal(first[0], other[0])
+
+    @given(
+        shape=st.tuples(st.integers(1, 5), st.integers(1, 60), st.integers(1, 30)),
+        masks=st.tuples(*[st.integers(0, 4)] * 2),
+        widths=st.tuples(*[st.integers(0, 100)] * 2),
+        seed=st.integers(0, 1000),
+    )
+    @settings(max_examples=100, deadline=None)
+    def test_masks_are_whole_rows_and_columns(self, shape, masks, widths, seed):
+        step = augment.SpecAugment(
+            time_masks=masks[0], time_width=widths[0], band_masks=masks[1], band_width=widths[1], fill=-7
+        )
+        x, y = np.ones(shape), np.ones((shape[0], 1))
+        after, labels = step(x, y, np.random.default_rng(seed))
+        np.testing.assert_array_equal(labels, y)
+        hidden = after == -7
+        assert (hidden | (after == 1)).all()
+        for clip in hidden:
+            rows, columns = clip.all(axis=1), clip.all(axis=0)
+            if not clip.all():
+                np.testing.assert_array_equal(clip, rows[:, None] | columns[None])
+                assert rows.sum() <= masks[0] * widths[0] and columns.sum() <= masks[1] * widths[1]
+                starts = np.flatnonzero(np.diff(rows.astype(int), prepend=0) == 1)
+                assert len(starts) <= masks[0]
+
+    def test_masked_share(self):
+        x, y = np.ones((2000, 100, 50)), np.ones((2000, 1))
+        after, _ = augment.SpecAugment(time_masks=1, time_width=20, band_masks=0)(x, y, np.random.default_rng(0))
+        rows = (after == 0).all(axis=2)
+        assert rows.sum(axis=1).max() == 20 and rows.sum(axis=1).min() == 0
+        assert rows.mean() == pytest.approx(0.1, rel=0.05), "half of the greatest width, on average"
+        middle = rows.mean(axis=0)[20:80]
+        assert middle == pytest.approx(middle.mean(), rel=0.35), "anywhere with equal chance"
+        after, _ = augment.SpecAugment(time_masks=0, band_masks=1, band_width=10)(x, y, np.random.default_rng(0))
+        assert (after == 0).mean() == pytest.approx(0.1, rel=0.05)
+
+    def test_spec_augment_needs_frames(self):
+        with pytest.raises(PreprocessError, match=r"spec_augment: .*\[batch, frames, dims\].*\(8, 5\)"):
+            augment.SpecAugment()(*batch(shape=(5,)), np.random.default_rng(0))
+
+    @given(n=st.integers(1, 20), alpha=st.floats(0.01, 100), seed=st.integers(0, 1000))
+    @settings(max_examples=60, deadline=None)
+    def test_mixup_mixes_features_and_labels_alike(self, n, alpha, seed):
+        y = np.eye(n)
+        x = y * 10 + 1  # so that the features tell the share of every clip
+        mixed, labels = augment.Mixup(alpha=alpha)(x, y, np.random.default_rng(seed))
+        np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+        np.testing.assert_allclose(mixed, labels * 10 + 1, atol=1e-4)
+        assert (labels >= 0).all() and ((labels > 0).sum(axis=1) <= 2).all()
+
+    def test_mixup_shares(self):
+        n = 4000
+        x, y = np.zeros((n, 2, 3, 4)), np.eye(n, dtype=np.float32)
+        shares = np.diag(augment.Mixup(alpha=0.2)(x, y, np.random.default_rng(0))[1])
+        assert shares.mean() == pytest.approx(0.5, abs=0.03)
+        assert np.mean((shares < 0.05) | (shares > 0.95)) == pytest.approx(0.58, abs=0.04)
+
+    @pytest.mark.parametrize(
+        ("described", "message"),
+        [
+            ({"name": "mixup", "alpha": 0}, "mixup: alpha=0 must be a number from 0.01 to 100"),
+            ({"name": "spec_augment", "time_masks": -1}, "time_masks=-1 must be a whole number from 0 to 100"),
+            ({"name": "spec_augment", "band_width": 2.5}, "band_width=2.5 must be a whole number"),
+            ({"name": "spec_augment", "fill": float("nan")}, "fill=nan must be a number"),
+            ({"name": "mixup", "beta": 1}, "batch augmentation 'mixup': .*'beta'"),
+        ],
+    )
+    def test_bad_parameters(self, described, message):
+        with pytest.raises(PreprocessError, match=message):
+            augment.batch_augmentation(described)
+
+    def test_bad_batches(self):
+        x, y = batch()
+        for wrong in ((x, y[:3]), (x, y.argmax(axis=1)), (x[:, 0, 0], y)):
+            with pytest.raises(PreprocessError, match=r"mixup: expected features \[batch, ...\]"):
+                augment.Mixup()(*wrong, np.random.default_rng(0))
+
+    def test_unknown_name(self):
+        with pytest.raises(UnknownNameError, match="unknown batch augmentation 'mixupp'; did you mean 'mixup'"):
+            augment.batch_augmentation("mixupp")

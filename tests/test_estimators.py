@@ -1,0 +1,217 @@
+"""What scikit-learn trained and what the Keras model says are the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.svm import SVC
+
+from ser_kit import models
+from ser_kit.errors import TrainingError
+from ser_kit.estimators import SVM, Forest, pretrain
+
+
+def clips(n=300, dims=6, classes=4, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, dims)).astype("float32")
+    y = rng.permutation(np.arange(n) % classes)
+    return x + 0.6 * rng.normal(size=(classes, dims)).astype("float32")[y], y
+
+
+@pytest.mark.parametrize("settings", [{}, {"class_weights": False, "min_samples_leaf": 5, "max_features": None}])
+def test_a_forest_is_the_one_of_scikit_learn(settings):
+    x, y = clips()
+    settings = {"n_estimators": 20} | settings
+    model, hyperparameters = Forest(**settings).fit(x, y, 4, seed=3)
+    balanced = "balanced" if settings.pop("class_weights", True) else None
+    reference = RandomForestClassifier(**settings, class_weight=balanced, random_state=3).fit(x, y)
+    assert hyperparameters["trees"] == 20
+    assert hyperparameters["depth"] == max(tree.get_depth() for tree in reference.estimators_)
+
+    # Values at the thresholds, and the float32 values next to them on both sides.
+    rows = [clips(500, seed=1)[0]]
+    for tree in reference.estimators_:
+        for feature, threshold in zip(tree.tree_.feature, tree.tree_.threshold, strict=True):
+            if feature >= 0:
+                near = np.float32(threshold)
+                row = x[[0, 0, 0]]
+                row[:, feature] = np.nextafter(near, np.float32(-np.inf)), near, np.nextafter(near, np.float32(np.inf))
+                rows.append(row)
+    values = np.concatenate(rows)
+    np.testing.assert_allclose(model.predict_on_batch(values), reference.predict_proba(values), atol=1e-6)
+
+
+def test_thresholds_decide_alike_though_they_are_single():
+    from ser_kit.estimators import _round_down
+
+    values = np.random.default_rng(0).normal(size=1000).astype("float32")
+    above = np.nextafter(values, np.float32(np.inf))
+    middles = (values.astype("float64") + above) / 2
+    np.testing.assert_array_equal(_round_down(middles), values)
+    np.testing.assert_array_equal(_round_down(values.astype("float64")), values)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 6])
+@pytest.mark.parametrize("settings", [{}, {"C": 10.0, "gamma": 0.05, "class_weights": True}])
+def test_a_support_vector_machine_predicts_what_scikit_learn_does(classes, settings):
+    x, y = clips(classes=classes)
+    settings = dict(settings)
+    model, hyperparameters = SVM(**settings).fit(x, y, classes)
+    balanced = "balanced" if settings.pop("class_weights", False) else None
+    reference = SVC(**settings, class_weight=balanced, break_ties=True).fit(x, y)
+    assert hyperparameters == {"support_vectors": len(reference.support_)}
+    values = np.concatenate([x, clips(2000, classes=classes, seed=1)[0]])
+    probabilities = model.predict_on_batch(values)
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), reference.predict(values))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    if classes > 2:
+        scores = np.exp(reference.decision_function(values))
+        np.testing.assert_allclose(probabilities, scores / scores.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_a_class_without_clips_keeps_its_place():
+    x, y = clips()
+    present = np.array([1, 2, 4, 6])  # of 0..7
+    model, _ = Forest(n_estimators=5).fit(x, present[y], 8)
+    probabilities = model.predict_on_batch(x)
+    assert probabilities.shape == (300, 8)
+    assert (probabilities[:, [0, 3, 5, 7]] == 0).all()
+
+    probabilities = SVM().fit(x, present[y], 8)[0].predict_on_batch(x)
+    assert probabilities[:, [0, 3, 5, 7]].max(axis=1).max() < probabilities[:, present].max(axis=1).min()
+    assert (probabilities[:, [0, 3, 5, 7]].max(axis=1) < probabilities[:, present].min(axis=1)).all()
+    reference = SVC(break_ties=True).fit(x, present[y])
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), reference.predict(x))
+
+    two = np.isin(y, [0, 1])
+    probabilities = SVM().fit(x[two], present[y[two]], 8)[0].predict_on_batch(x)
+    reference = SVC().fit(x[two], present[y[two]])
+    np.testing.assert_array_equal(probabilities.argmax(axis=1), reference.predict(x))
+
+
+@pytest.mark.parametrize("estimator", [Forest(n_estimators=10), SVM()])
+def test_weights_count_and_a_seed_repeats(estimator):
+    x, y = clips()
+    plain = estimator.fit(x, y, 4)[0].predict_on_batch(x)
+    np.testing.assert_array_equal(estimator.fit(x, y, 4)[0].predict_on_batch(x), plain)
+
+    rare = np.where(y == 0, 1e-3, 1.0)
+    weighted = estimator.fit(x, y, 4, weights=rare)[0].predict_on_batch(x)
+    if isinstance(estimator, SVM):
+        assert (weighted.argmax(axis=1) == 0).sum() < (plain.argmax(axis=1) == 0).sum()
+    else:
+        reference = RandomForestClassifier(10, class_weight="balanced", random_state=0).fit(x, y, rare)
+        np.testing.assert_allclose(weighted, reference.predict_proba(x), atol=1e-6)
+
+    without = estimator.fit(x, y, 4, weights=(y != 0).astype(float))[0].predict_on_batch(x)
+    left_out = estimator.fit(x[y != 0], y[y != 0], 4)[0].predict_on_batch(x)
+    np.testing.assert_array_equal(without, left_out)
+
+
+def test_a_trained_forest_and_machine_are_saved_and_rebuilt(tmp_path):
+    x, y = clips()
+    for estimator in (Forest(n_estimators=5), SVM()):
+        model, hyperparameters = estimator.fit(x, y, 4)
+        model.save(tmp_path / "model.keras")
+        rebuilt = models.get(estimator.model)((6,), 4, **hyperparameters)
+        rebuilt.load_weights(tmp_path / "model.keras")
+        np.testing.assert_array_equal(rebuilt.predict_on_batch(x), model.predict_on_batch(x))
+
+
+@pytest.mark.parametrize("estimator", [Forest(n_estimators=2), SVM()])
+def test_what_cannot_be_trained_on_is_named(estimator):
+    x, y = clips(40)
+    for bad in (np.nan, np.inf):
+        broken = x.copy()
+        broken[3, 2] = bad
+        with pytest.raises(TrainingError, match="NaN or infinite"):
+            estimator.fit(broken, y, 4)
+    with pytest.raises(TrainingError, match=r"\[40, 3, 2\]"):
+        estimator.fit(x.reshape(40, 3, 2), y, 4)
+    with pytest.raises(TrainingError, match="at least one clip"):
+        estimator.fit(x[:0], y[:0], 4)
+    with pytest.raises(TrainingError, match=r"0\.\.2"):
+        estimator.fit(x, y, 3)
+    for weights in (np.ones(39), np.full(40, -1.0), np.full(40, np.nan), np.zeros(40)):
+        with pytest.raises(TrainingError, match="40 finite weights"):
+            estimator.fit(x, y, 4, weights=weights)
+
+
+def test_a_machine_of_one_class_is_refused():
+    x, _ = clips(40)
+    with pytest.raises(TrainingError, match="one class"):
+        SVM().fit(x, np.zeros(40, int), 4)
+
+
+def perceptron(units=(4,), **settings):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    none = (0,) * len(units)
+    return models.get("mlp")((12,), 3, units=units, dropout=none, batch_norm=(False,) * len(units), **settings)
+
+
+def correlated(n=256):
+    """Inputs of three hidden causes, so that there is something to find."""
+    rng = np.random.default_rng(0)
+    causes = rng.normal(size=(n, 3)) @ rng.normal(size=(3, 12))
+    return (causes + 0.1 * rng.normal(size=(n, 12))).astype("float32")
+
+
+def test_an_encoder_keeps_more_of_its_input():
+    x = correlated()
+    model = perceptron(activation="tanh")
+
+    def lost():
+        """Squared error of the best linear decoder."""
+        kernel, bias = model.layers[1].get_weights()
+        hidden = np.c_[np.tanh(x @ kernel + bias), np.ones(len(x))]
+        return np.square(x - hidden @ np.linalg.lstsq(hidden, x, rcond=None)[0]).mean()
+
+    before, softmax = lost(), model.layers[-1].get_weights()[0]
+    pretrain(model, x, "autoencoder", epochs=30, learning_rate=0.01)
+    assert lost() < 0.7 * before
+    np.testing.assert_array_equal(model.layers[-1].get_weights()[0], softmax)
+
+
+def test_a_boltzmann_machine_prefers_what_it_has_seen():
+    x = 4 * correlated()  # far from 0, so that the squashed inputs are close to the bits a machine models
+    model = perceptron((8,), activation="sigmoid", squash=True)
+    pretrain(model, x, "rbm", epochs=50, learning_rate=0.2)
+    kernel, bias = model.layers[-2].get_weights()
+
+    def energy(x):
+        """The hidden part of the free energy; the rest is the same for both, as each column has the same values."""
+        seen = 1 / (1 + np.exp(-x))
+        return -np.log1p(np.exp(seen @ kernel + bias)).sum(axis=1).mean()
+
+    shuffled = np.random.default_rng(1).permuted(x, axis=0)
+    assert energy(x) < energy(shuffled) - 1
+
+
+@pytest.mark.parametrize("method", ["rbm", "autoencoder"])
+def test_pretraining_goes_through_all_hidden_layers_and_repeats(method):
+    def weights(seed):
+        model = perceptron((6, 4), activation="sigmoid", squash=True)
+        before = model.get_weights()
+        pretrain(model, correlated(), method, epochs=2, seed=seed)
+        after = model.get_weights()
+        assert [(a != b).any() for a, b in zip(before, after, strict=True)] == [True] * 4 + [False] * 2
+        return np.concatenate([w.ravel() for w in after])
+
+    first = weights(0)
+    np.testing.assert_array_equal(weights(0), first)
+    assert (weights(1) != first).any()
+
+
+def test_pretraining_that_cannot_work_is_refused():
+    x = correlated()
+    with pytest.raises(TrainingError, match="unknown method 'pca'"):
+        pretrain(perceptron(), x, "pca")
+    with pytest.raises(TrainingError, match="squash=True"):
+        pretrain(perceptron(activation="sigmoid"), x, "rbm")
+    with pytest.raises(TrainingError, match="squash=True"):
+        pretrain(perceptron(squash=True), x, "rbm")
+    with pytest.raises(TrainingError, match="NaN"):
+        pretrain(perceptron(), np.full((4, 12), np.nan), "autoencoder")
