@@ -247,7 +247,9 @@ def _extractor(args: argparse.Namespace) -> Extractor:
         try:
             given[name] = json.loads(value)
         except ValueError:
-            raise FeatureError(f"--set {setting}: {value!r} is no number; write such as {name}={known[name]}") from None
+            raise FeatureError(
+                f"--set {setting}: {value!r} is no value; write such as {name}={json.dumps(known[name])}"
+            ) from None
     return cls(**given)
 
 
@@ -802,9 +804,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("corpus", nargs="+", metavar="CORPUS", help=_CORPORA)
     root(sub)
-    sub.add_argument("--features", default="functionals", help="functionals (default), frames or logmel")
-    sub.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a parameter of the features")
-    sub.add_argument("--out", required=True, help="a .parquet, .csv or .xlsx table (functionals), or .npz arrays (all)")
+    sub.add_argument(
+        "--features",
+        default="functionals",
+        help="functionals (default), frames, frame_statistics, logmel, segments or stacked",
+    )
+    sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the features")
+    sub.add_argument(
+        "--out",
+        required=True,
+        help="a .parquet, .csv or .xlsx table (functionals, frame_statistics), or .npz arrays (all)",
+    )
     labels(sub, "all emotions there are")
     jobs(sub)
     sub.add_argument("--timeout", type=_seconds, default=300.0, metavar="SECONDS", help="for one clip (default: 300)")
@@ -821,7 +831,11 @@ def _parser() -> argparse.ArgumentParser:
         "ser-kit cache clear --features frames",
     )
     sub.add_argument("action", nargs="?", choices=("show", "check", "clear"), default="show", help="default: show")
-    sub.add_argument("--features", metavar="NAME", help="clear those only: functionals, frames or logmel")
+    sub.add_argument(
+        "--features",
+        metavar="NAME",
+        help="clear those only: functionals, frames, frame_statistics, logmel, segments or stacked",
+    )
 
     sub = command(
         "train",

@@ -181,7 +181,13 @@ class SVM:
 
 
 def pretrain(
-    model: keras.Model, x: np.ndarray, method: str, *, epochs: int = 10, learning_rate: float = 0.01, seed: int = 0
+    model: keras.Model,
+    x: np.ndarray,
+    method: str,
+    *,
+    epochs: int = 100,
+    learning_rate: float | None = None,
+    seed: int = 0,
 ) -> None:
     """Train the hidden layers of a perceptron one after the other, each without labels on what comes out of the last.
 
@@ -195,7 +201,7 @@ def pretrain(
             ``squash=True``). ``"autoencoder"``: each is the encoder of an autoencoder of squared error, whose linear
             decoder is thrown away.
         epochs: of each layer.
-        learning_rate: of the Boltzmann machine's steps, or of Adam.
+        learning_rate: of the Boltzmann machine's steps (0.1 if not given), or of Adam (0.001).
         seed: what is found follows from it, the data and the model's initial weights.
 
     Raises:
@@ -218,6 +224,7 @@ def pretrain(
     if method not in ("rbm", "autoencoder"):
         raise TrainingError(f"unknown method {method!r} of pretraining; known: autoencoder, rbm")
     x = _checked_inputs(x)
+    learning_rate = learning_rate or {"rbm": 0.1, "autoencoder": 1e-3}[method]
     for i, layer in enumerate(layer for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)):
         inputs = keras.Model(model.inputs, layer.input).predict(x, batch_size=256, verbose=0)
         if method == "rbm":

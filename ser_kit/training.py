@@ -23,6 +23,7 @@ from .errors import TrainingError
 from .models import import_keras
 
 if TYPE_CHECKING:
+    import keras
     import pandas as pd
 
     from .augment import BatchAugmentation

@@ -101,7 +101,9 @@ def search(
     rest, scored = protocols.inner(material.table, [*outer.train, *outer.validation], seed)
     train, stop = protocols.inner(material.table, rest, seed)
     protocols.audit(material.table, outer, fitted={"tuner": [*train, *stop, *scored]})
-    inner = protocols.Fold(f"{protocol}, inner", outer.index, seed, train, stop, scored, outer.speaker_independent)
+    promise = ("speaker",) if outer.speaker_independent else ()
+    inner = protocols.Fold(f"{protocol}, inner", outer.index, seed, train, stop, scored, promise)
+    protocols.audit(material.table, inner)
 
     record = None if out is None else Path(out) / "candidates.json"
     known = json.loads(record.read_text()) if record is not None and record.exists() else {}

@@ -162,8 +162,8 @@ def test_copies_hidden_files_and_strangers(corpus, tree):
     assert len(table) == 1
     row = table.iloc[0]
     assert all(isinstance(value, str) for value in row)
-    assert row["clip_id"].startswith(f"{corpus.name}:") and row["speaker"].startswith(f"{corpus.name}:")
-    assert row["clip_id"].count(f"{corpus.name}:") == 1 and row["speaker"].count(f"{corpus.name}:") == 1
+    assert row["clip_id"].startswith(f"{corpus.name}:") and row["speaker"].startswith(f"{corpus.speakers_of}:")
+    assert row["clip_id"].count(f"{corpus.name}:") == 1 and row["speaker"].count(f"{corpus.speakers_of}:") == 1
     assert row["emotion"] in EMOTIONS
     assert row["sex"] in ("female", "male", "")
     assert row["path"] == str(tree / corpus.slug / example_of(corpus.name))

@@ -85,7 +85,8 @@ class Corpus:
     The module holds the constants ``NAME``, ``SLUG``, ``LICENSE``, ``BIBTEX``, ``LANGUAGE``, ``EXPECTED``,
     ``KNOWN_BAD`` and the function ``parse(filename) -> fields``, whose ``clip_id`` (where it is not the file name
     without suffix) and ``speaker`` need not carry the name of the corpus. It may hold ``KAGGLE_HANDLE``, ``HOMEPAGE``,
-    ``KNOWN_DUPLICATES`` and ``SKIPPED_FOLDERS``, and these functions:
+    ``KNOWN_DUPLICATES``, ``SKIPPED_FOLDERS``, ``SPEAKERS_OF`` (another corpus, whose speakers these are), and these
+    functions:
 
     - ``fetch() -> Path``: gets the recordings when no local folder has them, instead of kagglehub;
     - ``read_labels(root) -> {clip: fields}``: what the corpus keeps in label files rather than in file names;
@@ -105,6 +106,11 @@ class Corpus:
     def name(self) -> str:
         """Name in the registry."""
         return self.module.NAME
+
+    @property
+    def speakers_of(self) -> str:
+        """Name that stands before its speakers: its own, or that of the corpus that the same people recorded."""
+        return getattr(self.module, "SPEAKERS_OF", self.name)
 
     @property
     def slug(self) -> str:
@@ -256,22 +262,22 @@ class Corpus:
 
     def _row(self, entry: Entry, clip_id: str) -> dict[str, str]:
         fields = {"language": self.language, **entry.fields}
-        speaker = fields.get("speaker", "").removeprefix(f"{self.name}:")
+        speaker = fields.get("speaker", "").removeprefix(f"{self.speakers_of}:")
         return {column: fields.get(column, "") for column in COLUMNS} | {
             "clip_id": clip_id,
             "path": str(entry.path),
             "corpus": self.name,
-            "speaker": f"{self.name}:{speaker or UNKNOWN_SPEAKER}",
+            "speaker": f"{self.speakers_of}:{speaker or UNKNOWN_SPEAKER}",
         }
 
     def _tell(self, table: pd.DataFrame) -> None:
         losses = "; ".join(f"{loss['clips']} left out: {loss['reason']}" for loss in table.attrs["lost"])
         logger.info("%s: %d clips%s", self.name, len(table), f" ({losses})" if losses else "")
-        unknown = int((table["speaker"] == f"{self.name}:{UNKNOWN_SPEAKER}").sum())
+        unknown = int((table["speaker"] == f"{self.speakers_of}:{UNKNOWN_SPEAKER}").sum())
         if unknown:
             warnings.warn(
                 f"{self.name}: the speaker of {unknown} of {len(table)} clips is not known, so they all count as "
-                f"{self.name}:{UNKNOWN_SPEAKER}; accuracy on unseen speakers cannot be measured with them",
+                f"{self.speakers_of}:{UNKNOWN_SPEAKER}; accuracy on unseen speakers cannot be measured with them",
                 stacklevel=4,
             )
 

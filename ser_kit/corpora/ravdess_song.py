@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from . import ravdess
 
 NAME = "ravdess_song"
+SPEAKERS_OF = ravdess.NAME  # the same actors: who is heard in the one is no unseen speaker in the other
 SLUG = "ravdess-emotional-song-audio"
 KAGGLE_HANDLE = "uwrfkaggler/ravdess-emotional-song-audio/versions/1"
 HOMEPAGE = ravdess.HOMEPAGE

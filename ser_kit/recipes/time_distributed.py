@@ -1,13 +1,13 @@
 """A time-distributed 2-D CNN with an LSTM, and with a bidirectional LSTM and attention.
 
 The document gives the convolution blocks, the attention, the rate of 16 kHz, trimming, the frames of 25 ms every 10 ms,
-batches of 32, noise copies and 200 epochs. It leaves open the mel bands (64 here), the length of the clips (3 s) and of
-the chunks they are cut in (640 ms, half overlapping), the LSTM (128 units) and dense layer (64), the optimiser (Adam,
+batches of 32, noise copies and 200 epochs. It leaves open the mel bands (40 here), the length of the clips (3 s) and of
+the chunks they are cut in (640 ms, side by side), the LSTM (128 units) and dense layer (64), the optimiser (Adam,
 1e-3), when to stop (after 15 epochs without a better validation loss), the noise of the first system (uniform, at 15 to
 30 dB) and the number of copies (2). Its normalisation of the noise by the full scale of 16 bits cancels out of the
 signal-to-noise ratio, which is what :class:`~ser_kit.augment.AddNoise` holds. Pooling 2 x 2 three times and 4 x 4 three
-times shrinks 64 to less than one, so the last axes are pooled as far as they go. Its "temporal separation" is taken as:
-each speaker's last recordings of each emotion are tested.
+times would shrink the axes to less than one, so they are pooled as far as they go. Its "temporal separation" is taken
+as: each speaker's last recordings of each emotion are tested.
 """
 
 from ..augment import AddNoise
@@ -17,7 +17,7 @@ from ..training import Training
 from ._base import Published, Recipe
 
 _DOCUMENT = "Time-distributed 2D CNN-LSTM"
-_EXTRACTOR = LogMel(rate=16000, n_fft=512, window=400, hop=160, n_mels=64, seconds=3.0, preprocess=(Trim(top_db=30.0),))
+_EXTRACTOR = LogMel(rate=16000, n_fft=512, window=400, hop=160, n_mels=40, seconds=3.0, preprocess=(Trim(top_db=30.0),))
 _TRAINING = Training(
     optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=200, patience=15, class_weights=False
 )  # fmt: skip
@@ -32,7 +32,7 @@ td_cnn_lstm = Recipe(
     ),
     extractor=_EXTRACTOR,
     model="td_cnn_lstm",
-    hyperparameters={"chunk": 64, "hop": 32},
+    hyperparameters={"chunk": 64, "hop": 64},
     training=_TRAINING,
     copies=2,
     augmentation=(AddNoise(kind="uniform", snr_low=15.0, snr_high=30.0),),
@@ -54,7 +54,7 @@ td_cnn_bilstm_attention = Recipe(
     ),
     extractor=_EXTRACTOR,
     model="td_cnn_lstm",
-    hyperparameters={"chunk": 64, "hop": 32, "bidirectional": True, "attention": True},
+    hyperparameters={"chunk": 64, "hop": 64, "bidirectional": True, "attention": True},
     training=_TRAINING,
     copies=2,
     augmentation=(AddNoise(kind="white", snr_low=15.0, snr_high=30.0),),
