@@ -660,12 +660,12 @@ def _show_demo(console: Console, found: Demo) -> None:
             (
                 evaluation["recipe"],
                 evaluation["protocol"],
-                "yes" if evaluation["speaker_independent"] else "no",
+                "unseen" if evaluation["speaker_independent"] else "speaker-dependent",
                 *(_mean_and_deviation(evaluation[metric]) for metric in ("uar", "accuracy")),
             )
             for evaluation in evaluated["evaluations"]
         ]
-        columns = ("recipe", "protocol", "unseen speakers", "UAR %", "accuracy %")
+        columns = ("recipe", "protocol", "speakers", "UAR %", "accuracy %")
         _print_table(console, columns, rows, numbers=columns[3:])
     for name, text in lines:
         console.print(f"{name:<11} {text}", soft_wrap=True)

@@ -353,6 +353,11 @@ class Evaluation:
             raise TableError(f"predictions lack {', '.join(missing)}; expected {', '.join(expected)}")
         self.confusion()  # raises where labels are unknown or nothing was predicted
 
+    @property
+    def label(self) -> str:
+        """``"speaker-independent"`` or ``"speaker-dependent"``: what belongs beside every number of it."""
+        return "speaker-independent" if self.speaker_independent else "speaker-dependent"
+
     def metrics(self) -> dict[str, float]:
         """Scores over the tested clips of all folds together, as :func:`metrics` gives them."""
         return metrics(self.predictions["true"], self.predictions["predicted"], self.labels)
@@ -397,7 +402,7 @@ class Evaluation:
     def __str__(self) -> str:
         summary = self.summary()
         scores = "\n".join(f"  {_TITLES[name]:<12} {_shown(numbers)}" for name, numbers in summary.items())
-        people = "unseen speakers" if self.speaker_independent else "speakers also heard in training"
+        people = f"{self.label}: {'unseen speakers' if self.speaker_independent else 'also heard in training'}"
         return (
             f"{self.recipe} on {', '.join(self.corpora) or 'one table'}, protocol {self.protocol} ({people}): "
             f"{len(self.predictions)} clips, {self.predictions['speaker'].nunique()} speakers, "
@@ -503,7 +508,7 @@ def compare(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
         evaluations: in the order wanted.
 
     Returns:
-        Text columns ``recipe, corpora, protocol, unseen speakers, UAR, accuracy, macro F1, weighted F1`` and the number
+        Text columns ``recipe, corpora, protocol, speakers, UAR, accuracy, macro F1, weighted F1`` and the number
         of ``clips``; :func:`to_markdown` makes it a table for a README.
     """
     rows = []
@@ -514,7 +519,7 @@ def compare(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
                 "recipe": evaluation.recipe,
                 "corpora": ", ".join(evaluation.corpora),
                 "protocol": evaluation.protocol,
-                "unseen speakers": "yes" if evaluation.speaker_independent else "no",
+                "speakers": "unseen" if evaluation.speaker_independent else evaluation.label,
                 "clips": len(evaluation.predictions),
                 **scores,
             }

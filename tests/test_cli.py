@@ -329,7 +329,7 @@ def test_evaluate_compares_protocols_and_saves_records(ser_kit, quick, recording
     assert not (tmp_path / "results.run").exists()
 
     status, table, _ = ser_kit(*arguments, "--protocol", "random_80_20", "--seeds", 2, "--quiet")
-    assert status == 0 and "unseen speakers" in table and table.count("true \\ predicted") == 2
+    assert status == 0 and "unseen" in table and table.count("true \\ predicted") == 2
     assert {path.name for path in out.glob("*random*")} == {f"rastogi_mlp-random_80_20-{seed}" for seed in (0, 1, 3)}
 
 

@@ -262,11 +262,11 @@ class TestEvaluation:
 
     def test_text_says_what_matters(self):
         text = str(make())
-        assert "mlp on ravdess, protocol speaker (unseen speakers): 60 clips, 6 speakers, 3 folds" in text
+        assert "mlp on ravdess, protocol speaker (speaker-independent: unseen speakers): 60 clips, 6 speakers, 3 folds" in text
         uar = make().summary()["uar"]
         assert f"{100 * uar['mean']:.1f} ± {100 * uar['std']:.1f} [{100 * uar['low']:.1f}" in text
         assert "nan" not in str(make(predictions(speakers=1, folds=1)))
-        assert "heard in training" in str(make(speaker_independent=False))
+        assert "(speaker-dependent: also heard in training)" in str(make(speaker_independent=False))
 
     def test_predictions_are_checked(self):
         with pytest.raises(TableError, match="predictions lack sex, prob_angry"):
@@ -350,7 +350,7 @@ class TestRecords:
 def test_compare_puts_runs_side_by_side():
     table = evaluation.compare([make(), make(protocol="random", speaker_independent=False)])
     assert table["protocol"].tolist() == ["speaker", "random"]
-    assert table["unseen speakers"].tolist() == ["yes", "no"]
+    assert table["speakers"].tolist() == ["unseen", "speaker-dependent"]
     assert table["UAR"].str.fullmatch(r"\d+\.\d ± \d+\.\d \[\d+\.\d, \d+\.\d\]").all()
     assert list(table.columns[-4:]) == ["UAR", "accuracy", "macro F1", "weighted F1"]
 

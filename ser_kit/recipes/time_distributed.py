@@ -1,7 +1,7 @@
 """A time-distributed 2-D CNN with an LSTM, and with a bidirectional LSTM and attention.
 
 The document gives the convolution blocks, the attention, the rate of 16 kHz, trimming, the frames of 25 ms every 10 ms,
-batches of 32, noise copies and 200 epochs. It leaves open the mel bands (40 here), the length of the clips (3 s) and of
+batches of 32, noise copies and 200 epochs. It leaves open the mel bands (32 here), the length of the clips (3 s) and of
 the chunks they are cut in (640 ms, side by side), the LSTM (128 units) and dense layer (64), the optimiser (Adam,
 1e-3), when to stop (after 15 epochs without a better validation loss), the noise of the first system (uniform, at 15 to
 30 dB) and the number of copies (2). Its normalisation of the noise by the full scale of 16 bits cancels out of the
@@ -17,7 +17,7 @@ from ..training import Training
 from ._base import Published, Recipe
 
 _DOCUMENT = "Time-distributed 2D CNN-LSTM"
-_EXTRACTOR = LogMel(rate=16000, n_fft=512, window=400, hop=160, n_mels=40, seconds=3.0, preprocess=(Trim(top_db=30.0),))
+_EXTRACTOR = LogMel(rate=16000, n_fft=512, window=400, hop=160, n_mels=32, seconds=3.0, preprocess=(Trim(top_db=30.0),))
 _TRAINING = Training(
     optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=200, patience=15, class_weights=False
 )  # fmt: skip
