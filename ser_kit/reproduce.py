@@ -29,6 +29,7 @@ from . import corpora, protocols
 from .errors import TableError
 from .evaluation import METRICS, Evaluation, plain, to_markdown
 from .folders import write_whole
+from .labels import EMOTIONS
 from .recipes import PUBLISHED, RECIPES, Material, System
 
 FORMAT = 1
@@ -64,7 +65,7 @@ def run(
     Args:
         systems: recipes, ensembles, or variants of them.
         names: of the corpora, joined under each system's label set.
-        divided: names in :mod:`ser_kit.protocols`, or ``"published"`` for each system's own.
+        divided: names in :mod:`ser_kit.protocols`, or ``"published"`` for all that each system's document names.
         seeds: of folds and trainings.
         out: folder of the records (``records/``) and of the state of what is under way (``checkpoints/``).
         labels: a label set for all systems instead of each one's own.
@@ -87,7 +88,7 @@ def run(
         _Task(system, tuple(sorted(names)), labels or system.labels, protocol, seed, Path(out))
         for system in systems
         for seed in seeds
-        for protocol in dict.fromkeys(_resolved(system, name) for name in divided)
+        for protocol in dict.fromkeys(each for name in divided for each in _resolved(system, name))
     ]
     failures: list[Failure] = []
     tables: dict[str, pd.DataFrame] = {}
@@ -113,8 +114,9 @@ def run(
     return failures
 
 
-def _resolved(system: System, protocol: str) -> str:
-    return protocols.get(system.published.protocol if protocol == PUBLISHED else protocol).name
+def _resolved(system: System, protocol: str) -> list[str]:
+    published = (system.published.protocol, *system.published.also)
+    return [protocols.get(name).name for name in (published if protocol == PUBLISHED else (protocol,))]
 
 
 @dataclass(frozen=True)
@@ -306,6 +308,7 @@ def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
                 "unseen speakers: accuracy": _shown(unseen),
                 "unseen speakers: UAR": _shown(_row(recalls.set_index("protocol"), "speaker")),
                 "cost of leakage": "–" if gap is None else f"{100 * gap:.1f}",
+                "seeds": "–" if some is None else str(some["seeds"]),
                 "parameters": "–" if some is None else f"{some['parameters']:,}",
                 "training time": "–" if some is None else _duration(some["seconds"]),
             }
@@ -343,7 +346,8 @@ def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFram
                 "against the system itself": against,
             }
         )
-    return pd.DataFrame(rows)
+    columns = ["system", "change", "run on", "protocol", "accuracy", "UAR", "against the system itself"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def splits(records: pd.DataFrame) -> pd.DataFrame:
@@ -371,7 +375,8 @@ def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
         rows.append(
             {"system": recipe, "run on": place, "protocol": protocol} | (100 * scores.mean()).round(1).to_dict()
         )
-    return pd.DataFrame(rows).fillna("–")
+    found = pd.DataFrame(rows)
+    return found[[*found.columns[:3], *(label for label in EMOTIONS if label in found)]].fillna("–")
 
 
 def missing(records: pd.DataFrame) -> pd.DataFrame:

@@ -59,6 +59,7 @@ class Published:
         document: title or authors, as far as given.
         corpora: names of the corpora that it was trained and tested on.
         protocol: name in :mod:`ser_kit.protocols` of how these were divided.
+        also: other protocols that the document names.
         accuracy: reported, as fractions: one figure, or the lowest and the highest.
         others: other reported figures, such as ``{"macro_f1": 0.65}``.
         parameters: reported number of parameters.
@@ -67,6 +68,7 @@ class Published:
     document: str
     corpora: tuple[str, ...]
     protocol: str
+    also: tuple[str, ...] = ()
     accuracy: tuple[float, ...] = ()
     others: Mapping[str, float] = field(default_factory=dict)
     parameters: int | None = None

@@ -18,6 +18,7 @@ ahmadov_cnn_bilstm = Recipe(
         document="Ahmadov, CNN-BiLSTM with kagglehub",
         corpora=("cremad",),
         protocol="random_80_20",
+        also=("speaker_80_20",),
         accuracy=(0.53,),
         others={"weighted_f1": 0.52},
         parameters=33_862,
@@ -35,7 +36,6 @@ ahmadov_cnn_bilstm = Recipe(
         class_weights=True,
     ),
     ablations={
-        "speaker-level 80/20": {"published.protocol": "speaker_80_20"},
         "100 epochs": {"training.epochs": 100, "training.patience": 100, "training.halve_after": None},
         "speaker-adversarial": {"training.speaker_penalty": 0.3},
     },
@@ -47,9 +47,12 @@ ahmadov_forest = Recipe(
     reference="Ahmadov: baseline of the CNN-BiLSTM; CREMA-D, six classes, 100 trees; reported accuracy 42 %",
     labels="six",
     published=Published(
-        document="Ahmadov, CNN-BiLSTM with kagglehub", corpora=("cremad",), protocol="random_80_20", accuracy=(0.42,)
+        document="Ahmadov, CNN-BiLSTM with kagglehub",
+        corpora=("cremad",),
+        protocol="random_80_20",
+        also=("speaker_80_20",),
+        accuracy=(0.42,),
     ),
     extractor=FrameStatistics(),
     training=Forest(n_estimators=100, class_weights=True),
-    ablations={"speaker-level 80/20": {"published.protocol": "speaker_80_20"}},
 )
