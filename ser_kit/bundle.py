@@ -89,7 +89,7 @@ class Member:
                 "hyperparameters": dict(self.hyperparameters),
                 "parameters": int(self.model.count_params()),
             },
-            "scaler": {"mean": rounded(self.scaler.mean), "scale": rounded(self.scaler.scale)},
+            "scaler": {key: rounded(getattr(self.scaler, key), digits=9) for key in ("mean", "scale")},  # exact
             "weight": self.weight,
         }
 
@@ -124,9 +124,9 @@ def chosen(values: np.ndarray, columns: Sequence[int]) -> np.ndarray:
     return values if len(columns) == values.shape[-1] else values[..., list(columns)]
 
 
-def rounded(values) -> list[float]:
-    """Plain floats with the seven digits that float32 has."""
-    return [float(f"{value:.7g}") for value in np.asarray(values, dtype=float)]
+def rounded(values, digits: int = 7) -> list[float]:
+    """Plain floats with the seven digits that float32 has; nine of them name one float32 and no other."""
+    return [float(f"{value:.{digits}g}") for value in np.asarray(values, dtype=float)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -492,14 +492,17 @@ def _tune(args: argparse.Namespace) -> Result:
         try:
             space[name] = json.loads(text if equals else "")
         except json.JSONDecodeError:
-            raise RecipeError(f"--space {given!r}: expected SETTING=[VALUE, ...], a JSON list") from None
+            space[name] = None
+        if not isinstance(space[name], list) or not space[name]:
+            raise RecipeError(f"--space {given!r}: expected SETTING=[VALUE, ...], a JSON list")
+        system.changed({name: space[name][0]})  # a misspelt setting is told before the recordings are read
     table = _load(args, args.corpus, args.labels or system.labels)
     args.when_interrupted = "; the same command goes on from there"
     found = tuning.search(
         system, table, space, method=args.method, candidates=args.candidates, protocol=args.protocol, seed=args.seed,
         out=args.out, jobs=args.jobs, progress=not args.quiet,
     )  # fmt: skip
-    best = found.results.iloc[0].to_dict()
+    results = found.results.to_dict("records")
 
     def show(console: Console) -> None:
         rows = found.results.assign(uar=(100 * found.results["uar"]).map("{:.1f}".format))
@@ -507,7 +510,7 @@ def _tune(args: argparse.Namespace) -> Result:
         _print_table(console, rows.columns, rows.to_numpy(), numbers=("uar", "accuracy", "seconds"))
         console.print(f"scored on the training speakers {', '.join(found.scored)}; no test speaker was touched")
 
-    return Result({"best": best, "results": found.results.to_dict("records"), "scored": list(found.scored)}, show)
+    return Result({"best": results[0], "results": results, "scored": list(found.scored)}, show)
 
 
 def _record(evaluation: Evaluation) -> dict[str, Any]:
@@ -631,9 +634,8 @@ def _demo(args: argparse.Namespace) -> Result:
 
 
 def _show_demo(console: Console, found: Demo) -> None:
-    clips, functionals, evaluated, predicted = (
-        found.facts.get(name, {}) for name in ("01_corpora", "02_features", "04_evaluate", "05_predict")
-    )
+    names = ("01_corpora", "02_features", "04_evaluate", "05_predict", "06_published_systems")
+    clips, functionals, evaluated, predicted, published = (found.facts.get(name, {}) for name in names)
     lines = []
     if clips:
         nature = " (synthetic speech)" if clips["synthetic"] else ""
@@ -647,6 +649,9 @@ def _show_demo(console: Console, found: Demo) -> None:
         doubt = ", uncertain" if predicted["uncertain"] else ""
         answer = f"{predicted['emotion']}, confidence {_percent(predicted['confidence'])}{doubt}"
         lines.append(("prediction", f"{predicted['clip_id']} (held out, truly {predicted['true']}): {answer}"))
+    if published:
+        recorded = f"records of {len(published['recorded'])} ({published['records']:,} folds)"
+        lines.append(("published", f"{published['systems']} systems, {recorded}"))
     for run in found.runs:
         if not run.ok:
             console.print(f"{run.name} failed in code cell {run.cells + 1} of {run.total}\n", soft_wrap=True)
@@ -929,7 +934,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "demo",
         _demo,
-        "Run the notebooks 01 to 05 from top to bottom and sum up what they found.",
+        "Run the notebooks 01 to 06 from top to bottom and sum up what they found.",
         "ser-kit demo",
         "ser-kit demo --corpus ravdess --out outputs/ravdess",
     )

@@ -21,7 +21,7 @@ from typing import Any
 
 from .errors import MissingDependencyError, SerKitError
 
-NOTEBOOKS = ("01_corpora", "02_features", "03_train", "04_evaluate", "05_predict")
+NOTEBOOKS = ("01_corpora", "02_features", "03_train", "04_evaluate", "05_predict", "06_published_systems")
 """Names of the notebooks, in the order in which they run."""
 
 CORPUS_VARIABLE = "SER_KIT_CORPUS"
@@ -233,7 +233,7 @@ def _execute(path: Path, out: Path, environment: dict[str, str], progress: bool)
     found = NotebookRun(path.stem, seconds, done, total, out / path.name, page, error)
     if progress:
         state = "ok" if found.ok else "FAILED"
-        print(f"{path.stem:<12} {state:<6} {seconds:7.1f} s  {done} of {total} cells", file=sys.stderr, flush=True)
+        print(f"{path.stem:<20} {state:<6} {seconds:7.1f} s  {done} of {total} cells", file=sys.stderr, flush=True)
     return found
 
 

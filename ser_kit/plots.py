@@ -16,13 +16,15 @@ Examples:
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from . import protocols, recipes, reproduce
 from .audio import Recording, Source, read_audio
 from .errors import TableError, UnknownNameError
 from .evaluation import Evaluation, expected_calibration_error
@@ -54,6 +56,11 @@ _SERIES = ("#2f6690", "#e07a3f", "#81b29a", "#8d6a9f", "#c8a13a", "#6b7280")
 """Colours of things that are not emotions: runs, splits, scores."""
 _SPEAKERS_NAMED = 40
 """More speakers than this cannot be named along an axis."""
+_INDEPENDENT, _DEPENDENT = _SERIES[:2]
+_LEAKIER = ("#a4243b", "#5c3a5e")
+"""Colours of protocols with more leaks than that tested speakers are heard in training."""
+_ROWS_IN_A_COLUMN = 26
+"""Rows of a figure that are more than this go into two columns."""
 
 
 # -------------------------------------------------------------------------------------------------------- foundations
@@ -75,12 +82,17 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **layo
     return figure, figure.subplots(rows, columns, squeeze=False, **layout)
 
 
-def _title(ax: Axes, text: str) -> None:
-    ax.set_title(text, loc="left", fontsize=11, fontweight="bold", color=_INK, pad=8)
+def _title(ax: Axes, text: str, size: float = 11) -> None:
+    ax.set_title(text, loc="left", fontsize=size, fontweight="bold", color=_INK, pad=8)
+
+
+def _wrapped(figure: Figure, text: str, margin: float = 1.2) -> str:
+    """Broken into lines that fit into the figure beside a margin in inches."""
+    return textwrap.fill(text, int((figure.get_figwidth() - margin) / 0.1))
 
 
 def _heading(figure: Figure, text: str) -> None:
-    figure.suptitle(text, x=0.01, ha="left", fontsize=12, fontweight="bold", color=_INK)
+    figure.suptitle(_wrapped(figure, text, 0.0), x=0.01, ha="left", fontsize=12, fontweight="bold", color=_INK)
 
 
 def _note(figure: Figure, text: str) -> None:
@@ -142,13 +154,16 @@ def _several(evaluations: Evaluation | Iterable[Evaluation]) -> list[Evaluation]
     return found
 
 
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}s" if count > 1 else f"one {what}"
+
+
 def _run_name(evaluation: Evaluation) -> str:
     return f"{evaluation.recipe}, {_protocol_name(evaluation)}"
 
 
 def _protocol_name(evaluation: Evaluation) -> str:
-    people = "unseen speakers" if evaluation.speaker_independent else "speakers seen in training"
-    return f"{evaluation.protocol} ({people})"
+    return f"{evaluation.protocol} ({evaluation.label})"
 
 
 # ------------------------------------------------------------------------------------------------------------ corpora
@@ -364,7 +379,11 @@ _PANELS: dict[str, Callable[[Axes, Recording], None]] = {
 
 
 def portrait(
-    source: Source, panels: Sequence[str] = ("waveform", "mel", "mfcc", "chroma"), *, title: str | None = None
+    source: Source,
+    panels: Sequence[str] = ("waveform", "mel", "mfcc", "chroma"),
+    *,
+    title: str | None = None,
+    side_by_side: bool = False,
 ) -> Figure:
     """One recording as a model may see it.
 
@@ -373,6 +392,7 @@ def portrait(
         panels: which pictures, from top to bottom: ``"waveform"``, ``"mel"`` (with Praat's pitch track), ``"pitch"``,
             ``"mfcc"``, ``"chroma"``. Spectra are taken at 16 kHz.
         title: heading; the recording's name and length if left out.
+        side_by_side: draw the panels beside each other, from left to right.
 
     Raises:
         UnknownNameError: there is no such panel.
@@ -382,14 +402,20 @@ def portrait(
         if panel not in _PANELS:
             raise UnknownNameError("panel", panel, _PANELS)
     recording = read_audio(source)
-    heights = [1.0 if panel == "waveform" else 1.7 if panel == "mel" else 1.3 for panel in panels]
-    figure, axes = _figure(9, 0.8 + 1.35 * sum(heights), len(panels), height_ratios=heights, sharex=True)
-    for ax, panel in zip(axes[:, 0], panels, strict=True):
+    if side_by_side:
+        figure, axes = _figure(4.3 * len(panels), 3.6, 1, len(panels), sharex=True)
+    else:
+        heights = [1.0 if panel == "waveform" else 1.7 if panel == "mel" else 1.3 for panel in panels]
+        figure, axes = _figure(9, 0.8 + 1.35 * sum(heights), len(panels), height_ratios=heights, sharex=True)
+    for ax, panel in zip(axes.flat, panels, strict=True):
         _tidy(ax)
         _PANELS[panel](ax, recording)
         _tidy(ax)
+        if side_by_side:
+            _title(ax, textwrap.fill(ax.get_title(loc="left"), 44), size=10)
     axes[-1, 0].set_xlim(0, recording.duration)
-    axes[-1, 0].set_xlabel("time (s)")
+    for ax in axes[-1]:
+        ax.set_xlabel("time (s)")
     _heading(figure, title or f"{recording.name}, {recording.duration:.2f} s at {recording.native_rate:,} Hz")
     return figure
 
@@ -445,18 +471,23 @@ def training_curves(histories: Evaluation | Sequence[pd.DataFrame] | pd.DataFram
 
     Args:
         histories: an :class:`~ser_kit.evaluation.Evaluation`, or one DataFrame per fold with ``epoch``, ``loss``,
-            ``val_loss`` and other pairs ``x``, ``val_x``. A dot marks the epoch of the lowest validation loss.
+            ``val_loss`` and other pairs ``x``, ``val_x``. A dot marks the epoch of the lowest validation loss. An
+            ensemble trains several networks on each fold, and each has a line.
 
     Raises:
-        TableError: there is no history.
+        TableError: there is no history, as of a forest or an SVM.
     """
-    heading = "Training"
+    heading, folds = "Training", None
     if isinstance(histories, Evaluation):
+        folds = histories.predictions["fold"].nunique()
         heading, histories = f"Training: {_run_name(histories)}", histories.histories
     histories = [histories] if isinstance(histories, pd.DataFrame) else list(histories)
     pairs = [c for c in histories[0] if f"val_{c}" in histories[0]] if histories else []
     if not pairs:
-        raise TableError("no history to draw; training records 'loss' and 'val_loss' for each epoch")
+        raise TableError(
+            "no history to draw; training a network records 'loss' and 'val_loss' for each epoch, "
+            "and a forest or an SVM has no epochs"
+        )
     figure, axes = _figure(4.5 * max(len(pairs), 1.4), 3.3, 1, len(pairs))
     common = min(len(history) for history in histories)
     for ax, name in zip(axes[0], pairs, strict=True):
@@ -479,9 +510,11 @@ def training_curves(histories: Evaluation | Sequence[pd.DataFrame] | pd.DataFram
         _title(ax, {"uar": "UAR"}.get(name, name.replace("_", " ").capitalize()))
     handles, _ = axes[0, 0].get_legend_handles_labels()
     _legend(figure, handles=handles, loc="outside lower right", ncols=2)
-    folds = f"{len(histories)} folds" if len(histories) > 1 else "one fold"
-    _heading(figure, f"{heading}, {folds}")
-    thin = "thin lines: folds; thick: their mean as far as all of them trained; " if len(histories) > 1 else ""
+    what, count = "folds", len(histories)
+    if folds not in (None, count):
+        what, count = "trainings", f"{count} trainings in {_counted(folds, 'fold')}"
+    _heading(figure, f"{heading}, {count if what == 'trainings' else _counted(count, 'fold')}")
+    thin = f"thin lines: {what}; thick: their mean as far as all of them trained; " if len(histories) > 1 else ""
     _note(figure, f"{thin}dots: lowest validation loss")
     return figure
 
@@ -496,13 +529,11 @@ def confusion(evaluation: Evaluation | pd.DataFrame, normalise: bool = True) -> 
         evaluation: an evaluation, or a table of counts as :func:`ser_kit.evaluation.confusion` makes it.
         normalise: show each row in percent of its clips; else the counts.
     """
-    title = "Confusion"
-    counts = evaluation
+    title, score, counts = "Confusion", "", evaluation
     if isinstance(evaluation, Evaluation):
         counts = evaluation.confusion()
-        title = (
-            f"{_run_name(evaluation)}\nUAR {evaluation.metrics()['uar']:.1%} over {len(evaluation.predictions):,} clips"
-        )
+        title, found = _run_name(evaluation), evaluation.metrics()["uar"]
+        score = f"\nUAR {found:.1%} over {len(evaluation.predictions):,} clips"
     support = counts.sum(axis=1).to_numpy()
     shares = counts.to_numpy() / np.maximum(support, 1)[:, None]
     size = len(counts)
@@ -522,7 +553,7 @@ def confusion(evaluation: Evaluation | pd.DataFrame, normalise: bool = True) -> 
     ax.tick_params(which="minor", length=0)
     ax.set_xlabel("predicted" + (", % of the true emotion's clips" if normalise else ", clips"))
     ax.set_ylabel("true (clips)")
-    _title(ax, title)
+    _title(ax, _wrapped(figure, title) + score)
     return figure
 
 
@@ -557,7 +588,7 @@ def per_class(evaluations: Evaluation | Iterable[Evaluation]) -> Figure:
     ax.set_yticks(np.linspace(0, 1, 6))
     _percent_axis(ax.yaxis, "")
     _tidy(ax, "y")
-    _title(ax, title)
+    _title(ax, _wrapped(figure, title))
     _legend(figure, loc="outside lower left", ncols=3 if len(tables) == 1 else 2)
     return figure
 
@@ -633,8 +664,246 @@ def reliability(evaluation: Evaluation, bins: int = 10) -> Figure:
     for ax in (top, bottom):
         _tidy(ax, "y")
     _legend(top, loc="upper left")
-    _title(top, f"{_run_name(evaluation)}\nexpected calibration error {error:.1%}")
+    _title(top, f"{_wrapped(figure, _run_name(evaluation))}\nexpected calibration error {error:.1%}")
     return figure
+
+
+# -------------------------------------------------------------------------------------------------- published systems
+
+
+def published_systems(records: pd.DataFrame, name: str = "ravdess") -> Figure:
+    """Reported, reproduced, and on unseen speakers: a row for each published system.
+
+    Args:
+        records: from :func:`ser_kit.reproduce.load`. Dots are means of the accuracy over folds and seeds, lines one
+            standard deviation to each side.
+        name: of the corpora (joined by ``", "``) that the runs were on; a system whose runs were on others only shows
+            the first of these, and says so.
+    """
+    from matplotlib.lines import Line2D
+
+    found = reproduce.spread(records, "accuracy")
+    found = found[found["ablation"] == ""]
+    systems = list(recipes.RECIPES.values())
+    figure, ((ax,),) = _figure(9.5, 1.7 + 0.34 * len(systems))
+    labels, unfinished = [], False
+    for row, system in enumerate(systems):
+        own = found[found["recipe"] == system.name]
+        places = [place for place in [name, *own["corpora"]] if (own["corpora"] == place).any()]
+        own = own[own["corpora"] == places[0]] if places else own
+        shown = [own[own["protocol"] == protocol] for protocol in (system.published.protocol, "speaker")]
+        shown = [part.iloc[0] for part in shown if len(part)]
+        for part, lift in zip(shown, (-0.13, 0.13), strict=False):
+            _dot(ax, part["mean"], row + (lift if len(shown) > 1 else 0), part["std"], _side(part))
+        if shown:
+            ax.plot([part["mean"] for part in shown], [row] * len(shown), color=_PALE, linewidth=5, alpha=0.6, zorder=1)
+            ax.plot(_chance(records, system.name, places[0]), row, "|", color=_SOFT, markersize=11)
+        else:
+            ax.text(0.01, row, "not run here", va="center", fontsize=8.5, color=_SOFT, style="italic")
+        reported = system.published.accuracy
+        if reported:
+            ax.plot(reported, [row] * len(reported), color=_SOFT, linewidth=1)
+            ax.plot(reported, [row] * len(reported), "D", markersize=7, markerfacecolor="none", markeredgecolor=_INK)
+        star = not all(part["complete"] for part in shown)
+        unfinished |= star
+        elsewhere = f" ({places[0]})" if places and places[0] != name else ""
+        labels.append(f"{system.name}{elsewhere}{' *' if star else ''}")
+    ax.set_yticks(range(len(systems)), labels)
+    ax.set_ylim(len(systems) - 0.4, -0.6)
+    ax.set_xlim(0, 1)
+    ax.set_xticks(np.linspace(0, 1, 11))
+    _percent_axis(ax.xaxis, "accuracy")
+    _tidy(ax, "x")
+    sides = {bool(side) for side in found["speaker_independent"]}
+    handles = [
+        Line2D([], [], marker="D", linestyle="", markerfacecolor="white", markeredgecolor=_INK, label="reported"),
+        *(
+            Line2D([], [], marker="o", color=colour, label=label)
+            for side, colour, label in (
+                (False, _DEPENDENT, "reproduced, published split (speaker-dependent)"),
+                (True, _INDEPENDENT, "unseen speakers (speaker-independent)"),
+            )
+            if side in sides
+        ),
+        Line2D([], [], marker="|", linestyle="", color=_SOFT, markersize=10, label="chance"),
+    ]
+    _legend(figure, handles=handles, loc="outside lower left", ncols=4)
+    _title(ax, "Published systems: reported, reproduced, and on speakers never heard")
+    corpora = "runs on " + name + (", where not said otherwise" if any("(" in label for label in labels) else "")
+    star = "; *: folds missing" if unfinished else ""
+    ax.set_xlabel(f"accuracy, mean and standard deviation of folds and seeds; {corpora}{star}", loc="right")
+    return figure
+
+
+def leakage(records: pd.DataFrame, metric: str = "accuracy") -> Figure:
+    """Each system under every protocol that it was run under, from the leakiest to the most honest.
+
+    Args:
+        records: from :func:`ser_kit.reproduce.load`; means over folds and seeds, lines one standard deviation to each
+            side.
+        metric: one of :data:`ser_kit.evaluation.METRICS`.
+
+    Raises:
+        TableError: no system was run under two protocols.
+    """
+    found = reproduce.spread(records[records["ablation"] == ""], metric)
+    found = found.assign(leaks=[_leaks(row) for _, row in found.iterrows()])
+    groups = {}
+    for recipe, place in dict.fromkeys(zip(*_in_order(found), strict=True)):
+        part = found[(found["recipe"] == recipe) & (found["corpora"] == place)]
+        if len(part) > 1:
+            order = sorted(part.index, key=lambda i: (-len(part.loc[i, "leaks"]), -part.loc[i, "mean"]))
+            groups[f"{recipe} ({place})"] = part.loc[order]
+    if not groups:
+        raise TableError("no system has records under two protocols; ser-kit reproduce makes them")
+    kinds = sorted(
+        {leaks for part in groups.values() for leaks in part["leaks"]}, key=lambda leaks: (-len(leaks), leaks)
+    )
+    worse = iter(_LEAKIER * len(kinds))
+    colours = {
+        leaks: _INDEPENDENT if not leaks else _DEPENDENT if leaks == ("speaker",) else next(worse) for leaks in kinds
+    }
+    figure, axes, places = _in_groups({heading: list(part["protocol"]) for heading, part in groups.items()})
+    for (ax, rows), part in zip(places, groups.values(), strict=True):
+        ax.plot(part["mean"], rows, color=_PALE, linewidth=1.5, zorder=1.5)
+        for row, (_, run) in zip(rows, part.iterrows(), strict=True):
+            _dot(ax, run["mean"], row, run["std"], colours[run["leaks"]])
+            edge = run["mean"] + (run["std"] if np.isfinite(run["std"]) else 0)
+            star = "" if run["complete"] else " *"
+            ax.text(edge + 0.02, row, f"{100 * run['mean']:.1f}{star}", va="center", fontsize=8.5, color=_INK)
+    title = _METRIC_TITLES[metric]
+    unfinished = not all(part["complete"].all() for part in groups.values())
+    for ax in axes:
+        ax.set_xlim(0, 1.12)
+        ax.set_xticks(np.linspace(0, 1, 6))
+        star = "; *: folds missing" if unfinished else ""
+        _percent_axis(ax.xaxis, f"mean, standard deviation of folds and seeds{star}")
+    _legend_of_colours(figure, {_leaks_name(leaks): colour for leaks, colour in colours.items()})
+    _heading(figure, f"{title[0].upper()}{title[1:]} by protocol, from the leakiest to the most honest")
+    return figure
+
+
+def ablations(records: pd.DataFrame, metric: str = "accuracy") -> Figure:
+    """What each change to a system brings: the difference to the system itself on the same folds with the same seeds.
+
+    Args:
+        records: from :func:`ser_kit.reproduce.load`. Dots are means over folds and seeds, lines one standard deviation
+            of the single differences to each side.
+        metric: one of :data:`ser_kit.evaluation.METRICS`.
+
+    Raises:
+        TableError: there is no record of a changed system beside one of the system itself.
+    """
+    whole, changed = records[records["ablation"] == ""], records[records["ablation"] != ""]
+    keys = ["recipe", "corpora", "protocol", "speaker_independent", "seed", "fold"]
+    pairs = changed.merge(whole[[*keys, metric]], on=keys, suffixes=("", "_itself"))
+    if not len(pairs):
+        raise TableError(
+            "no ablation has a record beside one of the system itself; ser-kit reproduce --ablations makes them"
+        )
+    pairs = pairs.assign(gain=100 * (pairs[metric] - pairs[f"{metric}_itself"]))
+    groups = {}
+    for recipe, place in dict.fromkeys(zip(*_in_order(pairs), strict=True)):
+        part = pairs[(pairs["recipe"] == recipe) & (pairs["corpora"] == place)]
+        groups[f"{recipe} ({place})"] = dict(list(part.groupby("ablation", sort=False)))
+    figure, axes, places = _in_groups({heading: list(parts) for heading, parts in groups.items()}, height=0.4)
+    low, high, named = -1.0, 1.0, []
+    for (ax, rows), parts in zip(places, groups.values(), strict=True):
+        for row, part in zip(rows, parts.values(), strict=True):
+            sides = [side for _, side in part.groupby(["speaker_independent", "protocol"])]
+            lifts = (np.arange(len(sides)) - (len(sides) - 1) / 2) * 0.36
+            for side, lift in zip(sides, lifts, strict=True):
+                mean, deviation, colour = side["gain"].mean(), side["gain"].std(), _side(side.iloc[0])
+                _dot(ax, mean, row + lift, deviation, colour)
+                reach = deviation if np.isfinite(deviation) else 0
+                low, high = min(low, mean - reach), max(high, mean + reach)
+                named.append((ax, row + lift, f"{mean:+.1f}", colour))
+    right = high + 0.16 * (high - low)
+    for ax, row, text, colour in named:
+        label = ax.text(right, row, text, ha="right", va="center", fontsize=8.5, fontweight="bold", color=colour)
+        label.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+    for ax in axes:
+        ax.axvline(0, color=_SOFT, linewidth=1.2, zorder=1.2)
+        ax.set_xlim(low - 0.04 * (high - low), right)
+        ax.set_xlabel(f"points of {_METRIC_TITLES[metric]} against the system itself")
+    sides = {bool(side) for side in pairs["speaker_independent"]}
+    names = {"speaker-dependent": (False, _DEPENDENT), "speaker-independent": (True, _INDEPENDENT)}
+    _legend_of_colours(figure, {name: colour for name, (side, colour) in names.items() if side in sides})
+    _heading(figure, "What each change to a system brings")
+    return figure
+
+
+_METRIC_TITLES = {
+    "uar": "UAR", "accuracy": "accuracy", "macro_precision": "macro precision", "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+}  # fmt: skip
+
+
+def _in_order(records: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Recipes and corpora of records, in the order of the documents."""
+    order = {name: place for place, name in enumerate(recipes.RECIPES)}
+    records = records.sort_values("recipe", key=lambda names: names.map(order).fillna(len(order)), kind="stable")
+    return records["recipe"], records["corpora"]
+
+
+def _leaks(row: pd.Series) -> tuple[str, ...]:
+    if row["protocol"] in protocols.names():
+        return protocols.get(row["protocol"]).leaks
+    return () if row["speaker_independent"] else ("speaker",)
+
+
+def _leaks_name(leaks: tuple[str, ...]) -> str:
+    people = "speaker-dependent" if "speaker" in leaks else "speaker-independent"
+    return ", ".join([people, *(leak for leak in leaks if leak != "speaker")])
+
+
+def _chance(records: pd.DataFrame, recipe: str, place: str) -> float:
+    labels = records.loc[(records["recipe"] == recipe) & (records["corpora"] == place), "labels"].iloc[0]
+    return 1 / len(labels)
+
+
+def _side(row: pd.Series) -> str:
+    return _INDEPENDENT if row["speaker_independent"] else _DEPENDENT
+
+
+def _dot(ax: Axes, value: float, row: float, deviation: float, colour: str) -> None:
+    if np.isfinite(deviation):
+        ax.plot([value - deviation, value + deviation], [row, row], color=colour, linewidth=1.6)
+    ax.plot(value, row, "o", color=colour, markersize=6, markeredgecolor="white", markeredgewidth=0.6)
+
+
+def _in_groups(
+    groups: Mapping[str, Sequence[str]], height: float = 0.26
+) -> tuple[Figure, list[Axes], list[tuple[Axes, np.ndarray]]]:
+    """Axes with named rows under headings, in two columns where one would be long, and the place of each group."""
+    sizes = [len(rows) + 1 for rows in groups.values()]
+    columns, filled, placed = 1 if sum(sizes) <= _ROWS_IN_A_COLUMN or len(sizes) < 2 else 2, [0], []
+    for size in sizes:
+        if len(filled) < columns and filled[0] and filled[0] + size / 2 > sum(sizes) / 2:
+            filled.append(0)
+        placed.append((len(filled) - 1, filled[-1]))
+        filled[-1] += size
+    figure, axes = _figure(8 if columns == 1 else 13, 1.7 + height * max(filled), 1, columns)
+    axes, found = list(axes[0]), []
+    ticks: list[dict[float, str]] = [{} for _ in axes]
+    for (heading, rows), (column, top) in zip(groups.items(), placed, strict=True):
+        ticks[column] |= {top: heading} | {top + 1 + i: name for i, name in enumerate(rows)}
+        found.append((axes[column], top + 1 + np.arange(len(rows))))
+    for column, ax in enumerate(axes):
+        ax.set_yticks(list(ticks[column]), list(ticks[column].values()))
+        ax.set_ylim(max(filled) - 0.4, -0.7)
+        _tidy(ax, "x")
+        headings = {top for where, top in placed if where == column}
+        for place, label in zip(ticks[column], ax.get_yticklabels(), strict=True):
+            label.set(fontweight="bold" if place in headings else "normal", fontsize=9.5 if place in headings else 9)
+    return figure, axes, found
+
+
+def _legend_of_colours(figure: Figure, colours: Mapping[str, str]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], marker="o", color=colour, label=name) for name, colour in colours.items()]
+    _legend(figure, handles=handles, loc="outside lower left", ncols=2 if max(map(len, colours)) > 30 else 4)
 
 
 # --------------------------------------------------------------------------------------------------------- prediction

@@ -13,13 +13,12 @@ Examples:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +100,8 @@ def run(
             try:
                 if prepared is None or prepared[0] != task.labels or not task.system.same_material(prepared[1]):
                     if task.labels not in tables:
-                        tables[task.labels] = corpora.load(list(names), root=root, labels=task.labels)
+                        chosen = task.labels.split(",") if "," in task.labels else task.labels
+                        tables[task.labels] = corpora.load(list(names), root=root, labels=chosen)
                     material = task.system.prepare(tables[task.labels], jobs=jobs, progress=progress)
                     prepared = task.labels, task.system, material
                 for line in task.run(prepared[2], progress):
@@ -161,9 +161,9 @@ class _Task:
         """The record of a fold, if there is one and the system is still the one it was made with."""
         try:
             record = json.loads(self.path(fold).read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (FileNotFoundError, ValueError):  # what is no JSON, or no text
             return None
-        return record if record.get("settings") == settings(self.system) else None
+        return record if isinstance(record, dict) and record.get("settings") == self.system.settings else None
 
     def run(self, material: Material, progress: bool) -> Iterator[str]:
         folds = self.system.folds(material, self.protocol, self.seed)
@@ -203,20 +203,10 @@ class _Task:
             "metrics": {key: round(value, 6) for key, value in found.metrics().items()},
             "per_class": found.per_class().round(6).to_dict("index"),
             "confusion": found.confusion().to_numpy().tolist(),
-            "settings": settings(self.system),
+            "settings": self.system.settings,
             "backend": keras.backend.backend(),
             "versions": dict(found.versions),
         }
-
-
-def settings(system: System) -> str:
-    """A digest of all that decides about a system's numbers; its name, prose and list of ablations do not."""
-    bare = replace(system, name="", title="", reference="", ablations={}, published=None)
-    if hasattr(bare, "members"):
-        members = [replace(m, name="", title="", reference="", ablations={}, published=None) for m in bare.members]
-        bare = replace(bare, members=tuple(members))
-    versions = [extractor.identity for extractor in system.extractors]
-    return hashlib.blake2b(f"{bare!r} {versions}".encode(), digest_size=8).hexdigest()
 
 
 # --------------------------------------------------------------------------------------------------- from the records
@@ -230,9 +220,13 @@ def load(out: str | os.PathLike) -> pd.DataFrame:
     """
     rows = []
     for path in sorted(Path(out).glob(f"{RECORDS}/*/*/*.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record.get("format") != FORMAT:
-            raise TableError(f"{path} has format {record.get('format')!r}; this version reads {FORMAT}")
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            version = record.get("format")
+        except (ValueError, AttributeError):
+            raise TableError(f"{path} cannot be read; delete it, and ser-kit reproduce makes it again") from None
+        if version != FORMAT:
+            raise TableError(f"{path} has format {version!r}; this version reads {FORMAT}")
         rows.append({**record, **record["metrics"], "corpora": ", ".join(record["corpora"])})
     if not rows:
         raise TableError(f"{Path(out) / RECORDS} holds no records; ser-kit reproduce --all --out {out} makes them")

@@ -13,6 +13,7 @@ Examples:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -23,11 +24,11 @@ from typing import Any
 import pandas as pd
 
 from . import protocols
-from .errors import RecipeError
+from .errors import RecipeError, TableError
 from .evaluation import plain
 from .features import Features
 from .folders import write_whole
-from .recipes import System
+from .recipes import Material, System
 
 METHODS = ("grid", "random")
 
@@ -78,7 +79,8 @@ def search(
         progress: show progress bars.
 
     Raises:
-        RecipeError: an unknown method, an empty space, or a setting that the system does not have.
+        RecipeError: an unknown method, an empty space, a setting that the system does not have, a fold that is not
+            there, or a folder with another search in it.
         LeakageError: a candidate was fitted on what the fold tests.
         TableError: the training part has too few speakers to be divided in three.
 
@@ -88,8 +90,11 @@ def search(
     from sklearn.model_selection import ParameterGrid, ParameterSampler
     from tqdm.auto import tqdm
 
-    if method not in METHODS or not space:
-        raise RecipeError(f"method={method!r} must be one of {', '.join(METHODS)}, with a setting at least to vary")
+    if method not in METHODS or not space or not all(len(values) for values in space.values()):
+        raise RecipeError(
+            f"method={method!r} must be one of {', '.join(METHODS)}, with a setting at least to vary and a value at "
+            "least for each"
+        )
     grid = ParameterGrid({name: list(values) for name, values in space.items()})
     tried = list(grid)
     if method == "random":
@@ -97,31 +102,81 @@ def search(
     changed = [system.changed(settings) for settings in tried]  # before any work: a misspelt setting fails here
 
     material = system.prepare(data, jobs=jobs, progress=progress)
-    outer = system.folds(material, protocol, seed)[fold]
-    rest, scored = protocols.inner(material.table, [*outer.train, *outer.validation], seed)
-    train, stop = protocols.inner(material.table, rest, seed)
-    protocols.audit(material.table, outer, fitted={"tuner": [*train, *stop, *scored]})
-    promise = ("speaker",) if outer.speaker_independent else ()
-    inner = protocols.Fold(f"{protocol}, inner", outer.index, seed, train, stop, scored, promise)
-    protocols.audit(material.table, inner)
+    inner = _inner(system, material, protocol, fold, seed)
 
     record = None if out is None else Path(out) / "candidates.json"
-    known = json.loads(record.read_text()) if record is not None and record.exists() else {}
+    search_of = _identity(system, material, protocol, fold, seed)
+    known = _known(record, search_of)
     bar = tqdm(list(zip(tried, changed, strict=True)), desc="tune", unit="candidate", disable=not progress)
     for settings, candidate in bar:
-        key = json.dumps(plain(settings), sort_keys=True)
+        key = _key(settings)
         if key not in known:
-            # Settings of the extractor or the copies want features of their own.
-            own = material if candidate.same_material(system) else candidate.prepare(data, jobs=jobs, progress=False)
-            checkpoints = None if out is None else Path(out) / "checkpoints" / f"{len(known):03d}"
-            found = candidate.run_fold(own, inner, out=checkpoints, progress=progress)
+            own, part = material, inner
+            if not candidate.same_material(system):
+                # Settings of the extractor or the copies want features of their own, and rows in their table.
+                own = candidate.prepare(data, jobs=jobs, progress=False)
+                part = _inner(candidate, own, protocol, fold, seed)
+            checkpoints = None if out is None else Path(out) / "checkpoints" / _digest(key)
+            found = candidate.run_fold(own, part, out=checkpoints, progress=progress)
             metrics = found.metrics()
             known[key] = {"uar": metrics["uar"], "accuracy": metrics["accuracy"], "seconds": round(found.seconds, 1)}
             if record is not None:
                 record.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(record, json.dumps(known, indent=1).encode())
+                write_whole(record, json.dumps({"search": search_of, "candidates": known}, indent=1).encode())
         bar.set_postfix_str(f"best UAR {max(score['uar'] for score in known.values()):.3f}")
-    rows = [settings | known[json.dumps(plain(settings), sort_keys=True)] for settings in tried]
+    rows = [settings | known[_key(settings)] for settings in tried]
     order = sorted(range(len(rows)), key=lambda i: -rows[i]["uar"])
-    speakers = tuple(sorted(set(material.table["speaker"].iloc[scored])))
+    speakers = tuple(sorted(set(material.table["speaker"].iloc[inner.test])))
     return Search(changed[order[0]], pd.DataFrame([rows[i] for i in order]), speakers)
+
+
+def _inner(system: System, material: Material, protocol: str, fold: int, seed: int) -> protocols.Fold:
+    """The training part of a fold, divided in three, and audited."""
+    folds = system.folds(material, protocol, seed)
+    if not 0 <= fold < len(folds):
+        raise RecipeError(f"protocol {protocol!r} has {len(folds)} folds here, and none of number {fold}")
+    outer = folds[fold]
+    rest, scored = protocols.inner(material.table, [*outer.train, *outer.validation], seed)
+    train, stop = protocols.inner(material.table, rest, seed)
+    protocols.audit(material.table, outer, fitted={"tuner": [*train, *stop, *scored]})
+    speakers = [set(material.table["speaker"].iloc[rows]) for rows in (train, stop, scored)]
+    if outer.speaker_independent and sum(map(len, speakers)) > len(set.union(*speakers)):
+        raise TableError(
+            f"the training part of fold {outer.name} holds {len(set.union(*speakers))} speakers, too few to fit, stop "
+            "and score on different ones"
+        )
+    promise = ("speaker",) if outer.speaker_independent else ()
+    inner = protocols.Fold(f"{protocol}, inner", outer.index, seed, train, stop, scored, promise)
+    protocols.audit(material.table, inner)
+    return inner
+
+
+def _identity(system: System, material: Material, protocol: str, fold: int, seed: int) -> str:
+    """What must be equal for the results of a folder to be this search's own."""
+    clips = list(zip(material.table["clip_id"], material.y.tolist(), strict=True))
+    return _digest(repr((system.settings, material.labels, clips, protocol, fold, seed)))
+
+
+def _known(record: Path | None, search_of: str) -> dict[str, dict[str, float]]:
+    """The candidates that an interrupted search has scored."""
+    if record is None or not record.exists():
+        return {}
+    try:
+        found = json.loads(record.read_text())
+        same, candidates = found["search"] == search_of, found["candidates"]
+    except (ValueError, KeyError, TypeError):
+        raise RecipeError(f"{record} cannot be read; delete it to start anew") from None
+    if not same:
+        raise RecipeError(
+            f"{record} holds the results of another search (other recipe, clips, protocol, fold or seed); give another "
+            "folder"
+        )
+    return candidates
+
+
+def _key(settings: Mapping[str, Any]) -> str:
+    return json.dumps(plain(settings), sort_keys=True, default=repr)  # an extractor or a step is a value too
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

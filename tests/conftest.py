@@ -43,6 +43,16 @@ def demo_table():
 
 
 @pytest.fixture(scope="session")
+def demo_few(demo_table):
+    """30 clips of the demo corpus: five speakers, one sentence said once in each of six emotions."""
+    speakers = sorted(demo_table["speaker"].unique())[:5]
+    first = demo_table["clip_id"].str.endswith("_s1_t1") & demo_table["speaker"].isin(speakers)
+    few = demo_table[first].reset_index(drop=True)
+    few.attrs = demo_table.attrs
+    return few
+
+
+@pytest.fixture(scope="session")
 def demo_functionals(demo_table):
     """Functionals of the whole demo corpus."""
     from ser_kit import features
@@ -53,12 +63,20 @@ def demo_functionals(demo_table):
 @pytest.fixture(scope="session")
 def demo_bundle(demo_table, tmp_path_factory):
     """The folder of a small bundle (functionals, two epochs) trained on the demo corpus."""
-    import dataclasses
+    from ser_kit import recipes
 
-    from ser_kit import recipes, training
-
-    recipe = dataclasses.replace(recipes.get("rastogi_mlp"), training=training.Training(epochs=2, class_weights=False))
-    functionals = recipe.extract(demo_table, progress=False)
-    evaluation = recipe.run(functionals, "speaker_80_20", progress=False)
-    bundle = recipe.fit(functionals, evaluation=evaluation, progress=False)
+    recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 2})
+    material = recipe.prepare(demo_table, progress=False)
+    evaluation = recipe.run(material, "speaker_80_20", progress=False)
+    bundle = recipe.fit(material, evaluation=evaluation, progress=False)
     return bundle.save(tmp_path_factory.mktemp("demo") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def eagerly():
+    """Without the seconds that TensorFlow takes to trace each network: for small ones, a module at a time."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import shutil
+import zipfile
 
+import numpy as np
 import pytest
 
 from ser_kit.bundle import PRESETS, Bundle, preset_names, preset_path
@@ -16,14 +20,73 @@ def copied(demo_bundle, tmp_path):
     return shutil.copytree(demo_bundle, tmp_path / "bundle")
 
 
-def edit(folder, **changes):
+@pytest.fixture(scope="module")
+def pair(demo_bundle, tmp_path_factory):
+    """The folder of a bundle of two members, the second of them weightier."""
+    whole = Bundle.load(demo_bundle)
+    second = Bundle.load(demo_bundle).members[0]
+    second.model.set_weights([0.5 * weights for weights in second.model.get_weights()])
+    members = (*whole.members, dataclasses.replace(second, weight=2.0))
+    return Bundle({**whole.card, "combine": "hard"}, members).save(tmp_path_factory.mktemp("pair") / "bundle")
+
+
+@pytest.fixture
+def copied_pair(pair, tmp_path):
+    return shutil.copytree(pair, tmp_path / "pair")
+
+
+def edit(folder, member=None, **changes):
+    """Change the card, or what it says of one member; ``None`` takes an entry out."""
     card = json.loads((folder / "card.json").read_text())
-    card.update(changes)
-    (folder / "card.json").write_text(json.dumps({k: v for k, v in card.items() if v is not None}))
+    place = card if member is None else card["members"][member]
+    place.update(changes)
+    for key in [key for key, value in place.items() if value is None]:
+        del place[key]
+    (folder / "card.json").write_text(json.dumps(card))
 
 
-def test_a_bundle_holds_two_files_and_no_pickle(demo_bundle):
+def model(builder="mlp", shape=(30,), **hyperparameters):
+    return {"builder": builder, "input_shape": list(shape), "hyperparameters": hyperparameters}
+
+
+def test_a_bundle_holds_a_card_and_a_file_for_each_member_and_no_pickle(demo_bundle, pair):
     assert sorted(path.name for path in demo_bundle.iterdir()) == ["card.json", "model.keras"]
+    assert sorted(path.name for path in pair.iterdir()) == ["card.json", "model_1.keras", "model_2.keras"]
+
+
+def test_a_card_says_of_its_members_what_rebuilds_them(demo_bundle):
+    card = json.loads((demo_bundle / "card.json").read_text())
+    (member,) = card["members"]
+    assert (card["format"], card["combine"], member["weight"]) == (2, "soft", 1.0)
+    assert member["extractor"]["name"] == "functionals"
+    assert member["model"]["builder"] == "mlp" and member["model"]["input_shape"] == [len(member["columns"])]
+    assert len(member["scaler"]["mean"]) == len(member["scaler"]["scale"]) == len(member["columns"])
+    loaded = Bundle.load(demo_bundle)
+    assert member["model"]["parameters"] == loaded.parameters
+    assert "members" not in loaded.card
+    assert loaded.extractors == (loaded.members[0].extractor,) and loaded.rate == loaded.extractors[0].rate
+
+
+def test_members_keep_their_order_weights_and_votes(pair, demo_functionals):
+    bundle = Bundle.load(pair)
+    assert [member.weight for member in bundle.members] == [1.0, 2.0]
+    values = demo_functionals.values[:8]
+    first, second = (member.probabilities(values).astype(float) for member in bundle.members)
+    assert (first != second).any()
+    mean = (first + 2 * second) / 3
+    votes = np.eye(6)[first.argmax(axis=1)] + 2 * np.eye(6)[second.argmax(axis=1)]
+    combined = bundle.combined({bundle.extractors[0]: values})
+    np.testing.assert_allclose(combined, (votes + mean) / 4, atol=1e-12)
+    np.testing.assert_allclose(combined.sum(axis=1), 1)
+    assert (combined.argmax(axis=1) == second.argmax(axis=1)).all()
+
+
+def test_a_large_table_is_predicted_piece_by_piece_to_the_same(demo_bundle, demo_functionals, monkeypatch):
+    bundle = Bundle.load(demo_bundle)
+    values = demo_functionals.values[:40]
+    whole = bundle.probabilities(values)
+    monkeypatch.setattr("ser_kit.bundle._BATCH", 16)
+    np.testing.assert_allclose(bundle.probabilities(values), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -31,13 +94,23 @@ def test_a_bundle_holds_two_files_and_no_pickle(demo_bundle):
     [
         (lambda f: (f / "card.json").unlink(), "no card.json"),
         (lambda f: (f / "card.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "card.json").write_text("[]"), "lacks format"),
         (lambda f: edit(f, labels=None), "lacks labels"),
+        (lambda f: edit(f, members=None), "lacks members"),
         (lambda f: edit(f, format=99), "format 99"),
-        (lambda f: (f / "model.keras").write_bytes(b"other"), "not the file"),
-        (lambda f: (f / "model.keras").unlink(), "missing"),
-        (lambda f: edit(f, model={"builder": "no_such", "input_shape": [3], "hyperparameters": {}}), "cannot be built"),
-        (lambda f: edit(f, model={"builder": "mlp", "input_shape": [7], "hyperparameters": {}}), "do not fit"),
-        (lambda f: edit(f, extractor={"name": "functionals", "version": 0, "parameters": {}}), "train it again"),
+        (lambda f: edit(f, format=1), "format 1; this ser_kit reads 2"),
+        (lambda f: edit(f, combine="loud"), "combine='loud' of 1 members"),
+        (lambda f: edit(f, members=[]), "of 0 members"),
+        (lambda f: edit(f, members=5), "cannot be built"),
+        (lambda f: edit(f, 0, sha256=None), "cannot be built"),
+        (lambda f: edit(f, 0, weight="heavy"), "cannot be built"),
+        (lambda f: (f / "model.keras").write_bytes(b"other"), "model.keras is missing or not the file"),
+        (lambda f: (f / "model.keras").unlink(), "model.keras is missing"),
+        (lambda f: edit(f, 0, model=model("no_such")), "cannot be built"),
+        (lambda f: edit(f, 0, model=model(drop_out=0.1)), "cannot be built"),
+        (lambda f: edit(f, 0, model=model(shape=(7,))), "model.keras do not fit"),
+        (lambda f: edit(f, 0, extractor={"name": "functionals", "version": 0, "parameters": {}}), "train it again"),
+        (lambda f: edit(f, 0, extractor={"name": "no_such", "version": 1, "parameters": {}}), "cannot be built"),
     ],
 )  # fmt: skip
 def test_a_spoilt_bundle_is_refused_with_the_reason(copied, spoil, message):
@@ -46,18 +119,37 @@ def test_a_spoilt_bundle_is_refused_with_the_reason(copied, spoil, message):
         Bundle.load(copied)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "model_2.keras").unlink(), "model_2.keras is missing"),
+        (lambda f: (f / "model_2.keras").write_bytes(b"other"), "model_2.keras is missing or not the file"),
+        (lambda f: shutil.copy(f / "model_1.keras", f / "model_2.keras"), "model_2.keras is missing or not the file"),
+        (lambda f: edit(f, 1, model=model(shape=(7,))), "model_2.keras do not fit"),
+        (lambda f: edit(f, 1, extractor={"name": "functionals", "version": 0, "parameters": {}}), "train it again"),
+    ],
+)
+def test_a_spoilt_member_is_named(copied_pair, spoil, message):
+    spoil(copied_pair)
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(copied_pair)
+
+
+def test_a_card_cannot_name_files_elsewhere(copied):
+    """Which file is read follows from the number of members; nothing that a card says is a path."""
+    edit(copied, 0, file="/etc/passwd", path="../../secret")
+    assert Bundle.load(copied).labels
+
+
 def test_the_configuration_inside_the_keras_file_is_never_read(copied):
     """A model file whose configuration would be refused by Keras still loads: only its weights are looked at."""
-    import hashlib
-    import zipfile
-
     with zipfile.ZipFile(copied / "model.keras") as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     parts["config.json"] = b'{"module": "os", "class_name": "system", "config": {"command": "touch owned"}}'
     with zipfile.ZipFile(copied / "model.keras", "w") as archive:
         for name, data in parts.items():
             archive.writestr(name, data)
-    edit(copied, model_sha256=hashlib.sha256((copied / "model.keras").read_bytes()).hexdigest())
+    edit(copied, 0, sha256=hashlib.sha256((copied / "model.keras").read_bytes()).hexdigest())
     assert Bundle.load(copied).labels
 
 
@@ -71,6 +163,22 @@ def test_saving_replaces_a_bundle_but_nothing_else(demo_bundle, tmp_path):
     with pytest.raises(BundleError, match="not a bundle"):
         bundle.save(tmp_path / "thesis")
     assert (tmp_path / "thesis" / "chapter.tex").exists()
+
+
+def test_a_member_more_leaves_no_file_of_the_bundle_before(copied, pair):
+    Bundle.load(pair).save(copied)
+    assert sorted(path.name for path in copied.iterdir()) == ["card.json", "model_1.keras", "model_2.keras"]
+    Bundle.load(copied)
+
+
+def test_a_save_that_fails_leaves_the_bundle_as_it_was(copied, pair, monkeypatch):
+    before = {path.name: path.read_bytes() for path in copied.iterdir()}
+    bundle = Bundle.load(pair)
+    monkeypatch.setattr(type(bundle.members[1]), "to_card", lambda member: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        bundle.save(copied)
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
+    assert [path.name for path in copied.parent.iterdir()] == ["bundle"]
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,11 +18,17 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ser_kit import cli, corpora, features, labels, protocols, recipes, training
+from ser_kit import cli, corpora, features, labels, protocols, recipes, tuning
 from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.evaluation import Evaluation
 
-COMMANDS = ("corpora", "validate", "extract", "train", "evaluate", "predict", "demo", "cache", "show-versions")
+COMMANDS = (
+    "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "demo", "cache",
+    "show-versions",
+)  # fmt: skip
+
+
+TUNE = ("tune", "rastogi_mlp", "--corpus", "demo", "--out", "x")
 
 
 @pytest.fixture
@@ -60,7 +66,7 @@ def quick(monkeypatch):
     """The recipe of functionals, with two epochs, and without the seconds that TensorFlow takes to trace each model."""
     import tensorflow as tf
 
-    recipe = dataclasses.replace(recipes.get("rastogi_mlp"), training=training.Training(epochs=2, class_weights=False))
+    recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 2})
     monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", recipe)
     tf.config.run_functions_eagerly(True)
     yield
@@ -100,6 +106,8 @@ def test_every_command_explains_itself_with_examples(ser_kit, command):
     [
         ("train", [*recipes.names(), *protocols.names(), *labels.LABEL_SETS, *corpora.names()]),
         ("evaluate", [*recipes.names(), *protocols.names(), *labels.LABEL_SETS, *corpora.names()]),
+        ("reproduce", [*recipes.names(), *protocols.names(), *labels.LABEL_SETS, *corpora.names(), "published"]),
+        ("tune", [*recipes.names(), *labels.LABEL_SETS, *corpora.names(), *tuning.METHODS]),
         ("extract", [*features.names(), *labels.LABEL_SETS, *corpora.names()]),
         ("validate", corpora.names()),
         ("cache", ["show", "check", "clear", *features.names()]),
@@ -107,7 +115,7 @@ def test_every_command_explains_itself_with_examples(ser_kit, command):
 )
 def test_help_names_all_there_is_to_choose(ser_kit, command, names, monkeypatch):
     monkeypatch.setenv("COLUMNS", "500")
-    words = ser_kit(command, "--help")[1].replace(",", " ").split()
+    words = re.sub(r"[,;(){}\[\]]", " ", ser_kit(command, "--help")[1]).split()
     assert [name for name in names if name not in words] == []
 
 
@@ -117,6 +125,9 @@ def test_help_names_all_there_is_to_choose(ser_kit, command, names, monkeypatch)
         (),
         ("sing",),
         ("train", "rastogi_mlp"),
+        ("tune", "rastogi_mlp", "--corpus", "demo", "--out", "x"),
+        ("reproduce", "--all", "--corpus", "demo"),
+        ("reproduce", "--all", "--corpus", "demo", "--out", "x", "--seeds", "0"),
         ("extract", "demo", "--out", "x.csv", "--jobs", "0"),
         ("extract", "demo", "--out", "x.csv", "--timeout", "0"),
         ("extract", "demo", "--out", "x.csv", "--timeout", "soon"),
@@ -134,12 +145,23 @@ def test_wrong_usage_is_status_2(ser_kit, arguments):
     [
         (("validate", "ravdes"), "did you mean 'ravdess'?"),
         (("train", "rastogi", "--corpus", "demo", "--out", "x"), "did you mean 'rastogi_mlp'?"),
+        (("train", "staged_cnn_lstm+mfcc", "--corpus", "demo", "--out", "x"), "'MFCC alone'"),
+        (("train", "rastogi_mlp", "--set", "training.epoch=3", "--corpus", "demo", "--out", "x"), "epochs"),
+        (("train", "rastogi_mlp", "--set", "training.epochs", "--corpus", "demo", "--out", "x"), "SETTING=VALUE"),
+        (("evaluate", "rastogi_mlp", "--set", "hyperparameters.drop=1", "--corpus", "demo", "--out", "x"), "dropout"),
         (("evaluate", "rastogi_mlp", "--corpus", "demo", "--protocol", "speaker,rand", "--out", "x"), "'random'"),
+        (("reproduce", "--corpus", "demo", "--out", "x"), "name the recipes to reproduce, or give --all"),
+        ((*TUNE, "--space", "training.epochs=3"), "expected SETTING=[VALUE, ...], a JSON list"),
+        ((*TUNE, "--space", "training.epochs"), "expected SETTING=[VALUE, ...], a JSON list"),
+        ((*TUNE, "--space", "training.epochs=[1, 2"), "expected SETTING=[VALUE, ...], a JSON list"),
+        ((*TUNE, "--space", "training.epochs=[]"), "expected SETTING=[VALUE, ...], a JSON list"),
+        ((*TUNE, "--space", "training.epoch=[1]"), "epochs"),
+        ((*TUNE, "--set", "training.epoch=1", "--space", "training.epochs=[1]"), "epochs"),
         (("extract", "demo", "--features", "logmels", "--out", "x.npz"), "did you mean 'logmel'?"),
         (("extract", "demo", "--features", "frames", "--out", "x.csv"), "saved as .npz, not as 'x.csv'"),
         (("extract", "demo", "--out", "x.txt"), ".parquet, .csv, .xlsx, .npz, not as 'x.txt'"),
         (("extract", "demo", "--features", "logmel", "--set", "second=3", "--out", "x.npz"), "seconds"),
-        (("extract", "demo", "--features", "logmel", "--set", "seconds=x", "--out", "x.npz"), "'x' is no number"),
+        (("extract", "demo", "--features", "logmel", "--set", "seconds=x", "--out", "x.npz"), "'x' is no value"),
         (("extract", "demo", "--out", "x.csv", "--dask", "tcp://127.0.0.1:9"), "no scheduler answers there"),
         (("cache", "clear", "--features", "logmels"), "did you mean 'logmel'?"),
         (("cache", "check", "--features", "logmel"), "--features is for 'ser-kit cache clear'"),
@@ -329,8 +351,58 @@ def test_evaluate_compares_protocols_and_saves_records(ser_kit, quick, recording
     assert not (tmp_path / "results.run").exists()
 
     status, table, _ = ser_kit(*arguments, "--protocol", "random_80_20", "--seeds", 2, "--quiet")
-    assert status == 0 and "unseen" in table and table.count("true \\ predicted") == 2
+    assert status == 0 and table.count("speaker-dependent") == table.count("true \\ predicted") == 2
     assert {path.name for path in out.glob("*random*")} == {f"rastogi_mlp-random_80_20-{seed}" for seed in (0, 1, 3)}
+
+
+def test_settings_of_a_recipe_can_be_changed(ser_kit, quick, recordings, tmp_path):
+    common = ("--corpus", "folder", "--root", recordings, "--quiet", "--json")
+    changes = (
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "hyperparameters.units=[7, 5, 3]",
+        "--set",
+        "training.optimizer=sgd",
+    )
+    status, found, err = ser_kit(
+        "evaluate", "rastogi_mlp", *changes, *common, "--protocol", "speaker_80_20", "--out", tmp_path / "results"
+    )
+    assert (status, err) == (0, "")
+    (record,) = found["evaluations"]
+    saved = Evaluation.load(record["folder"])
+    assert [len(history) for history in saved.histories] == [1]
+    expected = recipes.get("rastogi_mlp").changed({"hyperparameters.units": (7, 5, 3)}).build(2).count_params()
+    assert record["parameters"] == expected
+
+    bundle = tmp_path / "bundle"
+    status, _, _ = ser_kit("train", "rastogi_mlp", *changes, *common, "--protocol", "speaker_80_20", "--out", bundle)
+    assert status == 0
+    (member,) = json.loads((bundle / "card.json").read_text())["members"]
+    assert member["model"]["hyperparameters"] == {"units": [7, 5, 3]}
+    clip = next(recordings.rglob("*.wav"))
+    assert ser_kit("predict", clip, "--bundle", bundle, "--json")[0] == 0
+
+
+def test_tune_finds_settings_on_training_speakers(ser_kit, quick, recordings, tmp_path, monkeypatch):
+    out = tmp_path / "tuned"
+    command = ("tune", "rastogi_mlp", "--corpus", "folder", "--root", recordings, "--out", out, "--set",
+               "training.epochs=1", "--space", "training.batch_size=[8, 16]", "--space",
+               "hyperparameters.units=[[4, 4, 4], [8, 8, 8]]", "--method", "grid")  # fmt: skip
+    status, found, _ = ser_kit(*command, "--json")
+    assert status == 0 and len(found["results"]) == 4 and found["best"] == found["results"][0]
+    assert {(one["training.batch_size"], tuple(one["hyperparameters.units"])) for one in found["results"]} == {
+        (8, (4, 4, 4)), (8, (8, 8, 8)), (16, (4, 4, 4)), (16, (8, 8, 8)),
+    }  # fmt: skip
+    assert [one["uar"] for one in found["results"]] == sorted((one["uar"] for one in found["results"]), reverse=True)
+    assert len(found["scored"]) == 1 and found["scored"][0].startswith("folder:")
+
+    monkeypatch.setattr(recipes.System, "run_fold", lambda *_, **__: pytest.fail("what is known is run again"))
+    status, table, err = ser_kit(*command, "--quiet")
+    assert (status, err) == (0, "")
+    assert "training.batch_size" in table and f"training speakers {found['scored'][0]}; no test speaker" in table
+    status, _, err = ser_kit(*command, "--seed", "1")
+    assert status == 2 and "another search" in err
 
 
 def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(ser_kit, demo_bundle, recordings, tmp_path):

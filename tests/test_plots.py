@@ -13,7 +13,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from ser_kit import audio, plots
+from ser_kit import audio, plots, recipes
 from ser_kit.errors import TableError, UnknownNameError
 from ser_kit.evaluation import Evaluation
 from ser_kit.labels import EMOTIONS
@@ -94,6 +94,9 @@ def test_every_canonical_emotion_has_a_colour_of_its_own():
         lambda table: plots.protocol_comparison([make()]),
         lambda table: plots.reliability(make()),
         lambda table: plots.probabilities({"happy": 0.6, "sad": 0.4}),
+        lambda table: plots.published_systems(records()),
+        lambda table: plots.leakage(records()),
+        lambda table: plots.ablations(records()),
     ],
 )
 def test_every_figure_says_what_it_shows_and_draws_in_a_thread(draw, table):
@@ -202,6 +205,16 @@ class TestPortrait:
         assert "1.00 s at 16,000 Hz" in heading(plots.portrait(voice(), ["waveform"]))
         assert heading(plots.portrait(audio.read_audio(voice()), ["waveform"], title="mine")) == "mine"
 
+    def test_side_by_side(self):
+        figure = plots.portrait(voice(), ["waveform", "mel", "mfcc"], side_by_side=True)
+        panels = [ax for ax in figure.axes if title(ax)]
+        assert [title(ax).split()[0] for ax in panels] == ["Waveform", "Mel", "MFCC"]
+        figure._repr_png_()  # lays it out
+        places = [ax.get_position() for ax in panels]
+        assert places[0].x1 < places[1].x0 < places[1].x1 < places[2].x0
+        assert len({round(place.y0, 3) for place in places}) == 1
+        assert {ax.get_xlabel() for ax in panels} == {"time (s)"}
+
     def test_unknown_panel(self):
         with pytest.raises(UnknownNameError, match="did you mean 'mfcc'"):
             plots.portrait(voice(), ["mfc"])
@@ -239,7 +252,7 @@ class TestTraining:
     def test_a_panel_for_each_pair(self):
         figure = plots.training_curves(make())
         assert [title(ax) for ax in figure.axes] == ["Loss", "Accuracy"]
-        assert "2 folds" in heading(figure) and "unseen speakers" in heading(figure)
+        assert "2 folds" in heading(figure) and "speaker-independent" in heading(figure)
         thick = [line for line in figure.axes[0].lines if line.get_linewidth() > 2]
         assert [len(line.get_xdata()) for line in thick] == [4, 4]  # the mean ends with the shorter fold
 
@@ -248,6 +261,20 @@ class TestTraining:
         assert "one fold" in heading(figure)
         best = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
         assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in best] == [(4, 1.5)]
+
+    def test_an_ensemble_has_several_trainings_a_fold(self):
+        ensemble = make(epochs=(4, 6, 5, 3))  # of two folds
+        figure = plots.training_curves(ensemble)
+        assert "4 trainings in 2 folds" in heading(figure)
+        assert "thin lines: trainings" in figure.get_supxlabel()
+
+    def test_time_is_no_curve(self):
+        histories = [history.assign(seconds=1.0) for history in make().histories]
+        assert [title(ax) for ax in plots.training_curves(histories).axes] == ["Loss", "Accuracy"]
+
+    def test_a_forest_has_no_curve(self):
+        with pytest.raises(TableError, match="a forest or an SVM has no epochs"):
+            plots.training_curves(make(epochs=()))
 
     @pytest.mark.parametrize("histories", [[], [pd.DataFrame({"epoch": [1], "loss": [1.0]})]])
     def test_nothing_to_draw(self, histories):
@@ -261,7 +288,7 @@ class TestEvaluations:
         assert texts(ax) == ["100", "0", "0", "50", "50", "0", "0", "100", "0"]
         assert [tick.get_text() for tick in ax.get_yticklabels()] == ["neutral (4)", "happy (4)", "sad (4)"]
         assert [tick.get_text() for tick in ax.get_xticklabels()] == list(LABELS)
-        assert title(ax) == "mlp, speaker (unseen speakers)\nUAR 50.0% over 12 clips"
+        assert title(ax) == "mlp, speaker (speaker-independent)\nUAR 50.0% over 12 clips"
 
     def test_confusion_in_clips(self):
         ax = plots.confusion(make().confusion(), normalise=False).axes[0]
@@ -281,7 +308,7 @@ class TestEvaluations:
     def test_per_class_of_several(self):
         figure = plots.per_class([make(), make("random")])
         assert [bar.get_height() for bar in bars(figure.axes[0])] == pytest.approx([1, 0.5, 0] * 2)
-        assert "random (speakers seen in training)" in figure.legends[0].get_texts()[1].get_text()
+        assert "random (speaker-dependent)" in figure.legends[0].get_texts()[1].get_text()
 
     def test_protocol_comparison(self):
         runs = [make("random"), make(), make("random", "cnn"), make("speaker", "cnn")]
@@ -295,7 +322,7 @@ class TestEvaluations:
         assert whisker[:, 1] == pytest.approx([summary["low"], summary["high"]])
         assert ax.lines[0].get_ydata()[0] == pytest.approx(1 / 3)  # chance
         legend = {text.get_text() for text in figure.legends[0].get_texts()}
-        assert legend == {"chance (33.3%)", "random (speakers seen in training)", "speaker (unseen speakers)"}
+        assert legend == {"chance (33.3%)", "random (speaker-dependent)", "speaker (speaker-independent)"}
 
     def test_protocol_comparison_by_another_metric(self):
         assert title(plots.protocol_comparison([make()], "accuracy").axes[0]) == "Accuracy by protocol"
@@ -312,6 +339,117 @@ class TestEvaluations:
         assert [bar.get_height() for bar in bars(top)][7] == pytest.approx(0.5)
         assert [bar.get_height() for bar in bars(bottom)] == [0] * 7 + [12] + [0] * 2
         assert "expected calibration error 25.0%" in title(top)
+
+    @pytest.mark.parametrize("draw", [plots.confusion, plots.per_class, plots.reliability])
+    def test_a_long_name_stays_within_the_figure(self, draw):
+        figure = draw(make("random_80_10_10", "td_cnn_bilstm_attention+without bidirectional"))
+        figure._repr_png_()
+        width = figure.bbox.width
+        assert all(ax._left_title.get_window_extent().x1 <= width for ax in figure.axes)
+
+
+def records(*rows) -> pd.DataFrame:
+    """As :func:`ser_kit.reproduce.load` makes them, of ``recipe, ablation, corpora, protocol, accuracies by fold``."""
+    rows = rows or [
+        ("rastogi_mlp", "", "ravdess", "random_70_15_15", [0.7]),
+        ("rastogi_mlp", "", "ravdess", "speaker", [0.4, 0.5, 0.6]),
+        ("rastogi_mlp", "wide", "ravdess", "random_70_15_15", [0.75]),
+        ("rastogi_mlp", "wide", "ravdess", "speaker", [0.3, 0.4, 0.5]),
+        ("staged_cnn_lstm", "", "ravdess", "speaker", [0.5]),
+        ("staged_cnn_lstm", "", "ravdess", "random_80_20_peeking", [0.9]),
+        ("staged_cnn_lstm", "", "ravdess", "random_80_20", [0.8]),
+        ("deep_belief_network", "", "emodb", "speaker", [0.6]),
+    ]
+    return pd.DataFrame(
+        [
+            {
+                "recipe": recipe, "ablation": ablation, "corpora": corpora, "protocol": protocol,
+                "speaker_independent": protocol == "speaker", "labels": list("abcdef"), "seed": 0, "fold": fold,
+                "folds": len(found), "parameters": 1, "epochs": [1], "seconds": 1.0,
+                "accuracy": value, "uar": value / 2,
+            }
+            for recipe, ablation, corpora, protocol, found in rows
+            for fold, value in enumerate(found)
+        ]
+    )  # fmt: skip
+
+
+def dots(ax) -> list[tuple[float, str]]:
+    """Value and colour of each dot, from top to bottom."""
+    found = [line for line in ax.lines if line.get_marker() == "o"]
+    found.sort(key=lambda line: line.get_ydata()[0])
+    return [(pytest.approx(line.get_xdata()[0]), to_hex(line.get_color())) for line in found]
+
+
+class TestPublishedSystems:
+    DEPENDENT, INDEPENDENT = plots._DEPENDENT, plots._INDEPENDENT
+
+    def test_every_system_has_a_row(self):
+        figure = plots.published_systems(records())
+        (ax,) = figure.axes
+        rows = [tick.get_text() for tick in ax.get_yticklabels()]
+        assert [row.split()[0] for row in rows] == list(recipes.RECIPES)
+        assert rows[list(recipes.RECIPES).index("deep_belief_network")] == "deep_belief_network (emodb)"
+        assert texts(ax) == ["not run here"] * (len(recipes.RECIPES) - 3)
+        legend = {text.get_text() for text in figure.legends[0].get_texts()}
+        assert legend == {
+            "reported", "reproduced, published split (speaker-dependent)", "unseen speakers (speaker-independent)",
+            "chance",
+        }  # fmt: skip
+
+    def test_reported_reproduced_unseen_and_chance(self):
+        (ax,) = plots.published_systems(records()).axes
+        row = list(recipes.RECIPES).index("rastogi_mlp")
+        here = [line for line in ax.lines if abs(line.get_ydata()[0] - row) < 0.3]
+        at = {line.get_marker(): line.get_xdata() for line in here if line.get_marker() in ("D", "|")}
+        assert list(at["D"]) == [0.6514] and list(at["|"]) == [pytest.approx(1 / 6)]
+        seen = [(line.get_xdata()[0], to_hex(line.get_color())) for line in here if line.get_marker() == "o"]
+        assert seen == [(0.7, self.DEPENDENT), (pytest.approx(0.5), self.INDEPENDENT)]
+        whisker = [line.get_xdata() for line in here if to_hex(line.get_color()) == self.INDEPENDENT][0]
+        assert list(whisker) == pytest.approx([0.4, 0.6])
+        staged = [line.get_xdata() for line in ax.lines if line.get_marker() == "D"][0]
+        assert list(staged) == [0.94, 0.951]
+
+    def test_missing_folds_are_marked(self):
+        some = records()
+        figure = plots.published_systems(some[some.index != 2])
+        assert "rastogi_mlp *" in [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+        assert "*: folds missing" in figure.axes[0].get_xlabel()
+
+    def test_leakage_goes_from_leaky_to_honest(self):
+        figure = plots.leakage(records())
+        (ax,) = figure.axes
+        assert [tick.get_text() for tick in ax.get_yticklabels()] == [
+            "staged_cnn_lstm (ravdess)", "random_80_20_peeking", "random_80_20", "speaker",
+            "rastogi_mlp (ravdess)", "random_70_15_15", "speaker",
+        ]  # fmt: skip
+        assert [value for value, _ in dots(ax)] == [0.9, 0.8, 0.5, 0.7, 0.5]
+        assert [colour for _, colour in dots(ax)][1:] == [
+            self.DEPENDENT, self.INDEPENDENT, self.DEPENDENT, self.INDEPENDENT,
+        ]  # fmt: skip
+        assert texts(ax) == ["90.0", "80.0", "50.0", "70.0", "50.0"]
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert legend == ["speaker-dependent, test as validation", "speaker-dependent", "speaker-independent"]
+        assert heading(plots.leakage(records(), "uar")).startswith("UAR by protocol")
+
+    def test_many_systems_go_into_two_columns(self):
+        rows = [(name, "", "c", p, [0.5]) for name in recipes.RECIPES for p in ("random", "speaker")]
+        left, right = plots.leakage(records(*rows)).axes
+        assert len(dots(left)) + len(dots(right)) == 2 * len(recipes.RECIPES)
+        assert abs(len(dots(left)) - len(dots(right))) <= 2
+
+    def test_ablations_are_compared_fold_by_fold(self):
+        (ax,) = plots.ablations(records()).axes
+        assert [tick.get_text() for tick in ax.get_yticklabels()] == ["rastogi_mlp (ravdess)", "wide"]
+        assert dots(ax) == [(5.0, self.DEPENDENT), (-10.0, self.INDEPENDENT)]
+        assert texts(ax) == ["+5.0", "-10.0"]
+
+    @pytest.mark.parametrize(
+        ("draw", "message"), [(plots.leakage, "under two protocols"), (plots.ablations, "no ablation has a record")]
+    )
+    def test_nothing_to_compare(self, draw, message):
+        with pytest.raises(TableError, match=message):
+            draw(records(("rastogi_mlp", "", "ravdess", "speaker", [0.5])))
 
 
 class TestProbabilities:

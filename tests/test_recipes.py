@@ -1,18 +1,24 @@
-"""Recipes: declared parts that exist, honest runs, and bundles that say what they are."""
+"""Systems: declared parts that exist, honest runs, copies that stay with their clip, bundles that say what they are."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import features, labels, protocols, recipes, training
-from ser_kit.bundle import Bundle
-from ser_kit.errors import LeakageError, TableError, TrainingError, UnknownNameError
+from ser_kit import corpora, features, labels, models, protocols, recipes, training
+from ser_kit.augment import AddNoise
+from ser_kit.bundle import Bundle, Member
+from ser_kit.errors import LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
+from ser_kit.evaluation import Evaluation
+from ser_kit.predictor import Predictor
 
-FAST = training.Training(epochs=3, patience=3)
+pytestmark = pytest.mark.usefixtures("eagerly")
+FAST = training.Training(epochs=3, patience=3, batch_size=128)
+ABLATIONS = [(name, ablation) for name in recipes.names() for ablation in recipes.get(name).ablations]
 
 
 @pytest.fixture(scope="module")
@@ -26,29 +32,178 @@ def evaluation(quick, demo_functionals):
     return quick.run(demo_functionals, "speaker_80_20", progress=False)
 
 
-@pytest.mark.parametrize("name", recipes.names())
-def test_a_recipe_is_made_of_parts_that_exist(name):
-    recipe = recipes.get(name)
-    assert recipe.name == name
-    assert recipe.title
-    assert recipe.reference
-    assert labels.label_set(recipe.labels)
-    assert recipe.extractor == features.get(recipe.extractor.name)(**recipe.extractor.parameters)
-    model = recipe.build(4)
-    assert model.input_shape == (None, *recipe.input_shape)
-    assert model.output_shape == (None, 4)
-    assert len(recipe.columns) == recipe.input_shape[-1]
+def short(system):
+    """The system with trainings of one epoch, and two rounds where it takes rounds."""
+    if isinstance(system, recipes.Ensemble):
+        members = system.members[:2] if system.method == "hard" else system.members  # those of the soft one again
+        return dataclasses.replace(system, members=tuple(map(short, members)), rounds=2)
+    return system.changed({"training.epochs": 1}) if isinstance(system.training, training.Training) else system
+
+
+def alone(system):
+    """A system's recipes: itself, or its members."""
+    return getattr(system, "members", (system,))
+
+
+def probabilities(evaluation):
+    return evaluation.predictions[[f"prob_{label}" for label in evaluation.labels]].to_numpy()
+
+
+# --------------------------------------------------------------------------------------------------- what is declared
+
+
+def test_all_systems_of_the_documents_are_there():
+    assert len(recipes.names()) == len(set(recipes.names())) == len(recipes.RECIPES) == 19
+    assert all(recipes.get(name).name == name for name in recipes.names())
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_a_recipe_trains_and_tests_on_the_demo_corpus(name, demo_table):
-    few = demo_table[demo_table["text_id"] == demo_table["text_id"].iloc[0]].reset_index(drop=True)
-    few.attrs = demo_table.attrs
-    recipe = dataclasses.replace(recipes.get(name), training=dataclasses.replace(recipes.get(name).training, epochs=1))
-    result = recipe.run(few, "speaker_80_20", jobs=1, progress=False)
-    assert result.labels == tuple(demo_table.attrs["labels"])
-    assert result.parameters == recipe.build(len(result.labels)).count_params()
-    assert set(result.predictions["clip_id"]) < set(few["clip_id"])
+def test_a_system_is_made_of_parts_that_exist(name):
+    system = recipes.get(name)
+    assert system.title and system.reference
+    assert labels.label_set(system.labels)
+    assert all(protocols.get(name) for name in (system.published.protocol, *system.published.also))
+    assert system.published.protocol not in system.published.also
+    assert system.published.document and system.published.corpora
+    assert all(corpora.get(corpus).name == corpus for corpus in system.published.corpora)
+    figures = (*system.published.accuracy, *system.published.others.values())
+    assert all(0 < figure < 1 for figure in figures)
+    assert sorted(system.published.accuracy) == list(system.published.accuracy)
+    assert bool(system.copies) == bool(system.augmentation)
+    for recipe in alone(system):
+        assert recipe.labels == system.labels
+        for extractor in recipe.extractors:
+            described = json.loads(json.dumps(extractor.parameters))
+            assert extractor == features.get(extractor.name)(**described)
+        assert len(recipe.columns) == recipe.input_shape[-1]
+        if isinstance(recipe.training, training.Training):
+            model = recipe.build(4)
+            assert model.input_shape == (None, *recipe.input_shape)
+            assert model.output_shape == (None, 4)
+        else:
+            assert recipe.training.model in models.names() and not recipe.model
+            with pytest.raises(RecipeError, match="no network before it has seen clips"):
+                recipe.build(4)
+
+
+@pytest.mark.parametrize(("name", "ablation"), ABLATIONS)
+def test_an_ablation_is_a_system_that_differs(name, ablation):
+    system, changed = recipes.get(name), recipes.get(f"{name}+{ablation}")
+    assert changed.name == f"{name}+{ablation}" and not changed.ablations
+    assert dataclasses.replace(changed, name=name, ablations=system.ablations) != system
+    assert protocols.get(changed.published.protocol)
+    differs = [
+        field.name
+        for field in dataclasses.fields(changed)
+        if field.name not in ("name", "ablations") and getattr(changed, field.name) != getattr(system, field.name)
+    ]
+    assert differs == sorted({path.split(".")[0] for path in system.ablations[ablation]}, key=differs.index)
+    for extractor in changed.extractors:
+        assert extractor == features.get(extractor.name)(**extractor.parameters)
+    if hasattr(changed, "build") and changed.model:
+        assert changed.build(3).output_shape == (None, 3)
+
+
+def test_parameter_counts_are_the_documented_ones():
+    recipe = recipes.get("ahmadov_cnn_bilstm")
+    assert recipe.build(6).count_params() == recipe.published.parameters == 33_862
+    assert models.get(recipes.get("rastogi_mlp").model)((30,), 6).count_params() == 51_014
+
+
+def test_an_unknown_recipe_or_ablation_is_named():
+    with pytest.raises(UnknownNameError, match="rastogi_mlp"):
+        recipes.get("rastogi")
+    with pytest.raises(RecipeError, match="'MFCC alone'"):
+        recipes.get("staged_cnn_lstm+MFCC only")
+    with pytest.raises(RecipeError, match="it has: none"):
+        recipes.get("voting_svm").variant("linear")
+
+
+# ------------------------------------------------------------------------------------------------------------ changes
+
+
+def test_any_setting_can_be_changed_and_the_rest_stays():
+    recipe = recipes.get("staged_cnn_lstm")
+    changed = recipe.changed({"training.epochs": 3, "hyperparameters.dropout": 0.5, "extractor.parts": ["mfcc"]})
+    assert (changed.training.epochs, changed.hyperparameters["dropout"], changed.name) == (3, 0.5, recipe.name)
+    assert changed.extractor.shape == (150, 40)
+    assert changed.training == dataclasses.replace(recipe.training, epochs=3)
+    assert recipe.training.epochs == 100 and not recipe.hyperparameters  # the recipe itself is as it was
+    assert changed.ablations == recipe.ablations
+    assert hash(changed.extractor) == hash(recipe.variant("MFCC alone").extractor)  # a list, as JSON has it, or not
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("rastogi_mlp", {"training.epoch": 3}),
+        ("rastogi_mlp", {"trainings.epochs": 3}),
+        ("rastogi_mlp", {"training.epochs.most": 3}),
+        ("rastogi_mlp", {"hyperparameters.drop_out": 0.1}),
+        ("rastogi_mlp", {"hyperparameters.dropout.first": 0.1}),
+        ("rastogi_mlp", {"extractor.seconds": 3.0}),
+        ("ahmadov_forest", {"hyperparameters.trees": 3}),
+        ("voting_soft", {"training.epochs": 3}),
+        ("rastogi_mlp", {"": 3}),
+    ],
+)
+def test_a_setting_that_is_not_there_is_refused(name, changes):
+    with pytest.raises(RecipeError, match="no setting"):
+        recipes.get(name).changed(changes)
+
+
+# --------------------------------------------------------------------------------------------------------------- runs
+
+
+@pytest.fixture
+def traced(name):
+    """Step by step, without a graph, a recurrent layer over many frames takes longer than TensorFlow takes to trace."""
+    import tensorflow as tf
+
+    layers = {recipe.model for recipe in alone(recipes.get(name))}
+    tf.config.run_functions_eagerly(not layers & {"lstm", "cnn_bilstm", "cnn2d_lstm"})
+    yield
+    tf.config.run_functions_eagerly(True)
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, demo_few, tmp_path, monkeypatch):
+    system, calibrated = short(recipes.get(name)), []
+    fitted = recipes.System._fitted
+    monkeypatch.setattr(recipes.System, "_fitted", lambda *args: calibrated.append(fitted(*args)) or calibrated[-1])
+    material = system.prepare(demo_few, jobs=1, progress=False)
+    assert list(material.features) == list(system.extractors)
+    assert all(found.values.shape[1:] == extractor.shape for extractor, found in material.features.items())
+    assert len(material.originals) == len(demo_few) and len(material.y) == len(demo_few) * (1 + system.copies)
+    fold = system.folds(material, recipes.PUBLISHED)[0]
+    evaluation = system.run_fold(material, fold, progress=False)
+    ((bundle, histories),) = calibrated
+    assert (evaluation.recipe, evaluation.labels) == (name, tuple(demo_few.attrs["labels"]))
+    assert evaluation.protocol == recipes.get(name).published.protocol
+    assert evaluation.parameters == sum(member.model.count_params() for member in bundle.members)
+    networks = [recipe for recipe in alone(system) if isinstance(recipe.training, training.Training)]
+    if networks == [system]:
+        assert evaluation.parameters == system.build(len(evaluation.labels)).count_params()
+        assert evaluation.parameters == (system.published.parameters or evaluation.parameters)
+    expected = 0 if not networks else system.rounds if len(alone(system)) < len(bundle.members) else len(networks)
+    assert [len(history) for history in histories] == [1] * expected
+    assert list(evaluation.predictions["clip_id"]) == list(material.table["clip_id"].iloc[fold.test])
+    np.testing.assert_allclose(probabilities(evaluation).sum(axis=1), 1, atol=1e-6)
+
+    # What is saved answers as what was trained; the predictor measures the recording by itself.
+    bundle = Bundle(system._card(material, bundle, evaluation, 1, False), bundle.members)
+    loaded = Bundle.load(bundle.save(tmp_path / "bundle"))
+    files = (
+        ["model.keras"] if len(bundle.members) == 1 else [f"model_{i + 1}.keras" for i in range(len(bundle.members))]
+    )
+    assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == ["card.json", *files]
+    row = int(fold.test[0])
+    values = material.values(np.array([row]))
+    np.testing.assert_array_equal(loaded.probabilities(values), bundle.probabilities(values))
+    answer = Predictor(loaded).predict(material.table["path"].iloc[row])
+    assert list(answer.probabilities) == list(evaluation.labels)
+    np.testing.assert_allclose(list(answer.probabilities.values()), bundle.probabilities(values)[0], atol=1e-5)
 
 
 def test_the_sample_rate_is_kept_from_the_model_unless_asked_for():
@@ -59,7 +214,7 @@ def test_the_sample_rate_is_kept_from_the_model_unless_asked_for():
 
 
 def test_probabilities_and_predictions_agree(evaluation):
-    p = evaluation.predictions[[f"prob_{label}" for label in evaluation.labels]].to_numpy()
+    p = probabilities(evaluation)
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-6)
     assert (np.array(evaluation.labels)[p.argmax(axis=1)] == evaluation.predictions["predicted"]).all()
     np.testing.assert_allclose(p.max(axis=1), evaluation.predictions["confidence"])
@@ -85,6 +240,22 @@ def test_an_interrupted_run_goes_on(quick, demo_functionals, evaluation, tmp_pat
     pd.testing.assert_frame_equal(resumed.predictions, evaluation.predictions)
 
 
+def test_the_published_protocol_can_be_asked_for(quick, demo_functionals):
+    material = quick.prepare(demo_functionals, progress=False)
+    (published,), (named,) = quick.folds(material, recipes.PUBLISHED, 3), quick.folds(material, "random_70_15_15", 3)
+    assert published.name == named.name == "random_70_15_15/0"
+    np.testing.assert_array_equal(published.test, named.test)
+
+
+def test_what_was_prepared_is_not_prepared_again(quick, demo_functionals, monkeypatch):
+    material = quick.prepare(demo_functionals, progress=False)
+    monkeypatch.setattr(recipes._base, "extract", lambda *_, **__: pytest.fail("extracted again"))
+    assert quick.prepare(material) is material
+    assert material.features[quick.extractor] is demo_functionals
+    assert quick.same_material(quick.changed({"training.epochs": 1}))
+    assert not quick.same_material(quick.changed({"copies": 1, "augmentation": (AddNoise(),)}))
+
+
 def test_scaling_never_sees_test_clips(quick, demo_functionals, monkeypatch):
     seen = []
     fit = training.Scaler.fit.__func__
@@ -98,6 +269,50 @@ def test_scaling_never_sees_test_clips(quick, demo_functionals, monkeypatch):
     fold = protocols.get("speaker_80_20")(demo_functionals.table, 0)[0]
     np.testing.assert_array_equal(seen[0], demo_functionals.values[fold.train][:, quick.columns])
     assert len(seen) == 1
+
+
+def test_what_is_not_scaled_is_left_alone(demo_few):
+    recipe = recipes.get("ahmadov_forest").changed({"scale": False, "training.n_estimators": 2})
+    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    split = recipe._split(material, *_folded(recipe, material), 0, None, "", False, "")
+    (member,), _ = recipe.train(split)
+    assert (member.scaler.mean == 0).all() and (member.scaler.scale == 1).all()
+    assert sorted(split.fitted) == ["training"]
+
+
+def _folded(recipe, material):
+    (fold,) = recipe.folds(material, "speaker_80_20")
+    return fold.train, fold.validation
+
+
+def test_what_each_part_was_fitted_on_is_noted(demo_functionals):
+    recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 1})
+    material = recipe.prepare(demo_functionals, progress=False)
+    (fold,) = recipe.folds(material, "speaker_80_20")
+    split = recipe._split(material, fold.train, fold.validation, 0, None, "", False, "")
+    recipe._fitted(split)
+    assert sorted(split.fitted) == ["calibration", "early stopping", "scaler", "training"]
+    for what in ("scaler", "training"):
+        np.testing.assert_array_equal(split.fitted[what], fold.train)
+    for what in ("calibration", "early stopping"):
+        np.testing.assert_array_equal(split.fitted[what], fold.validation)
+
+
+@pytest.mark.parametrize("what", ["scaler", "training", "early stopping", "calibration"])
+def test_whatever_is_fitted_on_a_test_clip_is_caught(what, demo_few, monkeypatch):
+    recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 1})
+    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    (fold,) = recipe.folds(material, "speaker_80_20")
+    note = recipes._base.Split.note
+
+    def careless(self, name, rows):
+        return note(self, name, np.append(rows, fold.test[0]) if name == what else rows)
+
+    monkeypatch.setattr(recipes._base.Split, "note", careless)
+    if what == "training":  # the rows it returns are those that are weighted by nobody here
+        monkeypatch.setattr(recipes.Recipe, "_fit", lambda *_: pd.DataFrame({"seconds": [0.0]}))
+    with pytest.raises(LeakageError, match=f"the {what} was fitted on test clips"):
+        recipe.run_fold(material, fold, progress=False)
 
 
 def test_a_protocol_that_leaks_is_refused(quick, demo_functionals, monkeypatch):
@@ -114,9 +329,9 @@ def test_a_protocol_that_leaks_is_refused(quick, demo_functionals, monkeypatch):
 
 def test_classes_are_the_table_s_labels_or_all_its_emotions(quick, demo_functionals):
     plain = dataclasses.replace(demo_functionals, table=demo_functionals.table.drop(columns="label"))
-    _, found, y = quick._prepare(plain, None, False)
-    assert found == [e for e in labels.EMOTIONS if e in set(plain.table["emotion"])]
-    assert (np.array(found)[y] == plain.table["emotion"]).all()
+    found = quick.prepare(plain, progress=False)
+    assert list(found.labels) == [e for e in labels.EMOTIONS if e in set(plain.table["emotion"])]
+    assert (np.array(found.labels)[found.y] == plain.table["emotion"]).all()
 
 
 def test_wrong_features_and_a_single_class_are_refused(quick, demo_functionals):
@@ -127,9 +342,97 @@ def test_wrong_features_and_a_single_class_are_refused(quick, demo_functionals):
         quick.run(one, progress=False)
 
 
+# ------------------------------------------------------------------------------------------------------------- copies
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    """A forest of functionals with two noisy copies of each training clip."""
+    return recipes.get("ahmadov_forest").changed(
+        {"training.n_estimators": 5, "copies": 2, "augmentation": (AddNoise(),), "extractor": features.Functionals()},
+        "noisy",
+    )
+
+
+@pytest.fixture(scope="module")
+def copied(noisy, demo_few):
+    return noisy.prepare(demo_few, jobs=1, progress=False)
+
+
+def test_copies_stand_behind_their_clips_and_differ_from_them(copied, demo_few):
+    n = len(demo_few)
+    table, values = copied.table, next(iter(copied.features.values())).values
+    assert list(table["clip_id"].iloc[:n]) == list(demo_few["clip_id"])
+    assert (table["parent"].iloc[:n] == "").all()
+    for i in (1, 2):
+        part = table.iloc[i * n : (i + 1) * n]
+        assert list(part["parent"]) == list(demo_few["clip_id"])
+        assert list(part["clip_id"]) == [f"{clip}#{i}" for clip in demo_few["clip_id"]]
+        np.testing.assert_array_equal(copied.y[i * n : (i + 1) * n], copied.y[:n])
+    originals, first, second = np.split(values, 3)
+    assert all((a != b).any(axis=1).all() for a, b in [(originals, first), (originals, second), (first, second)])
+    np.testing.assert_array_equal(copied.originals, np.arange(n))
+
+
+@pytest.mark.parametrize("protocol", ["speaker", "random", "speaker_80_20", "random_80_20", "temporal_80_10_10"])
+def test_copies_are_trained_on_only_and_follow_their_clip(noisy, copied, protocol):
+    parent, clips = copied.table["parent"].to_numpy(), copied.table["clip_id"].to_numpy()
+    for fold in noisy.folds(copied, protocol):
+        assert (parent[fold.validation] == "").all() and (parent[fold.test] == "").all()
+        trained = set(clips[fold.train][parent[fold.train] == ""])
+        copies = parent[fold.train][parent[fold.train] != ""]
+        assert set(copies) == trained and len(copies) == 2 * len(trained)
+
+
+def test_a_split_after_augmentation_lets_copies_cross_and_admits_it(noisy, copied):
+    (fold,) = noisy.folds(copied, "random_80_20_copies")
+    family = np.where(copied.table["parent"] == "", copied.table["clip_id"], copied.table["parent"])
+    assert set(family[fold.train]) & set(family[fold.test])
+    assert (fold.label, fold.leaks) == ("speaker-dependent", ("speaker", "augmented copies"))
+    assert not noisy.run_fold(copied, fold, progress=False).speaker_independent
+
+
+def test_a_copy_of_a_tested_clip_in_training_is_caught(noisy, copied):
+    (fold,) = noisy.folds(copied, "random_80_20")
+    n = len(copied.originals)
+    tampered = dataclasses.replace(fold, train=np.append(fold.train, fold.test[0] + n))
+    with pytest.raises(LeakageError, match="the same recording is in train and in test") as caught:
+        noisy.run_fold(copied, tampered, progress=False)
+    assert caught.value.offenders
+
+
+def test_a_bundle_is_fitted_on_copies_of_no_clip_that_stops_it(noisy, copied, monkeypatch):
+    seen = []
+    fitted = recipes.System._fitted
+    monkeypatch.setattr(recipes.System, "_fitted", lambda self, split: seen.append(split) or fitted(self, split))
+    evaluation = noisy.run(copied, "speaker_80_20", progress=False)
+    bundle = noisy.fit(copied, evaluation=evaluation, jobs=1, progress=False)
+    final = seen[-1]
+    family = np.where(copied.table["parent"] == "", copied.table["clip_id"], copied.table["parent"])
+    assert set(family) == set(family[final.train]) | set(family[final.validation])
+    assert not set(family[final.train]) & set(family[final.validation])
+    assert bundle.card["trained_on"][0]["clips"] == len(copied.originals)
+
+
+def test_members_of_features_that_failed_on_different_clips_stay_aligned(demo_few):
+    two = features.Functionals(), features.FrameStatistics()
+    found = {e: features.extract(demo_few, e, jobs=1, progress=False) for e in two}
+    found = {e: f.subset(np.arange(len(f)) != lost) for (e, f), lost in zip(found.items(), (3, 7), strict=True)}
+    first, second = recipes._base._same_rows(found).values()
+    assert list(first.table["clip_id"]) == list(second.table["clip_id"])
+    assert len(first) == len(second) == len(demo_few) - 2
+
+
+# ------------------------------------------------------------------------------------------------------------ bundles
+
+
 def test_a_bundle_s_card_says_what_it_is(quick, demo_functionals, evaluation):
-    card = quick.fit(demo_functionals, evaluation=evaluation, progress=False).card
-    assert card["labels"] == list(evaluation.labels)
+    bundle = quick.fit(demo_functionals, evaluation=evaluation, progress=False)
+    card = bundle.card
+    assert (card["name"], card["combine"], bundle.labels) == (quick.name, "soft", evaluation.labels)
+    (member,) = bundle.members
+    assert isinstance(member, Member) and member.extractor == quick.extractor and member.columns == quick.columns
+    assert (member.builder, member.weight) == ("mlp", 1.0)
     assert card["trained_on"][0]["corpus"] == "demo"
     assert card["trained_on"][0]["clips"] == len(demo_functionals)
     assert card["evaluation"]["scores"]["uar"]["pooled"] == evaluation.metrics()["uar"]
@@ -148,6 +451,7 @@ def test_a_saved_bundle_gives_the_same_probabilities(quick, demo_functionals, ev
     )
 
 
-def test_an_unknown_recipe_is_named():
-    with pytest.raises(UnknownNameError, match="rastogi_mlp"):
-        recipes.get("rastogi")
+def test_an_evaluation_of_something_else_is_refused(demo_few, evaluation):
+    with pytest.raises(TrainingError, match="the evaluation given is of rastogi_mlp"):
+        recipes.get("ahmadov_forest").fit(demo_few, evaluation=evaluation, jobs=1, progress=False)
+    assert isinstance(evaluation, Evaluation)

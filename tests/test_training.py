@@ -1,10 +1,24 @@
 """Training: repeatable, resumable to the bit, and plain about bad input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ser_kit import models, training
+from ser_kit import estimators, models, training
+from ser_kit.augment import Mixup, SpecAugment
 from ser_kit.errors import TrainingError
+
+
+@pytest.fixture
+def untraced():
+    """Without the seconds that TensorFlow takes to trace each network."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
 
 FAST = training.Training(epochs=6, patience=6, halve_after=1, label_smoothing=0.1, batch_size=16, learning_rate=0.01)
 
@@ -22,11 +36,11 @@ def new_model(seed=1):
     return models.get("mlp")((8,), 3, units=(16, 8), dropout=(0.3, 0.2), batch_norm=(True, False))
 
 
-def run(data, checkpoint=None, settings=FAST, seed=1):
+def run(data, checkpoint=None, settings=FAST, seed=1, **more):
     (x, y), validation = data
     model = new_model(seed)
     history = training.fit(
-        model, x, y, validation=validation, training=settings, seed=seed, checkpoint=checkpoint, progress=False
+        model, x, y, validation=validation, training=settings, seed=seed, checkpoint=checkpoint, progress=False, **more
     )
     return model.get_weights(), history.drop(columns="seconds")
 
@@ -60,6 +74,19 @@ def test_it_learns(reference):
     assert list(reference[1].columns) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"]
 
 
+def test_the_history_tells_the_seconds_of_each_epoch_and_keeps_them(data, tmp_path, untraced):
+    (x, y), validation = data
+    settings = {
+        "validation": validation,
+        "training": replace(FAST, epochs=2),
+        "checkpoint": tmp_path,
+        "progress": False,
+    }
+    histories = [training.fit(new_model(), x, y, **settings)["seconds"] for _ in range(2)]
+    assert len(histories[0]) == 2 and (histories[0] > 0).all()
+    assert histories[0].equals(histories[1])  # the second was not trained, and took what the first had taken
+
+
 @pytest.mark.parametrize("stop_after", [1, 3, 5])
 def test_an_interrupted_run_resumes_to_the_same_weights(data, reference, tmp_path, monkeypatch, stop_after):
     update = training._State.update
@@ -75,6 +102,264 @@ def test_an_interrupted_run_resumes_to_the_same_weights(data, reference, tmp_pat
     weights, history = run(data, tmp_path)
     assert equal(weights, reference[0])
     assert history.equals(reference[1])
+
+
+VOICES = np.array(["ada", "bob", "cyd", "dee"])[np.random.default_rng(3).integers(0, 4, 64)]
+SIMPLE = replace(FAST, epochs=4, class_weights=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "more"),
+    [
+        (replace(FAST, epochs=4, speaker_penalty=0.3), {"speakers": VOICES}),
+        (replace(FAST, epochs=4, augment=(Mixup(),)), {"weights": np.linspace(0, 2, 64)}),
+    ],
+)
+def test_a_run_with_an_adversary_or_mixed_batches_resumes_to_the_same_weights(
+    data, tmp_path, monkeypatch, settings, more
+):
+    interrupted_and_not(lambda folder: run(data, folder, settings, **more), tmp_path, monkeypatch)
+
+
+def test_a_run_with_masked_frames_resumes_to_the_same_weights(tmp_path, monkeypatch, untraced):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(24, 12, 5)).astype("float32"), np.arange(24) % 2
+
+    def train(folder):
+        training.seed_everything(0)
+        model = models.get("lstm")((12, 5), 2, units=(3,))
+        settings = replace(SIMPLE, epochs=3, augment=(SpecAugment(time_width=4, band_width=2), Mixup()))
+        history = training.fit(
+            model, x, y, validation=(x, y), training=settings, checkpoint=folder, progress=False
+        ).drop(columns="seconds")
+        return model.get_weights(), history
+
+    interrupted_and_not(train, tmp_path, monkeypatch)
+
+
+def interrupted_and_not(train, folder, monkeypatch):
+    """The same weights and history, whether a training is left alone or broken off after two epochs."""
+    whole, update = train(None), training._State.update
+
+    def interrupt(self, row):
+        update(self, row)
+        if self.epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(training._State, "update", interrupt)
+        train(folder)
+    weights, history = train(folder)
+    assert equal(weights, whole[0])
+    assert history.equals(whole[1])
+
+
+def test_batches_are_augmented_anew_each_epoch_and_validation_never(data, monkeypatch, untraced):
+    (x, y), validation = data
+    seen = []
+
+    class Watched(Mixup):
+        def __call__(self, inputs, targets, rng):
+            mixed = super().__call__(inputs, targets, rng)
+            seen.append((len(inputs), mixed[0].copy()))
+            return mixed
+
+    monkeypatch.setattr(training, "_run_identity", lambda *_: "")
+    settings = replace(SIMPLE, epochs=2, augment=(Watched(),))
+    training.fit(new_model(), x, y, validation=validation, training=settings, progress=False)
+    batches = [changed.tobytes() for _, changed in seen]
+    assert {n for n, _ in seen} == {16} and len(set(batches)) >= 8  # four batches, two epochs, each drawn by itself
+
+
+# ------------------------------------------------------------------------------------------------------------- weights
+
+
+def plain_model(inputs=8, classes=3, units=(16,)):
+    training.seed_everything(1)
+    return models.get("mlp")(
+        (inputs,), classes, units=units, dropout=(0,) * len(units), batch_norm=(False,) * len(units)
+    )
+
+
+def test_a_clip_of_weight_0_teaches_nothing(data, untraced):
+    (x, y), validation = data
+    weights = np.where(np.arange(len(y)) % 4 == 0, 0.0, 1.0)
+    wrong = np.where(weights == 0, (y + 1) % 3, y)
+    found = []
+    for targets, given in [(y, weights), (wrong, weights), (wrong, None)]:
+        model = plain_model()
+        training.fit(
+            model, x, targets, validation=validation, training=SIMPLE, weights=given, progress=False
+        )  # fmt: skip
+        found.append(model.get_weights())
+    assert equal(found[0], found[1])
+    assert not equal(found[0], found[2])
+
+
+def test_clip_weights_and_class_weights_multiply(data, untraced):
+    (x, y), validation = data
+    counts = np.bincount(y)
+    balanced = len(y) / (3 * counts[y])
+    given = np.linspace(0.5, 1.5, len(y))
+    ours = run(data, settings=replace(SIMPLE, class_weights=True), weights=given)
+    by_hand = run(data, settings=SIMPLE, weights=given * balanced.astype(np.float32))
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(ours[0], by_hand[0], strict=True))
+
+
+# ----------------------------------------------------------------------------------------------------------- adversary
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 2.0])
+def test_gradient_reversal_passes_values_on_and_turns_gradients_round(strength):
+    import tensorflow as tf
+
+    from ser_kit.models.adversary import GradientReversal
+
+    x = tf.Variable([[1.0, -2.0, 3.0]])
+    upstream = tf.constant([[1.0, 10.0, -4.0]])
+    with tf.GradientTape() as tape:
+        out = GradientReversal(strength)(x)
+        loss = tf.reduce_sum(out * upstream)
+    np.testing.assert_allclose(out, x, atol=1e-6)
+    np.testing.assert_allclose(tape.gradient(loss, x), -strength * upstream, atol=1e-6)
+
+
+def test_the_second_head_shares_the_layers_and_is_dropped(data, untraced):
+    (x, y), validation = data
+    model = new_model()
+    n_weights = len(model.get_weights())
+    history = training.fit(
+        model, x, y, validation=validation, training=replace(FAST, speaker_penalty=0.3), speakers=VOICES, progress=False
+    )
+    assert model.output_shape == (None, 3) and len(model.get_weights()) == n_weights
+    assert list(history.columns)[:5] == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    # What is told of validation is the emotion's alone, and of the model that is kept.
+    said = model.predict_on_batch(validation[0])
+    best = history.loc[history["val_loss"].idxmin()]
+    assert best["val_accuracy"] == pytest.approx((said.argmax(axis=1) == validation[1]).mean(), abs=1e-6)
+
+
+def test_a_penalty_makes_the_network_forget_who_speaks(untraced):
+    """A linear probe of the last hidden layer tells the speakers less well, and the emotion as well as before."""
+    import keras
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    y, who = rng.integers(0, 2, 400), rng.integers(0, 2, 400)
+    x = rng.normal(scale=0.5, size=(400, 6)).astype("float32")
+    x[:, 0] += 2 * y
+    x[:, 1] += 2 * who
+    probed = {}
+    for penalty in (0.0, 1.0):
+        model = plain_model(6, 2, units=(8,))
+        settings = training.Training(
+            epochs=40, patience=40, learning_rate=0.01, class_weights=False, speaker_penalty=penalty
+        )
+        training.fit(
+            model, x[:200], y[:200], validation=(x[200:], y[200:]), training=settings, speakers=who[:200],
+            progress=False,
+        )  # fmt: skip
+        hidden = keras.Model(model.inputs, model.get_layer("emotion").input).predict_on_batch(x)
+        probe = LogisticRegression(max_iter=1000).fit(hidden[:200], who[:200])
+        probed[penalty] = probe.score(hidden[200:], who[200:])
+        assert (model.predict_on_batch(x[200:]).argmax(axis=1) == y[200:]).mean() > 0.9
+    assert probed[1.0] < probed[0.0] - 0.05, probed
+
+
+@pytest.mark.parametrize("speakers", [None, np.full(64, "ada")])
+def test_a_penalty_needs_speakers(data, speakers):
+    with pytest.raises(TrainingError, match="two at least"):
+        run(data, settings=replace(FAST, speaker_penalty=0.1), speakers=speakers)
+
+
+# -------------------------------------------------------------------------------------------- segments and pretraining
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.2])
+def test_single_segments_train_the_model_of_clips(demo_few, penalty, untraced):
+    from ser_kit import recipes
+
+    recipe = recipes.get("segment_dnn").changed({"training.epochs": 1, "hyperparameters.units": (8,),
+                                                 "training.speaker_penalty": penalty})  # fmt: skip
+    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    (fold,) = recipe.folds(material, "speaker_80_20")
+    split = recipe._split(material, fold.train, fold.validation, 0, None, "", False, "")
+    (member,), _ = recipe.train(split)
+    training.seed_everything(0)
+    before = recipe.build(6).get_weights()
+    assert not any(np.array_equal(a, b) for a, b in zip(before, member.model.get_weights(), strict=True))
+    assert member.model.input_shape == (None, *recipe.input_shape)
+
+
+def test_segments_carry_the_label_and_weight_of_their_clip_and_padding_is_left_out(demo_few, monkeypatch):
+    from ser_kit import recipes
+
+    recipe, seen = recipes.get("segment_dnn").changed({"hyperparameters.units": (8,)}), {}
+    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    (fold,) = recipe.folds(material, "speaker_80_20")
+    split = recipe._split(material, fold.train, fold.validation, 0, None, "", False, "")
+
+    class EnoughError(Exception):
+        pass
+
+    def fit(model, x, y, **settings):
+        seen.update(settings, x=x, y=y, model=model)
+        raise EnoughError
+
+    monkeypatch.setattr(recipes._base, "fit", fit)
+    weights = np.arange(len(fold.train), dtype=float)
+    with pytest.raises(EnoughError):
+        recipe.train(split, weights)
+    lengths = next(iter(material.features.values())).lengths
+    total = lengths[fold.train].sum()
+    assert seen["x"].shape == (total, recipe.input_shape[1]) and len(seen["y"]) == len(seen["weights"]) == total
+    np.testing.assert_array_equal(seen["y"], np.repeat(material.y[fold.train], lengths[fold.train]))
+    np.testing.assert_array_equal(seen["weights"], np.repeat(weights, lengths[fold.train]))
+    assert np.abs(seen["x"]).max(axis=1).min() > 0
+    assert len(seen["validation"][1]) == lengths[fold.validation].sum()
+    assert seen["model"].name == "segment"
+
+
+@pytest.mark.parametrize("method", ["rbm", "autoencoder"])
+def test_pretraining_changes_the_hidden_layers_only_and_repeats_itself(method, untraced):
+    x = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
+
+    def model():
+        training.seed_everything(0)
+        return models.get("mlp")(
+            (6,), 3, units=(5, 4), dropout=(0, 0), batch_norm=(False, False), activation="sigmoid", squash=True
+        )
+
+    untrained, found = model(), []
+    for seed in (0, 0, 1):
+        found.append(model())
+        estimators.pretrain(found[-1], x, method, epochs=2, seed=seed)
+    assert equal(found[0].get_weights(), found[1].get_weights())
+    assert not equal(found[0].get_weights(), found[2].get_weights())
+    before, after = untrained.get_weights(), found[0].get_weights()
+    changed = [not np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+    assert changed[0] and changed[2] and not any(changed[-2:])
+
+
+def test_a_recipe_pretrains_on_its_training_clips(demo_few, monkeypatch, untraced):
+    from ser_kit import recipes
+
+    recipe = recipes.get("deep_belief_network").changed({"training.epochs": 1})
+    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    (fold,) = recipe.folds(material, "speaker_80_20")
+    seen, pretrain = [], recipes._base.pretrain
+
+    def watched(model, x, method, **settings):
+        seen.append((x, method))
+        pretrain(model, x, method, epochs=1, **settings)
+
+    monkeypatch.setattr(recipes._base, "pretrain", watched)
+    recipe.run_fold(material, fold, progress=False)
+    recipe.changed({"training.pretrain": None}).run_fold(material, fold, progress=False)
+    ((x, method),) = seen
+    assert method == "rbm" and len(x) == len(fold.train)
+    with pytest.raises(TrainingError, match="unknown method 'magic'"):
+        recipe.changed({"training.pretrain": "magic"}).run_fold(material, fold, progress=False)
 
 
 def test_a_finished_run_is_not_trained_again(data, reference, tmp_path, monkeypatch):

@@ -333,14 +333,14 @@ def test_the_page_says_what_the_model_is_worth_and_what_it_is_not_for(predictor)
 def test_a_score_on_known_speakers_is_not_passed_off_as_one_on_new_ones(predictor):
     scores = {"uar": {"mean": 0.9, "low": float("nan"), "high": float("nan")}}
     card = dict(predictor.bundle.card) | {"evaluation": {"speaker_independent": False, "scores": scores}}
-    said = text(widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.model))))
+    said = text(widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
     assert "speakers it had also heard in training it named 90 %" in said and "Expect less of a new voice" in said
     assert "nan" not in said and "interval" not in said
 
 
 def test_a_card_with_nothing_for_people_still_shows(predictor, clip):
     card = {k: v for k, v in predictor.bundle.card.items() if k not in ("evaluation", "trained_on", "title")}
-    page = widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.model)))
+    page = widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.members)))
     upload(page, clip=clip)
     assert isinstance(page.results[0], Prediction) and "was not measured" in text(page)
 

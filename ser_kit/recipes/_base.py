@@ -6,12 +6,15 @@ A :class:`System` is anything that can be trained on the clips of a table and na
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import json
 import platform
 import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -46,6 +49,9 @@ LIMITS = (
     "credit, health or schooling. The licences of the corpora bind the model too."
 )
 """What every bundle's card says of its use."""
+
+_SAID = ("name", "title", "reference", "ablations", "published")
+"""What a system says of itself, and what does not change its numbers."""
 
 PUBLISHED = "published"
 """Asks for the protocol that a system's authors used."""
@@ -181,6 +187,11 @@ class System(ABC):
             split: what to fit on.
             weights: ``[split.train]`` how much each training row counts.
         """
+
+    @property
+    def settings(self) -> str:
+        """A digest of all that decides about its numbers; its name, prose and list of ablations do not."""
+        return hashlib.blake2b(json.dumps(_decisive(self)).encode(), digest_size=8).hexdigest()
 
     def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
         """The same system with some settings changed; what is left out of the changes stays.
@@ -506,6 +517,19 @@ class Recipe(System):
         """Shape of the model's input for one clip."""
         return (*self.extractor.shape[:-1], len(self.columns))
 
+    def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
+        changed = super().changed(changes, name)
+        if changed.hyperparameters != self.hyperparameters:
+            taken = inspect.signature(models.get(changed.model)).parameters if changed.model else {}
+            known = [key for key, parameter in taken.items() if parameter.kind is parameter.KEYWORD_ONLY]
+            for key in changed.hyperparameters:
+                if key not in known:
+                    model = changed.model or "a scikit-learn classifier"
+                    raise RecipeError(
+                        f"there is no setting 'hyperparameters.{key}': {model} has {', '.join(known) or 'none'}"
+                    )
+        return changed
+
     def build(self, n_classes: int) -> keras.Model:
         """The uncompiled network for that many classes.
 
@@ -561,6 +585,7 @@ class Recipe(System):
             # Each segment is an example of its own, with the label and the weight of its clip.
             model = model.get_layer("segment")
             weights = np.repeat(np.ones(len(y)) if weights is None else weights, lengths)
+            speakers = None if speakers is None else np.repeat(speakers, lengths)
             x, y = _sound(x, lengths), np.repeat(y, lengths)
             x_validation = _sound(x_validation, lengths_validation)
             y_validation = np.repeat(y_validation, lengths_validation)
@@ -579,8 +604,8 @@ def _sound(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 def _same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
     """The clips that every extractor could read, in the order of the first."""
     tables = [found.table["clip_id"] for found in features.values()]
-    if all(len(ids) == len(tables[0]) for ids in tables):  # each keeps the order of the table
-        return features
+    if all(np.array_equal(ids, tables[0]) for ids in tables):
+        return features  # each keeps the order of the table
     common = set(tables[0]).intersection(*tables[1:])
     return {e: found.subset(found.table["clip_id"].isin(common).to_numpy()) for e, found in features.items()}
 
@@ -595,15 +620,39 @@ def _predictions(material: Material, rows: np.ndarray, probabilities: np.ndarray
     return frame.assign(**{f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)})
 
 
+def _decisive(thing: Any) -> Any:
+    """All settings in a form for JSON; what is off (0, none, empty) is left out, so that new options change nothing."""
+    if isinstance(thing, Extractor | Step):
+        return thing.identity
+    if is_dataclass(thing):
+        said = _SAID if isinstance(thing, System) else ()
+        thing = {"kind": type(thing).__name__} | {
+            each.name: getattr(thing, each.name) for each in fields(thing) if each.name not in said
+        }
+    if isinstance(thing, Mapping):
+        return {key: _decisive(thing[key]) for key in sorted(thing) if thing[key]}
+    if isinstance(thing, tuple | list):
+        return [_decisive(each) for each in thing]
+    return thing
+
+
 def _set(thing: Any, path: list[str], value: Any, whole: str) -> Any:
     """A copy of a dataclass or mapping in which one setting has another value."""
     name, *rest = path
+    if isinstance(value, list):
+        value = _tuples(value)  # JSON has no tuples, and what has lists in it cannot be looked up
     if isinstance(thing, Mapping):
+        if rest and name not in thing:
+            raise RecipeError(f"there is no setting {whole!r}: known are {', '.join(map(repr, thing)) or 'none'}")
         return {**thing, name: _set(thing[name], rest, value, whole) if rest else value}
     if name not in getattr(type(thing), "__dataclass_fields__", {}):
         known = ", ".join(getattr(type(thing), "__dataclass_fields__", ["none"]))
         raise RecipeError(f"there is no setting {whole!r}: {type(thing).__name__} has {known}")
     return replace(thing, **{name: _set(getattr(thing, name), rest, value, whole) if rest else value})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,288 @@
+"""Ensembles: members that vote as their method says, learn what it hands them, and answer for recordings together."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ser_kit import features, recipes
+from ser_kit.augment import AddNoise
+from ser_kit.bundle import Bundle
+from ser_kit.errors import RecipeError
+from ser_kit.features import FrameStatistics, Functionals
+from ser_kit.predictor import Predictor
+from ser_kit.recipes import Ensemble
+
+pytestmark = pytest.mark.usefixtures("eagerly")
+FUNCTIONALS, STATISTICS = Functionals(), FrameStatistics()
+
+
+def forest(name="forest", **changes):
+    recipe = recipes.get("ahmadov_forest").changed({"extractor": FUNCTIONALS, "training.n_estimators": 4, **changes})
+    return dataclasses.replace(recipe, name=name, ablations={})
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """A network of functionals and a forest of frame statistics: two extractors, two sampling rates."""
+    network = recipes.get("rastogi_mlp").changed({"training.epochs": 1})
+    return Ensemble.of(network, forest(extractor=FrameStatistics(rate=22050)))
+
+
+@pytest.fixture(scope="module")
+def material(mixed, demo_few):
+    return mixed.prepare(demo_few, jobs=1, progress=False)
+
+
+class Says:
+    """A member that gives the same probabilities for every clip."""
+
+    def __init__(self, *said, weight=1.0):
+        self.said, self.weight, self.extractor = said, weight, FUNCTIONALS
+
+    def probabilities(self, values):
+        return np.tile(np.array(self.said, np.float32), (len(values), 1))
+
+
+def combined(how, *members):
+    labels = [f"class {i}" for i in range(len(members[0].said))]
+    bundle = Bundle({"labels": labels, "combine": how, "temperature": 1.0}, members)
+    return bundle.combined({FUNCTIONALS: np.zeros((2, 1))})[1]
+
+
+# ------------------------------------------------------------------------------------------------------------- voting
+
+
+def test_soft_voting_is_the_mean_of_the_probabilities():
+    assert combined("soft", Says(0.6, 0.4), Says(0.1, 0.9)) == pytest.approx([0.35, 0.65])
+    assert combined("soft", Says(0.6, 0.4, weight=3.0), Says(0.1, 0.9)) == pytest.approx([0.475, 0.525])
+
+
+def test_hard_voting_is_the_majority_however_sure_the_others_are():
+    found = combined("hard", Says(0.51, 0.49), Says(0.51, 0.49), Says(0.0, 1.0))
+    assert found.argmax() == 0 and combined("soft", Says(0.51, 0.49), Says(0.51, 0.49), Says(0.0, 1.0)).argmax() == 1
+    # Two votes and one, and the mean as a vote more, which cannot overturn them.
+    assert found == pytest.approx([(2 + 0.34) / 4, (1 + 0.66) / 4])
+    assert found.sum() == pytest.approx(1)
+
+
+def test_a_tie_of_votes_goes_to_the_more_probable():
+    assert combined("hard", Says(0.6, 0.4, 0.0), Says(0.0, 0.9, 0.1)).argmax() == 1
+    assert combined("hard", Says(0.9, 0.1, 0.0), Says(0.4, 0.6, 0.0)).argmax() == 0
+
+
+def test_the_weightier_member_wins_a_hard_vote():
+    assert combined("hard", Says(0.9, 0.1), Says(0.9, 0.1), Says(0.4, 0.6, weight=2.5)).argmax() == 1
+    # The mean counts no more than the least of the members.
+    assert combined("hard", Says(0.51, 0.49, weight=2.0), Says(0.0, 1.0)).argmax() == 0
+
+
+def test_a_single_member_keeps_its_probabilities():
+    assert combined("hard", Says(0.6, 0.4)) == pytest.approx([0.6, 0.4])
+
+
+# ------------------------------------------------------------------------------------------------------------ members
+
+
+def test_members_of_different_features_are_run_saved_and_answer_together(mixed, material, demo_few, tmp_path):
+    assert mixed.name == "rastogi_mlp+forest" and mixed.extractors == tuple(m.extractor for m in mixed.members)
+    assert mixed.labels == "six" and not mixed.published.accuracy
+    evaluation = mixed.run(material, "speaker_80_20", progress=False)
+    bundle = mixed.fit(material, evaluation=evaluation, jobs=1, progress=False)
+    assert [member.builder for member in bundle.members] == ["mlp", "forest"]
+    assert len(evaluation.histories) == 1  # a forest has no epochs
+    loaded = Bundle.load(bundle.save(tmp_path / "bundle"))
+    assert loaded.rate is None and loaded.parameters == bundle.parameters
+    assert loaded.extractors == mixed.extractors
+    said = [member.probabilities(material.features[member.extractor].values[:2]) for member in bundle.members]
+    values = material.values(np.arange(2))
+    np.testing.assert_allclose(bundle.combined(values), np.mean(said, axis=0), atol=1e-7)
+    np.testing.assert_array_equal(loaded.probabilities(values), bundle.probabilities(values))
+    with pytest.raises(ValueError, match="unpack"):
+        bundle.probabilities(values[FUNCTIONALS])  # whose values these are is for the caller to say
+    answer = Predictor(loaded).predict(demo_few["path"].iloc[1])
+    np.testing.assert_allclose(list(answer.probabilities.values()), bundle.probabilities(values)[1], atol=1e-5)
+
+
+def test_members_of_one_kind_of_features_share_them(demo_few):
+    both = Ensemble.of(forest("a"), forest("b", **{"training.n_estimators": 2}), method="hard")
+    assert both.extractors == (FUNCTIONALS,) and both.combine == "hard"
+    material = both.prepare(demo_few, jobs=1, progress=False)
+    assert list(material.features) == [FUNCTIONALS]
+    assert both.run(material, "speaker_80_20", progress=False).parameters > 0
+
+
+def test_the_audit_sees_what_members_were_fitted_on(mixed, material, monkeypatch):
+    from ser_kit.errors import LeakageError
+
+    (fold,) = mixed.folds(material, "speaker_80_20")
+    note = recipes._base.Split.note
+    monkeypatch.setattr(
+        recipes._base.Split, "note",
+        lambda self, what, rows: note(self, what, np.append(rows, fold.test[0])) if what == "training"
+        and "forest" in self.title else note(self, what, rows),
+    )  # fmt: skip
+    with pytest.raises(LeakageError, match="training was fitted on test clips"):
+        mixed.run_fold(material, fold, progress=False, title="forest")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Ensemble.of(forest(), method="loud"), "'loud' must be one of soft, hard, bagging, boosting"),
+        (lambda: Ensemble.of(forest(), rounds=0), "a member and a round at least"),
+        (lambda: dataclasses.replace(Ensemble.of(forest()), members=()), "a member and a round at least, not 0"),
+        (lambda: Ensemble.of(forest(), forest(copies=1, augmentation=(AddNoise(),))), "these differ"),
+        (
+            lambda: Ensemble.of(
+                forest(copies=1, augmentation=(AddNoise(),)), forest(copies=1, augmentation=(AddNoise(snr_low=5.0),))
+            ),
+            "share copies and augmentation",
+        ),
+    ],
+)
+def test_what_is_no_ensemble_is_refused(make, message):
+    with pytest.raises(RecipeError, match=message):
+        make()
+
+
+# ------------------------------------------------------------------------------------------------ bagging and boosting
+
+
+def split_of(table, y, values=None, seed=0):
+    train = np.arange(len(table))
+    found = None if values is None else {FUNCTIONALS: SimpleNamespace(values=values)}
+    material = recipes.Material(found, table, ("a", "b", "c"), np.asarray(y), None)
+    return recipes._base.Split(material, train, train[:0], seed, False, lambda part: None)
+
+
+def test_a_bootstrap_draws_clips_and_copies_go_with_them():
+    n = 200
+    clips = [f"c{i}" for i in range(n)]
+    table = pd.DataFrame({"clip_id": [*clips, *(f"{c}#1" for c in clips)], "parent": [""] * n + clips})
+    split = split_of(table, np.zeros(2 * n, int))
+    drawn = Ensemble._drawn(split, 0)
+    np.testing.assert_array_equal(drawn[:n], drawn[n:])
+    assert drawn[:n].sum() == n and (drawn == drawn.round()).all()
+    assert 0.28 < (drawn[:n] == 0).mean() < 0.46  # 1/e of the clips are left out
+    np.testing.assert_array_equal(Ensemble._drawn(split, 0), drawn)
+    assert (Ensemble._drawn(split, 1) != drawn).any()
+    assert (Ensemble._drawn(dataclasses.replace(split, seed=1), 0) != drawn).any()
+    plain = split_of(table[["clip_id"]].iloc[:n], np.zeros(n, int))
+    np.testing.assert_array_equal(Ensemble._drawn(plain, 0), drawn[:n])
+
+
+@pytest.fixture
+def handed(monkeypatch):
+    """What weights and seeds the recipes of an ensemble are trained with."""
+    seen, train = [], recipes.Recipe.train
+
+    def watched(self, split, weights=None):
+        seen.append((self.name, split.seed, weights))
+        return train(self, split, weights)
+
+    monkeypatch.setattr(recipes.Recipe, "train", watched)
+    return seen
+
+
+@pytest.mark.parametrize("method", ["bagging", "boosting"])
+def test_rounds_take_the_recipes_in_turn_with_weights_of_their_own(method, demo_few, handed):
+    system = Ensemble.of(forest("a"), forest("b"), method=method, rounds=3)
+    material = system.prepare(demo_few, jobs=1, progress=False)
+    evaluation = system.run(material, "speaker_80_20", progress=False)
+    assert [name for name, _, _ in handed] == [f"a-{method}-0", f"b-{method}-1", f"a-{method}-2"]
+    assert [seed for _, seed, _ in handed] == [0, 1, 2]
+    weights = [given for _, _, given in handed]
+    assert weights[0].sum() == weights[1].sum() == pytest.approx(len(weights[0]))
+    if method == "bagging":
+        assert (weights[0] != weights[1]).any() and system.combine == "soft"
+    else:
+        assert (weights[0] == 1).all() and system.combine == "hard"
+    assert evaluation.parameters > 0
+
+
+class Known(Says):
+    """A member that is wrong on the clips it is told, and says of each what it is else."""
+
+    def __init__(self, y, wrong, weight=1.0):
+        super().__init__(weight=weight)
+        self.wrong = np.isin(np.arange(len(y)), wrong)
+        self.said = np.eye(3)[np.where(self.wrong, (y + 1) % 3, y)]
+
+    def probabilities(self, values):
+        return self.said
+
+
+def boosted(monkeypatch, wrongs):
+    """The members and the weights they were handed, when each is wrong on the clips given for its round."""
+    y = np.arange(12) % 3
+    given, rounds = [], iter(wrongs)
+
+    def train(self, split, weights=None):
+        given.append(weights)
+        return [Known(y, next(rounds))], []
+
+    monkeypatch.setattr(recipes.Recipe, "train", train)
+    monkeypatch.setattr("ser_kit.recipes._ensemble.replace", lambda thing, **changes: _changed(thing, changes))
+    system = Ensemble.of(forest(), method="boosting", rounds=len(wrongs))
+    table = pd.DataFrame({"clip_id": [f"c{i}" for i in range(12)]})
+    members, _ = system.train(split_of(table, y, np.zeros((12, 1))))
+    return members, given
+
+
+def _changed(thing, changes):
+    if isinstance(thing, Known):
+        thing.weight = changes["weight"]
+        return thing
+    return dataclasses.replace(thing, **changes)
+
+
+def test_boosting_attends_to_what_was_wrong_and_gives_the_better_the_larger_say(monkeypatch):
+    members, given = boosted(monkeypatch, [[0, 1, 2], [0], []])
+    error = 3 / 12
+    say = np.log((1 - error) / error) + np.log(2)
+    assert members[0].weight == pytest.approx(say)
+    raised = np.where(np.arange(12) < 3, np.exp(say), 1.0)
+    np.testing.assert_allclose(given[1], raised / raised.mean())
+    assert given[2][0] == given[2].max() and given[2].mean() == pytest.approx(1)
+    # Who was wrong on a clip that weighs much has less to say than who was wrong on none.
+    assert members[2].weight > members[0].weight > 0 and members[2].weight > members[1].weight
+    assert np.isfinite(members[2].weight)  # though it made no error
+
+
+def test_who_only_guesses_has_no_say_and_changes_no_weight(monkeypatch):
+    members, given = boosted(monkeypatch, [list(range(10)), [0]])
+    assert 0 < members[0].weight < 1e-6 < members[1].weight
+    np.testing.assert_allclose(given[1], given[0])
+
+
+def test_boosting_is_the_samme_of_scikit_learn(demo_few, demo_functionals):
+    """Trees of one level on the same clips: the same decisions, round by round, up to what is drawn."""
+    system = Ensemble.of(
+        forest(**{"training.n_estimators": 1, "training.min_samples_leaf": 60, "training.max_features": None}),
+        method="boosting", rounds=3,
+    )  # fmt: skip
+    material = system.prepare(demo_functionals, jobs=1, progress=False)
+    (fold,) = system.folds(material, "speaker_80_20")
+    split = system._split(material, fold.train, fold.validation, 0, None, "", False, "")
+    members, _ = system.train(split)
+    values, y = material.features[FUNCTIONALS].values, material.y
+    now = np.ones(len(fold.train))
+    for member in members:
+        wrong = member.probabilities(values[fold.train]).argmax(axis=1) != y[fold.train]
+        error = np.average(wrong, weights=now)
+        expected = np.log((1 - error) / error) + np.log(5)
+        assert member.weight == pytest.approx(max(expected, 1e-9))
+        now = now * np.exp(max(expected, 0) * wrong)
+
+
+def test_the_published_ensembles_are_what_they_are_called():
+    for method in Ensemble.METHODS:
+        system = recipes.get(f"voting_{method}")
+        assert system.method == method and system.copies == system.members[0].copies > 0
+        assert system.extractors == tuple(dict.fromkeys(m.extractor for m in system.members))
+    assert features.Functionals() not in recipes.get("voting_soft").extractors

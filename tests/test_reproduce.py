@@ -1,0 +1,377 @@
+"""Reproductions: a record for every fold, nothing run twice, and tables made of the records alone."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from ser_kit import cli, corpora, features, recipes, reproduce, training
+from ser_kit.errors import TableError
+
+pytestmark = pytest.mark.usefixtures("eagerly")
+TABLES = ("table", "splits", "ablations", "classes", "missing")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_corpora(demo_few):
+    """Every corpus is 30 synthetic clips; several divide them by speaker and call them theirs."""
+
+    def load(names, root=None, labels=None, **_):
+        names = [names] if isinstance(names, str) else list(names)
+        table = demo_few.copy()
+        owner = pd.factorize(table["speaker"])[0] % len(names)
+        table["corpus"] = [names[i] for i in owner]
+        for column in ("clip_id", "speaker"):
+            table[column] = table["corpus"] + ":" + table[column].str.removeprefix("demo:")
+        table.attrs = demo_few.attrs
+        return table
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpora, "load", load)
+        yield
+
+
+@pytest.fixture(scope="module")
+def quick():
+    return recipes.get("rastogi_mlp").changed({"training.epochs": 2})
+
+
+@pytest.fixture(scope="module")
+def forest():
+    return recipes.get("ahmadov_forest").changed({"extractor": features.Functionals(), "training.n_estimators": 5})
+
+
+@pytest.fixture(scope="module")
+def systems(quick, forest):
+    return [quick, forest, forest.changed({"training.n_estimators": 2}, "small")]
+
+
+@pytest.fixture(scope="module")
+def reproduced(systems, tmp_path_factory):
+    out = tmp_path_factory.mktemp("results")
+    told = []
+    failures = reproduce.run(systems, ["demo"], seeds=range(2), out=out, jobs=1, progress=False, tell=told.append)
+    return out, failures, told
+
+
+@pytest.fixture(scope="module")
+def records(reproduced):
+    return reproduce.load(reproduced[0])
+
+
+def written(out):
+    """The records by path, without what the clock says."""
+    found = {path.relative_to(out): json.loads(path.read_text()) for path in out.glob("records/**/*.json")}
+    return {path: {k: v for k, v in record.items() if k != "seconds"} for path, record in found.items()}
+
+
+def changed_at(out):
+    return {path: path.stat().st_mtime_ns for path in out.glob("records/**/*.json")}
+
+
+# -------------------------------------------------------------------------------------------------------------- runs
+
+
+def test_every_fold_of_every_run_leaves_a_record(reproduced, records, quick):
+    out, failures, told = reproduced
+    assert failures == [] and len(told) == len(records)
+    found = records.groupby(["recipe", "ablation", "protocol", "seed"]).size()
+    protocols = {"rastogi_mlp": ["random_70_15_15", "random_76_12_12"],
+                 "ahmadov_forest": ["random_80_20", "speaker_80_20"]}  # fmt: skip
+    for name, ablation in [("rastogi_mlp", ""), ("ahmadov_forest", ""), ("ahmadov_forest", "small")]:
+        for seed in (0, 1):
+            assert found[name, ablation, "speaker", seed] == 5
+            assert [found[name, ablation, protocol, seed] for protocol in protocols[name]] == [1, 1]
+    assert len(records) == found.sum() == 42
+    record = records.query("recipe == 'rastogi_mlp' and protocol == 'speaker'").iloc[0]
+    assert record["speaker_independent"] and record["corpora"] == "demo" and record["folds"] == 5
+    assert record["epochs"] == [2] and record["parameters"] == quick.build(6).count_params()
+    assert sum(record["clips"].values()) == 30 and sum(record["speakers"].values()) == 5
+    assert sum(map(sum, record["confusion"])) == record["clips"]["test"]
+    assert set(record["per_class"]) == set(record["labels"]) and record["versions"]["numpy"]
+    assert not list((out / "checkpoints").glob("*/*"))  # nothing is under way any more
+
+
+def test_what_is_recorded_is_not_run_again(reproduced, systems, monkeypatch):
+    out, _, _ = reproduced
+    before = changed_at(out)
+    monkeypatch.setattr(recipes.System, "run_fold", lambda *_, **__: pytest.fail("run again"))
+    monkeypatch.setattr(recipes.System, "prepare", lambda *_, **__: pytest.fail("prepared again"))
+    told = []
+    assert reproduce.run(systems, ["demo"], seeds=range(2), out=out, progress=False, tell=told.append) == []
+    assert changed_at(out) == before and told == []
+
+
+@pytest.mark.parametrize("stop_after", [2, 3, 4])
+def test_what_was_broken_off_goes_on_to_the_same_records(quick, reproduced, tmp_path, monkeypatch, stop_after):
+    """Broken off between two folds, and within the second: its first epoch, and its last."""
+    update, epochs = training._State.update, []
+
+    def interrupt(self, row):
+        update(self, row)
+        epochs.append(row)
+        if len(epochs) == stop_after:
+            raise KeyboardInterrupt
+
+    arguments = {"divided": ["speaker"], "seeds": [1], "out": tmp_path, "jobs": 1, "progress": False}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training._State, "update", interrupt)
+        reproduce.run([quick], ["demo"], **arguments)
+    assert len(written(tmp_path)) == (0 if stop_after == 2 else 1)
+    trained = []
+    monkeypatch.setattr(training._State, "update", lambda self, row: trained.append(row) or update(self, row))
+    reproduce.run([quick], ["demo"], **arguments)
+    assert len(trained) == 10 - stop_after  # no epoch twice
+    whole = {path: record for path, record in written(reproduced[0]).items() if path in written(tmp_path)}
+    assert len(whole) == 5 and written(tmp_path) == whole
+    assert not list((tmp_path / "checkpoints").glob("*/*"))
+
+
+def test_a_system_that_was_changed_is_run_anew_and_what_only_reads_otherwise_is_not(forest, tmp_path):
+    arguments = {"divided": ["speaker_80_20"], "seeds": [0], "out": tmp_path, "jobs": 1, "progress": False}
+    reproduce.run([forest], ["demo"], **arguments)
+    before = changed_at(tmp_path)
+    reproduce.run([forest.changed({"title": "Trees", "reference": "A forest"})], ["demo"], **arguments)
+    assert changed_at(tmp_path) == before
+    larger = forest.changed({"training.n_estimators": 6})
+    told = []
+    reproduce.run([larger], ["demo"], **arguments, tell=told.append)
+    assert len(told) == 1 and changed_at(tmp_path).keys() == before.keys() and changed_at(tmp_path) != before
+    assert reproduce.settings(larger) != reproduce.settings(forest)
+    ensemble = recipes.Ensemble.of(forest, forest)
+    assert reproduce.settings(ensemble) != reproduce.settings(recipes.Ensemble.of(forest, larger))
+    assert reproduce.settings(ensemble) == reproduce.settings(ensemble.changed({"title": "Twice"}))
+
+
+@pytest.mark.parametrize("spoilt", [b"{", b"", b"null", b"[1]", b"\xff\xfe\x00", b'{"format": 1}'])
+def test_a_spoilt_record_is_run_anew(forest, tmp_path, spoilt):
+    arguments = {"divided": ["random_80_20"], "seeds": [0], "out": tmp_path, "jobs": 1, "progress": False}
+    reproduce.run([forest], ["demo"], **arguments)
+    ((path, record),) = written(tmp_path).items()
+    (tmp_path / path).write_bytes(spoilt)
+    if spoilt != b'{"format": 1}':
+        with pytest.raises(TableError, match="cannot be read|holds no records"):
+            reproduce.load(tmp_path)
+    reproduce.run([forest], ["demo"], **arguments)
+    assert written(tmp_path) == {path: record}
+
+
+def test_what_cannot_be_run_is_reported_and_the_rest_goes_on(forest, tmp_path):
+    told = []
+    failures = reproduce.run(
+        [forest], ["demo"], divided=["emobox", "cross_corpus", "random_80_20"], seeds=[0], out=tmp_path, jobs=1,
+        progress=False, tell=told.append,
+    )  # fmt: skip
+    assert [(failure.system, failure.protocol) for failure in failures] == [
+        ("ahmadov_forest", "emobox"), ("ahmadov_forest", "cross_corpus"),
+    ]  # fmt: skip
+    assert "protocol 'emobox' divides one corpus" in failures[0].reason
+    assert sum("cannot be run" in line for line in told) == 2 and len(written(tmp_path)) == 1
+
+
+def test_labels_may_be_listed(forest, tmp_path, monkeypatch):
+    asked = []
+    load = corpora.load
+    monkeypatch.setattr(corpora, "load", lambda *a, labels=None, **k: asked.append(labels) or load(*a, **k))
+    for labels in ("happy,sad", "four"):
+        reproduce.run(
+            [forest], ["demo"], divided=["random_80_20"], seeds=[0], out=tmp_path, labels=labels, jobs=1, progress=False
+        )
+    assert asked == [["happy", "sad"], "four"]
+
+
+@pytest.mark.parametrize("name", ["rastogi_mlp", "voting_forest", "ahmadov_forest"])
+def test_a_document_s_corpora_can_stand_in_for_by_others(name, tmp_path):
+    """One light system of each document whose corpora are not all here, on synthetic speech under their names."""
+    system = recipes.get(name)
+    networks = isinstance(system.training, training.Training)
+    system = system.changed({"training.epochs": 1} if networks else {"training.n_estimators": 3})
+    wanted = system.published.corpora
+    assert reproduce.run([system], list(wanted), seeds=[0], out=tmp_path, jobs=1, progress=False) == []
+    records = reproduce.load(tmp_path)
+    assert set(records["corpora"]) == {", ".join(sorted(wanted))}
+    assert {system.published.protocol, "speaker"} <= set(records["protocol"])
+    table = reproduce.table(records, ", ".join(sorted(wanted))).set_index("system")
+    assert table.loc[name, "run on"] == ", ".join(sorted(wanted))
+    assert table.loc[name, "reproduced accuracy"] != "–" != table.loc[name, "unseen speakers: UAR"]
+    assert name not in set(reproduce.missing(records)["system"])
+
+
+# ------------------------------------------------------------------------------------------------------------- tables
+
+
+def test_no_records_are_none(tmp_path):
+    with pytest.raises(TableError, match="holds no records"):
+        reproduce.load(tmp_path)
+
+
+def test_records_of_another_version_are_refused(reproduced, tmp_path):
+    source = next(reproduced[0].glob("records/*/*/*.json"))
+    target = tmp_path / source.relative_to(reproduced[0])
+    target.parent.mkdir(parents=True)
+    target.write_text(source.read_text().replace('"format": 1', '"format": 7'))
+    with pytest.raises(TableError, match="format 7"):
+        reproduce.load(tmp_path)
+
+
+def test_spread_is_over_folds_and_over_seeds(records):
+    found = reproduce.spread(records, "uar").set_index(["recipe", "ablation", "protocol"])
+    part = records.query("recipe == 'ahmadov_forest' and ablation == '' and protocol == 'speaker'")
+    row = found.loc["ahmadov_forest", "", "speaker"]
+    assert row["mean"] == pytest.approx(part["uar"].mean()) and row["std"] == pytest.approx(part["uar"].std())
+    assert row["over_seeds"] == pytest.approx(part.groupby("seed")["uar"].mean().std())
+    assert (row["runs"], row["seeds"], row["complete"], row["epochs"]) == (10, 2, True, 0)
+    assert found.loc["rastogi_mlp", "", "speaker"]["epochs"] == 2
+    assert not reproduce.spread(records.drop(part.index[0])).query("recipe == 'ahmadov_forest'")["complete"].all()
+    with pytest.raises(TableError, match="unknown metric 'f2'"):
+        reproduce.spread(records, "f2")
+
+
+def test_the_table_has_a_row_for_every_system_and_the_cost_of_leakage(records):
+    table = reproduce.table(records, "demo").set_index("system")
+    assert list(table.index) == list(recipes.RECIPES)
+    row = table.loc["ahmadov_forest"]
+    spread = reproduce.spread(records).query("recipe == 'ahmadov_forest' and ablation == ''").set_index("protocol")
+    gap = spread.loc["random_80_20", "mean"] - spread.loc["speaker", "mean"]
+    assert row["cost of leakage"] == f"{100 * gap:.1f}"
+    assert row["reported accuracy"] == "42" and row["run on"] == "demo" and row["published split"] == "random_80_20"
+    assert row["unseen speakers: accuracy"].startswith(f"{100 * spread.loc['speaker', 'mean']:.1f} ± ")
+    assert row["training time"].endswith(" s")
+    assert table.loc["staged_cnn_lstm", "reported accuracy"] == "94 to 95.1"
+    assert (table.loc["staged_cnn_lstm", ["run on", "reproduced accuracy"]] == ["not run here", "–"]).all()
+    # Where folds are missing, a star says so.
+    lost = records.drop(records.query("recipe == 'ahmadov_forest' and protocol == 'speaker'").index[0])
+    assert (
+        reproduce.table(lost, "demo").set_index("system").loc["ahmadov_forest", "unseen speakers: UAR"].endswith(" *")
+    )
+
+
+def test_ablations_are_compared_with_the_system_under_the_same_conditions(records):
+    found = reproduce.ablations(records)
+    assert set(found["system"]) == {"ahmadov_forest"} and set(found["change"]) == {"small"}
+    only = reproduce.ablations(records, "speaker")
+    assert len(only) == 1 < len(found)
+    means = records.query("recipe == 'ahmadov_forest' and protocol == 'speaker'").groupby("ablation")["accuracy"].mean()
+    assert only["against the system itself"].iloc[0] == f"{100 * (means['small'] - means['']):+.1f}"
+    assert only["protocol"].iloc[0] == "speaker (speaker-independent)"
+
+
+def test_splits_say_what_they_say_of_the_speakers(records):
+    found = reproduce.splits(records)
+    assert len(found) == 6  # three protocols of two systems; ablations are elsewhere
+    assert set(found["protocol"]) >= {"speaker (speaker-independent)", "random_80_20 (speaker-dependent)"}
+    assert found["runs"].sum() == len(records[records["ablation"] == ""])
+
+
+def test_classes_are_those_of_the_records(records, demo_few):
+    found = reproduce.classes(records)
+    assert list(found.columns) == ["system", "run on", "protocol", *demo_few.attrs["labels"]]
+    one = records.query("recipe == 'rastogi_mlp' and protocol == 'random_70_15_15'")["per_class"]
+    row = found.query("system == 'rastogi_mlp' and protocol == 'random_70_15_15'").iloc[0]
+    assert row["sad"] == pytest.approx(100 * sum(each["sad"]["recall"] for each in one) / len(one), abs=0.05)
+
+
+def test_missing_names_the_command_that_runs_a_system_where_it_was_reported(records):
+    found = reproduce.missing(records).set_index("system")
+    assert list(found.index) == list(recipes.RECIPES)  # demo is nobody's corpus
+    assert found.loc["rastogi_mlp", "command"] == (
+        "`ser-kit reproduce rastogi_mlp --corpus tess cremad ravdess --out results`"
+    )
+    ran = records.assign(corpora="cremad").query("recipe == 'ahmadov_forest'")
+    assert "ahmadov_forest" not in set(reproduce.missing(ran)["system"])
+
+
+def test_a_page_gets_its_tables_between_the_marks(records, tmp_path):
+    page = tmp_path / "page.md"
+    marks = "\n".join(f"<!-- {name}: made by ser-kit reproduce -->\nold\n<!-- end of {name} -->\n" for name in TABLES)
+    page.write_text(f"# Published systems\n\n{marks}\nThe end: é.\n", encoding="utf-8")
+    assert reproduce.write_page(page, records) == list(TABLES)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# Published systems\n") and text.endswith("\nThe end: é.\n") and "old" not in text
+    assert text.count("| ahmadov_forest |") > 3
+    reproduce.write_page(page, records)
+    assert page.read_text(encoding="utf-8") == text  # written again, it is the same
+    some = tmp_path / "some.md"
+    some.write_text("<!-- splits: made by ser-kit reproduce --><!-- end of splits -->")
+    assert reproduce.write_page(some, records) == ["splits"]
+    bare = tmp_path / "bare.md"
+    bare.write_text("nothing")
+    with pytest.raises(TableError, match="has no place for a table"):
+        reproduce.write_page(bare, records)
+    assert bare.read_text() == "nothing"
+
+
+def test_tables_can_be_made_of_few_records(records):
+    """Of one fold of one system, every table has its columns, and none fails."""
+    one = records.query("recipe == 'ahmadov_forest' and ablation == '' and protocol == 'speaker_80_20'").iloc[:1]
+    assert all(len(reproduce._TABLES[name](one).columns) for name in TABLES)
+    assert len(reproduce.ablations(one)) == 0
+
+
+# ------------------------------------------------------------------------------------------------------------ command
+
+
+@pytest.fixture
+def ser_kit(capsys, monkeypatch, quick, forest):
+    monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", quick.changed({"training.epochs": 1}))
+    monkeypatch.setitem(recipes.RECIPES, "ahmadov_forest", forest)
+
+    def run(*arguments):
+        status = cli.main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return status, json.loads(out) if "--json" in arguments and out else out, err
+
+    return run
+
+
+def test_the_command_runs_reports_and_writes_the_page(ser_kit, tmp_path, monkeypatch):
+    out = tmp_path / "results"
+    command = ("reproduce", "ahmadov_forest", "rastogi_mlp", "--corpus", "demo", "--out", out, "--seeds", "1")
+    status, shown, err = ser_kit(*command, "--jobs", "1")
+    assert status == 0 and "14 records in" in shown and "ahmadov_forest" in shown
+    assert "ahmadov_forest, speaker, seed 0, fold 5 of 5: UAR" in err
+
+    monkeypatch.setattr(recipes.System, "run_fold", lambda *_, **__: pytest.fail("a report runs nothing"))
+    page = tmp_path / "page.md"
+    page.write_text("<!-- table: made by ser-kit reproduce -->\n<!-- end of table -->\n")
+    status, found, err = ser_kit(*command, "--report", "--page", page, "--json", "--quiet")
+    assert (status, err, found["records"], found["failures"], found["page"]) == (0, "", 14, [], ["table"])
+    assert {row["system"] for row in found["table"]} == set(recipes.RECIPES)
+    assert "| ahmadov_forest |" in page.read_text()
+    status, _, err = ser_kit(*command, "--report", "--page", tmp_path / "none.md")
+    assert status == 2 and "none.md" in err
+
+
+def test_the_command_tells_what_failed_and_goes_on(ser_kit, tmp_path):
+    command = ("reproduce", "ahmadov_forest", "--corpus", "demo", "--out", tmp_path, "--seeds", "1")
+    status, found, _ = ser_kit(*command, "--protocols", "emobox,random_80_20", "--json", "--jobs", "1")
+    assert status == 1 and found["records"] == 1
+    assert [failure["protocol"] for failure in found["failures"]] == ["emobox"]
+
+
+def test_the_command_runs_ablations(ser_kit, tmp_path, monkeypatch):
+    small = recipes.get("ahmadov_forest")
+    monkeypatch.setitem(
+        recipes.RECIPES, "ahmadov_forest", small.changed({"ablations": {"small": {"training.n_estimators": 2}}})
+    )
+    command = ("reproduce", "ahmadov_forest", "--ablations", "--corpus", "demo", "--out", tmp_path, "--seeds", "1")
+    assert ser_kit(*command, "--protocols", "random_80_20", "--jobs", "1")[0] == 0
+    assert sorted(reproduce.load(tmp_path)["ablation"]) == ["", "small"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name the recipes to reproduce, or give --all"),
+        (("rastogi_mlp", "--all"), "name the recipes to reproduce, or give --all"),
+        (("rastogi",), "did you mean 'rastogi_mlp'?"),
+        (("rastogi_mlp", "--protocols", "speakers"), "did you mean 'speaker'?"),
+        (("rastogi_mlp", "--report"), "holds no records"),
+    ],
+)
+def test_what_cannot_be_reproduced_is_status_2(ser_kit, arguments, message, tmp_path):
+    status, shown, err = ser_kit("reproduce", *arguments, "--corpus", "demo", "--out", tmp_path)
+    assert (status, shown) == (2, "") and message in err and len(err.splitlines()) == 1
