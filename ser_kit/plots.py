@@ -88,7 +88,7 @@ def _title(ax: Axes, text: str, size: float = 11) -> None:
 
 def _wrapped(figure: Figure, text: str, margin: float = 1.2) -> str:
     """Broken into lines that fit into the figure beside a margin in inches."""
-    return textwrap.fill(text, int((figure.get_figwidth() - margin) / 0.1))
+    return textwrap.fill(text, int((figure.get_figwidth() - margin) / 0.1), break_on_hyphens=False)
 
 
 def _heading(figure: Figure, text: str) -> None:
@@ -412,7 +412,7 @@ def portrait(
         _PANELS[panel](ax, recording)
         _tidy(ax)
         if side_by_side:
-            _title(ax, textwrap.fill(ax.get_title(loc="left"), 44), size=10)
+            _title(ax, textwrap.fill(ax.get_title(loc="left"), 44, break_on_hyphens=False), size=10)
     axes[-1, 0].set_xlim(0, recording.duration)
     for ax in axes[-1]:
         ax.set_xlabel("time (s)")

@@ -288,7 +288,7 @@ class TestEvaluations:
         assert texts(ax) == ["100", "0", "0", "50", "50", "0", "0", "100", "0"]
         assert [tick.get_text() for tick in ax.get_yticklabels()] == ["neutral (4)", "happy (4)", "sad (4)"]
         assert [tick.get_text() for tick in ax.get_xticklabels()] == list(LABELS)
-        assert title(ax) == "mlp, speaker (speaker-independent)\nUAR 50.0% over 12 clips"
+        assert title(ax) == "mlp, speaker\n(speaker-independent)\nUAR 50.0% over 12 clips"
 
     def test_confusion_in_clips(self):
         ax = plots.confusion(make().confusion(), normalise=False).axes[0]
