@@ -169,7 +169,8 @@ class Bundle:
     def combined(self, values: Mapping[features.Extractor, np.ndarray]) -> np.ndarray:
         """What the members agree on, before calibration.
 
-        Hard voting counts the members' mean probability as one vote more, which breaks ties and overturns nothing.
+        Hard voting counts the members' mean probability as a vote more, or a part of one: it breaks ties and overturns
+        nothing.
 
         Args:
             values: ``[n, *extractor.shape]`` of each extractor.
@@ -183,8 +184,11 @@ class Bundle:
         if self.card["combine"] == "soft" or len(said) == 1:
             return mean
         votes = np.tensordot(weights, np.eye(said.shape[-1])[said.argmax(axis=-1)], axes=1)
-        least = weights.min()
-        return (votes + least * mean) / (weights.sum() + least)
+        # The mean's word is no longer than the lead of the winners over those behind them.
+        lead = votes.max(axis=1, keepdims=True) - votes
+        lead = np.where(lead > 1e-9, lead, np.inf).min(axis=1, keepdims=True)
+        say = np.minimum(weights.min(), lead)
+        return (votes + say * mean) / (weights.sum() + say)
 
     def probabilities(self, values: Mapping[features.Extractor, np.ndarray] | np.ndarray) -> np.ndarray:
         """Calibrated probabilities for arrays that the extractors made.

@@ -189,6 +189,7 @@ class _Task:
             "recipe": name,
             "ablation": ablation,
             "corpora": list(self.corpora),
+            "label_set": self.labels,
             "labels": list(found.labels),
             "protocol": self.protocol,
             "speaker_independent": found.speaker_independent,
@@ -215,6 +216,8 @@ class _Task:
 def load(out: str | os.PathLike) -> pd.DataFrame:
     """The records of a folder, a row each: their fields, with the metrics as columns.
 
+    ``corpora`` is text, with the label set behind it where that is not the system's own.
+
     Raises:
         TableError: there is none, or one that this version cannot read.
     """
@@ -227,7 +230,9 @@ def load(out: str | os.PathLike) -> pd.DataFrame:
             raise TableError(f"{path} cannot be read; delete it, and ser-kit reproduce makes it again") from None
         if version != FORMAT:
             raise TableError(f"{path} has format {version!r}; this version reads {FORMAT}")
-        rows.append({**record, **record["metrics"], "corpora": ", ".join(record["corpora"])})
+        own = record["recipe"] in RECIPES and record["label_set"] == RECIPES[record["recipe"]].labels
+        place = ", ".join(record["corpora"]) + ("" if own else f" ({record['label_set']})")
+        rows.append({**record, **record["metrics"], "corpora": place})
     if not rows:
         raise TableError(f"{Path(out) / RECORDS} holds no records; ser-kit reproduce --all --out {out} makes them")
     return pd.DataFrame(rows)

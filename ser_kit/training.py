@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .augment import BatchAugmentation, batch_augmentation
 from .errors import TrainingError
 from .models import import_keras
 
 if TYPE_CHECKING:
     import keras
     import pandas as pd
-
-    from .augment import BatchAugmentation
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,8 @@ class Training:
         patience: stop when the validation loss has not improved for that many epochs; the best weights are kept.
         halve_after: halve the learning rate when it has not improved for that many; ``None`` never does.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
-        augment: changes of each training batch, such as :class:`~ser_kit.augment.SpecAugment`, drawn anew every epoch.
+        augment: changes of each training batch, such as :class:`~ser_kit.augment.SpecAugment` or its name, drawn anew
+            every epoch.
         speaker_penalty: weight of the reversed gradient of a second head that learns to tell the training speakers
             apart from what the last layer sees; above 0 the network is pushed to forget who speaks (Ganin et al.,
             "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016). 0 leaves the head out.
@@ -62,6 +62,9 @@ class Training:
     speaker_penalty: float = 0.0
     pretrain: str | None = None
     by_segment: bool = False
+
+    def __post_init__(self):
+        object.__setattr__(self, "augment", tuple(batch_augmentation(described) for described in self.augment))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ser_kit import features, recipes
 from ser_kit.augment import AddNoise
@@ -89,7 +91,7 @@ def test_a_single_member_keeps_its_probabilities():
 
 
 def test_members_of_different_features_are_run_saved_and_answer_together(mixed, material, demo_few, tmp_path):
-    assert mixed.name == "rastogi_mlp+forest" and mixed.extractors == tuple(m.extractor for m in mixed.members)
+    assert mixed.name == "rastogi_mlp&forest" and mixed.extractors == tuple(m.extractor for m in mixed.members)
     assert mixed.labels == "six" and not mixed.published.accuracy
     evaluation = mixed.run(material, "speaker_80_20", progress=False)
     bundle = mixed.fit(material, evaluation=evaluation, jobs=1, progress=False)
@@ -136,10 +138,12 @@ def test_the_audit_sees_what_members_were_fitted_on(mixed, material, monkeypatch
         (lambda: Ensemble.of(forest(), method="loud"), "'loud' must be one of soft, hard, bagging, boosting"),
         (lambda: Ensemble.of(forest(), rounds=0), "a member and a round at least"),
         (lambda: dataclasses.replace(Ensemble.of(forest()), members=()), "a member and a round at least, not 0"),
-        (lambda: Ensemble.of(forest(), forest(copies=1, augmentation=(AddNoise(),))), "these differ"),
+        (lambda: Ensemble.of(forest("a"), forest("b", copies=1, augmentation=(AddNoise(),))), "these differ"),
+        (lambda: Ensemble.of(forest("a"), forest("a")), "need different names"),
         (
             lambda: Ensemble.of(
-                forest(copies=1, augmentation=(AddNoise(),)), forest(copies=1, augmentation=(AddNoise(snr_low=5.0),))
+                forest("a", copies=1, augmentation=(AddNoise(),)),
+                forest("b", copies=1, augmentation=(AddNoise(snr_low=5.0),)),
             ),
             "share copies and augmentation",
         ),
@@ -286,3 +290,39 @@ def test_the_published_ensembles_are_what_they_are_called():
         assert system.method == method and system.copies == system.members[0].copies > 0
         assert system.extractors == tuple(dict.fromkeys(m.extractor for m in system.members))
     assert features.Functionals() not in recipes.get("voting_soft").extractors
+
+
+def test_settings_that_are_no_ensemble_s_own_are_changed_in_its_members():
+    both = Ensemble.of(forest("a"), forest("b")).changed({"training.n_estimators": 3, "method": "hard"}, "small")
+    assert both.name == "a&b+small" and both.method == "hard"
+    assert [member.training.n_estimators for member in both.members] == [3, 3]
+    with pytest.raises(RecipeError, match="no setting 'training.leaves'"):
+        both.changed({"training.leaves": 1})
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(2, 5), st.integers(2, 4), st.integers(0, 10_000))
+def test_the_mean_never_overturns_a_majority_of_weighted_votes(members, classes, seed):
+    rng = np.random.default_rng(seed)
+    said = rng.dirichlet(np.ones(classes), (members, 6))
+    weights = rng.uniform(0.1, 3, members)
+    bundle = Bundle(
+        {"labels": list("abcd"[:classes]), "combine": "hard", "temperature": 1.0},
+        tuple(Fixed(FUNCTIONALS, said[i], weights[i]) for i in range(members)),
+    )
+    found = bundle.combined({FUNCTIONALS: None})
+    votes = np.tensordot(weights, np.eye(classes)[said.argmax(axis=-1)], axes=1)
+    assert (votes[np.arange(6), found.argmax(axis=1)] > votes.max(axis=1) - 1e-9).all()
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    """A member that has its answers ready."""
+
+    extractor: object
+    said: np.ndarray
+    weight: float
+
+    def probabilities(self, values):
+        return self.said

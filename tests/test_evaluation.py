@@ -262,7 +262,8 @@ class TestEvaluation:
 
     def test_text_says_what_matters(self):
         text = str(make())
-        assert "mlp on ravdess, protocol speaker (speaker-independent: unseen speakers): 60 clips, 6 speakers, 3 folds" in text
+        people = "speaker-independent: unseen speakers"
+        assert f"mlp on ravdess, protocol speaker ({people}): 60 clips, 6 speakers, 3 folds" in text
         uar = make().summary()["uar"]
         assert f"{100 * uar['mean']:.1f} ± {100 * uar['std']:.1f} [{100 * uar['low']:.1f}" in text
         assert "nan" not in str(make(predictions(speakers=1, folds=1)))

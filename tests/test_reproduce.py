@@ -139,10 +139,11 @@ def test_a_system_that_was_changed_is_run_anew_and_what_only_reads_otherwise_is_
     told = []
     reproduce.run([larger], ["demo"], **arguments, tell=told.append)
     assert len(told) == 1 and changed_at(tmp_path).keys() == before.keys() and changed_at(tmp_path) != before
-    assert reproduce.settings(larger) != reproduce.settings(forest)
-    ensemble = recipes.Ensemble.of(forest, forest)
-    assert reproduce.settings(ensemble) != reproduce.settings(recipes.Ensemble.of(forest, larger))
-    assert reproduce.settings(ensemble) == reproduce.settings(ensemble.changed({"title": "Twice"}))
+    assert larger.settings != forest.settings
+    twin = forest.changed({"name": "twin"})
+    ensemble = recipes.Ensemble.of(forest, twin)
+    assert ensemble.settings != recipes.Ensemble.of(forest, twin.changed({"training.n_estimators": 6})).settings
+    assert ensemble.settings == ensemble.changed({"title": "Twice"}).settings
 
 
 @pytest.mark.parametrize("spoilt", [b"{", b"", b"null", b"[1]", b"\xff\xfe\x00", b'{"format": 1}'])

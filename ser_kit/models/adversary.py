@@ -56,4 +56,4 @@ def with_adversary(model: keras.Model, n_speakers: int, strength: float, *, unit
     x = GradientReversal(strength)(model.get_layer("emotion").input)
     x = layers.Dense(units, activation="relu")(x)
     speaker = layers.Dense(n_speakers, activation="softmax", dtype="float32", name="speaker")(x)
-    return keras.Model(model.inputs, {"emotion": model.output, "speaker": speaker})
+    return keras.Model(model.input, {"emotion": model.output, "speaker": speaker})

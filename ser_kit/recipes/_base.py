@@ -621,16 +621,15 @@ def _predictions(material: Material, rows: np.ndarray, probabilities: np.ndarray
 
 
 def _decisive(thing: Any) -> Any:
-    """All settings in a form for JSON; what is off (0, none, empty) is left out, so that new options change nothing."""
+    """All settings, for JSON; fields that are off (0, none, empty) are left out, so that new options change nothing."""
     if isinstance(thing, Extractor | Step):
         return thing.identity
     if is_dataclass(thing):
         said = _SAID if isinstance(thing, System) else ()
-        thing = {"kind": type(thing).__name__} | {
-            each.name: getattr(thing, each.name) for each in fields(thing) if each.name not in said
-        }
+        values = {each.name: getattr(thing, each.name) for each in fields(thing) if each.name not in said}
+        return {"kind": type(thing).__name__} | {key: _decisive(value) for key, value in values.items() if value}
     if isinstance(thing, Mapping):
-        return {key: _decisive(thing[key]) for key in sorted(thing) if thing[key]}
+        return {key: _decisive(thing[key]) for key in sorted(thing)}
     if isinstance(thing, tuple | list):
         return [_decisive(each) for each in thing]
     return thing

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,7 @@ class Ensemble(System):
         >>> from ser_kit import recipes
         >>> both = recipes.Ensemble.of(recipes.get("rastogi_mlp"), recipes.get("rastogi_cnn_lstm"))
         >>> both.name
-        'rastogi_mlp+rastogi_cnn_lstm'
+        'rastogi_mlp&rastogi_cnn_lstm'
     """
 
     METHODS: ClassVar[tuple[str, ...]] = ("soft", "hard", "bagging", "boosting")
@@ -54,6 +54,8 @@ class Ensemble(System):
             raise RecipeError(
                 f"an ensemble needs a member and a round at least, not {len(self.members)}, {self.rounds}"
             )
+        if len({member.name for member in self.members}) < len(self.members):
+            raise RecipeError("the members of an ensemble need different names; see Recipe.changed(..., name)")
         if len({(member.copies, member.augmentation) for member in self.members}) > 1:
             raise RecipeError("the members of an ensemble share copies and augmentation; these differ")
 
@@ -62,7 +64,7 @@ class Ensemble(System):
         """An ensemble of any recipes, named after them."""
         first = members[0]
         return cls(
-            name="+".join(member.name for member in members),
+            name="&".join(member.name for member in members),
             title=f"{method} ensemble: {'; '.join(member.title for member in members)}",
             reference="; ".join(dict.fromkeys(member.reference for member in members)),
             labels=first.labels,
@@ -71,6 +73,20 @@ class Ensemble(System):
             method=method,
             rounds=rounds,
         )
+
+    def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
+        """As of any system; a setting that is not the ensemble's own is changed in each of its members.
+
+        Examples:
+            >>> from ser_kit import recipes
+            >>> recipes.get("voting_soft").changed({"training.epochs": 3}).members[0].training.epochs
+            3
+        """
+        own = {key: value for key, value in changes.items() if key.split(".")[0] in self.__dataclass_fields__}
+        others = {key: value for key, value in changes.items() if key not in own}
+        if others:
+            own["members"] = tuple(member.changed(others) for member in own.get("members", self.members))
+        return super().changed(own, name)
 
     @property
     def extractors(self) -> tuple[Extractor, ...]:
