@@ -74,6 +74,13 @@ class Member:
             found.append(np.asarray(self.model.predict_on_batch(inputs)))
         return np.concatenate(found)
 
+    def stripped(self) -> keras.Model:
+        """The network without its optimiser, whose state would treble a file and is of no use for predicting."""
+        builder = models.get(self.builder)
+        model = builder(self.model.input_shape[1:], self.model.output_shape[-1], **self.hyperparameters)
+        model.set_weights(self.model.get_weights())
+        return model
+
     def to_card(self) -> dict[str, Any]:
         """What ``card.json`` says of it."""
         return {
@@ -216,7 +223,7 @@ class Bundle:
         try:
             described = []
             for member, file in zip(self.members, _files(len(self.members)), strict=True):
-                member.model.save(part / file)
+                member.stripped().save(part / file)
                 described.append(member.to_card() | {"sha256": _sha256(part / file)})
             card = {**self.card, "members": described}
             (part / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -259,10 +259,11 @@ def write_records(folder: Path) -> int:
             scores = dict.fromkeys(("precision", "recall", "f1"), accuracy)
             record = {
                 "format": reproduce.FORMAT, "recipe": recipe, "ablation": ablation, "corpora": ["ravdess"],
-                "labels": ["happy", "sad"], "protocol": protocol, "speaker_independent": protocol == "speaker",
-                "seed": 0, "fold": fold, "folds": folds, "parameters": 10, "epochs": [3], "seconds": 1.0,
+                "label_set": "eight", "labels": ["happy", "sad"], "protocol": protocol,
+                "speaker_independent": protocol == "speaker", "seed": 0,
+                "fold": fold, "folds": folds, "parameters": 10, "epochs": [3], "seconds": 1.0,
                 "metrics": dict.fromkeys(METRICS, accuracy), "per_class": {"happy": scores, "sad": scores},
-                "settings": reproduce.settings(recipes.get(system)),
+                "settings": recipes.get(system).settings,
             }  # fmt: skip
             (place / f"{protocol}-0-{fold}.json").write_text(json.dumps(record))
     return 12

@@ -143,7 +143,7 @@ def test_any_setting_can_be_changed_and_the_rest_stays():
         ("rastogi_mlp", {"hyperparameters.dropout.first": 0.1}),
         ("rastogi_mlp", {"extractor.seconds": 3.0}),
         ("ahmadov_forest", {"hyperparameters.trees": 3}),
-        ("voting_soft", {"training.epochs": 3}),
+        ("voting_soft", {"training.epoch": 3}),
         ("rastogi_mlp", {"": 3}),
     ],
 )

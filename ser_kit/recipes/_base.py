@@ -554,9 +554,6 @@ class Recipe(System):
                 pretrain(model, x, self.training.pretrain, seed=split.seed)
             parts = (x, y[train], found.lengths[train]), (values[validation], y[validation], found.lengths[validation])
             histories.append(self._fit(model, scaler, split, *parts, weights))
-            # A fresh network: the optimiser's state would treble a bundle and is of no use for predicting.
-            weighted, model = model.get_weights(), self.build(n_classes)
-            model.set_weights(weighted)
             builder = self.model
         else:
             model, hyperparameters = self.training.fit(x, y[train], n_classes, weights=weights, seed=split.seed)
