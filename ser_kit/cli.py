@@ -390,7 +390,7 @@ def _train(args: argparse.Namespace) -> Result:
     evaluation = recipe.run(found, args.protocol, **settings)
     bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
     bundle.save(out)
-    shutil.rmtree(checkpoints)
+    shutil.rmtree(checkpoints, ignore_errors=True)  # a forest leaves none
     data = {
         "bundle": str(out),
         "recipe": recipe.name,
@@ -442,7 +442,7 @@ def _evaluate(args: argparse.Namespace) -> Result:
                 uar = evaluation.metrics()["uar"]
                 took = time.perf_counter() - started
                 _note(args, f"{recipe.name}, protocol {protocol}, seed {seed}: UAR {100 * uar:.1f} ({took:.0f} s)")
-    shutil.rmtree(checkpoints)
+    shutil.rmtree(checkpoints, ignore_errors=True)  # a forest leaves none
     records = [{**_record(evaluation), "folder": str(folder)} for folder, evaluation in evaluations.items()]
     return Result({"evaluations": records}, lambda console: _show_evaluations(console, list(evaluations.values()), out))
 

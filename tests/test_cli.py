@@ -355,6 +355,16 @@ def test_evaluate_compares_protocols_and_saves_records(ser_kit, quick, recording
     assert {path.name for path in out.glob("*random*")} == {f"rastogi_mlp-random_80_20-{seed}" for seed in (0, 1, 3)}
 
 
+def test_a_forest_is_trained_and_predicts_without_checkpoints(ser_kit, recordings, tmp_path):
+    bundle = tmp_path / "forest"
+    arguments = ("--corpus", "folder", "--root", recordings, "--set", "training.n_estimators=4", "--quiet")
+    status, _, _ = ser_kit("train", "ahmadov_forest", *arguments, "--out", bundle)
+    assert status == 0 and not (tmp_path / "forest.run").exists()
+    clip = next(recordings.rglob("*.wav"))
+    status, (answer,), _ = ser_kit("predict", clip, "--bundle", bundle, "--json")
+    assert status == 0 and set(answer["probabilities"]) == {"sad", "angry"}
+
+
 def test_settings_of_a_recipe_can_be_changed(ser_kit, quick, recordings, tmp_path):
     common = ("--corpus", "folder", "--root", recordings, "--quiet", "--json")
     changes = (
