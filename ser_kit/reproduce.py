@@ -248,7 +248,7 @@ def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
     Returns:
         ``recipe, ablation, corpora, protocol, speaker_independent, mean, std`` (over all folds and seeds; NaN with
         one), ``over_seeds`` (standard deviation of the seeds' means), ``runs``, ``seeds``, ``complete`` (no fold is
-        missing), ``parameters`` (of the first), ``epochs`` and ``seconds`` (means of a run).
+        missing), ``parameters`` (of the first), ``epochs`` (mean of a run) and ``seconds`` (median).
     """
     if metric not in METRICS:
         raise TableError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}")
@@ -267,7 +267,7 @@ def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
                 "complete": len(part) == part.groupby("seed")["folds"].first().sum(),
                 "parameters": int(part["parameters"].iloc[0]),
                 "epochs": np.mean([max(epochs, default=0) for epochs in part["epochs"]]),
-                "seconds": part["seconds"].mean(),
+                "seconds": part["seconds"].median(),  # some fold may have waited for another process
             }
         )
     return pd.DataFrame(rows)
