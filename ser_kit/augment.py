@@ -107,6 +107,7 @@ class AddNoise(Variation):
     """
 
     name: ClassVar[str] = "add_noise"
+    ordered: ClassVar = ("snr_low", "snr_high")
     valid: ClassVar = Variation.valid | {
         "kind": frozenset({"white", "uniform"}),
         "snr_low": (-60.0, 120.0),
@@ -116,10 +117,6 @@ class AddNoise(Variation):
     kind: str = "white"
     snr_low: float = 10.0
     snr_high: float = 30.0
-
-    def __post_init__(self):
-        super().__post_init__()
-        self._require_order("snr_low", "snr_high")
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         ratio = rng.uniform(self.snr_low, self.snr_high)
@@ -185,14 +182,11 @@ class TimeStretch(Variation):
     """
 
     name: ClassVar[str] = "time_stretch"
+    ordered: ClassVar = ("low", "high")
     valid: ClassVar = Variation.valid | {"low": (0.25, 4.0), "high": (0.25, 4.0)}
 
     low: float = 0.9
     high: float = 1.1
-
-    def __post_init__(self):
-        super().__post_init__()
-        self._require_order("low", "high")
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         import librosa
@@ -220,14 +214,11 @@ class SpeedChange(Variation):
     """
 
     name: ClassVar[str] = "speed_change"
+    ordered: ClassVar = ("low", "high")
     valid: ClassVar = Variation.valid | {"low": (0.25, 4.0), "high": (0.25, 4.0)}
 
     low: float = 0.88
     high: float = 1.12
-
-    def __post_init__(self):
-        super().__post_init__()
-        self._require_order("low", "high")
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         return resampled(samples, rate * rng.uniform(self.low, self.high), rate)
@@ -249,14 +240,11 @@ class Gain(Variation):
     """
 
     name: ClassVar[str] = "gain"
+    ordered: ClassVar = ("low", "high")
     valid: ClassVar = Variation.valid | {"low": (-60.0, 60.0), "high": (-60.0, 60.0)}
 
     low: float = -6.0
     high: float = 6.0
-
-    def __post_init__(self):
-        super().__post_init__()
-        self._require_order("low", "high")
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         return samples * 10 ** (rng.uniform(self.low, self.high) / 20)
@@ -285,15 +273,12 @@ class Room(Variation):
     """
 
     name: ClassVar[str] = "room"
+    ordered: ClassVar = ("rt60_low", "rt60_high")
     valid: ClassVar = Variation.valid | {"rt60_low": (0.05, 5.0), "rt60_high": (0.05, 5.0), "direct_db": (-20.0, 40.0)}
 
     rt60_low: float = 0.2
     rt60_high: float = 0.6
     direct_db: float = 3.0
-
-    def __post_init__(self):
-        super().__post_init__()
-        self._require_order("rt60_low", "rt60_high")
 
     def response(self, rate: int, rng: np.random.Generator) -> np.ndarray:
         """An impulse response of such a room, float64 ``[n]``, its direct sound 1."""

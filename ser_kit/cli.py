@@ -421,11 +421,18 @@ def _changed(args: argparse.Namespace, system: System) -> System:
     return system.changed(changes)
 
 
-def _evaluate(args: argparse.Namespace) -> Result:
+def _protocols(text: str) -> list[str]:
+    """The protocols that were asked for, which are looked up before any work is done."""
     from . import protocols, recipes
 
+    return [name if name == recipes.PUBLISHED else protocols.get(name).name for name in _listed(text)]
+
+
+def _evaluate(args: argparse.Namespace) -> Result:
+    from . import recipes
+
     chosen = [_changed(args, recipes.get(name)) for name in dict.fromkeys(args.recipe)]
-    divided = [name if name == recipes.PUBLISHED else protocols.get(name).name for name in _listed(args.protocol)]
+    divided = _protocols(args.protocol)
     seeds = range(args.seeds) if args.seeds else [args.seed]
     out, progress, checkpoints = Path(args.out), not args.quiet, _checkpoints(args)
     evaluations: dict[Path, Evaluation] = {}
@@ -448,14 +455,14 @@ def _evaluate(args: argparse.Namespace) -> Result:
 
 
 def _reproduce(args: argparse.Namespace) -> Result:
-    from . import protocols, recipes, reproduce
+    from . import recipes, reproduce
 
     if bool(args.recipe) == args.all:
         raise RecipeError("name the recipes to reproduce, or give --all; see ser-kit reproduce --help")
     chosen = [recipes.get(name) for name in (recipes.RECIPES if args.all else dict.fromkeys(args.recipe))]
     if args.ablations:
         chosen = [each for system in chosen for each in (system, *(system.variant(name) for name in system.ablations))]
-    divided = [name if name == recipes.PUBLISHED else protocols.get(name).name for name in _listed(args.protocols)]
+    divided = _protocols(args.protocols)
     args.when_interrupted = "; the same command goes on from there"
     failures = []
     if not args.report:

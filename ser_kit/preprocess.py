@@ -64,6 +64,8 @@ class Described(ABC):
     version: ClassVar[int] = 1
     valid: ClassVar[Mapping[str, tuple[float, float] | range | frozenset]] = {}
     """For each parameter what it may be: a lowest and a highest number, a range of integers, or a set of values."""
+    ordered: ClassVar[tuple[str, ...]] = ()
+    """Two parameters of which the first must not exceed the second, where there are such."""
 
     def __post_init__(self):
         defaults = {field.name: field.default for field in fields(self)}
@@ -71,12 +73,10 @@ class Described(ABC):
             value = getattr(self, key)
             if value is not None or defaults[key] is not None:
                 object.__setattr__(self, key, _checked(f"{self.name}: {key}", value, allowed))
-
-    def _require_order(self, low: str, high: str):
-        if getattr(self, low) > getattr(self, high):
-            raise PreprocessError(
-                f"{self.name}: {low}={getattr(self, low):g} must not exceed {high}={getattr(self, high):g}"
-            )
+        if self.ordered:
+            (low, least), (high, most) = ((key, getattr(self, key)) for key in self.ordered)
+            if least > most:
+                raise PreprocessError(f"{self.name}: {low}={least:g} must not exceed {high}={most:g}")
 
     @property
     def identity(self) -> str:
