@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._version import __version__
-from .errors import FeatureError, MissingDependencyError, RecipeError, SerKitError
+from .errors import FeatureError, MissingDependencyError, RecipeError, SerKitError, TableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -471,12 +471,14 @@ def _reproduce(args: argparse.Namespace) -> Result:
             root=args.root, jobs=args.jobs, progress=not args.quiet, tell=functools.partial(_note, args),
         )  # fmt: skip
     records = reproduce.load(args.out)
-    table = reproduce.table(records, ", ".join(sorted(args.corpus)))
+    place = ", ".join(sorted(args.corpus))
+    table = reproduce.table(records, place)
     data = {
         "records": len(records),
         "failures": [dataclasses.asdict(failure) for failure in failures],
         "table": table.to_dict("records"),
         "page": reproduce.write_page(args.page, records) if args.page else [],
+        "figures": _write_figures(Path(args.figures), records, place) if args.figures else [],
     }
 
     def show(console: Console) -> None:
@@ -487,6 +489,25 @@ def _reproduce(args: argparse.Namespace) -> Result:
         console.print(f"{len(records)} records in {args.out}", soft_wrap=True)
 
     return Result(data, show, 1 if failures else 0)
+
+
+def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]:
+    """The figures of the records; one that they do not give yet, such as that of the ablations, is left out."""
+    from . import plots
+    from .folders import write_whole
+
+    folder.mkdir(parents=True, exist_ok=True)
+    makers = {
+        "published_systems": functools.partial(plots.published_systems, name=place),
+        "leakage": plots.leakage,
+        "ablations": plots.ablations,
+    }
+    written = []
+    for name, make in makers.items():
+        with contextlib.suppress(TableError):
+            write_whole(folder / f"{name}.png", plots.png(make(records)))
+            written.append(str(folder / f"{name}.png"))
+    return written
 
 
 def _tune(args: argparse.Namespace) -> Result:
@@ -891,7 +912,7 @@ def _parser() -> argparse.ArgumentParser:
         "record; what has one is not run again, so after Ctrl-C the same command goes on from there.",
         "ser-kit reproduce --all --corpus ravdess --out results",
         "ser-kit reproduce staged_cnn_lstm --ablations --corpus ravdess --seeds 1 --out results",
-        "ser-kit reproduce --all --corpus ravdess --out results --report --page docs/published_systems.md",
+        "ser-kit reproduce --all --corpus ravdess --out results --report --figures results/figures",
     )
     sub.add_argument("recipe", nargs="*", metavar="RECIPE", help=_RECIPES)
     sub.add_argument("--all", action="store_true", help="every recipe")
@@ -903,6 +924,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", required=True, metavar="FOLDER", help="for the records")
     sub.add_argument("--report", action="store_true", help="run nothing, only show the records that are there")
     sub.add_argument("--page", metavar="FILE", help="a Markdown page to put the tables into, between its marks")
+    sub.add_argument("--figures", metavar="FOLDER", help="for the figures: systems, leakage, ablations")
     jobs(sub)
 
     sub = command(

@@ -66,9 +66,10 @@ _ROWS_IN_A_COLUMN = 26
 # -------------------------------------------------------------------------------------------------------- foundations
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure, dpi: int = 100) -> bytes:
+    """A figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
@@ -78,7 +79,7 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **layo
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
-    figure._repr_png_ = partial(_png, figure)  # notebooks show figures of pyplot only, unless they can draw themselves
+    figure._repr_png_ = partial(png, figure)  # notebooks show figures of pyplot only, unless they can draw themselves
     return figure, figure.subplots(rows, columns, squeeze=False, **layout)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -342,6 +343,10 @@ def test_the_command_runs_reports_and_writes_the_page(ser_kit, tmp_path, monkeyp
     assert (status, err, found["records"], found["failures"], found["page"]) == (0, "", 14, [], ["table"])
     assert {row["system"] for row in found["table"]} == set(recipes.RECIPES)
     assert "| ahmadov_forest |" in page.read_text()
+    status, found, _ = ser_kit(*command, "--report", "--figures", tmp_path / "figures", "--json", "--quiet")
+    drawn = [str(tmp_path / "figures" / name) for name in ("published_systems.png", "leakage.png")]
+    assert (status, found["figures"]) == (0, drawn)  # no ablation has been run
+    assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in drawn)
     status, _, err = ser_kit(*command, "--report", "--page", tmp_path / "none.md")
     assert status == 2 and "none.md" in err
 
