@@ -20,8 +20,9 @@ def cnn2d(
     l2: float = 0.0,
     dense_units: int = 64,
     dropout: float = 0.3,
+    momentum: float = 0.99,
 ) -> keras.Model:
-    """Convolution blocks over a spectrogram, averaged over the whole of it.
+    """Convolution blocks over a spectrogram, then an average over time that keeps channels and bands apart.
 
     Args:
         input_shape: ``(frames, bands)``, each at least ``pool ** len(filters)``.
@@ -31,23 +32,24 @@ def cnn2d(
         pool: max-pooling factor of each block, over frames and bands.
         l2: weight penalty of the convolutions and of the dense layer; 0 leaves it out.
         dense_units: width of the layer before the softmax.
-        dropout: rate after each block and before the softmax, in [0, 1).
+        dropout: rate before the softmax, in [0, 1).
+        momentum: of the averages that batch normalisation keeps, in [0, 1).
 
     Returns:
         An uncompiled model, ``[batch, frames, bands] -> [batch, n_classes]``;
-        28,294 parameters at 6 classes with the defaults, whatever the input.
+        56,966 parameters at 64 bands and 6 classes with the defaults, however many frames.
 
     Examples:
         >>> cnn2d((301, 64), 6).count_params()
-        28294
+        56966
     """
     penalty = regularizers.L2(l2) if l2 else None
     inputs = keras.Input(input_shape, name="frames")
     x = layers.Reshape((-1, input_shape[-1], 1))(inputs)
     for channels in filters:
-        x = _block(x, channels, kernel_size, pool, penalty=penalty)
-        x = layers.Dropout(dropout)(x)
-    x = layers.GlobalAveragePooling2D()(x)
+        x = _block(x, channels, kernel_size, pool, penalty=penalty, momentum=momentum)
+    x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+    x = layers.GlobalAveragePooling1D()(x)
     x = layers.Dense(dense_units, activation="relu", kernel_regularizer=penalty)(x)
     x = layers.Dropout(dropout)(x)
     outputs = layers.Dense(n_classes, activation="softmax", dtype="float32", name="emotion")(x)
@@ -65,6 +67,7 @@ def cnn2d_lstm(
     lstm_units: Sequence[int] = (128, 64),
     dense_units: int = 64,
     dropout: float = 0.3,
+    momentum: float = 0.99,
 ) -> keras.Model:
     """Convolution blocks, then LSTMs along the frames that the pooling leaves.
 
@@ -78,6 +81,7 @@ def cnn2d_lstm(
         lstm_units: units of each LSTM; the last one's last state is classified.
         dense_units: width of the layer before the softmax.
         dropout: rate before the softmax, in [0, 1).
+        momentum: of the averages that batch normalisation keeps, in [0, 1).
 
     Returns:
         An uncompiled model, ``[batch, frames, dims] -> [batch, n_classes]``;
@@ -91,7 +95,7 @@ def cnn2d_lstm(
     inputs = keras.Input(input_shape, name="frames")
     x = layers.Reshape((-1, input_shape[-1], 1))(inputs)
     for channels in filters:
-        x = _block(x, channels, kernel_size, pool, penalty=penalty)
+        x = _block(x, channels, kernel_size, pool, penalty=penalty, momentum=momentum)
     x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
     for i, units in enumerate(lstm_units, start=1):
         x = layers.LSTM(units, return_sequences=i < len(lstm_units), kernel_regularizer=penalty)(x)
@@ -169,9 +173,9 @@ def td_cnn_lstm(
     return keras.Model(inputs, outputs, name="td_cnn_lstm")
 
 
-def _block(x, filters, kernel_size, pool, *, activation="relu", padding="valid", penalty=None):
+def _block(x, filters, kernel_size, pool, *, activation="relu", padding="valid", penalty=None, momentum=0.99):
     """Convolution, batch normalisation, activation, max-pooling; ``padding`` is the pooling's."""
     x = layers.Conv2D(filters, kernel_size, padding="same", kernel_regularizer=penalty)(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=momentum)(x)
     x = layers.Activation(activation)(x)
     return layers.MaxPooling2D(pool, padding=padding)(x)
