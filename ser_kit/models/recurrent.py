@@ -66,6 +66,7 @@ def conv1d_lstm(
     dense_units: Sequence[int] = (128, 64),
     dense_dropout: Sequence[float] = (0.5, 0.3),
     dense_batch_norm: Sequence[bool] = (True, False),
+    momentum: float = 0.99,
 ) -> keras.Model:
     """Convolutions and LSTMs that go along the functionals of a clip as if they were a sequence.
 
@@ -81,6 +82,7 @@ def conv1d_lstm(
         dense_units: width of each layer before the softmax.
         dense_dropout: rate after each of them; 0 leaves the layer out.
         dense_batch_norm: whether batch normalisation follows each of them.
+        momentum: of the averages that batch normalisation keeps, in [0, 1).
 
     Returns:
         An uncompiled model, ``[batch, n_features] -> [batch, n_classes]``;
@@ -94,7 +96,7 @@ def conv1d_lstm(
     x = layers.Reshape((*input_shape, 1))(inputs)
     for channels, kernel_size, rate in zip(filters, kernels, conv_dropout, strict=True):
         x = layers.Conv1D(channels, kernel_size, padding="same", activation="relu")(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=momentum)(x)
         x = layers.MaxPooling1D(pool)(x)
         if rate:
             x = layers.Dropout(rate)(x)
@@ -104,7 +106,7 @@ def conv1d_lstm(
     for width, rate, normalise in zip(dense_units, dense_dropout, dense_batch_norm, strict=True):
         x = layers.Dense(width, activation="relu")(x)
         if normalise:
-            x = layers.BatchNormalization()(x)
+            x = layers.BatchNormalization(momentum=momentum)(x)
         if rate:
             x = layers.Dropout(rate)(x)
     outputs = layers.Dense(n_classes, activation="softmax", dtype="float32", name="emotion")(x)

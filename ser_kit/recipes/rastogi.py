@@ -5,7 +5,9 @@ default of 1e-3 here), the most epochs (100) and class weights (none) open. It n
 the first is taken for its own. Its preprocessing (mono, 48 kHz, peak normalisation, noise reduction, trimming at
 -40 dB) is that of the CNN-LSTM here, and an ablation of the perceptron, which came first and does without. Peak
 normalisation stands last here, so that it holds for what is measured. The convolutions run along the functionals, whose
-order means nothing: they are in the order of :class:`~ser_kit.features.Functionals`.
+order means nothing: they are in the order of :class:`~ser_kit.features.Functionals`. Their batch normalisation averages
+with a momentum of 0.9: Keras's 0.99 takes more batches than a small corpus gives in ten epochs, and training would stop
+while validation still is at chance.
 """
 
 from ..features import Functionals
@@ -52,6 +54,7 @@ rastogi_cnn_lstm = Recipe(
     published=_PUBLISHED,
     extractor=Functionals(rate=48000, n_fft=1536, hop=480, preprocess=_PREPROCESS),
     model="conv1d_lstm",
+    hyperparameters={"momentum": 0.9},
     training=_TRAINING,
     ablations={
         "no preprocessing": {"extractor": Functionals()},
