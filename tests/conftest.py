@@ -53,6 +53,21 @@ def demo_few(demo_table):
 
 
 @pytest.fixture(scope="session")
+def some_clips(request):
+    """30 clips of RAVDESS where real recordings are at hand, five actors in six emotions; else those of the demo."""
+    if not os.environ.get("SER_KIT_TEST_DATA"):
+        return request.getfixturevalue("demo_few")
+    from ser_kit import corpora
+
+    table = corpora.load("ravdess", root=request.getfixturevalue("real_data"), labels="six")
+    speakers = sorted(table["speaker"].unique())[:5]
+    said = table["clip_id"].str.contains(r"03-01-0[134567]-01-01-01-\d\d$") & table["speaker"].isin(speakers)
+    some = table[said].reset_index(drop=True)
+    some.attrs = table.attrs
+    return some
+
+
+@pytest.fixture(scope="session")
 def demo_functionals(demo_table):
     """Functionals of the whole demo corpus."""
     from ser_kit import features

@@ -168,18 +168,18 @@ def traced(name):
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("name", recipes.RECIPES)
-def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, demo_few, tmp_path, monkeypatch):
+def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, some_clips, tmp_path, monkeypatch):
     system, calibrated = short(recipes.get(name)), []
     fitted = recipes.System._fitted
     monkeypatch.setattr(recipes.System, "_fitted", lambda *args: calibrated.append(fitted(*args)) or calibrated[-1])
-    material = system.prepare(demo_few, jobs=1, progress=False)
+    material = system.prepare(some_clips, jobs=1, progress=False)
     assert list(material.features) == list(system.extractors)
     assert all(found.values.shape[1:] == extractor.shape for extractor, found in material.features.items())
-    assert len(material.originals) == len(demo_few) and len(material.y) == len(demo_few) * (1 + system.copies)
+    assert len(material.originals) == len(some_clips) and len(material.y) == len(some_clips) * (1 + system.copies)
     fold = system.folds(material, recipes.PUBLISHED)[0]
     evaluation = system.run_fold(material, fold, progress=False)
     ((bundle, histories),) = calibrated
-    assert (evaluation.recipe, evaluation.labels) == (name, tuple(demo_few.attrs["labels"]))
+    assert (evaluation.recipe, evaluation.labels) == (name, tuple(some_clips.attrs["labels"]))
     assert evaluation.protocol == recipes.get(name).published.protocol
     assert evaluation.parameters == sum(member.model.count_params() for member in bundle.members)
     networks = [recipe for recipe in alone(system) if isinstance(recipe.training, training.Training)]
