@@ -17,6 +17,7 @@ import json
 import logging
 import math
 import os
+import shlex
 import shutil
 import sys
 import textwrap
@@ -531,12 +532,18 @@ def _tune(args: argparse.Namespace) -> Result:
         out=args.out, jobs=args.jobs, progress=not args.quiet,
     )  # fmt: skip
     results = found.results.to_dict("records")
+    chosen = [*args.set, *(f"{name}={json.dumps(results[0][name])}" for name in space)]
+    words = ["ser-kit", "evaluate", args.recipe, "--corpus", *args.corpus]
+    for option in ("root", "labels"):
+        words += [f"--{option}", getattr(args, option)] if getattr(args, option) else []
+    words += [word for setting in chosen for word in ("--set", setting)]
 
     def show(console: Console) -> None:
         rows = found.results.assign(uar=(100 * found.results["uar"]).map("{:.1f}".format))
         rows["accuracy"] = (100 * rows["accuracy"]).map("{:.1f}".format)
         _print_table(console, rows.columns, rows.to_numpy(), numbers=("uar", "accuracy", "seconds"))
         console.print(f"scored on the training speakers {', '.join(found.scored)}; no test speaker was touched")
+        console.print(f"to test the best: {shlex.join([*words, '--out', 'results'])}", soft_wrap=True)
 
     return Result({"best": results[0], "results": results, "scored": list(found.scored)}, show)
 

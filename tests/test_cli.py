@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -411,6 +412,11 @@ def test_tune_finds_settings_on_training_speakers(ser_kit, quick, recordings, tm
     status, table, err = ser_kit(*command, "--quiet")
     assert (status, err) == (0, "")
     assert "training.batch_size" in table and f"training speakers {found['scored'][0]}; no test speaker" in table
+    told = shlex.split(table.split("to test the best: ser-kit ")[1])
+    monkeypatch.undo()
+    status, tested, _ = ser_kit(*told[:-1], tmp_path / "tested", "--json", "--protocol", "speaker_80_20")
+    assert status == 0 and f"training.batch_size={found['best']['training.batch_size']}" in told
+    assert tested["evaluations"][0]["recipe"] == "rastogi_mlp"
     status, _, err = ser_kit(*command, "--seed", "1")
     assert status == 2 and "another search" in err
 
