@@ -523,14 +523,15 @@ def training_curves(histories: Evaluation | Sequence[pd.DataFrame] | pd.DataFram
 # --------------------------------------------------------------------------------------------------------- evaluation
 
 
-def confusion(evaluation: Evaluation | pd.DataFrame, normalise: bool = True) -> Figure:
+def confusion(evaluation: Evaluation | pd.DataFrame, normalise: bool = True, title: str = "Confusion") -> Figure:
     """Which emotions are taken for which.
 
     Args:
         evaluation: an evaluation, or a table of counts as :func:`ser_kit.evaluation.confusion` makes it.
         normalise: show each row in percent of its clips; else the counts.
+        title: of a table of counts; an evaluation names itself.
     """
-    title, score, counts = "Confusion", "", evaluation
+    score, counts = "", evaluation
     if isinstance(evaluation, Evaluation):
         counts = evaluation.confusion()
         title, found = _run_name(evaluation), evaluation.metrics()["uar"]

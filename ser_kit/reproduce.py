@@ -378,6 +378,28 @@ def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
     return found[[*found.columns[:3], *(label for label in EMOTIONS if label in found)]].fillna("–")
 
 
+def confusion(records: pd.DataFrame, recipe: str, protocol: str, ablation: str = "") -> pd.DataFrame:
+    """Clips of all folds and seeds counted by true label (rows) and predicted label (columns).
+
+    Args:
+        records: from :func:`load`.
+        recipe: name of a recipe.
+        protocol: name of a protocol.
+        ablation: name of one of its ablations; the recipe itself where it is left out.
+
+    Raises:
+        TableError: there is no such record, or they are of different emotions.
+    """
+    wanted = {"recipe": recipe, "protocol": protocol, "ablation": ablation}
+    some = records[(records[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    labels = set(map(tuple, some["labels"]))
+    if len(labels) != 1:
+        raise TableError(f"{recipe} under {protocol} has records of {len(labels) or 'no'} sets of emotions; expected 1")
+    (names,) = map(list, labels)
+    counts = np.sum([np.array(each) for each in some["confusion"]], axis=0)
+    return pd.DataFrame(counts, pd.Index(names, name="true"), pd.Index(names, name="predicted"))
+
+
 def missing(records: pd.DataFrame) -> pd.DataFrame:
     """Systems that were not run on the corpora their authors used, and the command that runs them there."""
     rows = []

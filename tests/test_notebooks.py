@@ -33,7 +33,7 @@ FIGURES = {
     "05_predict": ["05_clip", "05_probabilities"],
     "06_published_systems": [
         "06_ablations", "06_clip", "06_emotions", "06_leakage", "06_published_systems", "06_staged_confusion",
-        "06_staged_per_class", "06_staged_training",
+        "06_staged_per_class", "06_staged_random_80_20", "06_staged_speaker", "06_staged_training",
     ],
 }  # fmt: skip
 TAUGHT = {"rastogi_mlp", "ahmadov_cnn_bilstm"}
@@ -263,7 +263,7 @@ def write_records(folder: Path) -> int:
                 "speaker_independent": protocol == "speaker", "seed": 0,
                 "fold": fold, "folds": folds, "parameters": 10, "epochs": [3], "seconds": 1.0,
                 "metrics": dict.fromkeys(METRICS, accuracy), "per_class": {"happy": scores, "sad": scores},
-                "settings": recipes.get(system).settings,
+                "settings": recipes.get(system).settings, "confusion": [[7, 3], [3, 7]],
             }  # fmt: skip
             (place / f"{protocol}-0-{fold}.json").write_text(json.dumps(record))
     return 12

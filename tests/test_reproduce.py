@@ -275,6 +275,19 @@ def test_classes_are_those_of_the_records(records, demo_few):
     assert row["sad"] == pytest.approx(100 * sum(each["sad"]["recall"] for each in one) / len(one), abs=0.05)
 
 
+def test_confusions_are_summed_over_folds_and_seeds(records):
+    found = reproduce.confusion(records, "ahmadov_forest", "speaker")
+    part = records.query("recipe == 'ahmadov_forest' and protocol == 'speaker' and ablation == ''")
+    assert found.to_numpy().sum() == sum(clips["test"] for clips in part["clips"])
+    assert list(found.index) == list(found.columns) == part["labels"].iloc[0]
+    assert found.loc["sad", "angry"] == sum(
+        each[labels.index("sad")][labels.index("angry")]
+        for each, labels in zip(part["confusion"], part["labels"], strict=True)
+    )
+    with pytest.raises(TableError, match="records of no sets of emotions"):
+        reproduce.confusion(records, "ahmadov_forest", "loso")
+
+
 def test_missing_names_the_command_that_runs_a_system_where_it_was_reported(records):
     found = reproduce.missing(records).set_index("system")
     assert list(found.index) == list(recipes.RECIPES)  # demo is nobody's corpus
