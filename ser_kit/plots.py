@@ -66,10 +66,10 @@ _ROWS_IN_A_COLUMN = 26
 # -------------------------------------------------------------------------------------------------------- foundations
 
 
-def png(figure: Figure, dpi: int = 100) -> bytes:
+def png(figure: Figure) -> bytes:
     """A figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
+    figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
 
 

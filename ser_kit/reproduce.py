@@ -396,7 +396,7 @@ def confusion(records: pd.DataFrame, recipe: str, protocol: str, ablation: str =
     if len(labels) != 1:
         raise TableError(f"{recipe} under {protocol} has records of {len(labels) or 'no'} sets of emotions; expected 1")
     (names,) = map(list, labels)
-    counts = np.sum([np.array(each) for each in some["confusion"]], axis=0)
+    counts = np.sum(some["confusion"].tolist(), axis=0)
     return pd.DataFrame(counts, pd.Index(names, name="true"), pd.Index(names, name="predicted"))
 
 

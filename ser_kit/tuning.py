@@ -127,7 +127,10 @@ def search(
     rows = [settings | known[_key(settings)] for settings in tried]
     order = sorted(range(len(rows)), key=lambda i: -rows[i]["uar"])
     speakers = tuple(sorted(set(material.table["speaker"].iloc[inner.test])))
-    return Search(changed[order[0]], pd.DataFrame([rows[i] for i in order]), speakers)
+    # Settings as they were given: pandas would make a number of a None.
+    results = pd.DataFrame([rows[i] for i in order], dtype=object)
+    results = results.astype(dict.fromkeys(("uar", "accuracy", "seconds"), float))
+    return Search(changed[order[0]], results, speakers)
 
 
 def _inner(system: System, material: Material, protocol: str, fold: int, seed: int) -> protocols.Fold:

@@ -42,14 +42,19 @@ def demo_table():
     return corpora.load("demo", labels="six")
 
 
+def rows_of(table, chosen):
+    """A clip table of some rows of another, with what that says of itself."""
+    part = table[chosen].reset_index(drop=True)
+    part.attrs = table.attrs
+    return part
+
+
 @pytest.fixture(scope="session")
 def demo_few(demo_table):
     """30 clips of the demo corpus: five speakers, one sentence said once in each of six emotions."""
     speakers = sorted(demo_table["speaker"].unique())[:5]
     first = demo_table["clip_id"].str.endswith("_s1_t1") & demo_table["speaker"].isin(speakers)
-    few = demo_table[first].reset_index(drop=True)
-    few.attrs = demo_table.attrs
-    return few
+    return rows_of(demo_table, first)
 
 
 @pytest.fixture(scope="session")
@@ -62,9 +67,7 @@ def some_clips(request):
     table = corpora.load("ravdess", root=request.getfixturevalue("real_data"), labels="six")
     speakers = sorted(table["speaker"].unique())[:5]
     said = table["clip_id"].str.contains(r"03-01-0[134567]-01-01-01-\d\d$") & table["speaker"].isin(speakers)
-    some = table[said].reset_index(drop=True)
-    some.attrs = table.attrs
-    return some
+    return rows_of(table, said)
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,14 @@ def test_a_random_search_draws_without_repetition_and_repeats_itself(forest, dem
     assert len(tuning.search(forest, demo_functionals, space, candidates=99, progress=False).results) == 8
 
 
+def test_settings_are_told_as_they_were_given(forest, demo_functionals):
+    space = {"training.max_features": [None, 3], "training.min_samples_leaf": [2]}
+    found = tuning.search(forest, demo_functionals, space, method="grid", progress=False)
+    told = {row["training.max_features"] for row in found.results.to_dict("records")}
+    assert told == {None, 3} and all(value is None or type(value) is int for value in told)
+    assert found.results[["uar", "accuracy", "seconds"]].dtypes.unique().tolist() == [float]
+
+
 def test_a_search_goes_on_where_it_was_broken_off(quick, searched, demo_functionals, tmp_path, monkeypatch):
     run_fold, ran = recipes.Recipe.run_fold, []
 

@@ -45,10 +45,7 @@ def cnn2d(
     """
     penalty = regularizers.L2(l2) if l2 else None
     inputs = keras.Input(input_shape, name="frames")
-    x = layers.Reshape((-1, input_shape[-1], 1))(inputs)
-    for channels in filters:
-        x = _block(x, channels, kernel_size, pool, penalty=penalty, momentum=momentum)
-    x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+    x = _convolved(inputs, filters, kernel_size, pool, penalty, momentum)
     x = layers.GlobalAveragePooling1D()(x)
     x = layers.Dense(dense_units, activation="relu", kernel_regularizer=penalty)(x)
     x = layers.Dropout(dropout)(x)
@@ -93,10 +90,7 @@ def cnn2d_lstm(
     """
     penalty = regularizers.L2(l2) if l2 else None
     inputs = keras.Input(input_shape, name="frames")
-    x = layers.Reshape((-1, input_shape[-1], 1))(inputs)
-    for channels in filters:
-        x = _block(x, channels, kernel_size, pool, penalty=penalty, momentum=momentum)
-    x = layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+    x = _convolved(inputs, filters, kernel_size, pool, penalty, momentum)
     for i, units in enumerate(lstm_units, start=1):
         x = layers.LSTM(units, return_sequences=i < len(lstm_units), kernel_regularizer=penalty)(x)
     x = layers.Dense(dense_units, activation="relu", kernel_regularizer=penalty)(x)
@@ -171,6 +165,15 @@ def td_cnn_lstm(
     x = layers.Dense(dense_units, activation="relu")(x)
     outputs = layers.Dense(n_classes, activation="softmax", dtype="float32", name="emotion")(x)
     return keras.Model(inputs, outputs, name="td_cnn_lstm")
+
+
+def _convolved(inputs, filters, kernel_size, pool, penalty, momentum):
+    """``[batch, frames, bands]`` after a block for each number of filters: a sequence again, bands and channels side
+    by side."""
+    x = layers.Reshape((-1, inputs.shape[-1], 1))(inputs)
+    for channels in filters:
+        x = _block(x, channels, kernel_size, pool, penalty=penalty, momentum=momentum)
+    return layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
 
 
 def _block(x, filters, kernel_size, pool, *, activation="relu", padding="valid", penalty=None, momentum=0.99):
