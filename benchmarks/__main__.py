@@ -46,6 +46,7 @@ PARTS = {
     "runs": Part("runs", {}, clips=4),
     "memory": Part("memory", {}),
     "tensorflow": Part("pipeline", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow", clips=4),
+    "steps": Part("steps", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow"),
     "jax": Part("pipeline", {"KERAS_BACKEND": "jax"}, needs="jax", clips=4),
 }
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # what editors and type checkers see
 
 # TensorFlow prints harmless notices on import and on every tf.data pipeline unless told not to before it loads.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Without AVX-512 it leaves oneDNN's kernels off, with which the convolutional recipes train up to three times as fast.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Every fold trains a model of its own, which TensorFlow takes for a mistake.
 logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in str(record.msg))
 

@@ -21,7 +21,7 @@ if not (ROOT / "benchmarks").is_dir():
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import extraction, memory, pipeline, racing, straightforward  # noqa: E402
+from benchmarks import extraction, memory, pipeline, racing, steps, straightforward  # noqa: E402
 from benchmarks.rows import Goal, Row, markdown  # noqa: E402
 
 
@@ -86,6 +86,14 @@ def test_memory_and_pipeline_give_their_rows(monkeypatch, demo_table):
     rows = list(pipeline.rows(demo_table.head(2)))
     assert [row.what.rpartition(", ")[2] for row in rows] == ["in memory", "memory-mapped"]
     assert all(row.ratio > 0 for row in rows)
+
+
+def test_a_training_step_is_measured_with_and_without_our_setting(monkeypatch, demo_table):
+    monkeypatch.setattr(steps, "_RECIPES", ("rastogi_mlp",))
+    monkeypatch.setattr(steps, "_STEPS", 2)
+    monkeypatch.chdir(ROOT)
+    (row,) = steps.rows(demo_table)
+    assert "rastogi_mlp" in row.what and row.ours > 0 and row.theirs > 0 and row.ratio > 0
 
 
 @pytest.mark.slow
