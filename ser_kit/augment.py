@@ -14,9 +14,11 @@ step                             what is drawn                          length
 :class:`Gain`                    decibels                               kept
 :class:`Room`                    reverberation time, echoes             kept
 :class:`Telephone`               nothing                                kept
+:class:`Sometimes`               whether another step is taken          that step's
 ================================ ====================================== =======
 
-Features are changed batch by batch while a network trains, by :class:`SpecAugment` and :class:`Mixup`.
+Features are changed batch by batch while a network trains, by :class:`SpecAugment` and :class:`Mixup`; where these are
+the samples themselves, :class:`Vary` takes such steps anew in every epoch.
 
 Examples:
     >>> import numpy as np
@@ -40,6 +42,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import preprocess
+from .audio import MAX_RATE, MIN_RATE
 from .errors import PreprocessError
 from .preprocess import Described, Step, fitted, power_of_two, resampled, rms
 
@@ -324,6 +327,41 @@ class Telephone(Step):
         return line if rate == 8000 else fitted(resampled(line.astype(np.float32), 8000, rate), len(samples))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sometimes(Variation):
+    """Another step, taken of some clips only.
+
+    Args:
+        seed: see :class:`Variation`.
+        step: the step, its name, or what its ``to_dict`` gave.
+        share: of the clips that it is taken of, 0 to 1.
+
+    Examples:
+        >>> Sometimes(step="telephone", share=0.25).step
+        Telephone()
+    """
+
+    name: ClassVar[str] = "sometimes"
+    valid: ClassVar = Variation.valid | {"share": (0.0, 1.0)}
+
+    step: Step = AddNoise()
+    share: float = 0.5
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "step", preprocess.step(self.step))
+
+    def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+        if rng.random() >= self.share:
+            return samples
+        (step,) = with_seed((self.step,), _seed(rng))
+        return step(samples, rate)
+
+
+def _seed(rng: np.random.Generator) -> int:
+    return int(rng.integers(1 << 63))
+
+
 # Of batches -----------------------------------------------------------------------------------------------------------
 
 BATCH_AUGMENTATIONS: dict[str, type[BatchAugmentation]] = {}
@@ -470,3 +508,54 @@ class Mixup(BatchAugmentation):
 def _mixed(values: np.ndarray, other: np.ndarray, own: np.ndarray) -> np.ndarray:
     own = own.reshape(-1, *[1] * (values.ndim - 1))
     return own * values + (1 - own) * values[other]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vary(BatchAugmentation):
+    """Take steps of every waveform of the batch, drawn anew each time, and keep a stretch of one length of each.
+
+    A stretch of a longer clip is taken from anywhere, a shorter clip is put anywhere into silence. Zeros at the end of
+    a clip only fill it up to the length of others, and are left out before.
+
+    Args:
+        steps: :class:`~ser_kit.preprocess.Step`, their names, or what their ``to_dict`` gives, in order.
+        rate: Hz, 4,000 to 384,000.
+        seconds: length of each clip afterwards, 0.1 s to 1 hour.
+
+    Examples:
+        >>> batch = np.random.default_rng(0).normal(0, 0.1, (2, 48000, 1))
+        >>> x, y = Vary(steps=("speed_change",))(batch, np.eye(2), np.random.default_rng(1))
+        >>> x.shape
+        (2, 32000, 1)
+    """
+
+    name: ClassVar[str] = "vary"
+    valid: ClassVar = {"rate": range(MIN_RATE, MAX_RATE + 1), "seconds": (0.1, 3600.0)}
+
+    steps: tuple[Step, ...] = (SpeedChange(),)
+    rate: int = 16000
+    seconds: float = 2.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "steps", tuple(preprocess.step(each) for each in self.steps))
+
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        if x.ndim != 3 or x.shape[2] != 1:
+            raise PreprocessError(f"{self.name}: expected waveforms [batch, samples, 1], got shape {x.shape}")
+        length = round(self.seconds * self.rate)
+        varied = np.zeros((len(x), length, 1), np.float32)
+        for clip, place in zip(x[..., 0], varied[..., 0], strict=True):
+            samples = preprocess.apply(with_seed(self.steps, _seed(rng)), _without_filling(clip), self.rate)
+            start = int(rng.integers(0, abs(len(samples) - length) + 1))
+            if len(samples) > length:
+                place[:] = samples[start : start + length]
+            else:
+                place[start : start + len(samples)] = samples
+        return varied, y
+
+
+def _without_filling(clip: np.ndarray) -> np.ndarray:
+    """A clip without the zeros at its end; one of zeros alone as it is."""
+    sounding = np.flatnonzero(clip)
+    return clip[: sounding[-1] + 1] if len(sounding) else clip

@@ -36,7 +36,7 @@ import math
 import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -81,12 +81,28 @@ class Described(ABC):
     @property
     def identity(self) -> str:
         """Class, version and parameters in one line."""
-        parameters = ", ".join(f"{key}={value!r}" for key, value in asdict(self).items())
-        return f"{type(self).__name__}/{self.version}({parameters})"
+        parameters = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return (
+            f"{type(self).__name__}/{self.version}({', '.join(f'{key}={_told(value)}' for key, value in parameters)})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Name and parameters, ready for JSON."""
-        return {"name": self.name, **asdict(self)}
+        return {"name": self.name} | {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+
+
+def _told(value: Any) -> str:
+    """A parameter as a word of an identity."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_told, value))}]"
+    return value.identity if isinstance(value, Described) else repr(value)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter, ready for JSON."""
+    if isinstance(value, tuple):
+        return list(map(_plain, value))
+    return value.to_dict() if isinstance(value, Described) else value
 
 
 @dataclass(frozen=True, kw_only=True)

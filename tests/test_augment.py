@@ -19,7 +19,9 @@ from ser_kit.preprocess import rms
 
 RATE = 16000
 VARIATIONS = [
-    pytest.param(each(), id=name) for name, each in preprocess.STEPS.items() if issubclass(each, augment.Variation)
+    pytest.param(each(**{"share": 1.0} if name == "sometimes" else {}), id=name)
+    for name, each in preprocess.STEPS.items()
+    if issubclass(each, augment.Variation)
 ]
 
 
@@ -190,13 +192,38 @@ def batch(n=8, shape=(100, 40), classes=4, seed=0):
     return x, np.eye(classes, dtype=np.float32)[rng.integers(0, classes, n)]
 
 
+class TestSometimes:
+    @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+    def test_share(self, share):
+        sound = tone(seconds=0.2)
+        step = augment.Sometimes(step="telephone", share=share)
+        taken = [
+            not np.array_equal(each(sound, RATE), sound)
+            for (each,) in (augment.with_seed((step,), seed) for seed in range(300))
+        ]
+        assert np.mean(taken) == pytest.approx(share, abs=0.08 if 0 < share < 1 else 0)
+
+    def test_the_step_draws_anew_with_each_seed(self):
+        sound, step = tone(seconds=0.2), augment.Sometimes(step={"name": "gain", "low": -12}, share=1.0)
+        assert step.step == augment.Gain(low=-12)
+        levels = {
+            round(rms(each(sound, RATE)), 6) for (each,) in (augment.with_seed((step,), seed) for seed in range(20))
+        }
+        assert len(levels) == 20
+
+    def test_identity_names_the_step(self):
+        step = augment.Sometimes(step="telephone")
+        assert step.identity == "Sometimes/1(seed=0, step=Telephone/1(), share=0.5)"
+        assert augment.Vary(steps=(step,)).identity.startswith(f"Vary/1(steps=[{step.identity}], rate=16000")
+
+
 class TestBatches:
     @pytest.mark.parametrize("name", augment.BATCH_AUGMENTATIONS)
     def test_contract(self, name):
         each = augment.batch_augmentation(name)
         assert augment.batch_augmentation(json.loads(json.dumps(each.to_dict()))) == each
         assert augment.batch_augmentation(each) is each
-        x, y = batch()
+        x, y = batch(shape=(32000, 1) if name == "vary" else (100, 40))
         x.flags.writeable = y.flags.writeable = False
         first, again, other = (each(x, y, np.random.default_rng(seed)) for seed in (1, 1, 2))
         for one, two, before in zip(first, again, (x, y), strict=True):
@@ -252,6 +279,41 @@ class TestBatches:
         np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
         np.testing.assert_allclose(mixed, labels * 10 + 1, atol=1e-4)
         assert (labels >= 0).all() and ((labels > 0).sum(axis=1) <= 2).all()
+
+    def test_vary_takes_the_steps_of_what_sounds(self):
+        sound = syllables()[:19200]
+        x, y = np.zeros((3, 64000, 1), np.float32), np.eye(3, dtype=np.float32)
+        x[0, :19200, 0], x[1, :8000, 0] = sound, sound[:8000]
+        rng = np.random.default_rng(0)
+        varied, labels = augment.Vary(steps=("peak_normalise",), seconds=2.0)(x, y, rng)
+        assert varied.shape == (3, 32000, 1) and not varied[2].any()
+        np.testing.assert_array_equal(labels, y)
+        placed = np.flatnonzero(varied[0, :, 0])
+        whole = preprocess.PeakNormalise()(sound, RATE)
+        found = np.flatnonzero(whole)
+        start = placed[0] - found[0]
+        np.testing.assert_array_equal(varied[0, start : start + 19200, 0], whole)
+        starts = {np.flatnonzero(augment.Vary(steps=())(x, y, rng)[0][1])[0] for _ in range(20)}
+        assert len(starts) > 15, "anywhere in the silence"
+
+    def test_vary_keeps_a_stretch_of_a_long_clip(self):
+        ramp = np.arange(1, 32001, dtype=np.float32)[None, :, None] / 32000
+        rng = np.random.default_rng(0)
+        starts = []
+        for _ in range(200):
+            (clip,), _ = augment.Vary(steps=(), seconds=0.5)(ramp, np.ones((1, 1)), rng)
+            starts.append(round(float(clip[0, 0]) * 32000) - 1)
+            np.testing.assert_array_equal(clip, ramp[0, starts[-1] : starts[-1] + 8000])
+        assert min(starts) < 2000 and max(starts) > 22000
+
+    def test_vary_draws_for_each_clip_apart(self):
+        x = np.repeat(syllables()[None, :, None], 4, axis=0)
+        varied, _ = augment.Vary(steps=("gain",), seconds=2.0)(x, np.eye(4), np.random.default_rng(0))
+        assert len({round(float(np.abs(clip).max()), 6) for clip in varied}) == 4
+
+    def test_vary_needs_waveforms(self):
+        with pytest.raises(PreprocessError, match=r"vary: .*\[batch, samples, 1\].*\(8, 100, 40\)"):
+            augment.Vary()(*batch(), np.random.default_rng(0))
 
     def test_mixup_shares(self):
         n = 4000

@@ -27,6 +27,8 @@ EXTRACTORS = [
     features.FrameStatistics(rate=16000, n_fft=512, hop=160, n_mels=40, n_mfcc=20, frames=50, top_db=60),
     features.Segments(),
     features.Segments(rate=8000, segment_ms=12.5, segments=40),
+    features.Waveform(seconds=1.0),
+    features.Waveform(rate=8000, seconds=3.0),
 ]
 
 
@@ -447,7 +449,7 @@ class TestContract:
 
     def test_bad_parameters(self, extractor):
         numbers = [key for key, value in extractor.parameters.items() if isinstance(value, int | float)]
-        assert "rate" in numbers and len(numbers) >= 3
+        assert "rate" in numbers and len(numbers) >= 2
         for key in numbers:
             with pytest.raises(FeatureError, match=f"{key}=0 must be greater than 0"):
                 dataclasses.replace(extractor, **{key: 0})
@@ -471,8 +473,24 @@ class TestContract:
         assert np.isfinite(extractor.extract(recording(scale * samples, rate))).all()
 
 
+def test_waveform_is_the_samples_cut_or_filled_up():
+    sound = recording(speech_like(seconds=2.0))
+    whole, length = features.Waveform().extract_with_length(sound)
+    np.testing.assert_array_equal(whole[:, 0], sound.samples)
+    assert length == 32000
+    cut, length = features.Waveform(seconds=0.5).extract_with_length(sound)
+    np.testing.assert_array_equal(cut, whole[:8000])
+    assert length == 8000
+    filled, length = features.Waveform(seconds=3.0).extract_with_length(sound)
+    np.testing.assert_array_equal(filled, np.pad(whole, ((0, 16000), (0, 0))))
+    assert length == 32000
+    resampled = features.Waveform(rate=8000).extract(sound)
+    np.testing.assert_array_equal(resampled[:, 0], sound.at(8000))
+
+
 def test_registry():
-    assert features.names() == ["frame_statistics", "frames", "functionals", "logmel", "segments", "stacked"]
+    expected = ["frame_statistics", "frames", "functionals", "logmel", "segments", "stacked", "waveform"]
+    assert features.names() == expected
     assert features.get("logmel") is features.LogMel
     with pytest.raises(UnknownNameError, match="did you mean 'functionals'"):
         features.get("functional")

@@ -36,6 +36,7 @@ CHANGED = {
     "gain": {"seed": 1, "low": -3.0, "high": 3.0},
     "room": {"seed": 1, "rt60_low": 0.1, "rt60_high": 1.0, "direct_db": 0.0},
     "telephone": {},
+    "sometimes": {"seed": 1, "step": augment.Gain(low=-3.0), "share": 0.9},
 }
 KEEP_LENGTH = set(CHANGED) - {"trim", "fix_length", "voice_activity", "time_stretch", "speed_change"}
 ALL = [

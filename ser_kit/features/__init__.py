@@ -23,14 +23,16 @@ from .segments import Segments
 from .stacked import StackedFrames
 from .statistics import FrameStatistics
 from .store import Store
+from .waveform import Waveform
 
 __all__ = [
     "EXTRACTORS", "MIN_SECONDS", "Extraction", "Extractor", "Features", "FrameFeatures", "FrameStatistics",
-    "Functionals", "LogMel", "Segments", "StackedFrames", "Store", "extract", "extract_to", "get", "names",
+    "Functionals", "LogMel", "Segments", "StackedFrames", "Store", "Waveform", "extract", "extract_to", "get",
+    "names",
 ]  # fmt: skip
 
 EXTRACTORS: dict[str, type[Extractor]] = {
-    cls.name: cls for cls in (Functionals, FrameStatistics, FrameFeatures, StackedFrames, LogMel, Segments)
+    cls.name: cls for cls in (Functionals, FrameStatistics, FrameFeatures, StackedFrames, LogMel, Segments, Waveform)
 }
 """Every extractor class by name."""
 
