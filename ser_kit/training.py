@@ -39,7 +39,12 @@ class Training:
         batch_size: clips in a step.
         epochs: the most epochs to train.
         patience: stop when the validation loss has not improved for that many epochs; the best weights are kept.
+            ``None`` trains all epochs and keeps the last weights.
         halve_after: halve the learning rate when it has not improved for that many; ``None`` never does.
+        cosine: let the learning rate rise over the first tenth of the steps and fall along a half cosine to nothing
+            over the others (Loshchilov & Hutter, "SGDR", ICLR 2017).
+        weight_decay: of the optimiser, as a share of the learning rate; 0 is none.
+        clip_norm: longest gradient of all weights together; 0 is no limit.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
         augment: changes of each training batch, such as :class:`~ser_kit.augment.SpecAugment` or its name, drawn anew
             every epoch.
@@ -55,8 +60,11 @@ class Training:
     label_smoothing: float = 0.0
     batch_size: int = 32
     epochs: int = 100
-    patience: int = 10
+    patience: int | None = 10
     halve_after: int | None = None
+    cosine: bool = False
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
     class_weights: bool = True
     augment: tuple[BatchAugmentation, ...] = ()
     speaker_penalty: float = 0.0
@@ -65,6 +73,8 @@ class Training:
 
     def __post_init__(self):
         object.__setattr__(self, "augment", tuple(batch_augmentation(described) for described in self.augment))
+        if self.cosine and self.halve_after:
+            raise TrainingError("cosine and halve_after both set the learning rate; expected one of them")
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +202,7 @@ def fit(
         voices = np.eye(codes.max() + 1, dtype=np.float32)[codes]
 
     identity = _run_identity(model, (x, y, x_val, y_val, clip_weights, voices), training, seed)
-    model = _compiled(model, training, voices.shape[1])
+    model = _compiled(model, training, voices.shape[1], -(-len(x) // training.batch_size))
     state = _State(model, training, checkpoint, identity)
     if not state.finished:
         batches = _batches(x, targets, voices, clip_weights, training.batch_size, training.augment)
@@ -211,13 +221,19 @@ def fit(
     return pd.DataFrame(state.history)
 
 
-def _compiled(model: keras.Model, training: Training, n_speakers: int) -> keras.Model:
-    """The model, ready to be trained; with an adversary, a model around it that shares its layers."""
+def _compiled(model: keras.Model, training: Training, n_speakers: int, steps: int) -> keras.Model:
+    """The model, ready to be trained by so many steps an epoch; with an adversary, a model around it that shares its
+    layers."""
     import keras
 
-    optimizer = keras.optimizers.get(
-        {"class_name": training.optimizer, "config": {"learning_rate": training.learning_rate}}
-    )
+    rate = training.learning_rate
+    if training.cosine:
+        steps *= training.epochs
+        rise = max(1, steps // 10)
+        rate = keras.optimizers.schedules.CosineDecay(0.0, steps - rise, warmup_target=rate, warmup_steps=rise)
+    settings = {"learning_rate": rate, "weight_decay": training.weight_decay, "global_clipnorm": training.clip_norm}
+    settings = {key: value for key, value in settings.items() if value}
+    optimizer = keras.optimizers.get({"class_name": training.optimizer, "config": settings})
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing)
     metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
     if not n_speakers:
@@ -299,12 +315,13 @@ class _State:
 
     @property
     def finished(self) -> bool:
-        return self.epoch >= self.training.epochs or self.stale >= self.training.patience
+        patience = self.training.patience
+        return self.epoch >= self.training.epochs or (patience is not None and self.stale >= patience)
 
     def update(self, row: dict) -> None:
         """Take in one epoch: early stopping, learning rate, checkpoint."""
         self.history.append(row)
-        if row["val_loss"] < self.best_loss:
+        if row["val_loss"] < self.best_loss or self.training.patience is None:
             self.best_loss, self.best_weights = row["val_loss"], self.model.get_weights()
             self.stale = self.stale_rate = 0
         else:

@@ -106,6 +106,10 @@ def test_an_interrupted_run_resumes_to_the_same_weights(data, reference, tmp_pat
 
 VOICES = np.array(["ada", "bob", "cyd", "dee"])[np.random.default_rng(3).integers(0, 4, 64)]
 SIMPLE = replace(FAST, epochs=4, class_weights=False)
+COSINE = training.Training(
+    optimizer="adamw", learning_rate=0.01, weight_decay=0.02, clip_norm=1.0, cosine=True, epochs=10, patience=None,
+    batch_size=16,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -113,12 +117,40 @@ SIMPLE = replace(FAST, epochs=4, class_weights=False)
     [
         (replace(FAST, epochs=4, speaker_penalty=0.3), {"speakers": VOICES}),
         (replace(FAST, epochs=4, augment=(Mixup(),)), {"weights": np.linspace(0, 2, 64)}),
+        (COSINE, {}),
     ],
 )
 def test_a_run_with_an_adversary_or_mixed_batches_resumes_to_the_same_weights(
     data, tmp_path, monkeypatch, settings, more
 ):
     interrupted_and_not(lambda folder: run(data, folder, settings, **more), tmp_path, monkeypatch)
+
+
+def test_the_rate_rises_and_falls_along_a_cosine(data, untraced):
+    weights, history = run(data, settings=COSINE)
+    rates = history["learning_rate"].to_numpy()  # after each epoch of four steps; the rise takes four
+    np.testing.assert_allclose(rates, 0.01 * (1 + np.cos(np.pi * np.arange(10) / 9)) / 2, atol=1e-8)
+    with pytest.raises(TrainingError, match="cosine and halve_after"):
+        replace(COSINE, halve_after=2)
+
+
+def test_without_patience_the_last_weights_are_kept(data, monkeypatch, untraced):
+    kept, update = [], training._State.update
+
+    def keep(self, row):
+        update(self, row)
+        kept.append(self.model.get_weights())
+
+    monkeypatch.setattr(training._State, "update", keep)
+    weights, history = run(data, settings=replace(FAST, learning_rate=0.3, patience=None, epochs=8))
+    assert len(history) == 8 and history["val_loss"].idxmin() < 7, "the last is not the best here"
+    assert equal(weights, kept[-1])
+
+
+def test_weight_decay_and_the_limit_of_gradients_reach_the_optimiser(data, monkeypatch, untraced):
+    model = new_model()
+    compiled = training._compiled(model, COSINE, 0, 4)
+    assert compiled.optimizer.weight_decay == 0.02 and compiled.optimizer.global_clipnorm == 1.0
 
 
 def test_a_run_with_masked_frames_resumes_to_the_same_weights(tmp_path, monkeypatch, untraced):

@@ -24,8 +24,8 @@ from ..errors import UnknownNameError
 # name -> module: Keras is imported only when a builder is asked for.
 _MODULES = {
     "cnn2d": "convolutional", "cnn2d_lstm": "convolutional", "cnn_bilstm": "recurrent", "conv1d_lstm": "recurrent",
-    "forest": "classical", "lstm": "recurrent", "mlp": "mlp", "segment_dnn": "mlp", "svm": "classical",
-    "td_cnn_lstm": "convolutional",
+    "forest": "classical", "house": "house", "lstm": "recurrent", "mlp": "mlp", "segment_dnn": "mlp",
+    "svm": "classical", "td_cnn_lstm": "convolutional",
 }  # fmt: skip
 
 

@@ -57,6 +57,89 @@ class LogMelSpectrogram(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("ser_kit")
+class Loudness(keras.layers.Layer):
+    """Decibels as shares of a clip's own range: ``[batch, frames, bands]``, the loudest value 1, the floor 0.
+
+    Each clip stands for itself, so how near the microphone was does not matter.
+
+    Args:
+        decibels: from the loudest value down to the floor.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        >>> import numpy as np
+        >>> keras.ops.convert_to_numpy(Loudness(decibels=80)(np.array([[[-20.0, -60.0, -100.0]]])))
+        array([[[1. , 0.5, 0. ]]], dtype=float32)
+    """
+
+    def __init__(self, decibels=80.0, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.decibels = decibels
+
+    def call(self, levels):
+        floor = ops.max(levels, axis=(1, 2), keepdims=True) - self.decibels
+        return ops.maximum(levels - floor, 0) / self.decibels
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"decibels": self.decibels}
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class SpecMask(keras.layers.Layer):
+    """Zeros in stretches of time and bands of frequency while a network trains, others in every clip and step.
+
+    What :class:`ser_kit.augment.SpecAugment` does to arrays, inside a network; masks as there.
+
+    Args:
+        time_masks: masks in time per clip.
+        time_width: most frames that one hides.
+        band_masks: masks in frequency per clip.
+        band_width: most neighbouring bands that one hides.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        >>> import numpy as np
+        >>> x = np.ones((2, 200, 64), "float32")
+        >>> hidden = keras.ops.convert_to_numpy(SpecMask()(x, training=True))
+        >>> sorted(set(hidden.ravel().tolist())), bool((SpecMask()(x) == x).numpy().all())
+        ([0.0, 1.0], True)
+    """
+
+    def __init__(self, time_masks=2, time_width=30, band_masks=2, band_width=10, **kwargs):
+        super().__init__(**kwargs)
+        self.time_masks, self.time_width = time_masks, time_width
+        self.band_masks, self.band_width = band_masks, band_width
+        self.generator = keras.random.SeedGenerator()
+
+    def call(self, x, training=False):
+        if not training:
+            return x
+        batch, frames, bands = ops.shape(x)
+        hidden = ops.expand_dims(self._masks(batch, frames, self.time_masks, self.time_width), 2)
+        hidden = ops.logical_or(hidden, ops.expand_dims(self._masks(batch, bands, self.band_masks, self.band_width), 1))
+        return ops.where(hidden, ops.zeros_like(x), x)
+
+    def _masks(self, batch, length, masks, width):
+        """Where any of the masks lies: bool ``[batch, length]``."""
+        drawn = keras.random.uniform((2, batch, masks, 1), seed=self.generator)
+        length = ops.cast(length, drawn.dtype)
+        widths = ops.floor(drawn[0] * (ops.minimum(width, length) + 1))
+        starts = ops.floor(drawn[1] * (length - widths + 1))
+        places = ops.arange(length, dtype=drawn.dtype)
+        return ops.any(ops.logical_and(places >= starts, places < starts + widths), axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        names = ("time_masks", "time_width", "band_masks", "band_width")
+        return super().get_config() | {name: getattr(self, name) for name in names}
+
+
+@keras.saving.register_keras_serializable("ser_kit")
 class Chunks(keras.layers.Layer):
     """Overlapping chunks of a sequence: ``[batch, frames, dims]`` -> ``[batch, chunks, length, dims]``.
 
@@ -122,6 +205,53 @@ class AttentionPooling(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape[0], input_shape[2]
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class AttentiveStatistics(keras.layers.Layer):
+    """Weighted means and standard deviations over time: ``[batch, steps, dims]`` -> ``[batch, 2 heads dims]``.
+
+    Each head weighs the steps by the softmax over time of a small network's output. Called on two arrays, the states
+    and ``[batch, steps]`` that is true where there is sound, it leaves the other steps out. Source: K. Okabe,
+    T. Koshinaka and K. Shinoda, "Attentive statistics pooling for deep speaker embedding", Interspeech 2018.
+
+    Args:
+        heads: sets of weights.
+        units: width of the small network.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        >>> import numpy as np
+        >>> states, sound = np.zeros((2, 8, 16), "float32"), np.ones((2, 8), bool)
+        >>> tuple(AttentiveStatistics(heads=4)(states, sound).shape)
+        (2, 128)
+    """
+
+    def __init__(self, heads=4, units=32, **kwargs):
+        super().__init__(**kwargs)
+        self.heads, self.units = heads, units
+        self.hidden = keras.layers.Dense(units, activation="tanh", dtype=self.dtype_policy)
+        self.score = keras.layers.Dense(heads, dtype=self.dtype_policy)
+
+    def build(self, states_shape, sound_shape=None):
+        self.hidden.build(states_shape)
+        self.score.build((*states_shape[:-1], self.units))
+
+    def call(self, states, sound):
+        scores = self.score(self.hidden(states))
+        scores = ops.where(ops.expand_dims(sound, 2), scores, ops.full_like(scores, -1e9))
+        weights = ops.transpose(ops.softmax(scores, axis=1), (0, 2, 1))
+        mean, square = ops.matmul(weights, states), ops.matmul(weights, ops.square(states))
+        # Of a constant the difference may come out below nought; the root of nought has no gradient.
+        deviation = ops.sqrt(ops.maximum(square - ops.square(mean), 1e-5))
+        pooled = ops.concatenate([mean, deviation], axis=1)
+        return ops.reshape(pooled, (-1, 2 * self.heads * states.shape[2]))
+
+    def compute_output_shape(self, states_shape, sound_shape=None):
+        return states_shape[0], 2 * self.heads * states_shape[2]
+
+    def get_config(self):
+        return super().get_config() | {"heads": self.heads, "units": self.units}
 
 
 @keras.saving.register_keras_serializable("ser_kit")
