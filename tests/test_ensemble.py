@@ -285,7 +285,7 @@ def test_boosting_is_the_samme_of_scikit_learn(demo_few, demo_functionals):
 
 
 def test_the_published_ensembles_are_what_they_are_called():
-    for method in Ensemble.METHODS:
+    for method in ("soft", "hard", "bagging", "boosting"):
         system = recipes.get(f"voting_{method}")
         assert system.method == method and system.copies == system.members[0].copies > 0
         assert system.extractors == tuple(dict.fromkeys(m.extractor for m in system.members))
@@ -326,3 +326,51 @@ class Fixed:
 
     def probabilities(self, values):
         return self.said
+
+
+# ----------------------------------------------------------------------------------------------------------- committees
+
+
+@pytest.mark.parametrize("protocol", ["speaker_80_20", "random_80_20"])
+def test_a_committee_leaves_each_training_clip_out_of_one_member(protocol, demo_table, demo_functionals, monkeypatch):
+    system = Ensemble.of(forest(), method="committee")
+    material = system.prepare(demo_functionals)
+    (fold,) = system.folds(material, protocol)
+    pool, seen, calibrated = np.union1d(fold.train, fold.validation), [], []
+    train, fit_temperature = recipes.Recipe.train, recipes._base.fit_temperature
+
+    def watched(self, split, weights=None):
+        seen.append(split)
+        return train(self, split, weights)
+
+    def watched_fit(said, y):
+        calibrated.append((said, y))
+        return fit_temperature(said, y)
+
+    monkeypatch.setattr(recipes.Recipe, "train", watched)
+    monkeypatch.setattr(recipes._base, "fit_temperature", watched_fit)
+    evaluation = system.run_fold(material, fold, progress=False)
+    assert len(evaluation.predictions) == len(fold.test)
+
+    left_out = np.concatenate([split.validation for split in seen])
+    assert len(seen) == 5 and sorted(left_out) == pool.tolist()
+    speakers = material.table["speaker"].to_numpy()
+    for split in seen:
+        assert sorted([*split.train, *split.validation]) == pool.tolist()
+        shared = set(speakers[split.train]) & set(speakers[split.validation])
+        assert bool(shared) == (protocol == "random_80_20")
+    assert {split.seed for split in seen} == set(range(5))
+    ((said, y),) = calibrated
+    np.testing.assert_array_equal(y, material.y[left_out])
+    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-6)
+    trained_on = said.max(axis=1).mean()
+    assert trained_on < 0.9, "a forest is almost sure of the clips that it learned from"
+
+
+def test_a_committee_takes_no_weights(demo_functionals):
+    system = Ensemble.of(forest(), method="committee")
+    material = system.prepare(demo_functionals)
+    (fold,) = system.folds(material, "speaker_80_20")
+    split = system._split(material, fold.train, fold.validation, 0, None, "x", False, "x")
+    with pytest.raises(RecipeError, match="no weights"):
+        system.train(split, np.ones(len(fold.train)))

@@ -431,10 +431,15 @@ class System(ABC):
     def _fitted(self, split: Split) -> tuple[Bundle, list[pd.DataFrame]]:
         """The calibrated members."""
         members, histories = self.train(split)
-        material, validation = split.material, split.note("calibration", split.validation)
-        bare = Bundle({"labels": list(material.labels), "combine": self.combine, "temperature": 1.0}, tuple(members))
-        temperature = fit_temperature(bare.combined(material.values(validation)), material.y[validation])
-        return replace(bare, card={**bare.card, "temperature": temperature}), histories
+        card = {"labels": list(split.material.labels), "combine": self.combine, "temperature": 1.0}
+        bare = Bundle(card, tuple(members))
+        rows, said = self._held_out(bare, split)
+        temperature = fit_temperature(said, split.material.y[split.note("calibration", rows)])
+        return replace(bare, card={**card, "temperature": temperature}), histories
+
+    def _held_out(self, bundle: Bundle, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that were not fitted on, and what is said of them before calibration."""
+        return split.validation, bundle.combined(split.material.values(split.validation))
 
     def _card(self, material: Material, fitted: Bundle, evaluation: Evaluation, jobs, progress) -> dict:
         table = material.table.iloc[material.originals].reset_index(drop=True)

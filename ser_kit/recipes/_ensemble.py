@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from ..bundle import Member
+from .. import protocols
+from ..bundle import Bundle, Member
 from ..errors import RecipeError
 from ..features import Extractor
 from ..preprocess import Step
@@ -27,7 +28,11 @@ class Ensemble(System):
     * ``"bagging"``: each member is trained on a bootstrap sample of the training clips (as weights; copies go with
       their clip), then soft voting (Breiman 1996);
     * ``"boosting"``: each member attends more to the training clips that those before it got wrong, and has the more
-      say the fewer it gets wrong itself; SAMME of Zhu, Zou, Rosset & Hastie, "Multi-class AdaBoost", 2009.
+      say the fewer it gets wrong itself; SAMME of Zhu, Zou, Rosset & Hastie, "Multi-class AdaBoost", 2009;
+    * ``"committee"``: each of five members leaves out the clips that one fold of the training clips would test (whole
+      speakers, where the clips to validate on are of other speakers than those to train on) and is validated on them,
+      then soft voting. So every clip teaches four of them, and is there to calibrate the fifth (Krogh & Vedelsby,
+      "Neural network ensembles, cross validation, and active learning", NIPS 7, 1995).
 
     Args:
         members: the recipes; they share labels, copies and augmentation.
@@ -41,7 +46,7 @@ class Ensemble(System):
         'rastogi_mlp&rastogi_cnn_lstm'
     """
 
-    METHODS: ClassVar[tuple[str, ...]] = ("soft", "hard", "bagging", "boosting")
+    METHODS: ClassVar[tuple[str, ...]] = ("soft", "hard", "bagging", "boosting", "committee")
 
     members: tuple[Recipe, ...]
     method: str = "soft"
@@ -105,6 +110,8 @@ class Ensemble(System):
         return "hard" if self.method in ("hard", "boosting") else "soft"
 
     def train(self, split: Split, weights: np.ndarray | None = None) -> tuple[list[Member], list[pd.DataFrame]]:
+        if self.method == "committee":
+            return self._in_committee(split, weights)
         given = np.ones(len(split.train)) if weights is None else weights
         if self.method == "boosting":
             return self._boost(split, given)
@@ -151,3 +158,39 @@ class Ensemble(System):
             return replace(member, weight=max(say, 1e-9))
 
         return self._in_rounds(split, lambda i: now, judge)
+
+    def _in_committee(self, split: Split, weights: np.ndarray | None):
+        if weights is not None:
+            raise RecipeError(
+                f"{self.name} is a committee, whose members learn from other clips each: no weights for it"
+            )
+        members, histories = [], []
+        for i, (train, left_out) in enumerate(self._divisions(split)):
+            recipe = self.members[i % len(self.members)]
+            recipe = replace(recipe, name=f"{recipe.name}-{self.method}-{i}")
+            title = f"{split.title} {self.method} {i + 1}"
+            found, epochs = recipe.train(
+                replace(split, train=train, validation=left_out, seed=split.seed + i, title=title)
+            )
+            members += found
+            histories += epochs
+        return members, histories
+
+    def _divisions(self, split: Split) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What each member of a committee is trained on, and what is left out of it."""
+        material = split.material
+        rows = np.union1d(split.train, split.validation)
+        speakers = [set(material.table["speaker"].iloc[part]) for part in (split.train, split.validation)]
+        protocol = protocols.get("random" if speakers[0] & speakers[1] else "speaker")
+        folds = protocol(material.table.iloc[rows], split.seed)
+        return [(np.setdiff1d(rows, self._family(material, rows[fold.test])), rows[fold.test]) for fold in folds]
+
+    def _held_out(self, bundle: Bundle, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        if self.method != "committee":
+            return super()._held_out(bundle, split)
+        parts = [left_out for _, left_out in self._divisions(split)]
+        values = [
+            member.probabilities(split.material.values(rows)[member.extractor])
+            for member, rows in zip(bundle.members, parts, strict=True)
+        ]
+        return np.concatenate(parts), np.concatenate(values).astype(float)
