@@ -489,8 +489,9 @@ def test_waveform_is_the_samples_cut_or_filled_up():
 
 
 def test_registry():
-    expected = ["frame_statistics", "frames", "functionals", "logmel", "segments", "stacked", "waveform"]
-    assert features.names() == expected
+    ours = ["frame_statistics", "frames", "functionals", "logmel", "segments", "stacked", "waveform"]
+    assert features.names() == sorted([*ours, "trillsson", "yamnet"])
+    assert {type(each).name for each in EXTRACTORS} == set(ours), "networks of others: test_embeddings.py"
     assert features.get("logmel") is features.LogMel
     with pytest.raises(UnknownNameError, match="did you mean 'functionals'"):
         features.get("functional")

@@ -1,12 +1,12 @@
 """From recordings to numbers, over a whole clip table at once.
 
-One row per clip: functionals and frame statistics. One row per moment: frame features, stacked frames, log-mel
-spectrograms, and segments of the waveform itself.
+One row per clip: functionals, frame statistics, and what frozen networks hear. One row per moment: frame features,
+stacked frames, log-mel spectrograms, segments of the waveform, and its samples.
 
 Examples:
     >>> from ser_kit import features
     >>> features.names()
-    ['frame_statistics', 'frames', 'functionals', 'logmel', 'segments', 'stacked']
+    ['frame_statistics', 'frames', 'functionals', 'logmel', 'segments', 'stacked', 'trillsson', 'waveform', 'yamnet']
     >>> features.get("logmel")(seconds=3.0).shape
     (301, 64)
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 from ..errors import UnknownNameError
 from ._base import MIN_SECONDS, Extractor
 from .driver import Extraction, Features, extract, extract_to
+from .embeddings import TRILLsson, YAMNet
 from .frames import FrameFeatures
 from .functionals import Functionals
 from .logmel import LogMel
@@ -27,12 +28,23 @@ from .waveform import Waveform
 
 __all__ = [
     "EXTRACTORS", "MIN_SECONDS", "Extraction", "Extractor", "Features", "FrameFeatures", "FrameStatistics",
-    "Functionals", "LogMel", "Segments", "StackedFrames", "Store", "Waveform", "extract", "extract_to", "get",
-    "names",
+    "Functionals", "LogMel", "Segments", "StackedFrames", "Store", "TRILLsson", "Waveform", "YAMNet", "extract",
+    "extract_to", "get", "names",
 ]  # fmt: skip
 
 EXTRACTORS: dict[str, type[Extractor]] = {
-    cls.name: cls for cls in (Functionals, FrameStatistics, FrameFeatures, StackedFrames, LogMel, Segments, Waveform)
+    cls.name: cls
+    for cls in (
+        Functionals,
+        FrameStatistics,
+        FrameFeatures,
+        StackedFrames,
+        LogMel,
+        Segments,
+        Waveform,
+        YAMNet,
+        TRILLsson,
+    )
 }
 """Every extractor class by name."""
 

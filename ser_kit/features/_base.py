@@ -83,6 +83,13 @@ class Extractor(ABC):
         """Places along the last axis that a model may see: all but the :attr:`corpus_markers`."""
         return tuple(i for i, name in enumerate(self.feature_names) if name not in self.corpus_markers)
 
+    def ready(self) -> None:  # noqa: B027 - most need nothing
+        """Fetch what extraction needs beside the recordings; called once before those of a table.
+
+        Raises:
+            FeatureError: it cannot be had.
+        """
+
     def extract(self, recording: Recording | Any) -> np.ndarray:
         """The features of one recording.
 

@@ -363,6 +363,8 @@ class _Run:
             else:
                 self.contents[index] = content
                 yield Outcome(index, hit=True)
+        if rest:
+            self.extractor.ready()
         job = Job(rest, self.path, self._resolve, self.extractor, self.timeout)
         if self.dask and rest:
             yield from in_dask(job, self.asked)

@@ -1,0 +1,148 @@
+"""What networks hear that others have trained on much speech and sound: one row per clip, fetched through kagglehub."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..audio import Recording
+from ..errors import FeatureError
+from ._base import Extractor
+
+_SHORTEST = 0.975  # s: YAMNet's first patch of 96 frames of 25 ms every 10 ms, with half a hop to spare
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Embedding(Extractor):
+    """A row that a frozen network gives of a whole clip; it needs TensorFlow and, once, a download."""
+
+    rate: int = 16000
+
+    @property
+    @abstractmethod
+    def handle(self) -> str:
+        """What kagglehub calls the network; its version is pinned."""
+
+    @abstractmethod
+    def _row(self, network: Callable, samples: np.ndarray) -> np.ndarray:
+        """The row, for samples at 16 kHz that are long enough for the network."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.rate != 16000:
+            raise FeatureError(f"{type(self).__name__}: rate={self.rate!r}; the network hears 16000 Hz")
+
+    def ready(self) -> None:
+        _fetched(self.handle)
+
+    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+        samples = np.asarray(recording.at(self.rate), np.float32)
+        samples = np.pad(samples, (0, max(0, round(_SHORTEST * self.rate) - len(samples))))
+        row = np.asarray(self._row(_network(self.handle), samples))
+        if row.shape != self.shape:
+            raise FeatureError(f"{self.handle} gives {row.shape} values of a clip; expected {self.shape}")
+        return row, 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class YAMNet(_Embedding):
+    """Mean and standard deviation of YAMNet's embeddings over a clip: 2,048 values.
+
+    YAMNet names 521 kinds of sound; its last layer but one describes each 0.96 s, every 0.48 s, by 1,024 numbers.
+    Source: M. Plakal and D. Ellis, "YAMNet", TensorFlow Models, 2020, trained on AudioSet.
+
+    Args:
+        rate: 16000 Hz, the rate that the network hears.
+
+    Examples:
+        >>> YAMNet().extract("clip.wav").shape                        # doctest: +SKIP
+        (2048,)
+    """
+
+    name: ClassVar[str] = "yamnet"
+
+    @property
+    def handle(self) -> str:
+        return "google/yamnet/tensorFlow2/yamnet/1"
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (2048,)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(f"yamnet_{i:04d}_{kind}" for kind in ("mean", "std") for i in range(1, 1025))
+
+    def _row(self, network: Callable, samples: np.ndarray) -> np.ndarray:
+        _, embeddings, _ = network(samples)
+        embeddings = np.asarray(embeddings)
+        return np.concatenate([embeddings.mean(axis=0), embeddings.std(axis=0)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TRILLsson(_Embedding):
+    """TRILLsson's embedding of a clip: 1,024 values.
+
+    Small networks that were taught to give what a large one, trained on speech without any labels, gives. Source:
+    J. Shor and S. Venugopalan, "TRILLsson: Distilled universal paralinguistic speech representations", Interspeech
+    2022.
+
+    Args:
+        rate: 16000 Hz, the rate that the network hears.
+        size: which of the five, 1 (the smallest) to 5.
+
+    Examples:
+        >>> TRILLsson(size=3).extract("clip.wav").shape               # doctest: +SKIP
+        (1024,)
+    """
+
+    name: ClassVar[str] = "trillsson"
+
+    size: int = 3
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.size not in range(1, 6):
+            raise FeatureError(f"TRILLsson: size={self.size!r} must be a whole number from 1 to 5")
+
+    @property
+    def handle(self) -> str:
+        return f"google/trillsson/tensorFlow2/{self.size}/1"
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (1024,)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(f"trillsson_{i:04d}" for i in range(1, 1025))
+
+    def _row(self, network: Callable, samples: np.ndarray) -> np.ndarray:
+        return np.asarray(network(samples[None])["embedding"])[0]
+
+
+@cache
+def _network(handle: str) -> Callable[[Any], Any]:
+    """The network behind a handle."""
+    import tensorflow as tf
+
+    return tf.saved_model.load(_fetched(handle))
+
+
+def _fetched(handle: str) -> str:
+    """Where a network lies: in kagglehub's cache, once it was downloaded."""
+    try:
+        import kagglehub
+
+        return kagglehub.model_download(handle)
+    except Exception as error:  # kagglehub and requests raise many kinds
+        page = "https://www.kaggle.com/models/" + "/".join(handle.split("/")[:2])
+        raise FeatureError(
+            f"the network {handle} cannot be had: {' '.join(str(error).split())[:300]}. It is fetched by kagglehub "
+            f"from {page}; without a connection, put it into kagglehub's cache (KAGGLEHUB_CACHE)"
+        ) from None
