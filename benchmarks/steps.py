@@ -45,7 +45,6 @@ def _stepping(recipe: str, whose: str) -> Iterator:
                 raise subprocess.CalledProcessError(process.wait(), command)
 
         yield step
-        process.stdin.close()
 
 
 def _steps(recipe: str, whose: str) -> None:
