@@ -14,7 +14,6 @@ import pandas as pd
 from .racing import race
 from .rows import Row
 
-_SETTING = "TF_ENABLE_ONEDNN_OPTS"
 _RECIPES = ("td_cnn_lstm", "staged_cnn_lstm", "voting_cnn_lstm")
 _BATCH, _CLASSES, _STEPS = 32, 8, 16
 
@@ -46,14 +45,13 @@ def _stepping(recipe: str, whose: str) -> Iterator:
                 raise subprocess.CalledProcessError(process.wait(), command)
 
         yield step
-        process.stdin.close()
 
 
 def _steps(recipe: str, whose: str) -> None:
     from ser_kit import recipes, training
 
     if whose == "theirs":
-        os.environ.pop(_SETTING, None)
+        os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
     system = recipes.get(recipe)
     training.seed_everything(0)
     model = system.build(_CLASSES)
