@@ -232,7 +232,12 @@ def _validate(args: argparse.Namespace) -> Result:
 def _load(args: argparse.Namespace, names: Sequence[str], labels: str | None) -> pd.DataFrame:
     from . import corpora
 
-    return corpora.load(names, args.root, labels.split(",") if labels and "," in labels else labels)
+    return corpora.load(names, args.root, _label_set(labels))
+
+
+def _label_set(labels: str | None) -> str | list[str] | None:
+    """What ``--labels`` means: a set by its name, or emotions."""
+    return labels.split(",") if labels and "," in labels else labels
 
 
 def _extractor(args: argparse.Namespace) -> Extractor:
@@ -610,7 +615,7 @@ def _predict(args: argparse.Namespace) -> Result:
     from .predictor import Failure, Predictor
 
     paths = _recordings(args.recording)
-    predictor = Predictor.open(args.bundle)
+    predictor = Predictor.open(args.bundle, _label_set(args.labels))
     coming = predictor.predict_many(paths)
     answers = list(tqdm(coming, total=len(paths), desc="predict", unit="file", leave=False, disable=args.quiet))
     failed = sum(isinstance(answer, Failure) for answer in answers)
@@ -961,11 +966,13 @@ def _parser() -> argparse.ArgumentParser:
         "ser-kit predict clip.wav",
         "ser-kit predict recordings/ 'more/**/*.mp3' --json",
         "ser-kit predict clip.wav --bundle my-bundle",
+        "ser-kit predict clip.wav --labels six",
     )
     sub.add_argument(
         "recording", nargs="+", metavar="RECORDING", help="file, folder (all sound files in it) or pattern"
     )
     sub.add_argument("--bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder (default: ravdess)")
+    labels(sub, "those of the bundle; the probabilities of emotions that are merged are added up")
 
     sub = command(
         "demo",

@@ -57,6 +57,10 @@ def canonical(name: str) -> str:
     return found
 
 
+_NEAREST = {"calm": "neutral", "excited": "happy", "frustrated": "angry"}
+"""What an emotion is answered as where a label set has no place for it, though recordings of it teach it nothing."""
+
+
 @dataclass(frozen=True)
 class LabelSet:
     """The classes that a model tells apart, in the order of its outputs.
@@ -112,3 +116,33 @@ def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
     if len(names) < 2:
         raise LabelError(f"a label set needs at least two emotions, not {names}")
     return LabelSet("custom", names)
+
+
+def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """How an answer in some labels becomes one in fewer: probabilities of those that are merged are added up.
+
+    Args:
+        labels: what a model tells apart.
+        into: the label set to answer in, as for :func:`label_set`.
+
+    Returns:
+        Label of the set -> labels of the model. A label that is in none of them, such as surprise among six emotions,
+        is left out.
+
+    Raises:
+        LabelError: the model does not tell two labels of the set apart.
+
+    Examples:
+        >>> merged(EMOTIONS[:8], "six")["neutral"]
+        ('neutral', 'calm')
+    """
+    wanted, labels = label_set(into), tuple(labels)
+    places = {label: wanted.label(label) or wanted.label(_NEAREST.get(label, label)) for label in labels}
+    found = {label: tuple(given for given in labels if places[given] == label) for label in wanted.labels}
+    found = {label: given for label, given in found.items() if given}
+    if len(found) < 2:
+        raise LabelError(
+            f"a model that tells {', '.join(labels)} apart cannot answer in {', '.join(wanted.labels)}; "
+            "expected two of these among them"
+        )
+    return found

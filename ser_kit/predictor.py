@@ -23,6 +23,7 @@ from .audio import SILENT_PEAK, Recording, Source, read_audio
 from .bundle import Bundle, preset_names, preset_path, strangeness
 from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
 from .features import MIN_SECONDS, Extractor, Functionals
+from .labels import LabelSet, merged
 
 DEFAULT_PRESET = "ravdess"
 LONG_SECONDS = 8.0
@@ -116,48 +117,58 @@ class Predictor:
 
     Args:
         bundle: what to predict with.
+        labels: answer in another label set, such as ``"six"`` where the bundle tells eight emotions apart; see
+            :func:`ser_kit.labels.merged`. ``None`` answers in the bundle's own.
+
+    Raises:
+        LabelError: the bundle cannot answer in these labels.
     """
 
-    def __init__(self, bundle: Bundle):
+    def __init__(self, bundle: Bundle, labels: str | LabelSet | Iterable[str] | None = None):
         self.bundle = bundle
+        self._merged = {label: (label,) for label in bundle.labels} if labels is None else merged(bundle.labels, labels)
 
     @classmethod
-    def from_preset(cls, name: str = DEFAULT_PRESET) -> Predictor:
+    def from_preset(cls, name: str = DEFAULT_PRESET, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
         """A bundle that ships with ser_kit; :func:`ser_kit.bundle.preset_names` lists them.
 
         Raises:
             UnknownNameError: no preset has that name.
         """
-        return cls(Bundle.load(preset_path(name)))
+        return cls(Bundle.load(preset_path(name)), labels)
 
     @classmethod
-    def from_bundle(cls, folder: str | os.PathLike) -> Predictor:
+    def from_bundle(
+        cls, folder: str | os.PathLike, labels: str | LabelSet | Iterable[str] | None = None
+    ) -> Predictor:
         """A bundle saved by :meth:`ser_kit.bundle.Bundle.save`.
 
         Raises:
             BundleError: the folder is not a usable bundle.
         """
-        return cls(Bundle.load(folder))
+        return cls(Bundle.load(folder), labels)
 
     @classmethod
-    def open(cls, name: str | os.PathLike | None = None) -> Predictor:
+    def open(
+        cls, name: str | os.PathLike | None = None, labels: str | LabelSet | Iterable[str] | None = None
+    ) -> Predictor:
         """A preset by name, a bundle by folder, or the default preset.
 
         Raises:
             BundleError: it is neither.
         """
         if name is None:
-            return cls.from_preset()
+            return cls.from_preset(labels=labels)
         if str(name) in preset_names():
-            return cls.from_preset(str(name))
+            return cls.from_preset(str(name), labels)
         if not os.path.isdir(name):
             raise BundleError(f"{name} is neither a bundle's folder nor a preset ({', '.join(preset_names())})")
-        return cls.from_bundle(name)
+        return cls.from_bundle(name, labels)
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions that it tells apart."""
-        return self.bundle.labels
+        """The emotions that it answers with."""
+        return tuple(self._merged)
 
     @cached_property
     def _functionals(self) -> Functionals:
@@ -227,6 +238,9 @@ class Predictor:
                 yield Failure(_path(source), str(error))
 
     def _named(self, probabilities: np.ndarray) -> dict[str, Any]:
+        places = {label: [self.bundle.labels.index(each) for each in given] for label, given in self._merged.items()}
+        probabilities = np.array([probabilities[place].sum() for place in places.values()])
+        probabilities = probabilities / probabilities.sum()
         return {
             "emotion": self.labels[int(probabilities.argmax())],
             "confidence": float(probabilities.max()),

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from ser_kit import corpora
 from ser_kit.corpora import iemocap, nemo
-from ser_kit.errors import CorpusNotFoundError, FileNameError, TableError, UnknownNameError
-from ser_kit.labels import EMOTIONS, LabelSet, canonical
+from ser_kit.errors import CorpusNotFoundError, FileNameError, LabelError, TableError, UnknownNameError
+from ser_kit.labels import EMOTIONS, LabelSet, canonical, merged
 
 COLUMNS = [
     "clip_id", "path", "corpus", "speaker", "sex", "emotion", "native_emotion", "intensity", "text_id", "language",
@@ -218,6 +218,17 @@ def corpora_load(name: str, **arguments) -> pd.DataFrame:
 def test_the_fixture_is_complete():
     counts = Counter(row["corpus"] for row in PUBLISHED)
     assert counts == {"ravdess": 1440, "cremad": 7442, "tess": 2800, "savee": 480, "emodb": 535, "iemocap": 5531}
+
+
+def test_eight_emotions_become_six_or_four_by_adding_up():
+    six = merged(EMOTIONS[:8], "six")
+    assert list(six) == ["neutral", "happy", "sad", "angry", "fear", "disgust"]
+    assert six["neutral"] == ("neutral", "calm") and six["fear"] == ("fear",)
+    assert sorted(sum(six.values(), ())) == sorted(set(EMOTIONS[:8]) - {"surprised"})
+    assert merged(["neutral", "happy", "excited", "sad"], "four")["happy"] == ("happy", "excited")
+    assert merged(EMOTIONS[:8], ["calm", "neutral"]) == {"calm": ("calm",), "neutral": ("neutral",)}
+    with pytest.raises(LabelError, match="cannot answer in boredom, neutral"):
+        merged(["happy", "neutral"], ["boredom", "neutral"])
 
 
 @pytest.mark.parametrize("name", ["ravdess", "cremad", "tess", "savee", "emodb"])

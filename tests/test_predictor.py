@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from ser_kit.audio import read_audio
-from ser_kit.errors import AudioError, BundleError
+from ser_kit.errors import AudioError, BundleError, LabelError
 from ser_kit.predictor import LONG_SECONDS, Failure, Prediction, Predictor
 
 RATE = 16000
@@ -132,6 +132,19 @@ def test_a_recording_unlike_those_learned_from_is_uncertain_and_says_in_what(pre
     assert sum("unlike" in prediction.reason for prediction in as_recorded) <= 1
     assert all("unlike the recordings" in prediction.reason for prediction in distorted)
     assert all("amplitude_mean" in prediction.reason for prediction in distorted)
+
+
+def test_an_answer_in_fewer_labels_adds_up_what_is_merged(demo_bundle, answer, clip):
+    fewer = Predictor.from_bundle(demo_bundle, "four").predict(clip)
+    assert tuple(fewer.probabilities) == ("neutral", "happy", "sad", "angry")
+    left = sum(answer.probabilities[label] for label in fewer.probabilities)
+    expected = {label: answer.probabilities[label] / left for label in fewer.probabilities}
+    assert fewer.probabilities == pytest.approx(expected)
+    assert fewer.emotion == max(expected, key=expected.get)
+    assert (fewer.uncertain, fewer.reason) == (answer.uncertain, answer.reason)
+    assert fewer.segments[0].probabilities == fewer.probabilities
+    with pytest.raises(LabelError, match="expected two of these"):
+        Predictor.from_bundle(demo_bundle, ["boredom", "calm"])
 
 
 def test_open_takes_a_folder_or_a_preset_and_says_so_otherwise(demo_bundle, tmp_path):
