@@ -138,9 +138,7 @@ class Predictor:
         return cls(Bundle.load(preset_path(name)), labels)
 
     @classmethod
-    def from_bundle(
-        cls, folder: str | os.PathLike, labels: str | LabelSet | Iterable[str] | None = None
-    ) -> Predictor:
+    def from_bundle(cls, folder: str | os.PathLike, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
         """A bundle saved by :meth:`ser_kit.bundle.Bundle.save`.
 
         Raises:

@@ -439,8 +439,8 @@ def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(ser_kit,
     same = [answer["probabilities"] for answer in (answers[0], answers[3], answers[4])]
     assert same[0] == same[1] == same[2]
 
-    for labels, expected in [("four", ["neutral", "happy", "sad", "angry"]), ("sad,angry", ["sad", "angry"])]:
-        status, answers, _ = ser_kit("predict", clips[0], "--bundle", demo_bundle, "--labels", labels, "--json")
+    for wanted, expected in [("four", ["neutral", "happy", "sad", "angry"]), ("sad,angry", ["sad", "angry"])]:
+        status, answers, _ = ser_kit("predict", clips[0], "--bundle", demo_bundle, "--labels", wanted, "--json")
         assert status == 0 and list(answers[0]["probabilities"]) == expected
 
     status, table, _ = ser_kit("predict", *named[:2], "--bundle", demo_bundle)
