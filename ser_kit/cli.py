@@ -774,7 +774,8 @@ _CORPORA = "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, iemocap, fo
 _RECIPES = (
     "staged_cnn_lstm, rastogi_mlp, rastogi_cnn_lstm, voting_soft, voting_hard, voting_bagging, voting_boosting, "
     "voting_cnn, voting_lstm, voting_cnn_lstm, voting_svm, voting_forest, segment_dnn, deep_belief_network, "
-    "stacked_autoencoder, td_cnn_lstm, td_cnn_bilstm_attention, ahmadov_cnn_bilstm, ahmadov_forest; "
+    "stacked_autoencoder, td_cnn_lstm, td_cnn_bilstm_attention, ahmadov_cnn_bilstm, ahmadov_forest; of our own: "
+    "yamnet_linear, trillsson_linear; "
     "RECIPE+ABLATION for one of its ablations"
 )
 _PROTOCOLS = (

@@ -29,7 +29,7 @@ from .errors import TableError
 from .evaluation import METRICS, Evaluation, plain, to_markdown
 from .folders import write_whole
 from .labels import EMOTIONS
-from .recipes import PUBLISHED, RECIPES, Material, System
+from .recipes import OWN, PUBLISHED, RECIPES, Material, System
 
 FORMAT = 1
 RECORDS, CHECKPOINTS = "records", "checkpoints"
@@ -230,7 +230,8 @@ def load(out: str | os.PathLike) -> pd.DataFrame:
             raise TableError(f"{path} cannot be read; delete it, and ser-kit reproduce makes it again") from None
         if version != FORMAT:
             raise TableError(f"{path} has format {version!r}; this version reads {FORMAT}")
-        own = record["recipe"] in RECIPES and record["label_set"] == RECIPES[record["recipe"]].labels
+        known = {**RECIPES, **OWN}
+        own = record["recipe"] in known and record["label_set"] == known[record["recipe"]].labels
         place = ", ".join(record["corpora"]) + ("" if own else f" ({record['label_set']})")
         rows.append({**record, **record["metrics"], "corpora": place})
     if not rows:

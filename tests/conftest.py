@@ -90,6 +90,46 @@ def demo_bundle(demo_table, tmp_path_factory):
     return bundle.save(tmp_path_factory.mktemp("demo") / "bundle")
 
 
+@pytest.fixture(scope="session")
+def kaggle_cache(tmp_path_factory):
+    """A cache of kagglehub with stand-ins for networks of others: their numbers are the level of what they hear."""
+    import tensorflow as tf
+
+    from ser_kit.features import TRILLsson, YAMNet
+
+    class YAMNetLike(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+        def __call__(self, waveform):
+            patches = tf.signal.frame(waveform, 15600, 7680)
+            level = tf.sqrt(tf.reduce_mean(tf.square(patches), axis=1, keepdims=True))
+            return tf.tile(level, [1, 521]), level * tf.range(1.0, 1025.0), tf.zeros([1, 64])
+
+    class TRILLssonLike(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32)])
+        def __call__(self, waveforms):
+            level = tf.sqrt(tf.reduce_mean(tf.square(waveforms), axis=1, keepdims=True))
+            return {"embedding": level * tf.range(1.0, 1025.0)}
+
+    cache = tmp_path_factory.mktemp("kagglehub")
+    for extractor in (YAMNet(), TRILLsson(), TRILLsson(size=1)):
+        network = YAMNetLike() if isinstance(extractor, YAMNet) else TRILLssonLike()
+        folder = cache / "models" / extractor.handle
+        tf.saved_model.save(network, str(folder))
+        folder.with_name(f"{folder.name}.complete").touch()
+    return cache
+
+
+@pytest.fixture
+def networks(kaggle_cache, monkeypatch):
+    """The frozen networks of others, as if they had been downloaded."""
+    from ser_kit.features import embeddings
+
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(kaggle_cache))
+    embeddings._network.cache_clear()
+    yield
+    embeddings._network.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def eagerly():
     """Without the seconds that TensorFlow takes to trace each network: for small ones, a module at a time."""

@@ -17,43 +17,8 @@ RATE = 16000
 BOTH = [YAMNet(), TRILLsson(), TRILLsson(size=1)]
 
 
-@pytest.fixture(scope="session")
-def kaggle_cache(tmp_path_factory):
-    """A cache of kagglehub with the stand-ins in it: their numbers are the level and the pitch of what they hear."""
-    import tensorflow as tf
-
-    class YAMNetLike(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
-        def __call__(self, waveform):
-            patches = tf.signal.frame(waveform, 15600, 7680)
-            level = tf.sqrt(tf.reduce_mean(tf.square(patches), axis=1, keepdims=True))
-            return tf.tile(level, [1, 521]), level * tf.range(1.0, 1025.0), tf.zeros([1, 64])
-
-    class TRILLssonLike(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32)])
-        def __call__(self, waveforms):
-            level = tf.sqrt(tf.reduce_mean(tf.square(waveforms), axis=1, keepdims=True))
-            return {"embedding": level * tf.range(1.0, 1025.0)}
-
-    cache = tmp_path_factory.mktemp("kagglehub")
-    for extractor in BOTH:
-        network = YAMNetLike() if isinstance(extractor, YAMNet) else TRILLssonLike()
-        folder = cache / "models" / extractor.handle
-        tf.saved_model.save(network, str(folder))
-        folder.with_name(f"{folder.name}.complete").touch()
-    return cache
-
-
-@pytest.fixture
-def at_hand(kaggle_cache, monkeypatch):
-    monkeypatch.setenv("KAGGLEHUB_CACHE", str(kaggle_cache))
-    module._network.cache_clear()
-    yield
-    module._network.cache_clear()
-
-
 @pytest.mark.parametrize("extractor", BOTH, ids=lambda e: e.identity)
-def test_contract(extractor, at_hand):
+def test_contract(extractor, networks):
     assert features.get(extractor.name)(**extractor.parameters) == extractor
     assert len(extractor.feature_names) == len(set(extractor.feature_names)) == extractor.shape[0]
     tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(2 * RATE) / RATE)
@@ -65,14 +30,14 @@ def test_contract(extractor, at_hand):
     assert np.isfinite(short).all() and short[0] > 0
 
 
-def test_yamnet_tells_means_and_deviations_over_its_patches(at_hand):
+def test_yamnet_tells_means_and_deviations_over_its_patches(networks):
     rising = np.repeat([0.1, 0.3], 15600) * np.tile([1.0, -1.0], 15600)
     row = YAMNet().extract((rising, RATE))
     levels = np.array([np.sqrt(np.mean(np.square(rising[i : i + 15600]))) for i in range(0, 15601, 7680)])
     np.testing.assert_allclose(row[[0, 1024]], [levels.mean(), levels.std()], rtol=1e-3)
 
 
-def test_a_table_is_extracted_by_worker_processes(demo_few, at_hand):
+def test_a_table_is_extracted_by_worker_processes(demo_few, networks):
     few = demo_few.head(4)
     few.attrs = demo_few.attrs
     found = features.extract(few, TRILLsson(), jobs=2, cache=False, progress=False)
@@ -105,7 +70,7 @@ def test_bad_parameters(make, message):
         make()
 
 
-def test_a_network_of_another_shape_is_refused(kaggle_cache, at_hand, monkeypatch):
+def test_a_network_of_another_shape_is_refused(kaggle_cache, networks, monkeypatch):
     monkeypatch.setattr(YAMNet, "handle", TRILLsson().handle)
     monkeypatch.setattr(YAMNet, "_row", lambda self, network, samples: network(samples[None])["embedding"][0])
     with pytest.raises(FeatureError, match=r"gives \(1024,\) values of a clip; expected \(2048,\)"):

@@ -1,4 +1,4 @@
-"""Published speech emotion systems, by name, each runnable with one line on any clip table.
+"""Speech emotion systems by name, published ones and ser_kit's own, each runnable with one line on any clip table.
 
 Examples:
     >>> from ser_kit import corpora, recipes
@@ -15,6 +15,7 @@ from .ahmadov import ahmadov_cnn_bilstm, ahmadov_forest
 from .rastogi import rastogi_cnn_lstm, rastogi_mlp
 from .staged import staged_cnn_lstm
 from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
+from .transfer import trillsson_linear, yamnet_linear
 from .voting import (
     deep_belief_network,
     segment_dnn,
@@ -30,7 +31,7 @@ from .voting import (
     voting_svm,
 )
 
-__all__ = ["PUBLISHED", "RECIPES", "Ensemble", "Material", "Published", "Recipe", "System", "get", "names"]
+__all__ = ["OWN", "PUBLISHED", "RECIPES", "Ensemble", "Material", "Published", "Recipe", "System", "get", "names"]
 
 RECIPES: dict[str, System] = {
     system.name: system
@@ -42,10 +43,13 @@ RECIPES: dict[str, System] = {
 }  # fmt: skip
 """Every published system by name, in the order of the documents."""
 
+OWN: dict[str, System] = {system.name: system for system in (yamnet_linear, trillsson_linear)}
+"""Systems of ser_kit's own by name."""
+
 
 def names() -> list[str]:
     """Names of all recipes."""
-    return sorted(RECIPES)
+    return sorted({**RECIPES, **OWN})
 
 
 def get(name: str) -> System:
@@ -60,6 +64,7 @@ def get(name: str) -> System:
         (150, 40)
     """
     name, _, ablation = name.partition("+")
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    return RECIPES[name].variant(ablation) if ablation else RECIPES[name]
+    known = {**RECIPES, **OWN}
+    if name not in known:
+        raise UnknownNameError("recipe", name, known)
+    return known[name].variant(ablation) if ablation else known[name]
