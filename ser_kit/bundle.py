@@ -30,6 +30,8 @@ FORMAT = 2
 _REQUIRED = (
     "format", "name", "labels", "members", "combine", "temperature", "uncertain_below", "strange_above", "typical",
 )  # fmt: skip
+BASELINE = "neutral"
+"""The emotion that speakers are enrolled with."""
 COMBINATIONS = ("soft", "hard")
 """How several members agree: mean of their probabilities, or share of their votes."""
 PRESETS = Path(__file__).parent / "presets"
@@ -144,7 +146,8 @@ class Bundle:
         card: what ``card.json`` holds beside its members. Needed to predict: ``labels``, ``combine`` (one of
             :data:`COMBINATIONS`), ``temperature``; for a :class:`~ser_kit.predictor.Predictor` also
             ``uncertain_below``, ``typical`` (``"all"`` or an emotion -> functional -> mean and standard deviation over
-            the training clips) and ``strange_above``. For people: ``title``, ``reference``, ``trained_on``,
+            the training clips) and ``strange_above``; to enroll speakers ``baseline`` (label -> mean logarithm of its
+            probability for neutral clips of unheard speakers). For people: ``title``, ``reference``, ``trained_on``,
             ``licence``, ``limits``, ``evaluation``, ``versions``.
         members: the networks.
     """

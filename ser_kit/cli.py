@@ -616,6 +616,8 @@ def _predict(args: argparse.Namespace) -> Result:
 
     paths = _recordings(args.recording)
     predictor = Predictor.open(args.bundle, _label_set(args.labels))
+    if args.enroll:
+        predictor = predictor.enroll(_recordings(args.enroll))
     coming = predictor.predict_many(paths)
     answers = list(tqdm(coming, total=len(paths), desc="predict", unit="file", leave=False, disable=args.quiet))
     failed = sum(isinstance(answer, Failure) for answer in answers)
@@ -968,11 +970,14 @@ def _parser() -> argparse.ArgumentParser:
         "ser-kit predict recordings/ 'more/**/*.mp3' --json",
         "ser-kit predict clip.wav --bundle my-bundle",
         "ser-kit predict clip.wav --labels six",
+        "ser-kit predict clips-of-ann/ --enroll ann-neutral-1.wav ann-neutral-2.wav",
     )
     sub.add_argument(
         "recording", nargs="+", metavar="RECORDING", help="file, folder (all sound files in it) or pattern"
     )
     sub.add_argument("--bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder (default: ravdess)")
+    text = "neutral recordings of the one person who speaks in all others, to hear them against that"
+    sub.add_argument("--enroll", nargs="+", metavar="RECORDING", help=text)
     labels(sub, "those of the bundle; the probabilities of emotions that are merged are added up")
 
     sub = command(

@@ -259,6 +259,23 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def mean_log(probabilities: np.ndarray) -> np.ndarray:
+    """What probabilities are on average, as logarithms; below one in a thousand all count alike, so that no single clip
+    decides.
+
+    Args:
+        probabilities: ``[n, k]``.
+
+    Returns:
+        ``float64 [k]``.
+
+    Examples:
+        >>> np.exp(mean_log([[0.9, 0.1], [0.1, 0.9]])).round(2).tolist()
+        [0.3, 0.3]
+    """
+    return np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-3)).mean(axis=0)
+
+
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities made softer (temperature above 1) or sharper (below 1); the predicted label stays.
 

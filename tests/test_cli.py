@@ -443,6 +443,9 @@ def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(ser_kit,
         status, answers, _ = ser_kit("predict", clips[0], "--bundle", demo_bundle, "--labels", wanted, "--json")
         assert status == 0 and list(answers[0]["probabilities"]) == expected
 
+    status, (known,), _ = ser_kit("predict", clips[0], "--bundle", demo_bundle, "--enroll", clips[1], "--json")
+    assert status == 0 and known["probabilities"] != same[0]
+
     status, table, _ = ser_kit("predict", *named[:2], "--bundle", demo_bundle)
     assert status == 1
     assert "[red].wav" in table and "no such file" in table.lower() and "1 of 2 recordings failed" in table

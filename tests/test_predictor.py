@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import warnings
 from pathlib import Path
@@ -12,7 +13,7 @@ import soundfile
 
 from ser_kit.audio import read_audio
 from ser_kit.errors import AudioError, BundleError, LabelError
-from ser_kit.predictor import LONG_SECONDS, Failure, Prediction, Predictor
+from ser_kit.predictor import ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
 
 RATE = 16000
 
@@ -145,6 +146,33 @@ def test_an_answer_in_fewer_labels_adds_up_what_is_merged(demo_bundle, answer, c
     assert fewer.segments[0].probabilities == fewer.probabilities
     with pytest.raises(LabelError, match="expected two of these"):
         Predictor.from_bundle(demo_bundle, ["boredom", "calm"])
+
+
+def test_an_enrolled_speaker_is_heard_against_the_own_neutral_voice(predictor, answer, clip, demo_table):
+    speaker = demo_table["speaker"].iloc[0]
+    neutral = demo_table[(demo_table["speaker"] == speaker) & (demo_table["label"] == "neutral")]["path"].iloc[:3]
+    known = predictor.enroll(neutral)
+    usual = np.array([predictor.bundle.card["baseline"][label] for label in predictor.labels])
+    said = np.array([list(predictor.predict(path).probabilities.values()) for path in neutral])
+    odds = np.log(list(answer.probabilities.values())) - ENROLLED_SHARE * (np.log(said).mean(axis=0) - usual)
+    expected = np.exp(odds) / np.exp(odds).sum()
+    assert list(known.predict(clip).probabilities.values()) == pytest.approx(expected)
+    assert predictor.predict(clip) == answer  # for everyone else nothing has changed
+    assert known.enroll(neutral).predict(clip) == known.predict(clip)
+    two = Predictor(predictor.bundle, ["happy", "sad"]).enroll(neutral).predict(clip)
+    happy, sad = (expected[predictor.labels.index(label)] for label in ("happy", "sad"))
+    assert two.probabilities["sad"] == pytest.approx(sad / (happy + sad))
+
+
+def test_what_cannot_be_enrolled_is_an_error(predictor, clip):
+    noise = (SOUNDS["white noise"].astype(np.float32), RATE)
+    with pytest.raises(AudioError, match="cannot be enrolled: it does not sound like speech"):
+        predictor.enroll([clip, noise])
+    with pytest.raises(AudioError, match="no clips to enroll"):
+        predictor.enroll([])
+    bundle = dataclasses.replace(predictor.bundle, card={**predictor.bundle.card, "baseline": {}})
+    with pytest.raises(BundleError, match="no baseline of neutral clips"):
+        Predictor(bundle).enroll([clip])
 
 
 def test_open_takes_a_folder_or_a_preset_and_says_so_otherwise(demo_bundle, tmp_path):

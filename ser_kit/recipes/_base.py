@@ -28,7 +28,7 @@ from ..augment import with_seed
 from ..bundle import Bundle, Member, chosen, rounded
 from ..errors import RecipeError, TableError, TrainingError
 from ..estimators import SVM, Forest, pretrain
-from ..evaluation import Evaluation, expected_calibration_error, fit_temperature
+from ..evaluation import Evaluation, expected_calibration_error, fit_temperature, mean_log
 from ..features import Extractor, Features, Functionals, extract
 from ..labels import EMOTIONS
 from ..preprocess import Step
@@ -453,6 +453,8 @@ class System(ABC):
         }
         distances = bundles.strangeness(plain.values, typical["all"]).mean(axis=1)
         used = [corpora.get(name) for name in sorted(table["corpus"].unique())]
+        plainly = evaluation.predictions.query("true == @bundles.BASELINE")[[f"prob_{la}" for la in evaluation.labels]]
+        baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
         return {
             "format": bundles.FORMAT,
             "name": self.name,
@@ -462,6 +464,7 @@ class System(ABC):
             "uncertain_below": float(np.quantile(confidence, UNCERTAIN_SHARE)),
             "strange_above": float(np.quantile(distances, 1 - STRANGE_SHARE)),
             "typical": typical,
+            "baseline": baseline,
             "trained_on": [
                 {
                     "corpus": corpus.name,
