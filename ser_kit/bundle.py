@@ -1,5 +1,7 @@
 """A bundle: one folder that predicts, ``card.json`` and Keras files, and nothing that runs code when it is loaded.
 
+``README.md`` in it is the model card, for people.
+
 The card names the builders that make the networks; only weights are read from the Keras files, after their hashes have
 been compared with the card's. So neither a pickle nor a Keras configuration from a stranger is ever executed.
 """
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import features, models
+from . import features, modelcard, models
 from .errors import BundleError, SerKitError, UnknownNameError
 from .evaluation import apply_temperature
 from .training import Scaler
@@ -230,6 +232,7 @@ class Bundle:
                 described.append(member.to_card() | {"sha256": _sha256(part / file)})
             card = {**self.card, "members": described}
             (part / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            (part / "README.md").write_text(modelcard.markdown(card), encoding="utf-8")
             part.chmod(0o755)
             if folder.exists():
                 shutil.rmtree(folder)

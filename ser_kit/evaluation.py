@@ -16,9 +16,10 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,7 +136,9 @@ def confusion(true: Sequence[str], predicted: Sequence[str], labels: Sequence[st
 # --------------------------------------------------------------------------------------------------------- intervals
 
 
-def _resampled(predictions: pd.DataFrame, labels: Sequence[str], n: int, seed: int, by: str) -> dict | None:
+def _resampled(
+    predictions: pd.DataFrame, labels: Sequence[str], n: int, seed: int, by: str, score: Callable = _scores
+) -> dict | None:
     """Scores of ``n`` resamples of whole groups, or ``None`` where a single group leaves nothing to resample."""
     groups, names = pd.factorize(predictions[by])
     if (groups < 0).any():
@@ -146,7 +149,7 @@ def _resampled(predictions: pd.DataFrame, labels: Sequence[str], n: int, seed: i
     drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)
     # In floats because matrix products of integers are not vectorised; the counts stay exact.
     sums = drawn.astype(float) @ counts.reshape(len(names), -1).astype(float)
-    return _scores(sums.reshape(n, *counts.shape[1:]))
+    return score(sums.reshape(n, *counts.shape[1:]))
 
 
 def _interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -411,6 +414,39 @@ class Evaluation:
     def confusion(self) -> pd.DataFrame:
         """Clips counted by true label (rows) and predicted label (columns)."""
         return confusion(self.predictions["true"], self.predictions["predicted"], self.labels)
+
+    def details(self) -> dict[str, Any]:
+        """What a model card tells beside :meth:`summary`, as plain values ready for JSON.
+
+        Returns:
+            ``folds`` (UAR of each); ``classes`` (label -> ``recall`` with ``low`` and ``high``, its 95 % bootstrap
+            interval over speakers, ``precision``, ``support``); ``confusion`` (rows are true labels); ``sexes`` (sex ->
+            ``uar``, ``low``, ``high``, ``clips``); ``reliability`` (the bins that hold clips); ``confident_half``
+            (accuracy among the half of the clips that are answered most confidently).
+        """
+        resampled = _resampled(self.predictions, self.labels, 1000, 0, "speaker", _class_scores)
+        classes = self.per_class()[["recall", "precision", "support"]].to_dict("index")
+        for place, scores in enumerate(classes.values()):
+            recalls = [np.nan] if resampled is None else resampled["recall"][:, place]
+            scores["low"], scores["high"] = _interval(recalls, 0.95)
+        sexes = {}
+        for sex, part in self.predictions.groupby("sex"):
+            low, high = bootstrap(part)
+            uar = metrics(part["true"], part["predicted"], self.labels)["uar"]
+            sexes[sex or "not known"] = {"uar": uar, "low": low, "high": high, "clips": len(part)}
+        confidence, correct = self.predictions["confidence"].to_numpy(), self.correct()
+        bins = reliability(confidence, correct)
+        surest = np.argsort(-confidence, kind="stable")[: -(-len(correct) // 2)]
+        return plain(
+            {
+                "folds": self.by_fold()["uar"].tolist(),
+                "classes": classes,
+                "confusion": self.confusion().to_numpy().tolist(),
+                "sexes": sexes,
+                "reliability": bins[bins["clips"] > 0].to_dict("records"),
+                "confident_half": correct[surest].mean(),
+            }
+        )
 
     def correct(self) -> np.ndarray:
         """Whether each tested clip was named rightly, ``bool [n]``."""

@@ -11,6 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from ser_kit import modelcard
 from ser_kit.bundle import PRESETS, Bundle, preset_names, preset_path
 from ser_kit.errors import BundleError, UnknownNameError
 
@@ -50,8 +51,31 @@ def model(builder="mlp", shape=(30,), **hyperparameters):
 
 
 def test_a_bundle_holds_a_card_and_a_file_for_each_member_and_no_pickle(demo_bundle, pair):
-    assert sorted(path.name for path in demo_bundle.iterdir()) == ["card.json", "model.keras"]
-    assert sorted(path.name for path in pair.iterdir()) == ["card.json", "model_1.keras", "model_2.keras"]
+    assert sorted(path.name for path in demo_bundle.iterdir()) == ["README.md", "card.json", "model.keras"]
+    assert sorted(path.name for path in pair.iterdir()) == ["README.md", "card.json", "model_1.keras", "model_2.keras"]
+
+
+def test_the_model_card_tells_what_the_card_knows(demo_bundle):
+    card = json.loads((demo_bundle / "card.json").read_text())
+    page = (demo_bundle / "README.md").read_text()
+    found = card["evaluation"]
+    headings = [line for line in page.splitlines() if line.startswith("#")]
+    assert headings[:4] == ["# rastogi_mlp", "## Trained on", "## What it is worth", "### By emotion"]
+    assert headings[4] == "### By sex of the speaker" and "## Limits" in headings
+    assert "speaker_80_20" in page and "no tested speaker was heard in training" in page
+    assert f"{100 * found['scores']['uar']['pooled']:.1f} [" in page and card["licence"] in page
+    assert "AI Act" in page and "at work and in education" in page
+    assert np.sum(found["confusion"]) == sum(each["support"] for each in found["classes"].values())
+    for place, label in enumerate(card["labels"]):
+        each, row = found["classes"][label], found["confusion"][place]
+        assert each["recall"] == pytest.approx(row[place] / sum(row)) and each["low"] <= each["recall"] <= each["high"]
+        assert f"| {label} | {' | '.join(map(str, row))} |" in page
+    assert sum(each["clips"] for each in found["sexes"].values()) == np.sum(found["confusion"])
+    assert sum(each["clips"] for each in found["reliability"]) == np.sum(found["confusion"])
+    assert found["confident_half"] >= found["scores"]["accuracy"]["pooled"] - 0.2
+    assert modelcard.markdown(card) == page
+    bare = {key: card[key] for key in ("name", "labels", "members")}
+    assert modelcard.markdown(bare).startswith("# rastogi_mlp\n\n") and "##" not in modelcard.markdown(bare)
 
 
 def test_a_card_says_of_its_members_what_rebuilds_them(demo_bundle):
@@ -167,7 +191,12 @@ def test_saving_replaces_a_bundle_but_nothing_else(demo_bundle, tmp_path):
 
 def test_a_member_more_leaves_no_file_of_the_bundle_before(copied, pair):
     Bundle.load(pair).save(copied)
-    assert sorted(path.name for path in copied.iterdir()) == ["card.json", "model_1.keras", "model_2.keras"]
+    assert sorted(path.name for path in copied.iterdir()) == [
+        "README.md",
+        "card.json",
+        "model_1.keras",
+        "model_2.keras",
+    ]
     Bundle.load(copied)
 
 

@@ -198,7 +198,7 @@ def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, som
     files = (
         ["model.keras"] if len(bundle.members) == 1 else [f"model_{i + 1}.keras" for i in range(len(bundle.members))]
     )
-    assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == ["card.json", *files]
+    assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == ["README.md", "card.json", *files]
     row = int(fold.test[0])
     values = material.values(np.array([row]))
     np.testing.assert_array_equal(loaded.probabilities(values), bundle.probabilities(values))

@@ -46,7 +46,8 @@ STRANGE_SHARE = 0.01
 LIMITS = (
     "Its accuracy on voices, languages, rooms and microphones other than those it learned from is not known. "
     "What a voice sounds like is not what a person feels: not for decisions about people, such as hiring, policing, "
-    "credit, health or schooling. The licences of the corpora bind the model too."
+    "credit, health or schooling. The EU's AI Act (Regulation 2024/1689, Article 5) forbids to infer people's emotions "
+    "at work and in education. The licences of the corpora bind the model too."
 )
 """What every bundle's card says of its use."""
 
@@ -482,6 +483,7 @@ class System(ABC):
                 "seed": evaluation.seed,
                 "scores": evaluation.summary(),
                 "expected_calibration_error": expected_calibration_error(confidence, correct),
+                **evaluation.details(),
             },
             "versions": versions(),
         }

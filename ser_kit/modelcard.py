@@ -1,0 +1,117 @@
+"""What a trained model is, what it is worth and what it must not be used for, as a page for people.
+
+Source: M. Mitchell et al., "Model cards for model reporting", FAT* 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from .evaluation import to_markdown
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """A model card.
+
+    Args:
+        card: of a bundle, :attr:`ser_kit.bundle.Bundle.card`, with its ``members``; what it does not tell is left out.
+
+    Returns:
+        Markdown. All figures are those of the card: measured on speakers who were not trained on, where it says so.
+    """
+    parts = [_head(card), _data(card), _worth(card), _use(card)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(card: Mapping[str, Any]) -> str:
+    members = card.get("members", ())
+    parameters = sum(member["model"]["parameters"] for member in members)
+    networks = f"{len(members)} networks that vote" if len(members) > 1 else "one network"
+    return "\n\n".join(
+        [
+            f"# {card['name']}",
+            f"{card.get('title', '')}. Answers with one of {len(card['labels'])} emotions: "
+            f"{', '.join(card['labels'])}; {networks}, {parameters:,} parameters.",
+            f"Source: {card['reference']}" if card.get("reference") else "",
+        ]
+    ).strip()
+
+
+def _data(card: Mapping[str, Any]) -> str:
+    used = card.get("trained_on")
+    if not used:
+        return ""
+    rows = [(each["corpus"], f"{each['clips']:,}", each["speakers"], each["licence"]) for each in used]
+    return "## Trained on\n\n" + _table(("corpus", "clips", "speakers", "licence"), rows)
+
+
+def _worth(card: Mapping[str, Any]) -> str:
+    found = card.get("evaluation")
+    if not found:
+        return ""
+    scores, protocol = found["scores"], found["protocol"]
+    heard = (
+        "no tested speaker was heard in training" if found["speaker_independent"] else "tested speakers were also heard"
+    )
+    lines = [
+        "## What it is worth",
+        f"Protocol `{protocol}`, seed {found['seed']}: {heard}. In percent; in brackets the 95 % interval from drawing "
+        "whole speakers.",
+        _table(
+            ("", "mean of folds", "deviation", "all clips together"),
+            [
+                (name, _percent(each["mean"]), _percent(each["std"]), _interval(each["pooled"], each))
+                for name, each in scores.items()
+            ],
+        ),
+    ]
+    if "folds" in found:
+        lines.append(f"UAR of each fold: {', '.join(map(_percent, found['folds']))}.")
+    if "classes" in found:
+        rows = [
+            (label, _interval(each["recall"], each), _percent(each["precision"]), each["support"])
+            for label, each in found["classes"].items()
+        ]
+        lines += ["### By emotion", _table(("emotion", "recall", "precision", "clips"), rows)]
+        rows = [(label, *counts) for label, counts in zip(card["labels"], found["confusion"], strict=True)]
+        lines += ["Clips by their emotion (rows) and by the answer (columns):", _table(("", *card["labels"]), rows)]
+    if "sexes" in found:
+        rows = [(sex, _interval(each["uar"], each), each["clips"]) for sex, each in found["sexes"].items()]
+        lines += ["### By sex of the speaker", _table(("sex", "UAR", "clips"), rows)]
+    if "reliability" in found:
+        rows = [
+            (f"{_percent(each['low'])} to {_percent(each['high'])}", _percent(each["confidence"]),
+             _percent(each["accuracy"]), each["clips"])
+            for each in found["reliability"]
+        ]  # fmt: skip
+        lines += [
+            "### Whether its confidence can be believed",
+            f"Expected calibration error {_percent(found['expected_calibration_error'])} (15 bins). Of the half of the "
+            f"clips that it is surest of, {_percent(found['confident_half'])} are right.",
+            _table(("confidence", "mean confidence", "accuracy", "clips"), rows),
+        ]
+    return "\n\n".join(lines)
+
+
+def _use(card: Mapping[str, Any]) -> str:
+    lines = ["## Limits", card["limits"]] if card.get("limits") else []
+    if card.get("licence"):
+        lines += ["## Licence", f"Those of the corpora bind the weights: {card['licence']}."]
+    if card.get("versions"):
+        lines += ["## Made with", ", ".join(f"{name} {version}" for name, version in card["versions"].items()) + "."]
+    return "\n\n".join(lines)
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.1f}"
+
+
+def _interval(value: float | None, limits: Mapping[str, float | None]) -> str:
+    return f"{_percent(value)} [{_percent(limits['low'])}, {_percent(limits['high'])}]"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    return to_markdown(pd.DataFrame(list(rows), columns=list(columns)))
