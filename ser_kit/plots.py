@@ -819,7 +819,7 @@ def ablations(records: pd.DataFrame, metric: str = "accuracy") -> Figure:
                 _dot(ax, mean, row + lift, deviation, colour)
                 reach = deviation if np.isfinite(deviation) else 0
                 low, high = min(low, mean - reach), max(high, mean + reach)
-                named.append((ax, row + lift, f"{mean:+.1f}", colour))
+                named.append((ax, row + lift, f"{mean:+z.1f}", colour))
     right = high + 0.16 * (high - low)
     for ax, row, text, colour in named:
         label = ax.text(right, row, text, ha="right", va="center", fontsize=8.5, fontweight="bold", color=colour)
