@@ -67,10 +67,15 @@ _ROWS_IN_A_COLUMN = 26
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
+    """A figure as the bytes of a PNG file of 256 colours, a third as large as one of all: notebooks hold many."""
+    from PIL import Image
+
+    drawn, written = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=100)
+    # This method keeps rare colours, such as those of single dots; the others save a blue more for the background.
+    image = Image.open(drawn).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    image.save(written, format="png", optimize=True)
+    return written.getvalue()
 
 
 def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **layout) -> tuple[Figure, np.ndarray]:
