@@ -72,7 +72,7 @@ def png(figure: Figure) -> bytes:
 
     drawn, written = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=100)
-    # This method keeps rare colours, such as those of single dots; the others save a blue more for the background.
+    # This method keeps colours that are rare, such as those of a few dots; the others give most to what is large.
     image = Image.open(drawn).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE)
     image.save(written, format="png", optimize=True)
     return written.getvalue()
