@@ -334,7 +334,7 @@ def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFram
             continue
         changed = records[_same(records, row) & (records["ablation"] == row["ablation"])]
         whole = records[_same(records, row) & (records["ablation"] == "") & records["seed"].isin(changed["seed"])]
-        against = f"{100 * (changed['accuracy'].mean() - whole['accuracy'].mean()):+.1f}" if len(whole) else "–"
+        against = f"{100 * (changed['accuracy'].mean() - whole['accuracy'].mean()):+z.1f}" if len(whole) else "–"
         rows.append(
             {
                 "system": row["recipe"],

@@ -22,6 +22,11 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """The file that takes longest comes first, so that no process of pytest-xdist is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real recordings, laid out as SER_KIT_DATA is; ``originals/`` may stand beside them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
@@ -74,6 +75,19 @@ def title(ax) -> str:
 
 def heading(figure: Figure) -> str:
     return figure.get_suptitle()
+
+
+def test_a_picture_of_few_colours_keeps_them(demo_few):
+    from PIL import Image
+
+    figure, drawn = plots.portrait(demo_few["path"].iloc[0], ["mel", "mfcc"]), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=100)
+    small = plots.png(figure)
+    whole, kept = (
+        np.asarray(Image.open(io.BytesIO(each)).convert("RGB")).astype(int) for each in (drawn.getvalue(), small)
+    )
+    assert len(small) < 0.6 * len(drawn.getvalue())
+    assert np.abs(whole - kept).max() < 24
 
 
 def test_every_canonical_emotion_has_a_colour_of_its_own():

@@ -271,7 +271,7 @@ def test_the_second_head_shares_the_layers_and_is_dropped(data, untraced):
     assert best["val_accuracy"] == pytest.approx((said.argmax(axis=1) == validation[1]).mean(), abs=1e-6)
 
 
-def test_a_penalty_makes_the_network_forget_who_speaks(untraced):
+def test_a_penalty_makes_the_network_forget_who_speaks():
     """A linear probe of the last hidden layer tells the speakers less well, and the emotion as well as before."""
     import keras
     from sklearn.linear_model import LogisticRegression

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import keras
 import numpy as np
-from keras import ops
 
 from ..features import LogMel, _spectrum
+from . import import_keras
+
+keras = import_keras()  # the layers are also imported by themselves, and then no builder has done so
+ops = keras.ops
 
 
 @keras.saving.register_keras_serializable("ser_kit")
