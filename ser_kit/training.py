@@ -12,6 +12,8 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -202,28 +204,83 @@ def fit(
         voices = np.eye(codes.max() + 1, dtype=np.float32)[codes]
 
     identity = _run_identity(model, (x, y, x_val, y_val, clip_weights, voices), training, seed)
-    model = _compiled(model, training, voices.shape[1], -(-len(x) // training.batch_size))
-    state = _State(model, training, checkpoint, identity)
-    if not state.finished:
-        batches = _batches(x, targets, voices, clip_weights, training.batch_size, training.augment)
-        validation_batches = _batches(x_val, targets_val, np.zeros((len(y_val), voices.shape[1]), np.float32))
-        epochs = _callback(state, training, partial(batches.reorder, seed), title if progress else None)
-        model.fit(
-            batches,
-            validation_data=validation_batches,
-            initial_epoch=state.epoch,
-            epochs=training.epochs,
-            shuffle=False,
-            verbose=0,
-            callbacks=[epochs],
-        )
-    state.restore_best()
+    if training.speaker_penalty:
+        from .models.adversary import with_adversary
+
+        model = with_adversary(model, voices.shape[1], training.speaker_penalty)  # around it, sharing its layers
+    with _compiled(model, training, steps=-(-len(x) // training.batch_size)) as compiled:
+        state = _State(compiled, training, checkpoint, identity)
+        if not state.finished:
+            batches = _batches(x, targets, voices, clip_weights, training.batch_size, training.augment)
+            validation_batches = _batches(x_val, targets_val, np.zeros((len(y_val), voices.shape[1]), np.float32))
+            epochs = _callback(state, training, partial(batches.reorder, seed), title if progress else None)
+            compiled.fit(
+                batches,
+                validation_data=validation_batches,
+                initial_epoch=state.epoch,
+                epochs=training.epochs,
+                shuffle=False,
+                verbose=0,
+                callbacks=[epochs],
+            )
+        state.restore_best()
     return pd.DataFrame(state.history)
 
 
-def _compiled(model: keras.Model, training: Training, n_speakers: int, steps: int) -> keras.Model:
-    """The model, ready to be trained by so many steps an epoch; with an adversary, a model around it that shares its
-    layers."""
+_idle: dict[tuple, tuple[keras.Model, list[np.ndarray]]] = {}
+"""The compiled model that was trained last and the first state of its optimiser, by all that its training function
+depends on."""
+
+
+@contextmanager
+def _compiled(model: keras.Model, training: Training, steps: int) -> Iterator[keras.Model]:
+    """A compiled copy of the model, whose state the model takes over when the training ends.
+
+    To trace and compile a training function takes seconds, longer than a small network learns. So networks that differ
+    in nothing but their weights, such as those of a run's folds, are trained in one copy after the other.
+    """
+    import keras
+
+    key = (_architecture(model), repr(training), steps if training.cosine else None, keras.config.dtype_policy().name)
+    if key in _idle:
+        copy, first = _idle.pop(key)
+    else:
+        _idle.clear()
+        copy = keras.models.clone_model(model)
+        _compile(copy, training, steps)
+        copy.optimizer.build(copy.trainable_variables)
+        first = [np.asarray(variable).copy() for variable in copy.optimizer.variables]
+    _assign(copy.optimizer.variables, first)
+    _assign(copy.variables, model.variables)
+    yield copy
+    _assign(model.variables, copy.variables)
+    _idle[key] = copy, first
+
+
+def _assign(variables, values) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _architecture(model: keras.Model) -> str:
+    """The layers, their settings and how they are joined; layers go by their places, since Keras numbers their names
+    within a process."""
+    places: dict[str, int] = {}
+
+    def nameless(value):
+        if isinstance(value, dict):
+            named = value.get("config")
+            if isinstance(named, dict) and "name" in named and value["class_name"] != "DTypePolicy":
+                places[named["name"]] = len(places)
+            return {key: nameless(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [nameless(each) for each in value]
+        return places.get(value, value) if isinstance(value, str) else value
+
+    return str(nameless({"class_name": type(model).__name__, "config": model.get_config()}))
+
+
+def _compile(model: keras.Model, training: Training, steps: int) -> None:
     import keras
 
     rate = training.learning_rate
@@ -236,27 +293,16 @@ def _compiled(model: keras.Model, training: Training, n_speakers: int, steps: in
     optimizer = keras.optimizers.get({"class_name": training.optimizer, "config": settings})
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing)
     metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
-    if not n_speakers:
-        model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
-        return model
-    from .models.adversary import with_adversary
-
-    both = with_adversary(model, n_speakers, training.speaker_penalty)
-    both.compile(
-        optimizer=optimizer,
-        loss={"emotion": loss, "speaker": keras.losses.CategoricalCrossentropy()},
-        metrics={"emotion": metrics},
-    )
-    return both
+    if training.speaker_penalty:
+        loss = {"emotion": loss, "speaker": keras.losses.CategoricalCrossentropy()}
+        metrics = {"emotion": metrics}
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
 
 
 def _run_identity(model, arrays: tuple[np.ndarray, ...], training: Training, seed: int) -> str:
     """What must be equal for a checkpoint to be this run's own."""
     digest = hashlib.blake2b(digest_size=16)
-    # Keras numbers its automatic layer names within a process, so names say nothing about the model.
-    layers = [(type(layer).__name__, layer.get_config()) for layer in model.layers]
-    nameless = re.sub(r"'name': '\w+'", "", str(layers))
-    facts = [repr(training), seed, [array.shape for array in arrays], nameless]
+    facts = [repr(training), seed, [array.shape for array in arrays], _architecture(model)]
     digest.update(json.dumps(facts).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array))
@@ -368,8 +414,6 @@ class _State:
             self.best_weights = [arrays[name] for name in sorted(arrays.files) if name.startswith("best_")]
 
     def _variables(self) -> list:
-        if not self.model.optimizer.built:
-            self.model.optimizer.build(self.model.trainable_variables)
         # Model.variables holds the weights and the states of the dropout generators.
         return [*self.model.variables, *self.model.optimizer.variables]
 

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from ser_kit import models, recipes
+from ser_kit import models, recipes, training
 from ser_kit.errors import UnknownNameError
 
 INPUTS = {
@@ -57,6 +57,12 @@ def test_a_builder_builds_trains_saves_and_loads(name, tmp_path):
     rebuilt.load_weights(tmp_path / "model.keras")
     np.testing.assert_array_equal(rebuilt.predict_on_batch(x), model.predict_on_batch(x))
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in model.layers)
+    # What training relies on: a copy says the same of itself and holds its variables in the same order.
+    copy = keras.models.clone_model(model)
+    assert training._architecture(copy) == training._architecture(model) == training._architecture(rebuilt)
+    for variable, value in zip(copy.variables, model.variables, strict=True):
+        variable.assign(value)
+    np.testing.assert_array_equal(copy.predict_on_batch(x), model.predict_on_batch(x))
 
 
 @pytest.mark.parametrize(

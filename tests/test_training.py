@@ -59,6 +59,36 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(data, referenc
     assert not equal(run(data, seed=2)[0], reference[0])
 
 
+def test_networks_alike_share_what_was_compiled_and_nothing_else(data, reference, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(training, "_idle", {})
+    cloned, clone_model = [], keras.models.clone_model
+    monkeypatch.setattr(keras.models, "clone_model", lambda model: cloned.append(model) or clone_model(model))
+    adam = training.Training(epochs=2, batch_size=16, optimizer="nadam")  # whose state does not begin with zeros only
+    first, again = run(data, settings=adam)[0], run(data, settings=adam)[0]
+    assert len(cloned) == 1
+    assert equal(first, again)
+    assert equal(run(data)[0], reference[0])
+    assert len(cloned) == 2
+    assert len(training._idle) == 1
+
+
+def test_networks_that_are_joined_otherwise_share_nothing():
+    import keras
+
+    def network(joined, rate=0.1):
+        first = inputs = keras.Input((4,))
+        first = keras.layers.Dense(4)(first)
+        second = keras.layers.Dense(4)(first)
+        x = keras.layers.Add()([second, first if joined else inputs])
+        return keras.Model(inputs, keras.layers.Dropout(rate)(x))
+
+    assert training._architecture(network(True)) == training._architecture(network(True))
+    assert training._architecture(network(True)) != training._architecture(network(False))
+    assert training._architecture(network(True)) != training._architecture(network(True, 0.2))
+
+
 def test_memory_mapped_input_trains_to_the_same_weights(data, reference, tmp_path):
     (x, y), (x_val, y_val) = data
     np.save(tmp_path / "x.npy", x)
@@ -147,9 +177,9 @@ def test_without_patience_the_last_weights_are_kept(data, monkeypatch, untraced)
     assert equal(weights, kept[-1])
 
 
-def test_weight_decay_and_the_limit_of_gradients_reach_the_optimiser(data, monkeypatch, untraced):
-    model = new_model()
-    compiled = training._compiled(model, COSINE, 0, 4)
+def test_weight_decay_and_the_limit_of_gradients_reach_the_optimiser():
+    with training._compiled(new_model(), COSINE, 4) as compiled:
+        pass
     assert compiled.optimizer.weight_decay == 0.02 and compiled.optimizer.global_clipnorm == 1.0
 
 
