@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ BASELINE = "neutral"
 COMBINATIONS = ("soft", "hard")
 """How several members agree: mean of their probabilities, or share of their votes."""
 PRESETS = Path(__file__).parent / "presets"
-_BATCH = 256  # clips at a time, so that the scaled copy of a large table stays small
+_BATCH = 32  # clips at a time: what convolutions make of a clip is a hundred times as large as the clip
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -177,6 +177,31 @@ class Bundle:
     def parameters(self) -> int:
         """Numbers that the networks hold, trained or not."""
         return sum(int(member.model.count_params()) for member in self.members)
+
+    def joined(self) -> Bundle:
+        """The same bundle with one network, where its members differ in their weights only and have an equal say.
+
+        One network is one file, and computes once what all members would begin with.
+        """
+        first, *others = self.members
+        alike = all(
+            (each.extractor, each.columns, each.builder, dict(each.hyperparameters), each.weight)
+            == (first.extractor, first.columns, first.builder, dict(first.hyperparameters), first.weight)
+            and np.array_equal(each.scaler.mean, first.scaler.mean)
+            and np.array_equal(each.scaler.scale, first.scaler.scale)
+            for each in others
+        )
+        if not others or not alike or self.card["combine"] != "soft":
+            return self
+        described = {
+            "builder": first.builder,
+            "members": len(self.members),
+            "hyperparameters": dict(first.hyperparameters),
+        }
+        model = models.get("committee")(first.model.input_shape[1:], first.model.output_shape[-1], **described)
+        for i, member in enumerate(self.members, start=1):
+            model.get_layer(f"member_{i}").set_weights(member.model.get_weights())
+        return replace(self, members=(replace(first, builder="committee", hyperparameters=described, model=model),))
 
     def combined(self, values: Mapping[features.Extractor, np.ndarray]) -> np.ndarray:
         """What the members agree on, before calibration.

@@ -29,7 +29,8 @@ def markdown(card: Mapping[str, Any]) -> str:
 def _head(card: Mapping[str, Any]) -> str:
     members = card.get("members", ())
     parameters = sum(member["model"]["parameters"] for member in members)
-    networks = f"{len(members)} networks that vote" if len(members) > 1 else "one network"
+    count = sum(member["model"]["hyperparameters"].get("members", 1) for member in members)
+    networks = f"{count} networks that vote" if count > 1 else "one network"
     return "\n\n".join(
         [
             f"# {card['name']}",

@@ -114,7 +114,9 @@ class Scaler:
         return cls(rows.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32))
 
     def transform(self, values: np.ndarray) -> np.ndarray:
-        """Standardised copy, float32, of the shape given."""
+        """Standardised copy, float32, of the shape given; the values themselves where nothing would change."""
+        if not self.mean.any() and (self.scale == 1).all():
+            return values.astype(np.float32, copy=False)
         return ((values - self.mean) / self.scale).astype(np.float32)
 
 

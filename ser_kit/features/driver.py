@@ -45,7 +45,8 @@ class Features:
     """What an extractor found in the clips of a table.
 
     Args:
-        values: float32 ``[n, *extractor.shape]``.
+        values: float32 ``[n, *extractor.shape]``; where clips keep their lengths, the longest decides and the others end
+            in zeros.
         table: the clip table of the ``n`` clips that worked, in the order they were given.
         failures: one row per clip that did not: ``clip_id, path, error`` (the exception's class) and ``reason``.
         lengths: ``[n]``, leading rows of each array that are sound and not padding.
@@ -221,7 +222,7 @@ def extract(
 
     Raises:
         TableError: a column is missing.
-        FeatureError: an argument is out of range, the extractor's arrays vary in shape, or no worker can run it.
+        FeatureError: an argument is out of range, or no worker can run it.
         StoreError: the feature store cannot be written: a full disk, no permission. What it held is safe.
         MissingDependencyError: ``backend="dask"`` without ``dask.distributed``.
         KeyboardInterrupt: on Ctrl-C, within a moment; what was finished is kept.
@@ -234,7 +235,9 @@ def extract(
     with _Run(table, extractor, jobs, backend, cache, timeout, progress) as run:
         run.compute(range(len(table)))
         kept = run.sound(range(len(table)))
-        shape, lengths = (len(kept), *extractor.shape), np.zeros(len(kept), np.int64)
+        longest, *rest = extractor.shape
+        shape = (len(kept), run.longest(kept) if longest is None else longest, *rest)
+        lengths = np.zeros(len(kept), np.int64)
         if mmap is None:
             values = np.empty(shape, np.float32)
             there = run.read(kept, values, lengths)
@@ -311,10 +314,6 @@ class _Run:
         missing = [name for name in ("path", *_FRAME_COLUMNS) if name not in table.columns]
         if missing:
             raise TableError(f"the clip table lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
-        if None in extractor.shape:
-            raise FeatureError(
-                f"{extractor.identity} gives each clip its own length; fix it (LogMel(seconds=...)) to extract a table"
-            )
         if jobs is not None and jobs < 0:
             raise FeatureError(f"jobs={jobs} must be 0 or more")
         if timeout is not None and not timeout > 0:
@@ -377,6 +376,10 @@ class _Run:
         """Those of the clips that did not fail."""
         return np.array([i for i in indices if i not in self.errors], np.int64)
 
+    def longest(self, indices: np.ndarray) -> int:
+        """Rows of the longest of these clips."""
+        return max((self.store.length(self.extractor, self.contents[i].tobytes()) for i in indices), default=0)
+
     def read(self, indices: np.ndarray, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Fill in the arrays of clips from the store, and tell what was warned of.
 
@@ -405,6 +408,8 @@ class _Run:
                 damaged.append(place)
                 continue
             lengths[place], warned = found
+            if self.extractor.shape[0] is None:
+                values[place, lengths[place] :] = 0  # the store goes on with the last row
             for category, message in warned:
                 kind = getattr(errors, category, None) or getattr(builtins, category, UserWarning)
                 warnings.warn(f"{self.path(index)}: {message}", kind, stacklevel=4)

@@ -161,6 +161,15 @@ class Store:
             return self._database.execute(query, (self._id(extractor), content)).fetchone() is not None
         return False
 
+    def length(self, extractor: Extractor, content: bytes) -> int:
+        """Leading rows of an entry that are sound and not padding; 0 where there is no entry."""
+        with self._guarded():
+            self.flush()
+            query = "SELECT length FROM entries WHERE extractor = ? AND content = ?"
+            row = self._database.execute(query, (self._id(extractor), content)).fetchone()
+            return row[0] if row and isinstance(row[0], int) else 0
+        return 0
+
     def recall(self, extractor: Extractor, path: str) -> bytes | None:
         """The content of a file that is remembered and has an entry, without a look into the file; else ``None``."""
         path = os.path.abspath(path)

@@ -17,15 +17,15 @@ class Waveform(Extractor):
 
     Args:
         rate: Hz.
-        seconds: cut to this length, or fill up with zeros; ``None`` leaves every clip its own length.
+        seconds: longer clips are cut to this length; ``None`` keeps them whole.
 
     Examples:
         >>> import numpy as np
         >>> noise = np.random.default_rng(0).normal(0, 0.1, 16000)
         >>> Waveform().extract((noise, 16000)).shape
         (16000, 1)
-        >>> Waveform(seconds=3.0).extract_with_length((noise, 16000))[1]
-        16000
+        >>> Waveform(seconds=0.5).extract((noise, 16000)).shape
+        (8000, 1)
     """
 
     name: ClassVar[str] = "waveform"
@@ -35,13 +35,12 @@ class Waveform(Extractor):
 
     @property
     def shape(self) -> tuple[int | None, int]:
-        return None if self.seconds is None else round(self.seconds * self.rate), 1
+        return None, 1
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         return ("sample",)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
-        samples = recording.at(self.rate)[: self.shape[0]]
-        filling = 0 if self.seconds is None else self.shape[0] - len(samples)
-        return np.pad(samples, (0, filling))[:, None], len(samples)
+        samples = recording.at(self.rate)[: None if self.seconds is None else round(self.seconds * self.rate)]
+        return samples[:, None], len(samples)

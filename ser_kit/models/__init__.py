@@ -23,9 +23,9 @@ from ..errors import UnknownNameError
 
 # name -> module: Keras is imported only when a builder is asked for.
 _MODULES = {
-    "cnn2d": "convolutional", "cnn2d_lstm": "convolutional", "cnn_bilstm": "recurrent", "conv1d_lstm": "recurrent",
-    "forest": "classical", "house": "house", "lstm": "recurrent", "mlp": "mlp", "segment_dnn": "mlp",
-    "svm": "classical", "td_cnn_lstm": "convolutional",
+    "cnn2d": "convolutional", "cnn2d_lstm": "convolutional", "cnn_bilstm": "recurrent", "committee": "committee",
+    "conv1d_lstm": "recurrent", "forest": "classical", "house": "house", "lstm": "recurrent", "mlp": "mlp",
+    "segment_dnn": "mlp", "svm": "classical", "td_cnn_lstm": "convolutional",
 }  # fmt: skip
 
 

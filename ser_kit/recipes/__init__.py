@@ -12,6 +12,7 @@ from ..errors import UnknownNameError
 from ._base import PUBLISHED, Material, Published, Recipe, System
 from ._ensemble import Ensemble
 from .ahmadov import ahmadov_cnn_bilstm, ahmadov_forest
+from .house import house, house_one
 from .rastogi import rastogi_cnn_lstm, rastogi_mlp
 from .staged import staged_cnn_lstm
 from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
@@ -43,7 +44,7 @@ RECIPES: dict[str, System] = {
 }  # fmt: skip
 """Every published system by name, in the order of the documents."""
 
-OWN: dict[str, System] = {system.name: system for system in (yamnet_linear, trillsson_linear)}
+OWN: dict[str, System] = {system.name: system for system in (house, house_one, yamnet_linear, trillsson_linear)}
 """Systems of ser_kit's own by name."""
 
 

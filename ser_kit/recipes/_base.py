@@ -413,7 +413,7 @@ class System(ABC):
         prefix = f"{fold.protocol}-{seed}-final"
         split = self._split(material, train, fold.test, seed, out, prefix, progress, f"{self.name} final")
         fitted, _ = self._fitted(split)
-        return Bundle(self._card(material, fitted, evaluation, jobs, progress), fitted.members)
+        return Bundle(self._card(material, fitted, evaluation, jobs, progress), fitted.members).joined()
 
     @staticmethod
     def _family(material: Material, rows: np.ndarray) -> np.ndarray:

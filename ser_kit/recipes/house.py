@@ -1,0 +1,72 @@
+"""ser_kit's own systems: small networks on the samples themselves, trained from scratch.
+
+What led to their settings is told in ``docs/research_log.md``; it was chosen on training speakers only.
+"""
+
+from ..augment import AddNoise, Mixup, Sometimes, SpeedChange, Vary
+from ..features import Waveform
+from ..preprocess import Trim
+from ..training import Training
+from ._base import Published, Recipe
+from ._ensemble import Ensemble
+
+_OWN = Published(document="ser_kit", corpora=("ravdess",), protocol="emobox")
+_REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
+
+house_one = Recipe(
+    name="house_one",
+    title="A small network on the samples",
+    reference=_REFERENCE,
+    labels="eight",
+    published=_OWN,
+    extractor=Waveform(seconds=8.0, preprocess=(Trim(),)),
+    model="house",
+    scale=False,
+    training=Training(
+        optimizer="adamw",
+        learning_rate=2e-3,
+        cosine=True,
+        weight_decay=0.02,
+        clip_norm=1.0,
+        label_smoothing=0.1,
+        batch_size=32,
+        epochs=50,
+        patience=None,
+        class_weights=False,
+        augment=(
+            Vary(
+                steps=(
+                    Sometimes(step=SpeedChange(low=0.84, high=1.16), share=0.8),
+                    Sometimes(step=AddNoise(snr_low=5, snr_high=50), share=0.3),
+                ),
+                seconds=2.24,
+            ),
+        ),
+    ),
+    ablations={
+        "without the harmonic spectrogram": {"hyperparameters.harmonic_channels": ()},
+        "without simulated speakers": {"training.augment": (Vary(steps=(), seconds=2.24),)},
+        "mixed clips": {
+            "training.augment": (
+                Vary(
+                    steps=(
+                        Sometimes(step=SpeedChange(low=0.84, high=1.16), share=0.8),
+                        Sometimes(step=AddNoise(snr_low=5, snr_high=50), share=0.3),
+                    ),
+                    seconds=2.24,
+                ),
+                Mixup(),
+            )
+        },
+    },
+)
+
+house = Ensemble(
+    name="house",
+    title="A committee of five small networks on the samples",
+    reference=_REFERENCE + "; five networks that leave other speakers out each",
+    labels="eight",
+    published=_OWN,
+    members=(house_one,),
+    method="committee",
+)

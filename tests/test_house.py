@@ -1,0 +1,136 @@
+"""ser_kit's own network: what it hears, and the system around it from samples to a bundle of one file."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ser_kit import models, protocols, recipes
+from ser_kit.bundle import Bundle
+from ser_kit.predictor import Predictor
+
+RATE = 16000
+SMALL = {"channels": (4, 4, 4, 4), "harmonic_channels": (4, 4, 4, 4), "width": 8, "heads": 1}
+
+
+@pytest.fixture(scope="module")
+def harmonics():
+    models.import_keras()
+    from ser_kit.models.layers import HarmonicSpectrogram
+
+    layer = HarmonicSpectrogram()
+    return lambda samples: np.asarray(layer(np.atleast_2d(samples).astype("float32")))[0]
+
+
+def tone(hertz, seconds=1.0):
+    return 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)
+
+
+@pytest.mark.parametrize("hertz", [85, 120, 200, 440, 1000, 1200])
+def test_a_tone_is_loudest_in_its_band_at_its_level(harmonics, hertz):
+    spectrum = harmonics(tone(hertz))
+    assert spectrum.shape == (101, 64)
+    octaves = np.log2(hertz / 80)
+    assert abs(spectrum[50].argmax() - 16 * octaves) <= 0.51
+    louder = harmonics(2 * tone(hertz))
+    np.testing.assert_allclose(louder[50].max() - spectrum[50].max(), 20 * np.log10(2), atol=0.01)
+
+
+def test_an_octave_up_is_the_same_picture_moved_up(harmonics):
+    def peaks(pitch):
+        voice = sum(tone(k * pitch) / k for k in range(1, 5))
+        levels = harmonics(voice)[50]
+        return {i for i in range(1, 63) if levels[i] > max(levels[i - 1], levels[i + 1]) and levels[i] > 10}
+
+    assert {i + 16 for i in peaks(125)} == peaks(250)
+
+
+@pytest.mark.parametrize("hertz", [1990, 2500, 3200, 5000, 7900])
+def test_what_lies_above_the_bands_does_not_fold_into_them(harmonics, hertz):
+    assert harmonics(tone(hertz))[50].max() < harmonics(tone(440))[50].max() - 50
+
+
+def test_frames_stand_where_those_of_the_mel_spectrogram_do(harmonics):
+    from ser_kit.models.layers import LogMelSpectrogram
+
+    for n in (1600, 15999, 16000, 16001, 16159, 16160):
+        samples = np.zeros(n)
+        samples[n // 2] = 1  # a click
+        mel = np.asarray(LogMelSpectrogram()(samples[None].astype("float32")))[0].sum(axis=1)
+        narrow = harmonics(samples).sum(axis=1)
+        assert len(mel) == len(narrow) == 1 + n // 160
+        centre = (narrow > narrow.min() + 1).nonzero()[0].mean()
+        assert abs(centre - n // 2 / 160) < 1, "the click is in the middle of the frames that hold it"
+
+
+def test_silence_is_the_floor(harmonics):
+    np.testing.assert_allclose(harmonics(np.zeros(8000)), -100)
+
+
+@pytest.mark.parametrize("wrong", [{"bands": 80}, {"hop": 161}, {"rate": 8000}])
+def test_bands_beyond_what_is_kept_are_refused(wrong):
+    models.import_keras()
+    from ser_kit.models.layers import HarmonicSpectrogram
+
+    with pytest.raises(ValueError, match="expected at most"):
+        HarmonicSpectrogram(**wrong)
+
+
+def test_how_loud_and_how_long_before_and_after_changes_little():
+    models.import_keras().utils.set_random_seed(0)
+    network = models.get("house")((None, 1), 4)
+    rng = np.random.default_rng(0)
+    voice = sum(tone(k * 180) / k for k in range(1, 20)) * (1.2 + np.sin(np.arange(RATE) / 1500))
+    clip = (0.1 * voice + 1e-3 * rng.normal(size=RATE)).astype("float32")
+
+    def said(samples):
+        return np.asarray(network(samples[None, :, None]))[0]
+
+    np.testing.assert_allclose(said(0.2 * clip), said(clip), atol=1e-4)
+    np.testing.assert_allclose(said(np.pad(clip, (0, 9600))), said(clip), atol=0.02)
+
+
+def test_the_house_system_from_samples_to_one_file(demo_few, tmp_path, eagerly):
+    system = recipes.get("house").changed({"training.epochs": 1, "hyperparameters": SMALL, "training.batch_size": 8})
+    material = system.prepare(demo_few, jobs=0, progress=False)
+    (fold,) = protocols.get("speaker_80_20")(material.table, 0)
+    evaluation = system.run_fold(material, fold, progress=False)
+    assert len(evaluation.predictions) == len(fold.test) and len(evaluation.histories) == 4, "one for each speaker left"
+    bundle = system.fit(material, evaluation=evaluation, progress=False)
+    assert len(bundle.members) == 1 and bundle.members[0].builder == "committee"
+    folder = bundle.save(tmp_path / "bundle")
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "card.json", "model.keras"]
+    assert "5 networks that vote" in (folder / "README.md").read_text()
+    path = demo_few["path"][0]
+    answer = Predictor.from_bundle(folder).predict(path)
+    np.testing.assert_allclose(sum(answer.probabilities.values()), 1)
+    values = bundle.extractors[0].extract(path)[None]
+    np.testing.assert_allclose(list(answer.probabilities.values()), bundle.probabilities(values)[0], atol=1e-6)
+
+
+def test_members_joined_say_what_they_said_apart(demo_few, tmp_path, eagerly):
+    system = recipes.Ensemble.of(
+        recipes.get("rastogi_mlp").changed({"training.epochs": 1, "scale": False}), method="committee"
+    )
+    material = system.prepare(demo_few, jobs=0, progress=False)
+    (fold,) = system.folds(material, "speaker_80_20")
+    split = system._split(material, fold.train, fold.validation, 0, None, "x", False, "x")
+    apart, _ = system._fitted(split)
+    joined = apart.joined()
+    assert (len(apart.members), len(joined.members)) == (4, 1), "one for each speaker"
+    values = material.values(fold.test)
+    np.testing.assert_allclose(joined.probabilities(values), apart.probabilities(values), atol=1e-6)
+    assert joined.parameters == apart.parameters
+    assert joined.joined() is joined
+
+    first = apart.members[0]
+    other = [
+        dataclasses.replace(apart, members=(first, dataclasses.replace(first, weight=2.0))),
+        dataclasses.replace(apart, members=(first, dataclasses.replace(first, columns=first.columns[1:]))),
+        dataclasses.replace(apart, card={**apart.card, "combine": "hard"}),
+    ]
+    for bundle in other:
+        assert bundle.joined() is bundle, "what differs in more than weights stays apart"
+    assert isinstance(joined, Bundle)
