@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 _REQUIRED = (
-    "format", "name", "labels", "members", "combine", "temperature", "uncertain_below", "strange_above", "typical",
+    "format", "name", "labels", "members", "combine", "temperature", "uncertain_below", "typical",
 )  # fmt: skip
 BASELINE = "neutral"
 """The emotion that speakers are enrolled with."""
@@ -148,9 +148,9 @@ class Bundle:
         card: what ``card.json`` holds beside its members. Needed to predict: ``labels``, ``combine`` (one of
             :data:`COMBINATIONS`), ``temperature``; for a :class:`~ser_kit.predictor.Predictor` also
             ``uncertain_below``, ``typical`` (``"all"`` or an emotion -> functional -> mean and standard deviation over
-            the training clips) and ``strange_above``; to enroll speakers ``baseline`` (label -> mean logarithm of its
-            probability for neutral clips of unheard speakers). For people: ``title``, ``reference``, ``trained_on``,
-            ``licence``, ``limits``, ``evaluation``, ``versions``.
+            the training clips) and, where strange recordings are to be called so, ``strange_above``; to enroll
+            speakers ``baseline`` (label -> mean logarithm of its probability for neutral clips of unheard speakers).
+            For people: ``title``, ``reference``, ``trained_on``, ``licence``, ``limits``, ``evaluation``, ``versions``.
         members: the networks.
     """
 

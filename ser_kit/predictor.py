@@ -45,6 +45,13 @@ _SPEECH_FLOORS = {
 }
 """Functionals below which a sound is no speech. The lowest values among 1,534 clips of RAVDESS, EMO-DB and nEMO are
 0.17, 0.063, 0.040, 0.099 and 13.6; steady tones, chords, hum, noise and clicks each fall below one of these floors."""
+_HELD_SEMITONES = 0.05
+_HELD_SHARE = 0.5
+"""Share of steps between neighbouring voiced frames (15 ms) with a smaller change of pitch than that, above which a
+sound is no speech: instruments and signals hold a pitch, voices tremble. For 489 clips of RAVDESS, EMO-DB and nEMO,
+clean, in noise (5 to 20 dB), over a telephone line and in rooms, the 95 %, 99 % and 100 % quantiles are 0.256, 0.301
+and 0.365."""
+_HELD_STEPS = 5  # fewer say nothing
 
 
 @dataclass(frozen=True)
@@ -235,7 +242,8 @@ class Predictor:
             if seconds < MIN_SECONDS:
                 raise TooShortError(f"{name} lasts {seconds:.3f} s; expected {MIN_SECONDS} s or more")
             raise AudioError(f"{name} is silent; expected a recording with speech in it")
-        rows = np.stack([self._functionals.extract(piece) for _, piece in pieces])
+        measured, tracks = zip(*(self._functionals.measure(piece) for _, piece in pieces), strict=True)
+        rows = np.stack(measured)
         # One window at a time: the answer for a clip must not depend, not even in the last digit, on its neighbours.
         by_window = np.concatenate(
             [
@@ -248,12 +256,13 @@ class Predictor:
         by_window = by_window * np.exp(-self._habit)
         by_window = by_window / by_window.sum(axis=1, keepdims=True)
         voiced = rows[:, self._functionals.feature_names.index("voiced_ratio")].astype(float)
-        weights = voiced if voiced.sum() else np.ones(len(voiced))
-        pooled = weights @ by_window / weights.sum()
+        weights = voiced if voiced.any() else np.ones(len(voiced))
+        weights = weights / weights.sum()  # a window that is alone has weight 1, and its answer is the recording's
+        pooled = weights @ by_window
         means = np.average(rows, axis=0, weights=weights).tolist()
         features = dict(zip(self._functionals.feature_names, means, strict=True))
         features["duration"] = recording.duration
-        reason = self._doubt(float(pooled.max()), features, rows, weights)
+        reason = self._doubt(float(pooled.max()), features, rows, weights, _held(tracks))
         return Prediction(
             **self._named(pooled),
             uncertain=bool(reason),
@@ -288,20 +297,41 @@ class Predictor:
             "probabilities": dict(zip(self.labels, probabilities.tolist(), strict=True)),
         }
 
-    def _doubt(self, confidence: float, features: Mapping[str, float], rows: np.ndarray, weights: np.ndarray) -> str:
+    def _doubt(
+        self,
+        confidence: float,
+        features: Mapping[str, float],
+        rows: np.ndarray,
+        weights: np.ndarray,
+        held: float,
+    ) -> str:
         """Why an answer should not be relied on, or an empty string."""
-        lacking = [what for name, (floor, what) in _SPEECH_FLOORS.items() if features[name] < floor]
-        if lacking:
-            return f"{_NO_SPEECH} ({', '.join(lacking)})"
+        against = [what for name, (floor, what) in _SPEECH_FLOORS.items() if features[name] < floor]
+        if held > _HELD_SHARE:
+            against.append("a pitch that is held as no voice holds it")
+        if against:
+            return f"{_NO_SPEECH} ({', '.join(against)})"
         card = self.bundle.card
-        strange = np.average(strangeness(rows, card["typical"]["all"]), axis=0, weights=weights)
-        if strange.mean() > card["strange_above"]:
-            names = [self._functionals.feature_names[column] for column in self._functionals.model_columns]
-            farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
-            return f"it is unlike the recordings that the model learned from (most of all in {farthest})"
+        strange_above = card.get("strange_above")
+        if strange_above is not None:
+            strange = np.average(strangeness(rows, card["typical"]["all"]), axis=0, weights=weights)
+            if strange.mean() > strange_above:
+                names = [self._functionals.feature_names[column] for column in self._functionals.model_columns]
+                farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
+                return f"it is unlike the recordings that the model learned from (most of all in {farthest})"
         if confidence < card["uncertain_below"]:
             return "no emotion stands out"
         return ""
+
+
+def _held(tracks: Iterable[np.ndarray]) -> float:
+    """Share of the steps of pitch tracks, in Hz and 0 where unvoiced, in which the pitch stays; 0 if there are few."""
+    steps = []
+    for track in tracks:
+        voiced = (track[:-1] > 0) & (track[1:] > 0)
+        steps.append(12 * np.abs(np.log2(track[1:][voiced] / track[:-1][voiced])))
+    steps = np.concatenate(steps)
+    return float(np.mean(steps < _HELD_SEMITONES)) if len(steps) >= _HELD_STEPS else 0.0
 
 
 def _path(source: Source) -> str:

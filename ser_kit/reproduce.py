@@ -365,6 +365,39 @@ def splits(records: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
+    """A metric on unseen speakers in every fold, in percent: a row for each seed of a system, ablations too.
+
+    Args:
+        records: from :func:`load`.
+        metric: one of :data:`ser_kit.evaluation.METRICS`.
+
+    Returns:
+        Text columns ``system, run on, protocol, parameters, seed, fold 1, fold 2, ...`` and ``mean ± sd``; after the
+        seeds of a system a row over all of them.
+    """
+    rows = []
+    keys = ["recipe", "ablation", "corpora", "protocol"]
+    for (recipe, ablation, place, protocol), part in records[records["speaker_independent"]].groupby(keys, sort=False):
+        parameters = f"{int(part['parameters'].iloc[0]):,}"
+        about = [recipe + (f"+{ablation}" if ablation else ""), place, protocol, parameters]
+        seeds = part.pivot_table(index="seed", columns="fold", values=metric)
+        for seed, scores in seeds.iterrows():
+            rows.append([*about, str(seed), *scores, scores])
+        if len(seeds) > 1:
+            rows.append([*about, "all", *seeds.mean(), part[metric]])
+    most = max((len(row) for row in rows), default=6) - 6
+
+    def text(row: list) -> list[str]:
+        *shown, scores = row
+        shown = shown[:5] + [f"{100 * value:.1f}" for value in shown[5:]] + ["–"] * (most + 5 - len(shown))
+        return [*shown, f"{100 * scores.mean():.1f}" + (f" ± {100 * scores.std():.1f}" if len(scores) > 1 else "")]
+
+    numbered = [f"fold {i + 1}" for i in range(most)]
+    columns = ["system", "run on", "protocol", "parameters", "seed", *numbered, "mean ± sd"]
+    return pd.DataFrame([text(row) for row in rows], columns=columns)
+
+
 def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
     """Recall, precision or F1 of each class, in percent, mean over folds and seeds: a row a system and protocol."""
     rows = []
@@ -423,7 +456,8 @@ def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
         records: from :func:`load`.
 
     Returns:
-        Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``, ``missing``.
+        Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``, ``missing``
+        and ``folds``.
 
     Raises:
         TableError: the page has no marks.
@@ -442,7 +476,9 @@ def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
     return written
 
 
-_TABLES = {"table": table, "splits": splits, "ablations": ablations, "classes": classes, "missing": missing}
+_TABLES = {
+    "table": table, "splits": splits, "ablations": ablations, "classes": classes, "missing": missing, "folds": folds,
+}  # fmt: skip
 
 
 def _same(records: pd.DataFrame, row: pd.Series) -> pd.Series:

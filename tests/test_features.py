@@ -249,6 +249,22 @@ def test_noise_has_no_voice():
     assert found["rolloff_mean"] == pytest.approx(0.85 * 8000, rel=0.05)
 
 
+def test_measure_gives_the_functionals_with_the_pitch_track():
+    time = np.arange(RATE) / RATE
+    glide = 0.3 * np.sin(2 * np.pi * np.cumsum(150 * 2**time) / RATE)  # an octave in a second
+    sound = recording(np.concatenate([glide, noise(1.0)]))
+    extractor = features.Functionals()
+    row, pitch = extractor.measure(sound)
+    np.testing.assert_array_equal(row, extractor.extract(sound))
+    moments = 1 + 0.015 * (np.arange(len(pitch)) - (len(pitch) - 1) / 2)
+    inside = (moments > 0.05) & (moments < 0.95)
+    np.testing.assert_allclose(pitch[inside], 150 * 2 ** moments[inside], rtol=0.005)
+    assert (pitch[moments > 1.05] == 0).mean() > 0.95
+    found = dict(zip(extractor.feature_names, row.tolist(), strict=True))
+    assert found["pitch_mean"] == pytest.approx(pitch[pitch > 0].mean())
+    assert found["voiced_ratio"] == pytest.approx((pitch > 0).mean())
+
+
 def test_tempo_of_regular_bursts():
     burst = noise(0.05, scale=0.3)
     samples = 1e-4 * noise(6.0)

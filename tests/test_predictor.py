@@ -13,7 +13,7 @@ import soundfile
 
 from ser_kit.audio import read_audio
 from ser_kit.errors import AudioError, BundleError, LabelError
-from ser_kit.predictor import ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
+from ser_kit.predictor import ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor, _held
 
 RATE = 16000
 
@@ -133,6 +133,33 @@ def test_a_recording_unlike_those_learned_from_is_uncertain_and_says_in_what(pre
     assert sum("unlike" in prediction.reason for prediction in as_recorded) <= 1
     assert all("unlike the recordings" in prediction.reason for prediction in distorted)
     assert all("amplitude_mean" in prediction.reason for prediction in distorted)
+
+
+def test_a_bundle_without_a_bound_calls_no_recording_strange(predictor, demo_table):
+    distorted = np.clip(40 * read_audio(demo_table["path"].iloc[0]).samples, -1, 1), RATE
+    strange = predictor.predict(distorted)
+    assert "unlike the recordings" in strange.reason
+    card = dict(predictor.bundle.card)
+    for cards in (card | {"strange_above": None}, {key: card[key] for key in card.keys() - {"strange_above"}}):
+        found = Predictor(dataclasses.replace(predictor.bundle, card=cards)).predict(distorted)
+        assert "unlike" not in found.reason
+        assert found.probabilities == strange.probabilities
+
+
+@pytest.mark.parametrize(
+    ("tracks", "share"),
+    [
+        ([[200] * 6], 1),
+        ([[200] * 5], 0),  # four steps say nothing
+        ([[200] * 3, [300] * 4], 1),  # no step from one window to the next
+        ([[0, 200, 0, 200, 0, 200, 0, 200, 0, 200, 0, 200]], 0),
+        ([[0] * 9], 0),
+        ([200 * 2 ** (np.arange(9) * 0.1 / 12)], 0),
+        ([200 * 2 ** (np.array([0, 0.04, 0, 0.1, 0.2, 0.3, 0.2, 0.2, 0.1]) / 12)], 3 / 8),
+    ],
+)
+def test_held_pitch_is_the_share_of_steps_without_a_change(tracks, share):
+    assert _held([np.array(track, float) for track in tracks]) == share
 
 
 def test_an_answer_in_fewer_labels_adds_up_what_is_merged(demo_bundle, answer, clip):

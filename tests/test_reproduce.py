@@ -12,7 +12,7 @@ from ser_kit import cli, corpora, features, recipes, reproduce, training
 from ser_kit.errors import TableError
 
 pytestmark = pytest.mark.usefixtures("eagerly")
-TABLES = ("table", "splits", "ablations", "classes", "missing")
+TABLES = ("table", "splits", "ablations", "classes", "missing", "folds")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -288,6 +288,21 @@ def test_confusions_are_summed_over_folds_and_seeds(records):
         reproduce.confusion(records, "ahmadov_forest", "loso")
 
 
+def test_folds_of_unseen_speakers_stand_side_by_side(records):
+    found = reproduce.folds(records)
+    assert set(found["protocol"]) == {"speaker", "speaker_80_20"}, "the others do not promise unseen speakers"
+    found = found[found["protocol"] == "speaker"]
+    own = records[(records["recipe"] == "rastogi_mlp") & (records["protocol"] == "speaker")]
+    rows = found[found["system"] == "rastogi_mlp"].set_index("seed")
+    assert rows.index.tolist() == ["0", "1", "all"]
+    for _, record in own.iterrows():
+        assert rows.loc[str(record["seed"]), f"fold {record['fold'] + 1}"] == f"{100 * record['uar']:.1f}"
+    mean, std = 100 * own["uar"].mean(), 100 * own["uar"].std()
+    assert rows.loc["all", "mean ± sd"] == f"{mean:.1f} ± {std:.1f}"
+    assert "ahmadov_forest+small" in set(found["system"])
+    assert reproduce.folds(records.iloc[:0]).empty
+
+
 def test_missing_names_the_command_that_runs_a_system_where_it_was_reported(records):
     found = reproduce.missing(records).set_index("system")
     assert list(found.index) == list(recipes.RECIPES)  # demo is nobody's corpus
@@ -300,11 +315,11 @@ def test_missing_names_the_command_that_runs_a_system_where_it_was_reported(reco
 
 def test_a_page_gets_its_tables_between_the_marks(records, tmp_path):
     page = tmp_path / "page.md"
-    marks = "\n".join(f"<!-- {name}: made by ser-kit reproduce -->\nold\n<!-- end of {name} -->\n" for name in TABLES)
+    marks = "\n".join(f"<!-- {name}: made by ser-kit reproduce -->\nstale\n<!-- end of {name} -->\n" for name in TABLES)
     page.write_text(f"# Published systems\n\n{marks}\nThe end: é.\n", encoding="utf-8")
     assert reproduce.write_page(page, records) == list(TABLES)
     text = page.read_text(encoding="utf-8")
-    assert text.startswith("# Published systems\n") and text.endswith("\nThe end: é.\n") and "old" not in text
+    assert text.startswith("# Published systems\n") and text.endswith("\nThe end: é.\n") and "stale" not in text
     assert text.count("| ahmadov_forest |") > 3
     reproduce.write_page(page, records)
     assert page.read_text(encoding="utf-8") == text  # written again, it is the same

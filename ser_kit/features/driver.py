@@ -45,8 +45,8 @@ class Features:
     """What an extractor found in the clips of a table.
 
     Args:
-        values: float32 ``[n, *extractor.shape]``; where clips keep their lengths, the longest decides and the others end
-            in zeros.
+        values: float32 ``[n, *extractor.shape]``; where clips keep their lengths, the longest decides and the others
+            end in zeros.
         table: the clip table of the ``n`` clips that worked, in the order they were given.
         failures: one row per clip that did not: ``clip_id, path, error`` (the exception's class) and ``reason``.
         lengths: ``[n]``, leading rows of each array that are sound and not padding.

@@ -124,11 +124,29 @@ class Functionals(Extractor):
     def shape(self) -> tuple[int]:
         return (len(self.feature_names),)
 
-    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+    def measure(self, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
+        """The functionals with the pitch track that they come of, which costs nothing more.
+
+        Args:
+            recording: 0.1 s or more, measured as it is: :meth:`extract` checks that, and applies ``preprocess`` first.
+
+        Returns:
+            The row, float32 ``[*shape]``; and the pitch in Hz, 0 where there is no voice, float64 ``[frames]``, one
+            frame each ``0.75 / pitch_floor`` seconds: 15 ms.
+
+        Examples:
+            >>> import numpy as np
+            >>> from ser_kit.audio import read_audio
+            >>> tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000)
+            >>> row, pitch = Functionals().measure(read_audio((tone, 16000)))
+            >>> row.shape, pitch.shape, bool(np.allclose(pitch, 200, atol=0.1))
+            ((46,), (63,), True)
+        """
         samples = recording.at(self.rate)
         absolute = np.abs(samples)
         rms = np.sqrt(np.mean(np.square(_spectrum.frame(samples, self.n_fft, self.hop)), axis=-1))
         zcr = _spectrum.zero_crossing_rates(samples, self.n_fft, self.hop)
+        voice, pitch = self._voice(samples)
         values = {
             "duration": recording.duration,
             "sample_rate": recording.native_rate,
@@ -138,13 +156,16 @@ class Functionals(Extractor):
             "rms_std": rms.std(),
             "zcr_mean": zcr.mean(),
             "zcr_std": zcr.std(),
-            **self._voice(samples),
+            **voice,
             **self._spectral(samples),
         }
-        return np.array([values[name] for name in self.feature_names], np.float32), 1
+        return np.array([values[name] for name in self.feature_names], np.float32), pitch
 
-    def _voice(self, samples: np.ndarray) -> dict[str, float]:
-        """Intensity, pitch, jitter and shimmer; one pitch object serves the last three."""
+    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+        return self.measure(recording)[0], 1
+
+    def _voice(self, samples: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+        """Intensity, pitch, jitter and shimmer, and the pitch track; one pitch object serves the last four."""
         import parselmouth
         from parselmouth.praat import call
 
@@ -160,7 +181,7 @@ class Functionals(Extractor):
             jitter = call(periods, "Get jitter (local)", 0, 0, 0.0001, 0.02, 1.3)
             shimmer = call([sound, periods], "Get shimmer (local)", 0, 0, 0.0001, 0.02, 1.3, 1.6)
         intensity = sound.to_intensity(minimum_pitch=100.0)
-        return {
+        values = {
             "intensity_mean": max(0.0, intensity.get_average(averaging_method="ENERGY")),
             "pitch_mean": mean,
             "pitch_median": median,
@@ -170,6 +191,7 @@ class Functionals(Extractor):
             "jitter_local": np.nan_to_num(jitter),
             "shimmer_local": np.nan_to_num(shimmer),
         }
+        return values, frequencies
 
     def _spectral(self, samples: np.ndarray) -> dict[str, float]:
         """What comes of the one short-time Fourier transform."""

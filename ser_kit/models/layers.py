@@ -60,12 +60,12 @@ class LogMelSpectrogram(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ser_kit")
 class HarmonicSpectrogram(keras.layers.Layer):
-    """Waveform to a spectrogram that tells a voice's harmonics apart: ``[batch, samples]`` -> ``[batch, frames, bands]``.
+    """Waveform to a spectrogram that shows harmonics: ``[batch, samples]`` -> ``[batch, frames, bands]``.
 
-    Decibels (floor at -100 dB) in narrow bands that are equally far apart on a logarithmic scale, so that a higher voice
-    is the same picture moved up. The windows of :class:`LogMelSpectrogram` are too short for that, and its bands too
-    wide; the frames are the same. What lies above the bands is filtered out first and the rest computed at a fifth of
-    the rate, which makes it cheap. No weights; float32 whatever the precision policy.
+    Decibels (floor at -100 dB) in narrow bands that are equally far apart on a logarithmic scale, so that a higher
+    voice is the same picture moved up. The windows of :class:`LogMelSpectrogram` are too short for that, and its bands
+    too wide; the frames are the same. What lies above the bands is filtered out first and the rest computed at a fifth
+    of the rate, which makes it cheap. No weights; float32 whatever the precision policy.
 
     Args:
         rate: of the waveform, in Hz.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -164,13 +165,28 @@ def _between(
     ["corpus", "speaker"],
 )
 def _cross_corpus(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    corpora = _several(table)
+    return _between(table, labels, seed, [([c for c in corpora if c != tested], [tested]) for tested in corpora])
+
+
+@register(
+    "cross_corpus_pairs",
+    "each corpus is tested by what was learned from each other one, over the classes in common",
+    ["corpus", "speaker"],
+)
+def _cross_corpus_pairs(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    return _between(table, labels, seed, [([a], [b]) for a, b in permutations(_several(table), 2)])
+
+
+def _several(table: pd.DataFrame) -> list[str]:
+    """The corpora of a table that holds two or more."""
     corpora = np.unique(column(table, "corpus")).tolist()
     if len(corpora) < 2:
         raise TableError(
             f"all clips are of corpus {listed(corpora)}; to test a corpus on what others teach takes two or more: "
             "load(['ravdess', 'emodb'], labels='six')"
         )
-    return _between(table, labels, seed, [([c for c in corpora if c != tested], [tested]) for tested in corpora])
+    return corpora
 
 
 def cross_corpus(table: pd.DataFrame, train: Iterable[str], test: Iterable[str], seed: int = 0) -> list[Fold]:

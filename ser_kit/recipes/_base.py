@@ -29,7 +29,7 @@ from ..bundle import Bundle, Member, chosen, rounded
 from ..errors import RecipeError, TableError, TrainingError
 from ..estimators import SVM, Forest, pretrain
 from ..evaluation import Evaluation, expected_calibration_error, fit_temperature, mean_log
-from ..features import Extractor, Features, Functionals, extract
+from ..features import Extractor, Features, Functionals, Waveform, extract
 from ..labels import EMOTIONS
 from ..preprocess import Step
 from ..training import Scaler, Training, fit, seed_everything
@@ -452,7 +452,12 @@ class System(ABC):
             emotion: {name: rounded((rows[name].mean(), rows[name].std(ddof=0))) for name in names}
             for emotion, rows in [("all", frame), *frame.groupby("emotion")]
         }
-        distances = bundles.strangeness(plain.values, typical["all"]).mean(axis=1)
+        strange_above = None
+        if any(not isinstance(extractor, Waveform) for extractor in self.extractors):
+            # Features in absolute terms say little of other rooms and languages; networks on samples measure each
+            # clip against itself.
+            distances = bundles.strangeness(plain.values, typical["all"]).mean(axis=1)
+            strange_above = float(np.quantile(distances, 1 - STRANGE_SHARE))
         used = [corpora.get(name) for name in sorted(table["corpus"].unique())]
         plainly = evaluation.predictions.query("true == @bundles.BASELINE")[[f"prob_{la}" for la in evaluation.labels]]
         baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
@@ -463,7 +468,7 @@ class System(ABC):
             "reference": self.reference,
             **fitted.card,
             "uncertain_below": float(np.quantile(confidence, UNCERTAIN_SHARE)),
-            "strange_above": float(np.quantile(distances, 1 - STRANGE_SHARE)),
+            "strange_above": strange_above,
             "typical": typical,
             "baseline": baseline,
             "trained_on": [

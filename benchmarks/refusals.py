@@ -1,0 +1,126 @@
+"""``python -m benchmarks.refusals``: what a predictor makes of sounds that are no speech, and of clips that are.
+
+It hears made-up sounds of many kinds, and all clips of the corpora named. The goal: it refuses or doubts at least 95 %
+of the sounds, and at most 3 % of the clips of each corpus of real voices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from ser_kit import corpora
+from ser_kit.audio import Source
+from ser_kit.errors import SerKitError
+from ser_kit.evaluation import to_markdown
+from ser_kit.predictor import Failure, Prediction, Predictor
+
+from . import sounds
+
+SOUNDS_AT_LEAST, CLIPS_AT_MOST = 95, 3  # %
+DOUBTS = {
+    "no speech": "it does not sound like speech",
+    "strange": "it is unlike the recordings that the model learned from",
+    "no emotion": "no emotion stands out",
+}
+"""Why an answer is uncertain, and how the predictor's reason then begins."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status: 1 if the bundle or a corpus cannot be had."""
+    options = _options(argv)
+    try:
+        table = measured(Predictor.open(options.bundle), options.corpus, options.seeds)
+    except SerKitError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{options.bundle or 'the default preset'}, {options.seeds} sounds of each kind; shares in %\n")
+    print(to_markdown(table.round(1)))
+    if options.json:
+        facts = {"bundle": options.bundle, "seeds": options.seeds, "rows": table.to_dict("records")}
+        options.json.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    return 0
+
+
+def measured(predictor: Predictor, names: Iterable[str], seeds: int) -> pd.DataFrame:
+    """What comes of each kind of sound, of all of them, and of the clips of each corpus.
+
+    Args:
+        predictor: what hears them.
+        names: corpora.
+        seeds: how many sounds of each kind.
+
+    Returns:
+        ``what``, how many ``recordings``, the % that were ``refused`` (an error: silent, too short) or met each of
+        :data:`DOUBTS`, the % ``in all``, and the ``goal`` with whether it is met (``""`` where there is none).
+
+    Raises:
+        SerKitError: a corpus is unknown, or its recordings cannot be had.
+    """
+    tables = {name: corpora.load(name) for name in names}  # what is missing is missed before the work
+    made = [(kind, seed) for kind in sounds.KINDS for seed in range(seeds)]
+    sources = ((sounds.make(kind, seed), sounds.RATE) for kind, seed in made)
+    outcomes = _outcomes(predictor, sources, len(made), "made-up sounds")
+    heard = pd.DataFrame({"what": [kind for kind, _ in made], "outcome": outcomes})
+    rows = [_row(kind, heard.loc[heard["what"] == kind, "outcome"]) for kind in sounds.KINDS]
+    rows.append(_row("all sounds", heard["outcome"], at_least=SOUNDS_AT_LEAST))
+    for name, table in tables.items():
+        title = f"clips of {name}"
+        # The demo corpus is made up too, and strange to whoever learned from people.
+        at_most = None if name == "demo" else CLIPS_AT_MOST
+        rows.append(_row(title, _outcomes(predictor, table["path"], len(table), title), at_most=at_most))
+    return pd.DataFrame(rows)
+
+
+def outcome(answer: Prediction | Failure) -> str:
+    """``"refused"``, one of :data:`DOUBTS`, or ``""`` for an answer without a doubt.
+
+    Args:
+        answer: what :meth:`~ser_kit.predictor.Predictor.predict_many` yielded.
+
+    Examples:
+        >>> outcome(Failure("clip.wav", "clip.wav is silent; expected a recording with speech in it"))
+        'refused'
+    """
+    if isinstance(answer, Failure):
+        return "refused"
+    return next((name for name, reason in DOUBTS.items() if answer.reason.startswith(reason)), "")
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.refusals", description=__doc__)
+    parser.add_argument("--bundle", metavar="FOLDER_OR_PRESET", help="what predicts; the default preset if not given")
+    parser.add_argument("--seeds", type=int, default=10, help="sounds of each kind (default: %(default)s)")
+    parser.add_argument("--corpus", nargs="+", default=["demo"], metavar="NAME", help="looked for in SER_KIT_DATA")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there")
+    options = parser.parse_args(argv)
+    if options.seeds < 1:
+        parser.error("--seeds must be at least 1")
+    return options
+
+
+def _outcomes(predictor: Predictor, sources: Iterable[Source], count: int, title: str) -> list[str]:
+    answers = tqdm(predictor.predict_many(sources), total=count, desc=title, unit="recording", leave=False)
+    return [outcome(answer) for answer in answers]
+
+
+def _row(what: str, outcomes: Iterable[str], at_least: int | None = None, at_most: int | None = None) -> dict:
+    outcomes = pd.Series(outcomes)
+    shares = {name: 100 * float((outcomes == name).mean()) for name in ("refused", *DOUBTS)}
+    together = 100 * float((outcomes != "").mean())
+    goal = ""
+    if at_least is not None:
+        goal = f"at least {at_least}: {'yes' if together >= at_least else 'NO'}"
+    if at_most is not None:
+        goal = f"at most {at_most}: {'yes' if together <= at_most else 'NO'}"
+    return {"what": what, "recordings": len(outcomes), **shares, "in all": together, "goal": goal}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
