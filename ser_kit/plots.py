@@ -501,13 +501,15 @@ def training_curves(histories: Evaluation | Sequence[pd.DataFrame] | pd.DataFram
             alone = len(histories) == 1
             for history in histories:
                 width, alpha = (2.2, 1.0) if alone else (0.9, 0.4)
+                history = history[history[column].notna()]  # not every epoch is validated
                 ax.plot(history["epoch"], history[column], color=colour, linewidth=width, alpha=alpha)
                 if column.startswith("val_"):
                     best = history["val_loss"].argmin()
                     ax.plot(history["epoch"].iloc[best], history[column].iloc[best], "o", color=colour, markersize=4)
             # Beyond the shortest fold the mean would be one of other folds.
             mean = np.mean([history[column].to_numpy()[:common] for history in histories], axis=0)
-            ax.plot(histories[0]["epoch"].iloc[:common], mean, color=colour, linewidth=2.4, label=label)
+            there = np.isfinite(mean)
+            ax.plot(histories[0]["epoch"].iloc[:common][there], mean[there], color=colour, linewidth=2.4, label=label)
         ax.set_xlabel("epoch")
         ax.xaxis.get_major_locator().set_params(integer=True)
         if name in ("accuracy", "uar"):

@@ -42,6 +42,8 @@ class Training:
         epochs: the most epochs to train.
         patience: stop when the validation loss has not improved for that many epochs; the best weights are kept.
             ``None`` trains all epochs and keeps the last weights.
+        validation_gap: epochs without a look at the validation clips between two with one; the last epoch always has
+            one. Above 0 only without patience. The history of the others has no validation figures (NaN).
         halve_after: halve the learning rate when it has not improved for that many; ``None`` never does.
         cosine: let the learning rate rise over the first tenth of the steps and fall along a half cosine to nothing
             over the others (Loshchilov & Hutter, "SGDR", ICLR 2017).
@@ -63,6 +65,7 @@ class Training:
     batch_size: int = 32
     epochs: int = 100
     patience: int | None = 10
+    validation_gap: int = 0
     halve_after: int | None = None
     cosine: bool = False
     weight_decay: float = 0.0
@@ -77,6 +80,15 @@ class Training:
         object.__setattr__(self, "augment", tuple(batch_augmentation(described) for described in self.augment))
         if self.cosine and self.halve_after:
             raise TrainingError("cosine and halve_after both set the learning rate; expected one of them")
+        if self.validation_gap < 0 or (self.validation_gap and (self.patience is not None or self.halve_after)):
+            raise TrainingError(
+                f"validation_gap={self.validation_gap}; expected 0, or more where neither patience nor halve_after "
+                "waits for the validation loss"
+            )
+
+    def validates(self, epoch: int) -> bool:
+        """Whether there is a look at the validation clips after so many epochs."""
+        return epoch % (self.validation_gap + 1) == 0 or epoch == self.epochs
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +231,7 @@ def fit(
             compiled.fit(
                 batches,
                 validation_data=validation_batches,
+                validation_freq=list(filter(training.validates, range(1, training.epochs + 1))),
                 initial_epoch=state.epoch,
                 epochs=training.epochs,
                 shuffle=False,
@@ -436,17 +449,16 @@ def _callback(state: _State, training: Training, reorder, title: str | None):
             reorder(epoch)
 
         def on_epoch_end(self, epoch, logs=None):
-            names = ("loss", "accuracy", "val_loss", "val_accuracy")
+            names = ["loss", "accuracy", "val_loss", "val_accuracy"]
             # With an adversary beside it, the emotion's own figures go by longer names.
-            shown = {
-                n: logs[re.sub(r"(loss|accuracy)$", r"emotion_\1", n) if training.speaker_penalty else n] for n in names
-            }
-            logs = {name: float(value) for name, value in shown.items()}
+            known = {n: re.sub(r"(loss|accuracy)$", r"emotion_\1", n) if training.speaker_penalty else n for n in names}
+            logs = {name: float(logs.get(known[name], np.nan)) for name in names}
+            if training.validates(epoch + 1):
+                self.bar.set_postfix_str(f"validation accuracy {logs['val_accuracy']:.3f}, loss {logs['val_loss']:.3f}")
             rate = float(self.model.optimizer.learning_rate)
             seconds, self.began = time.perf_counter() - self.began, time.perf_counter()
             state.update({"epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": seconds})
             self.bar.update()
-            self.bar.set_postfix_str(f"validation accuracy {logs['val_accuracy']:.3f}, loss {logs['val_loss']:.3f}")
             if state.finished:
                 self.model.stop_training = True
 

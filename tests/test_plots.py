@@ -276,6 +276,14 @@ class TestTraining:
         best = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
         assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in best] == [(4, 1.5)]
 
+    def test_epochs_without_validation_leave_no_gap(self):
+        histories = [history.copy() for history in make().histories]
+        for history in histories:
+            history.loc[[0, 2], ["val_loss", "val_accuracy"]] = np.nan
+        lines = plots.training_curves(histories).axes[0].lines
+        validation = [line.get_xdata().tolist() for line in lines if line.get_color() == plots._SERIES[1]]
+        assert [2, 4] in validation and not any(1 in epochs or 3 in epochs for epochs in validation)
+
     def test_an_ensemble_has_several_trainings_a_fold(self):
         ensemble = make(epochs=(4, 6, 5, 3))  # of two folds
         figure = plots.training_curves(ensemble)

@@ -177,6 +177,19 @@ def test_without_patience_the_last_weights_are_kept(data, monkeypatch, untraced)
     assert equal(weights, kept[-1])
 
 
+def test_validation_may_be_seldom(data, untraced):
+    weights, history = run(data, settings=replace(FAST, patience=None, halve_after=None, validation_gap=3))
+    assert history["val_loss"].notna().tolist() == [False, False, False, True, False, True]
+    assert history["loss"].notna().all()
+    assert equal(weights, run(data, settings=replace(FAST, patience=None, halve_after=None))[0])
+
+
+@pytest.mark.parametrize("settings", [{"validation_gap": 2}, {"validation_gap": -1, "patience": None}])
+def test_who_waits_for_the_validation_loss_needs_it_each_epoch(settings):
+    with pytest.raises(TrainingError, match="neither patience nor halve_after"):
+        training.Training(**settings)
+
+
 def test_weight_decay_and_the_limit_of_gradients_reach_the_optimiser():
     with training._compiled(new_model(), COSINE, 4) as compiled:
         pass

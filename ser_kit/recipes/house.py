@@ -32,6 +32,7 @@ house_one = Recipe(
         batch_size=32,
         epochs=50,
         patience=None,
+        validation_gap=9,
         class_weights=False,
         augment=(
             Vary(
