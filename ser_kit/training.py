@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .augment import BatchAugmentation, batch_augmentation
+from .augment import BatchAugmentation, Mixup, batch_augmentation
 from .errors import TrainingError
 from .models import import_keras
 
@@ -50,6 +50,8 @@ class Training:
         weight_decay: of the optimiser, as a share of the learning rate; 0 is none.
         clip_norm: longest gradient of all weights together; 0 is no limit.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
+        mask_absent: judge each clip among the classes only that its corpus has: one without surprise says nothing about
+            surprise. Not together with :class:`~ser_kit.augment.Mixup`.
         augment: changes of each training batch, such as :class:`~ser_kit.augment.SpecAugment` or its name, drawn anew
             every epoch.
         speaker_penalty: weight of the reversed gradient of a second head that learns to tell the training speakers
@@ -71,6 +73,7 @@ class Training:
     weight_decay: float = 0.0
     clip_norm: float = 0.0
     class_weights: bool = True
+    mask_absent: bool = False
     augment: tuple[BatchAugmentation, ...] = ()
     speaker_penalty: float = 0.0
     pretrain: str | None = None
@@ -80,6 +83,8 @@ class Training:
         object.__setattr__(self, "augment", tuple(batch_augmentation(described) for described in self.augment))
         if self.cosine and self.halve_after:
             raise TrainingError("cosine and halve_after both set the learning rate; expected one of them")
+        if self.mask_absent and any(isinstance(change, Mixup) for change in self.augment):
+            raise TrainingError("mask_absent tells what a clip cannot be, which is lost where mixup joins two")
         if self.validation_gap < 0 or (self.validation_gap and (self.patience is not None or self.halve_after)):
             raise TrainingError(
                 f"validation_gap={self.validation_gap}; expected 0, or more where neither patience nor halve_after "
@@ -154,6 +159,7 @@ def fit(
     training: Training = Training(),
     weights: np.ndarray | None = None,
     speakers: np.ndarray | None = None,
+    corpora: tuple[np.ndarray, np.ndarray] | None = None,
     seed: int = 0,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
@@ -169,6 +175,7 @@ def fit(
         training: the settings.
         weights: ``[clips]`` of the training clips, multiplied with the class weights.
         speakers: ``[clips]`` who speaks in the training clips, any values; needed for a speaker penalty.
+        corpora: of the training clips and of the validation clips, ``[clips]`` each; needed to mask absent classes.
         seed: order of the clips in each epoch, and what batch augmentation draws.
         checkpoint: folder for the state after each epoch. When it holds a state, training goes on from there;
             after Ctrl-C (or a power cut) call again with the same arguments.
@@ -179,8 +186,8 @@ def fit(
         A row an epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds``.
 
     Raises:
-        TrainingError: an input is empty or not finite, a speaker penalty lacks its speakers, or the checkpoint belongs
-            to another run.
+        TrainingError: an input is empty or not finite, a speaker penalty lacks its speakers or a mask its corpora, or
+            the checkpoint belongs to another run.
 
     Examples:
         >>> import numpy as np
@@ -205,6 +212,8 @@ def fit(
 
     if training.speaker_penalty and (speakers is None or len(set(speakers)) < 2):
         raise TrainingError("a speaker penalty needs the speakers of the training clips, two at least")
+    if training.mask_absent and corpora is None:
+        raise TrainingError("to mask the classes that a corpus lacks, training needs the corpora of the clips")
 
     n_classes = model.output_shape[-1]
     clip_weights = np.ones(len(y), np.float32) if weights is None else np.asarray(weights, np.float32)
@@ -212,12 +221,19 @@ def fit(
         counts = np.bincount(y, minlength=n_classes)
         clip_weights = clip_weights * (len(y) / (np.count_nonzero(counts) * counts[y])).astype(np.float32)
     targets, targets_val = np.eye(n_classes, dtype=np.float32)[y], np.eye(n_classes, dtype=np.float32)[y_val]
+    if training.mask_absent:
+        mine, theirs = map(np.asarray, corpora)
+        for corpus in np.unique(mine):
+            absent = np.setdiff1d(np.arange(n_classes), y[mine == corpus])
+            for wanted, clips in ((targets, mine == corpus), (targets_val, theirs == corpus)):
+                part = wanted[:, absent]
+                wanted[:, absent] = np.where(clips[:, None] & (part == 0), _ABSENT, part)
     voices = np.zeros((len(y), 0), np.float32)
     if training.speaker_penalty:
         codes = np.unique(np.asarray(speakers), return_inverse=True)[1]
         voices = np.eye(codes.max() + 1, dtype=np.float32)[codes]
 
-    identity = _run_identity(model, (x, y, x_val, y_val, clip_weights, voices), training, seed)
+    identity = _run_identity(model, (x, targets, x_val, targets_val, clip_weights, voices), training, seed)
     if training.speaker_penalty:
         from .models.adversary import with_adversary
 
@@ -241,6 +257,8 @@ def fit(
         state.restore_best()
     return pd.DataFrame(state.history)
 
+
+_ABSENT = -1.0  # in a clip's targets: a class that its corpus does not have
 
 _idle: dict[tuple, tuple[keras.Model, list[np.ndarray]]] = {}
 """The compiled model that was trained last and the first state of its optimiser, by all that its training function
@@ -307,11 +325,29 @@ def _compile(model: keras.Model, training: Training, steps: int) -> None:
     settings = {key: value for key, value in settings.items() if value}
     optimizer = keras.optimizers.get({"class_name": training.optimizer, "config": settings})
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing)
+    if training.mask_absent:
+        loss = _masked_crossentropy(training.label_smoothing)
     metrics = [keras.metrics.CategoricalAccuracy(name="accuracy")]
     if training.speaker_penalty:
         loss = {"emotion": loss, "speaker": keras.losses.CategoricalCrossentropy()}
         metrics = {"emotion": metrics}
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics)
+
+
+def _masked_crossentropy(label_smoothing: float):
+    """Cross-entropy among the classes that are not marked as absent."""
+    from keras import ops
+
+    def loss(wanted, said):
+        present = ops.cast(wanted > _ABSENT / 2, said.dtype)
+        wanted = ops.cast(wanted, said.dtype) * present
+        even = present / ops.sum(present, axis=-1, keepdims=True)
+        said = said * present
+        said = said / ops.maximum(ops.sum(said, axis=-1, keepdims=True), 1e-7)
+        wanted = (1 - label_smoothing) * wanted + label_smoothing * even
+        return -ops.sum(wanted * ops.log(ops.maximum(said, 1e-7)), axis=-1)
+
+    return loss
 
 
 def _run_identity(model, arrays: tuple[np.ndarray, ...], training: Training, seed: int) -> str:

@@ -184,6 +184,54 @@ def test_validation_may_be_seldom(data, untraced):
     assert equal(weights, run(data, settings=replace(FAST, patience=None, halve_after=None))[0])
 
 
+def test_a_corpus_teaches_nothing_about_classes_that_it_lacks(monkeypatch, untraced):
+    taught, batches = [], training._batches
+    monkeypatch.setattr(
+        training, "_batches", lambda x, targets, *rest: taught.append(targets) or batches(x, targets, *rest)
+    )
+    corpus, y = np.repeat(["a", "b"], 6), np.array([0, 1, 2] * 2 + [0, 1] * 3)
+    x = np.random.default_rng(0).normal(size=(12, 8)).astype("float32")
+    settings = replace(SIMPLE, epochs=1, mask_absent=True)
+    validation = x[:4], np.array([2, 1, 2, 0])  # the third class in corpus b: seen for the first time
+    training.fit(
+        plain_model(), x, y, validation=validation, training=settings, progress=False,
+        corpora=(corpus, np.array(["a", "b", "b", "c"])),
+    )  # fmt: skip
+    once = np.eye(3)[y]
+    once[6:, 2] = -1
+    np.testing.assert_array_equal(taught[0], once)
+    np.testing.assert_array_equal(taught[1], [[0, 0, 1], [0, 1, -1], [0, 0, 1], [1, 0, 0]])
+
+
+def test_the_masked_loss_is_that_of_the_classes_there_are():
+    import keras
+
+    loss = training._masked_crossentropy(0.1)
+    said = np.array([[0.2, 0.3, 0.5], [0.6, 0.1, 0.3]], "float32")
+    two = said[:, :2] / said[:, :2].sum(axis=1, keepdims=True)
+    wanted = np.array([[1, 0, -1], [0, 1, -1]], "float32")
+    expected = keras.losses.CategoricalCrossentropy(label_smoothing=0.1, reduction=None)
+    np.testing.assert_allclose(loss(wanted, said), expected(wanted[:, :2], two), rtol=1e-5)
+    other = np.column_stack([two * 0.01, [0.99, 0.99]]).astype("float32")
+    np.testing.assert_allclose(loss(wanted, other), loss(wanted, said), rtol=1e-4)
+
+
+def test_masks_of_corpora_with_every_class_change_nothing(data):
+    one = tuple(np.full(len(part[1]), "a") for part in data)
+    masked = run(data, settings=replace(FAST, mask_absent=True), corpora=one)
+    for got, wanted in zip(masked[0], run(data)[0], strict=True):
+        np.testing.assert_allclose(got, wanted, atol=2e-3)
+    np.testing.assert_allclose(masked[1]["val_loss"], run(data)[1]["val_loss"], atol=1e-3)
+
+
+def test_what_masks_need():
+    with pytest.raises(TrainingError, match="mixup joins two"):
+        training.Training(mask_absent=True, augment=("mixup",))
+    with pytest.raises(TrainingError, match="needs the corpora"):
+        x, y = np.zeros((4, 8), "float32"), np.arange(4) % 3
+        training.fit(plain_model(), x, y, validation=(x, y), training=training.Training(mask_absent=True))
+
+
 @pytest.mark.parametrize("settings", [{"validation_gap": 2}, {"validation_gap": -1, "patience": None}])
 def test_who_waits_for_the_validation_loss_needs_it_each_epoch(settings):
     with pytest.raises(TrainingError, match="neither patience nor halve_after"):

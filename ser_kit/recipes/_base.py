@@ -592,19 +592,22 @@ class Recipe(System):
     def _fit(self, model, scaler, split: Split, training, validation, weights) -> pd.DataFrame:
         (x, y, lengths), (raw, y_validation, lengths_validation) = training, validation
         x_validation = scaler.transform(raw)
-        speakers = split.material.table["speaker"].to_numpy()[split.train] if self.training.speaker_penalty else None
+        table = split.material.table
+        speakers = table["speaker"].to_numpy()[split.train] if self.training.speaker_penalty else None
+        corpora = tuple(table["corpus"].to_numpy()[rows] for rows in (split.train, split.validation))
         if self.training.by_segment:
             # Each segment is an example of its own, with the label and the weight of its clip.
             model = model.get_layer("segment")
             weights = np.repeat(np.ones(len(y)) if weights is None else weights, lengths)
             speakers = None if speakers is None else np.repeat(speakers, lengths)
+            corpora = tuple(map(np.repeat, corpora, (lengths, lengths_validation)))
             x, y = _sound(x, lengths), np.repeat(y, lengths)
             x_validation = _sound(x_validation, lengths_validation)
             y_validation = np.repeat(y_validation, lengths_validation)
         return fit(
             model, x, y, validation=(x_validation, y_validation), training=self.training, weights=weights,
-            speakers=speakers, seed=split.seed, checkpoint=split.checkpoint(self.name), progress=split.progress,
-            title=split.title,
+            speakers=speakers, corpora=corpora, seed=split.seed, checkpoint=split.checkpoint(self.name),
+            progress=split.progress, title=split.title,
         )  # fmt: skip
 
 
