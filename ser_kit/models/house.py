@@ -22,7 +22,7 @@ def house(
     width: int = 96,
     dilations: Sequence[int] = (1, 2),
     heads: int = 4,
-    dropout: float = 0.3,
+    dropout: float = 0.15,
     time_masks: int = 2,
     band_masks: int = 2,
 ) -> keras.Model:
