@@ -13,6 +13,10 @@ from ._ensemble import Ensemble
 _OWN = Published(document="ser_kit", corpora=("ravdess",), protocol="emobox")
 _REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
 
+_SECONDS = 2.24  # of a clip that is heard at a time
+_NOISE = Sometimes(step=AddNoise(snr_low=5, snr_high=50), share=0.3)
+_VARY = Vary(steps=(Sometimes(step=SpeedChange(low=0.84, high=1.16), share=0.8), _NOISE), seconds=_SECONDS)
+
 house_one = Recipe(
     name="house_one",
     title="A small network on the samples",
@@ -34,31 +38,13 @@ house_one = Recipe(
         patience=None,
         validation_gap=9,
         class_weights=False,
-        augment=(
-            Vary(
-                steps=(
-                    Sometimes(step=SpeedChange(low=0.84, high=1.16), share=0.8),
-                    Sometimes(step=AddNoise(snr_low=5, snr_high=50), share=0.3),
-                ),
-                seconds=2.24,
-            ),
-        ),
+        mask_absent=True,
+        augment=(_VARY,),
     ),
     ablations={
         "without the harmonic spectrogram": {"hyperparameters.harmonic_channels": ()},
-        "without simulated speakers": {"training.augment": (Vary(steps=(), seconds=2.24),)},
-        "mixed clips": {
-            "training.augment": (
-                Vary(
-                    steps=(
-                        Sometimes(step=SpeedChange(low=0.84, high=1.16), share=0.8),
-                        Sometimes(step=AddNoise(snr_low=5, snr_high=50), share=0.3),
-                    ),
-                    seconds=2.24,
-                ),
-                Mixup(),
-            )
-        },
+        "without simulated speakers": {"training.augment": (Vary(steps=(_NOISE,), seconds=_SECONDS),)},
+        "mixed clips": {"training.mask_absent": False, "training.augment": (_VARY, Mixup())},
     },
 )
 
