@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,11 +72,21 @@ class Member:
             ``[n, labels]``.
         """
         found = []
-        for start in range(0, len(values), _BATCH):
-            inputs = self.scaler.transform(chosen(values[start : start + _BATCH], self.columns))
+        for part in self._batches(values):
+            inputs = self.scaler.transform(chosen(part, self.columns))
             # predict_on_batch: no per-call data pipeline, which takes longer than a small network itself.
             found.append(np.asarray(self.model.predict_on_batch(inputs)))
         return np.concatenate(found)
+
+    def _batches(self, values: np.ndarray) -> Iterator[np.ndarray]:
+        if self.extractor.shape[0] is not None:
+            for start in range(0, len(values), _BATCH):
+                yield values[start : start + _BATCH]
+            return
+        # One clip at a time, without the zeros that only fill it up to the longest: these would change its last steps.
+        for clip in values:
+            sounding = np.flatnonzero(clip.any(axis=1))
+            yield clip[None, : sounding[-1] + 1] if len(sounding) else clip[None]
 
     def stripped(self) -> keras.Model:
         """The network without its optimiser, whose state would treble a file and is of no use for predicting."""

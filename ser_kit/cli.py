@@ -862,7 +862,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--features",
         default="functionals",
-        help="functionals (default), frames, frame_statistics, logmel, segments or stacked",
+        help="functionals (default), frames, frame_statistics, logmel, segments, stacked, waveform, yamnet or "
+        "trillsson",
     )
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the features")
     sub.add_argument(
@@ -889,7 +890,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--features",
         metavar="NAME",
-        help="clear those only: functionals, frames, frame_statistics, logmel, segments or stacked",
+        help="clear those only: functionals, frames, frame_statistics, logmel, segments, stacked, waveform, yamnet or "
+        "trillsson",
     )
 
     sub = command(

@@ -320,7 +320,7 @@ def _compile(model: keras.Model, training: Training, steps: int) -> None:
     if training.cosine:
         steps *= training.epochs
         rise = max(1, steps // 10)
-        rate = keras.optimizers.schedules.CosineDecay(0.0, steps - rise, warmup_target=rate, warmup_steps=rise)
+        rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - rise), warmup_target=rate, warmup_steps=rise)
     settings = {"learning_rate": rate, "weight_decay": training.weight_decay, "global_clipnorm": training.clip_norm}
     settings = {key: value for key, value in settings.items() if value}
     optimizer = keras.optimizers.get({"class_name": training.optimizer, "config": settings})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_kit import features
-from ser_kit.errors import DamagedStoreWarning, StoreError
+from ser_kit.errors import DamagedStoreWarning, FeatureError, StoreError
 from ser_kit.features import FrameFeatures, LogMel, Store
 from ser_kit.features.store import TEMPORARY, content_of, extractor_key
 
@@ -109,8 +110,9 @@ def test_any_other_parameter_or_version_is_another_entry(store, name):
     store.put(cls(), b"a", np.zeros((2, 2)))
     for parameter, value in cls().parameters.items():
         others = {type(None): 2048, tuple: value[:1] if isinstance(value, tuple) else None}
-        other = cls(**{parameter: others[type(value)] if type(value) in others else value + 1})
-        assert not store.has(other, b"a"), parameter
+        with contextlib.suppress(FeatureError):  # networks of others hear at one rate only
+            other = cls(**{parameter: others[type(value)] if type(value) in others else value + 1})
+            assert not store.has(other, b"a"), parameter
     later = type(cls.__name__, (cls,), {"version": cls.version + 1, "__module__": cls.__module__})
     assert not store.has(later(), b"a")
     assert store.has(cls(), b"a")

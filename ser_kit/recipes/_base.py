@@ -435,7 +435,8 @@ class System(ABC):
         card = {"labels": list(split.material.labels), "combine": self.combine, "temperature": 1.0}
         bare = Bundle(card, tuple(members))
         rows, said = self._held_out(bare, split)
-        temperature = fit_temperature(said, split.material.y[split.note("calibration", rows)])
+        split.note("calibration", rows)
+        temperature = fit_temperature(said, split.material.y[rows])
         return replace(bare, card={**card, "temperature": temperature}), histories
 
     def _held_out(self, bundle: Bundle, split: Split) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from ..training import Training
 from ._base import Published, Recipe
 from ._ensemble import Ensemble
 
-_OWN = Published(document="ser_kit", corpora=("ravdess",), protocol="emobox")
+_OWN = Published(document="ser_kit", corpora=("ravdess",), protocol="speaker")
 _REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
 
 _SECONDS = 2.24  # of a clip that is heard at a time
