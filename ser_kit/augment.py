@@ -44,7 +44,7 @@ import numpy as np
 from . import preprocess
 from .audio import MAX_RATE, MIN_RATE
 from .errors import PreprocessError
-from .preprocess import Described, Step, fitted, power_of_two, resampled, rms
+from .preprocess import Described, Step, fitted, power_of_two, resampled, rms, without_filling
 
 # Of waveforms ---------------------------------------------------------------------------------------------------------
 
@@ -546,16 +546,10 @@ class Vary(BatchAugmentation):
         length = round(self.seconds * self.rate)
         varied = np.zeros((len(x), length, 1), np.float32)
         for clip, place in zip(x[..., 0], varied[..., 0], strict=True):
-            samples = preprocess.apply(with_seed(self.steps, _seed(rng)), _without_filling(clip), self.rate)
+            samples = preprocess.apply(with_seed(self.steps, _seed(rng)), without_filling(clip), self.rate)
             start = int(rng.integers(0, abs(len(samples) - length) + 1))
             if len(samples) > length:
                 place[:] = samples[start : start + length]
             else:
                 place[start : start + len(samples)] = samples
         return varied, y
-
-
-def _without_filling(clip: np.ndarray) -> np.ndarray:
-    """A clip without the zeros at its end; one of zeros alone as it is."""
-    sounding = np.flatnonzero(clip)
-    return clip[: sounding[-1] + 1] if len(sounding) else clip

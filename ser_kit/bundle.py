@@ -23,6 +23,7 @@ import numpy as np
 from . import features, modelcard, models
 from .errors import BundleError, SerKitError, UnknownNameError
 from .evaluation import apply_temperature
+from .preprocess import without_filling
 from .training import Scaler
 
 if TYPE_CHECKING:
@@ -85,8 +86,7 @@ class Member:
             return
         # One clip at a time, without the zeros that only fill it up to the longest: these would change its last steps.
         for clip in values:
-            sounding = np.flatnonzero(clip.any(axis=1))
-            yield clip[None, : sounding[-1] + 1] if len(sounding) else clip[None]
+            yield without_filling(clip)[None]
 
     def stripped(self) -> keras.Model:
         """The network without its optimiser, whose state would treble a file and is of no use for predicting."""

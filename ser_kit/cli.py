@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._version import __version__
 from .errors import FeatureError, MissingDependencyError, RecipeError, SerKitError, TableError
+from .labels import labels_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,12 +233,7 @@ def _validate(args: argparse.Namespace) -> Result:
 def _load(args: argparse.Namespace, names: Sequence[str], labels: str | None) -> pd.DataFrame:
     from . import corpora
 
-    return corpora.load(names, args.root, _label_set(labels))
-
-
-def _label_set(labels: str | None) -> str | list[str] | None:
-    """What ``--labels`` means: a set by its name, or emotions."""
-    return labels.split(",") if labels and "," in labels else labels
+    return corpora.load(names, args.root, labels_of(labels))
 
 
 def _extractor(args: argparse.Namespace) -> Extractor:
@@ -479,8 +475,8 @@ def _reproduce(args: argparse.Namespace) -> Result:
     records = reproduce.load(args.out)
     place = ", ".join(sorted(args.corpus))
     table = reproduce.table(records, place)
-    own = reproduce.folds(records[records["recipe"].isin({system.name.partition("+")[0] for system in chosen})])
-    own = own[[name.partition("+")[0] not in recipes.RECIPES for name in own["system"]]]
+    asked = {system.name.partition("+")[0] for system in chosen}
+    own = reproduce.folds(records[records["recipe"].isin(asked & set(recipes.OWN))])
     data = {
         "records": len(records),
         "failures": [dataclasses.asdict(failure) for failure in failures],
@@ -491,7 +487,7 @@ def _reproduce(args: argparse.Namespace) -> Result:
     }
 
     def show(console: Console) -> None:
-        if any(system.name.partition("+")[0] in recipes.RECIPES for system in chosen):
+        if asked & set(recipes.RECIPES):
             _print_table(console, table.columns, table.to_numpy(), numbers=table.columns[5:], wrap=table.columns[1:5])
             console.print("in percent: mean ± standard deviation over folds and seeds; * where folds are missing")
         if len(own):
@@ -622,7 +618,7 @@ def _predict(args: argparse.Namespace) -> Result:
     from .predictor import Failure, Predictor
 
     paths = _recordings(args.recording)
-    predictor = Predictor.open(args.bundle, _label_set(args.labels))
+    predictor = Predictor.open(args.bundle, labels_of(args.labels))
     if args.enroll:
         predictor = predictor.enroll(_recordings(args.enroll))
     coming = predictor.predict_many(paths)

@@ -540,17 +540,18 @@ def plain(value):
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}" if np.isfinite(value) else "–"
+def percent(value: float | None) -> str:
+    """Such as ``"48.2"``; a dash where it is not known."""
+    return f"{100 * value:.1f}" if value is not None and np.isfinite(value) else "–"
 
 
 def _shown(numbers: Mapping[str, float]) -> str:
     """Such as ``"48.2 ± 3.1 [45.0, 51.6]"``; what is not known with one fold or one speaker is left out."""
-    shown = _percent(numbers["mean"])
+    shown = percent(numbers["mean"])
     if np.isfinite(numbers["std"]):
-        shown += f" ± {_percent(numbers['std'])}"
+        shown += f" ± {percent(numbers['std'])}"
     if np.isfinite(numbers["low"]):
-        shown += f" [{_percent(numbers['low'])}, {_percent(numbers['high'])}]"
+        shown += f" [{percent(numbers['low'])}, {percent(numbers['high'])}]"
     return shown
 
 

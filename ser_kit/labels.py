@@ -118,6 +118,11 @@ def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
     return LabelSet("custom", names)
 
 
+def labels_of(text: str | None) -> str | list[str] | None:
+    """What a text such as ``"six"`` or ``"happy,sad"`` asks for: a label set by its name, or emotions."""
+    return text.split(",") if text and "," in text else text
+
+
 def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[str, tuple[str, ...]]:
     """How an answer in some labels becomes one in fewer: probabilities of those that are merged are added up.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from .evaluation import to_markdown
+from .evaluation import percent, to_markdown
 
 
 def markdown(card: Mapping[str, Any]) -> str:
@@ -64,16 +64,16 @@ def _worth(card: Mapping[str, Any]) -> str:
         _table(
             ("", "mean of folds", "deviation", "all clips together"),
             [
-                (name, _percent(each["mean"]), _percent(each["std"]), _interval(each["pooled"], each))
+                (name, percent(each["mean"]), percent(each["std"]), _interval(each["pooled"], each))
                 for name, each in scores.items()
             ],
         ),
     ]
     if "folds" in found:
-        lines.append(f"UAR of each fold: {', '.join(map(_percent, found['folds']))}.")
+        lines.append(f"UAR of each fold: {', '.join(map(percent, found['folds']))}.")
     if "classes" in found:
         rows = [
-            (label, _interval(each["recall"], each), _percent(each["precision"]), each["support"])
+            (label, _interval(each["recall"], each), percent(each["precision"]), each["support"])
             for label, each in found["classes"].items()
         ]
         lines += ["### By emotion", _table(("emotion", "recall", "precision", "clips"), rows)]
@@ -84,14 +84,14 @@ def _worth(card: Mapping[str, Any]) -> str:
         lines += ["### By sex of the speaker", _table(("sex", "UAR", "clips"), rows)]
     if "reliability" in found:
         rows = [
-            (f"{_percent(each['low'])} to {_percent(each['high'])}", _percent(each["confidence"]),
-             _percent(each["accuracy"]), each["clips"])
+            (f"{percent(each['low'])} to {percent(each['high'])}", percent(each["confidence"]),
+             percent(each["accuracy"]), each["clips"])
             for each in found["reliability"]
         ]  # fmt: skip
         lines += [
             "### Whether its confidence can be believed",
-            f"Expected calibration error {_percent(found['expected_calibration_error'])} (15 bins). Of the half of the "
-            f"clips that it is surest of, {_percent(found['confident_half'])} are right.",
+            f"Expected calibration error {percent(found['expected_calibration_error'])} (15 bins). Of the half of the "
+            f"clips that it is surest of, {percent(found['confident_half'])} are right.",
             _table(("confidence", "mean confidence", "accuracy", "clips"), rows),
         ]
     return "\n\n".join(lines)
@@ -106,12 +106,8 @@ def _use(card: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
-def _percent(fraction: float | None) -> str:
-    return "–" if fraction is None else f"{100 * fraction:.1f}"
-
-
 def _interval(value: float | None, limits: Mapping[str, float | None]) -> str:
-    return f"{_percent(value)} [{_percent(limits['low'])}, {_percent(limits['high'])}]"
+    return f"{percent(value)} [{percent(limits['low'])}, {percent(limits['high'])}]"
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -357,6 +357,13 @@ def fitted(samples: np.ndarray, length: int) -> np.ndarray:
     return np.pad(samples[:length], (0, max(0, length - len(samples))))
 
 
+def without_filling(values: np.ndarray) -> np.ndarray:
+    """A clip, ``[n, ...]``, without the zeros at its end, which fill it up to the length of others; one of zeros alone
+    as it is."""
+    sounding = np.flatnonzero(values.reshape(len(values), -1).any(axis=1))
+    return values[: sounding[-1] + 1] if len(sounding) else values
+
+
 def frame(
     samples: np.ndarray,
     rate: int,

@@ -24,12 +24,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import corpora, protocols
+from . import corpora, protocols, recipes
 from .errors import TableError
 from .evaluation import METRICS, Evaluation, plain, to_markdown
 from .folders import write_whole
-from .labels import EMOTIONS
-from .recipes import OWN, PUBLISHED, RECIPES, Material, System
+from .labels import EMOTIONS, labels_of
+from .recipes import PUBLISHED, RECIPES, Material, System
 
 FORMAT = 1
 RECORDS, CHECKPOINTS = "records", "checkpoints"
@@ -100,8 +100,7 @@ def run(
             try:
                 if prepared is None or prepared[0] != task.labels or not task.system.same_material(prepared[1]):
                     if task.labels not in tables:
-                        chosen = task.labels.split(",") if "," in task.labels else task.labels
-                        tables[task.labels] = corpora.load(list(names), root=root, labels=chosen)
+                        tables[task.labels] = corpora.load(list(names), root=root, labels=labels_of(task.labels))
                     material = task.system.prepare(tables[task.labels], jobs=jobs, progress=progress)
                     prepared = task.labels, task.system, material
                 for line in task.run(prepared[2], progress):
@@ -230,8 +229,8 @@ def load(out: str | os.PathLike) -> pd.DataFrame:
             raise TableError(f"{path} cannot be read; delete it, and ser-kit reproduce makes it again") from None
         if version != FORMAT:
             raise TableError(f"{path} has format {version!r}; this version reads {FORMAT}")
-        known = {**RECIPES, **OWN}
-        own = record["recipe"] in known and record["label_set"] == known[record["recipe"]].labels
+        name = record["recipe"]
+        own = name in recipes.names() and record["label_set"] == recipes.get(name).labels
         place = ", ".join(record["corpora"]) + ("" if own else f" ({record['label_set']})")
         rows.append({**record, **record["metrics"], "corpora": place})
     if not rows:

@@ -78,6 +78,10 @@ def test_bands_beyond_what_is_kept_are_refused(wrong):
         HarmonicSpectrogram(**wrong)
 
 
+def test_its_size_is_the_documented_one():
+    assert recipes.get("house_one").build(8).count_params() == 272_236
+
+
 def test_how_loud_and_how_long_before_and_after_changes_little():
     models.import_keras().utils.set_random_seed(0)
     network = models.get("house")((None, 1), 4)

@@ -11,6 +11,15 @@ keras = import_keras()  # the layers are also imported by themselves, and then n
 ops = keras.ops
 
 
+def _levels(padded, count, hop, window, n_fft, filters):
+    """Decibels of so many frames of padded samples in the bands of filters, ``[batch, count, bands]``."""
+    starts = hop * ops.arange(count)
+    frames = ops.take(padded, starts[:, None] + ops.arange(len(window)), axis=1)
+    real, imaginary = ops.rfft(frames * window, n_fft)
+    power = ops.square(real) + ops.square(imaginary)
+    return 10.0 * ops.log10(ops.maximum(ops.matmul(power, filters), _spectrum.AMIN))
+
+
 @keras.saving.register_keras_serializable("ser_kit")
 class LogMelSpectrogram(keras.layers.Layer):
     """Waveform to log-mel spectrogram inside the network: ``[batch, samples]`` -> ``[batch, frames, n_mels]``.
@@ -42,12 +51,9 @@ class LogMelSpectrogram(keras.layers.Layer):
         e = self.extractor
         margin = e.n_fft // 2
         padded = ops.pad(waveform, [[0, 0], [margin, margin]])
-        starts = e.hop * ops.arange(1 + ops.shape(waveform)[1] // e.hop)
-        frames = ops.take(padded, starts[:, None] + ops.arange(e.n_fft), axis=1)
-        real, imaginary = ops.rfft(frames * _spectrum.hann(e.window, e.n_fft).astype("float32"))
-        power = ops.square(real) + ops.square(imaginary)
-        mel = ops.matmul(power, _spectrum.mel_filters(e.rate, e.n_fft, e.n_mels).astype("float32"))
-        return 10.0 * ops.log10(ops.maximum(mel, _spectrum.AMIN))
+        window = _spectrum.hann(e.window, e.n_fft).astype("float32")
+        filters = _spectrum.mel_filters(e.rate, e.n_fft, e.n_mels).astype("float32")
+        return _levels(padded, 1 + ops.shape(waveform)[1] // e.hop, e.hop, window, e.n_fft, filters)
 
     def compute_output_shape(self, input_shape):
         batch, samples = input_shape
@@ -120,11 +126,8 @@ class HarmonicSpectrogram(keras.layers.Layer):
         padded = ops.expand_dims(ops.pad(waveform, [[0, 0], [margin, margin]]), 2)
         slow = ops.squeeze(ops.conv(padded, self.lowpass[:, None, None], strides=step, padding="valid"), 2)
         slow = ops.pad(slow, [[0, 0], [half, half + 1]])
-        starts = self.hop // step * ops.arange(1 + ops.shape(waveform)[1] // self.hop)
-        frames = ops.take(slow, starts[:, None] + ops.arange(len(self.window)), axis=1)
-        real, imaginary = ops.rfft(frames * self.window, self.n_fft)
-        levels = ops.matmul(ops.square(real) + ops.square(imaginary), self.filters)
-        return 10.0 * ops.log10(ops.maximum(levels, _spectrum.AMIN))
+        frames = 1 + ops.shape(waveform)[1] // self.hop
+        return _levels(slow, frames, self.hop // step, self.window, self.n_fft, self.filters)
 
     def compute_output_shape(self, input_shape):
         batch, samples = input_shape

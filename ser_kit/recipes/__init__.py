@@ -47,10 +47,12 @@ RECIPES: dict[str, System] = {
 OWN: dict[str, System] = {system.name: system for system in (house, house_one, yamnet_linear, trillsson_linear)}
 """Systems of ser_kit's own by name."""
 
+_ALL = RECIPES | OWN
+
 
 def names() -> list[str]:
     """Names of all recipes."""
-    return sorted({**RECIPES, **OWN})
+    return sorted(_ALL)
 
 
 def get(name: str) -> System:
@@ -65,7 +67,6 @@ def get(name: str) -> System:
         (150, 40)
     """
     name, _, ablation = name.partition("+")
-    known = {**RECIPES, **OWN}
-    if name not in known:
-        raise UnknownNameError("recipe", name, known)
-    return known[name].variant(ablation) if ablation else known[name]
+    if name not in _ALL:
+        raise UnknownNameError("recipe", name, _ALL)
+    return _ALL[name].variant(ablation) if ablation else _ALL[name]

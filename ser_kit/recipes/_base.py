@@ -81,6 +81,10 @@ class Published:
     parameters: int | None = None
 
 
+OURS = Published(document="ser_kit", corpora=("ravdess",), protocol="speaker")
+"""Of systems that nobody but ser_kit reports on."""
+
+
 @dataclass(frozen=True, eq=False)
 class Material:
     """What a system is trained and tested on: features, classes, and copies of clips where it augments.

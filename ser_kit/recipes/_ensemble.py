@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -121,12 +121,19 @@ class Ensemble(System):
         return [m for members, _ in parts for m in members], [h for _, histories in parts for h in histories]
 
     def _in_rounds(self, split: Split, weigh: Callable[[int], np.ndarray], after=lambda member, i: member):
+        turns = ((split, weigh(i)) for i in range(self.rounds))  # one by one: boosting weighs by what went before
+        return self._in_turns(turns, self.rounds, after)
+
+    def _in_turns(
+        self, turns: Iterable[tuple[Split, np.ndarray | None]], count: int, after=lambda member, i: member
+    ) -> tuple[list[Member], list[pd.DataFrame]]:
+        """The recipes in turn, each trained on its split with its weights."""
         members, histories = [], []
-        for i in range(self.rounds):
+        for i, (split, weights) in enumerate(turns):
             recipe = self.members[i % len(self.members)]
             recipe = replace(recipe, name=f"{recipe.name}-{self.method}-{i}")
-            turn = replace(split, seed=split.seed + i, title=f"{split.title} {self.method} {i + 1}/{self.rounds}")
-            found, epochs = recipe.train(turn, weigh(i))
+            turn = replace(split, seed=split.seed + i, title=f"{split.title} {self.method} {i + 1}/{count}")
+            found, epochs = recipe.train(turn, weights)
             members += [after(member, i) for member in found]
             histories += epochs
         return members, histories
@@ -164,17 +171,9 @@ class Ensemble(System):
             raise RecipeError(
                 f"{self.name} is a committee, whose members learn from other clips each: no weights for it"
             )
-        members, histories = [], []
-        for i, (train, left_out) in enumerate(self._divisions(split)):
-            recipe = self.members[i % len(self.members)]
-            recipe = replace(recipe, name=f"{recipe.name}-{self.method}-{i}")
-            title = f"{split.title} {self.method} {i + 1}"
-            found, epochs = recipe.train(
-                replace(split, train=train, validation=left_out, seed=split.seed + i, title=title)
-            )
-            members += found
-            histories += epochs
-        return members, histories
+        divisions = self._divisions(split)
+        turns = [(replace(split, train=train, validation=left_out), None) for train, left_out in divisions]
+        return self._in_turns(turns, len(turns))
 
     def _divisions(self, split: Split) -> list[tuple[np.ndarray, np.ndarray]]:
         """What each member of a committee is trained on, and what is left out of it."""
@@ -190,7 +189,7 @@ class Ensemble(System):
             return super()._held_out(bundle, split)
         parts = [left_out for _, left_out in self._divisions(split)]
         values = [
-            member.probabilities(split.material.values(rows)[member.extractor])
+            member.probabilities(split.material.features[member.extractor].values[rows])
             for member, rows in zip(bundle.members, parts, strict=True)
         ]
         return np.concatenate(parts), np.concatenate(values).astype(float)

@@ -7,10 +7,9 @@ from ..augment import AddNoise, Mixup, Sometimes, SpeedChange, Vary
 from ..features import Waveform
 from ..preprocess import Trim
 from ..training import Training
-from ._base import Published, Recipe
+from ._base import OURS, Recipe
 from ._ensemble import Ensemble
 
-_OWN = Published(document="ser_kit", corpora=("ravdess",), protocol="speaker")
 _REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
 
 _SECONDS = 2.24  # of a clip that is heard at a time
@@ -22,7 +21,7 @@ house_one = Recipe(
     title="A small network on the samples",
     reference=_REFERENCE,
     labels="eight",
-    published=_OWN,
+    published=OURS,
     extractor=Waveform(seconds=8.0, preprocess=(Trim(),)),
     model="house",
     scale=False,
@@ -53,7 +52,7 @@ house = Ensemble(
     title="A committee of five small networks on the samples",
     reference=_REFERENCE + "; five networks that leave other speakers out each",
     labels="eight",
-    published=_OWN,
+    published=OURS,
     members=(house_one,),
     method="committee",
 )

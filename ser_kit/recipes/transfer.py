@@ -5,21 +5,20 @@ The networks are fetched through kagglehub. The ablations put a small hidden lay
 
 from ..features import TRILLsson, YAMNet
 from ..training import Training
-from ._base import Published, Recipe
+from ._base import OURS, Recipe
 
 _LINEAR = {"units": (), "dropout": (), "batch_norm": ()}
 _SMALL_HEAD = {"hyperparameters": {"units": (128,), "dropout": (0.4,), "batch_norm": (True,)}}
 _TRAINING = Training(
     optimizer="adamw", learning_rate=1e-3, weight_decay=0.01, batch_size=32, epochs=100, patience=10
 )  # fmt: skip
-_OWN = Published(document="ser_kit", corpora=("ravdess",), protocol="speaker")
 
 yamnet_linear = Recipe(
     name="yamnet_linear",
     title="A linear layer on YAMNet's embeddings",
     reference="Plakal & Ellis, YAMNet, TensorFlow Models 2020: a MobileNet trained on AudioSet, frozen",
     labels="eight",
-    published=_OWN,
+    published=OURS,
     extractor=YAMNet(),
     model="mlp",
     hyperparameters=_LINEAR,
@@ -33,7 +32,7 @@ trillsson_linear = Recipe(
     reference="Shor & Venugopalan, TRILLsson: distilled universal paralinguistic speech representations, Interspeech "
     "2022; frozen",
     labels="eight",
-    published=_OWN,
+    published=OURS,
     extractor=TRILLsson(),
     model="mlp",
     hyperparameters=_LINEAR,
