@@ -78,6 +78,46 @@ def test_bands_beyond_what_is_kept_are_refused(wrong):
         HarmonicSpectrogram(**wrong)
 
 
+@pytest.mark.parametrize(("name", "most"), [("Vtlp", 0.1), ("BandShift", 2.0), ("Tempo", 0.12)])
+class TestSimulatedSpeakers:
+    """The layers that move formants, pitch and tempo while a network trains."""
+
+    @pytest.fixture
+    def layer(self, name, most):
+        keras = models.import_keras()
+        from ser_kit.models import layers
+
+        keras.utils.set_random_seed(0)
+        return getattr(layers, name)(most)
+
+    def test_a_clip_that_is_heard_is_left_alone(self, layer):
+        x = np.random.default_rng(0).uniform(size=(3, 50, 64)).astype("float32")
+        np.testing.assert_array_equal(layer(x), x)
+        np.testing.assert_array_equal(type(layer)(0)(x, training=True), x)
+
+    def test_a_peak_moves_as_far_as_said_and_otherwise_in_every_clip(self, layer, name, most):
+        from ser_kit.features._spectrum import mel_corners
+
+        axis = 1 if name == "Tempo" else 2
+        places = {"Vtlp": mel_corners(RATE, 64)[1:-1], "BandShift": np.arange(64), "Tempo": np.arange(64)}[name]
+        x = np.zeros((200, 64, 64), "float32")
+        for i, height in ((-2, 0.25), (-1, 0.75), (0, 1), (1, 0.75), (2, 0.25)):
+            x[(slice(None),) * axis + (40 + i,)] = height
+        moved = np.asarray(layer(x, training=True))
+        assert moved.min() >= 0 and moved.max() <= 1
+        found = places[moved.sum(axis=3 - axis).argmax(axis=1)]
+        step = places[41] - places[40]
+        if name == "BandShift":
+            low, high = places[40] - most, places[40] + most
+        else:
+            low, high = places[40] / (1 + most), places[40] / (1 - most)
+        assert low - step <= found.min() <= low + step and high - step <= found.max() <= high + step
+
+    def test_it_comes_back_from_a_file(self, layer):
+        again = type(layer).from_config(layer.get_config())
+        assert (again.most, again.name) == (layer.most, layer.name)
+
+
 def test_its_size_is_the_documented_one():
     assert recipes.get("house_one").build(8).count_params() == 272_236
 

@@ -53,16 +53,24 @@ def _squared(spectra: np.ndarray) -> np.ndarray:
 
 
 @lru_cache
-def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
-    """Slaney's mel filter bank over 0 to ``rate / 2`` Hz, float64 ``[1 + n_fft // 2, n_mels]``, as of Librosa.
+def mel_corners(rate: int, n_mels: int) -> np.ndarray:
+    """The lowest frequency of the first mel band, the centres of all, and the highest of the last, in Hz.
 
-    Triangles of unit area whose corners are evenly spaced in mel: linear under 1 kHz (200/3 Hz per mel), above it
-    27 mel to each factor of 6.4 (M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010).
+    Evenly spaced in mel from 0 to ``rate / 2`` Hz: linear under 1 kHz (200/3 Hz per mel), above it 27 mel to each
+    factor of 6.4 (M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010).
     """
     top = rate / 2
     top_mel = top * 3 / 200 if top < 1000 else 15 + 27 * np.log(top / 1000) / np.log(6.4)
     mels = np.linspace(0, top_mel, n_mels + 2)
-    corners = np.where(mels < 15, mels * 200 / 3, 1000 * np.exp((mels - 15) * np.log(6.4) / 27))
+    return np.where(mels < 15, mels * 200 / 3, 1000 * np.exp((mels - 15) * np.log(6.4) / 27))
+
+
+def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+    """Slaney's mel filter bank, float64 ``[1 + n_fft // 2, n_mels]``, as of Librosa.
+
+    Triangles of unit area from each of :func:`mel_corners` over the next to the one after.
+    """
+    corners = mel_corners(rate, n_mels)
     low, centre, high = corners[:-2], corners[1:-1], corners[2:]
     hertz = np.fft.rfftfreq(n_fft, 1 / rate)[:, None]
     rising, falling = (hertz - low) / (centre - low), (high - hertz) / (high - centre)

@@ -169,6 +169,131 @@ class Loudness(keras.layers.Layer):
         return super().get_config() | {"decibels": self.decibels}
 
 
+class _Warp(keras.layers.Layer):
+    """Spectra bent by a draw of its own for every clip and step, while a network trains; as they are otherwise."""
+
+    def __init__(self, most, **kwargs):
+        super().__init__(**kwargs)
+        self.most = most
+        self.generator = keras.random.SeedGenerator()
+
+    def call(self, x, training=False):
+        if not training or not self.most:
+            return x
+        drawn = keras.random.uniform((ops.shape(x)[0], 1), -self.most, self.most, seed=self.generator)
+        return self._bent(x, drawn)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"most": self.most}
+
+
+def _read(bands, places, corners):
+    """Spectra between their bands: linear interpolation at ``[batch, n]`` places, at the edges what stands there.
+
+    Bands lie at all corners but the first and the last.
+    """
+    low, centre, high = corners[:-2], corners[1:-1], corners[2:]
+    places = ops.expand_dims(ops.clip(places, centre[0], centre[-1]), 2)
+    shares = ops.maximum(0, ops.minimum((places - low) / (centre - low), (high - places) / (high - centre)))
+    return ops.einsum("bnc,bfc->bfn", shares, bands)
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class Vtlp(_Warp):
+    """Formants moved, as if vocal tracts were longer or shorter, in mel bands: ``[batch, frames, bands]``.
+
+    Up to 4.8 kHz frequencies are divided by a factor, and from there to the highest one squeezed or stretched to fit
+    (vocal tract length perturbation: N. Jaitly and G. E. Hinton, "Vocal tract length perturbation (VTLP) improves
+    speech recognition", ICML 2013 workshop). Only while training, with another factor for every clip and step.
+
+    Args:
+        most: factors lie within 1 ± this, in [0, 0.4].
+        rate: of the waveform, in Hz.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(2, 100, 64)).astype("float32")
+        >>> bool((Vtlp(0.1)(x) == x).numpy().all()), Vtlp(0.1)(x, training=True).shape == x.shape
+        (True, True)
+    """
+
+    _BEND = 4800.0  # Hz
+
+    def __init__(self, most=0.1, rate=16000, **kwargs):
+        super().__init__(most, **kwargs)
+        self.rate = rate
+
+    def _bent(self, x, drawn):
+        corners = _spectrum.mel_corners(self.rate, x.shape[2]).astype("float32")
+        centres = corners[1:-1]
+        factor, top = 1 + drawn, self.rate / 2
+        to = self._BEND * ops.minimum(factor, 1)
+        bend = to / factor
+        above = top - (top - to) / (top - bend) * (top - centres)
+        return _read(x, ops.where(centres <= bend, centres * factor, above), corners)
+
+    def get_config(self):
+        return super().get_config() | {"rate": self.rate}
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class BandShift(_Warp):
+    """Whole spectra moved up or down: ``[batch, frames, bands]``; on a logarithmic scale that is another pitch.
+
+    What comes in from beyond an edge is like the band at the edge. Only while training, another way for every clip and
+    step.
+
+    Args:
+        most: bands to move by, up or down.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        >>> import numpy as np
+        >>> x = np.tile(np.arange(64, dtype="float32"), (1, 10, 1))
+        >>> moved = BandShift(2)(x, training=True).numpy() - x
+        >>> bool(np.ptp(moved[..., 2:-2]) < 1e-4 and abs(moved).max() <= 2)
+        True
+    """
+
+    def __init__(self, most=2.0, **kwargs):
+        super().__init__(most, **kwargs)
+
+    def _bent(self, x, drawn):
+        corners = np.arange(-1, x.shape[2] + 1, dtype="float32")
+        return _read(x, corners[1:-1] - drawn, corners)
+
+
+@keras.saving.register_keras_serializable("ser_kit")
+class Tempo(_Warp):
+    """Slower or faster speech of the same pitch: ``[batch, frames, bands]``, as many frames, zeros after its end.
+
+    Only while training, another factor for every clip and step.
+
+    Args:
+        most: factors lie within 1 ± this, in [0, 0.5].
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        >>> import numpy as np
+        >>> x = np.tile(np.arange(100, dtype="float32")[:, None], (1, 1, 4))
+        >>> faster = Tempo(0.1)(x, training=True).numpy()[0, :, 0]
+        >>> bool(0.9 <= faster[10] / 10 <= 1.1)
+        True
+    """
+
+    def __init__(self, most=0.1, **kwargs):
+        super().__init__(most, **kwargs)
+
+    def _bent(self, x, drawn):
+        frames = ops.arange(ops.shape(x)[1], dtype="float32")
+        distance = ops.abs(ops.expand_dims(frames * (1 + drawn), 2) - frames)
+        return ops.matmul(ops.maximum(0, 1 - distance), x)
+
+
 @keras.saving.register_keras_serializable("ser_kit")
 class SpecMask(keras.layers.Layer):
     """Zeros in stretches of time and bands of frequency while a network trains, others in every clip and step.

@@ -42,7 +42,10 @@ house_one = Recipe(
     ),
     ablations={
         "without the harmonic spectrogram": {"hyperparameters.harmonic_channels": ()},
-        "without simulated speakers": {"training.augment": (Vary(steps=(_NOISE,), seconds=_SECONDS),)},
+        "without simulated speakers": {
+            "training.augment": (Vary(steps=(_NOISE,), seconds=_SECONDS),),
+            "hyperparameters": {"formants": 0.0, "pitch": 0.0, "tempo": 0.0},
+        },
         "mixed clips": {"training.mask_absent": False, "training.augment": (_VARY, Mixup())},
     },
 )
