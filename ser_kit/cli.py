@@ -470,7 +470,8 @@ def _reproduce(args: argparse.Namespace) -> Result:
     if not args.report:
         failures = reproduce.run(
             chosen, args.corpus, divided=divided, seeds=range(args.seeds), out=args.out, labels=args.labels,
-            root=args.root, jobs=args.jobs, progress=not args.quiet, tell=functools.partial(_note, args),
+            numbers=args.folds, root=args.root, jobs=args.jobs, progress=not args.quiet,
+            tell=functools.partial(_note, args),
         )  # fmt: skip
     records = reproduce.load(args.out)
     place = ", ".join(sorted(args.corpus))
@@ -941,6 +942,8 @@ def _parser() -> argparse.ArgumentParser:
     labels(sub, "each recipe's")
     sub.add_argument("--protocols", default="published,speaker", help=f"{_PROTOCOLS}; default: published,speaker")
     sub.add_argument("--seeds", type=_positive, default=3, metavar="N", help="run the seeds 0 to N-1 (default: 3)")
+    text = "run these folds only, counted from 1: two commands with one --out share the work (default: all)"
+    sub.add_argument("--folds", nargs="+", type=_positive, metavar="N", help=text)
     sub.add_argument("--out", required=True, metavar="FOLDER", help="for the records")
     sub.add_argument("--report", action="store_true", help="run nothing, only show the records that are there")
     sub.add_argument("--page", metavar="FILE", help="a Markdown page to put the tables into, between its marks")

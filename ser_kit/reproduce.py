@@ -13,11 +13,12 @@ Examples:
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from .recipes import PUBLISHED, RECIPES, Material, System
 FORMAT = 1
 RECORDS, CHECKPOINTS = "records", "checkpoints"
 DEFAULT_PROTOCOLS = (PUBLISHED, "speaker")
-_BEGIN, _END = "<!-- {}: made by ser-kit reproduce -->", "<!-- end of {} -->"
+_BEGIN, _END = "<!-- {}: made by {} -->", "<!-- end of {} -->"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def run(
     seeds: Iterable[int] = range(3),
     out: str | os.PathLike,
     labels: str | None = None,
+    numbers: Iterable[int] | None = None,
     root: str | os.PathLike | None = None,
     jobs: int | None = None,
     progress: bool = True,
@@ -68,6 +70,7 @@ def run(
         seeds: of folds and trainings.
         out: folder of the records (``records/``) and of the state of what is under way (``checkpoints/``).
         labels: a label set for all systems instead of each one's own.
+        numbers: of the folds to run, from 1; ``None`` for all. So several processes can share the work and the folder.
         root: where the corpora are; see :func:`ser_kit.corpora.load`.
         jobs: processes for extraction.
         progress: show progress bars.
@@ -82,7 +85,7 @@ def run(
     """
     from tqdm.auto import tqdm
 
-    seeds = list(seeds)
+    seeds, chosen = list(seeds), None if numbers is None else set(numbers)
     wanted = [
         _Task(system, tuple(sorted(names)), labels or system.labels, protocol, seed, Path(out))
         for system in systems
@@ -103,13 +106,14 @@ def run(
                         tables[task.labels] = corpora.load(list(names), root=root, labels=labels_of(task.labels))
                     material = task.system.prepare(tables[task.labels], jobs=jobs, progress=progress)
                     prepared = task.labels, task.system, material
-                for line in task.run(prepared[2], progress):
+                for line in task.run(prepared[2], chosen, progress):
                     tell(line)
             except TableError as error:
                 failures.append(Failure(task.system.name, task.protocol, str(error)))
                 tell(f"{task}: cannot be run: {error}")
     for task in wanted:
-        task.clean()
+        if chosen is None or task.is_done():
+            task.clean()
     return failures
 
 
@@ -164,10 +168,10 @@ class _Task:
             return None
         return record if isinstance(record, dict) and record.get("settings") == self.system.settings else None
 
-    def run(self, material: Material, progress: bool) -> Iterator[str]:
+    def run(self, material: Material, chosen: set[int] | None, progress: bool) -> Iterator[str]:
         folds = self.system.folds(material, self.protocol, self.seed)
         for number, fold in enumerate(folds):
-            if self.recorded(number):
+            if self.recorded(number) or (chosen is not None and number + 1 not in chosen):
                 continue
             title = f"{self.system.name} {fold.name.replace('/', ' fold ')} of {len(folds)}"
             found = self.system.run_fold(material, fold, out=self.checkpoints, progress=progress, title=title)
@@ -461,16 +465,36 @@ def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
     Raises:
         TableError: the page has no marks.
     """
+    return fill(path, {name: functools.partial(make, records) for name, make in _TABLES.items()})
+
+
+def fill(
+    path: str | os.PathLike, tables: Mapping[str, Callable[[], pd.DataFrame]], made_by: str = "ser-kit reproduce"
+) -> list[str]:
+    """Put tables into a Markdown page, between the marks ``<!-- NAME: made by ... -->`` and ``<!-- end of NAME -->``.
+
+    Args:
+        path: a page that is there; what stands outside the marks is left alone.
+        tables: name -> what makes the table; called if the page has a place for it.
+        made_by: the command, as the marks name it.
+
+    Returns:
+        Names of the tables that it holds.
+
+    Raises:
+        TableError: the page has no marks.
+    """
     path = Path(path)
     text, written = path.read_text(encoding="utf-8"), []
-    for name, make in _TABLES.items():
-        begin, end = _BEGIN.format(name), _END.format(name)
+    for name, make in tables.items():
+        begin, end = _BEGIN.format(name, made_by), _END.format(name)
         if begin in text and end in text:
             head, rest = text.split(begin, 1)
-            text = f"{head}{begin}\n{to_markdown(make(records))}\n{end}{rest.split(end, 1)[1]}"
+            text = f"{head}{begin}\n{to_markdown(make())}\n{end}{rest.split(end, 1)[1]}"
             written.append(name)
     if not written:
-        raise TableError(f"{path} has no place for a table: it needs a line {_BEGIN.format('table')!r}, and its end")
+        wanted = _BEGIN.format(next(iter(tables)), made_by)
+        raise TableError(f"{path} has no place for a table: it needs a line {wanted!r}, and its end")
     write_whole(path, text.encode())
     return written
 

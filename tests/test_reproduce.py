@@ -147,6 +147,12 @@ def test_a_system_that_was_changed_is_run_anew_and_what_only_reads_otherwise_is_
     assert ensemble.settings == ensemble.changed({"title": "Twice"}).settings
 
 
+def test_folds_may_be_shared_out(forest, tmp_path):
+    for numbers, there in (([2, 4], {1, 3}), ([4, 1, 9], {0, 1, 3}), (None, set(range(5)))):
+        reproduce.run([forest], ["demo"], divided=["speaker"], seeds=[0], numbers=numbers, out=tmp_path, progress=False)
+        assert set(reproduce.load(tmp_path)["fold"]) == there
+
+
 @pytest.mark.parametrize("spoilt", [b"{", b"", b"null", b"[1]", b"\xff\xfe\x00", b'{"format": 1}'])
 def test_a_spoilt_record_is_run_anew(forest, tmp_path, spoilt):
     arguments = {"divided": ["random_80_20"], "seeds": [0], "out": tmp_path, "jobs": 1, "progress": False}
