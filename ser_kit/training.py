@@ -12,10 +12,9 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -200,6 +199,7 @@ def fit(
         2
     """
     import pandas as pd
+    from tqdm.auto import tqdm
 
     x_val, y_val = validation
     for name, inputs, targets in (("training", x, y), ("validation", x_val, y_val)):
@@ -240,20 +240,20 @@ def fit(
         model = with_adversary(model, voices.shape[1], training.speaker_penalty)  # around it, sharing its layers
     with _compiled(model, training, steps=-(-len(x) // training.batch_size)) as compiled:
         state = _State(compiled, training, checkpoint, identity)
-        if not state.finished:
-            batches = _batches(x, targets, voices, clip_weights, training.batch_size, training.augment)
-            validation_batches = _batches(x_val, targets_val, np.zeros((len(y_val), voices.shape[1]), np.float32))
-            epochs = _callback(state, training, partial(batches.reorder, seed), title if progress else None)
-            compiled.fit(
-                batches,
-                validation_data=validation_batches,
-                validation_freq=list(filter(training.validates, range(1, training.epochs + 1))),
-                initial_epoch=state.epoch,
-                epochs=training.epochs,
-                shuffle=False,
-                verbose=0,
-                callbacks=[epochs],
-            )
+        nobody = np.zeros((len(y_val), voices.shape[1]), np.float32)
+        with tqdm(
+            total=training.epochs, initial=state.epoch, desc=title, unit="epoch", disable=not progress, leave=False
+        ) as bar:
+            while not state.finished:
+                began, epoch = time.perf_counter(), state.epoch
+                drawn = _shuffled(x, targets, voices, clip_weights, training, (seed, epoch))
+                logs = _mean(compiled.train_on_batch, drawn)
+                if training.validates(epoch + 1):
+                    found = _mean(compiled.test_on_batch, _in_order(x_val, targets_val, nobody))
+                    logs |= {f"val_{name}": value for name, value in found.items()}
+                state.update(_row(logs, training, compiled.optimizer, epoch + 1, time.perf_counter() - began))
+                bar.set_postfix_str(state.summary)
+                bar.update()
         state.restore_best()
     return pd.DataFrame(state.history)
 
@@ -360,37 +360,58 @@ def _run_identity(model, arrays: tuple[np.ndarray, ...], training: Training, see
     return digest.hexdigest()
 
 
-def _batches(x, targets, voices, weights=None, batch_size: int = 256, augment: tuple[BatchAugmentation, ...] = ()):
-    """A Keras data set over arrays (memory-mapped ones too) that copies a batch at a time, never the whole.
+def _shuffled(x, targets, voices, weights, training: Training, drawn: tuple[int, int]) -> Iterator[tuple]:
+    """The batches of one epoch; ``drawn``, its seed and number, decides about their order and their augmentation.
 
-    Without weights it is for validation, where nobody knows the speakers and their head counts nothing.
+    Of arrays, memory-mapped ones too, a batch at a time is copied and never the whole.
     """
-    import keras
+    order = np.random.default_rng(drawn).permutation(len(x))
+    for index, start in enumerate(range(0, len(x), training.batch_size)):
+        rows = order[start : start + training.batch_size]
+        inputs, wanted = x[rows], targets[rows]
+        rng = np.random.default_rng((*drawn, index))
+        for change in training.augment:
+            inputs, wanted = change(inputs, wanted, rng)
+        yield _batch(inputs, wanted, voices[rows], weights[rows], heard=1)
 
-    class Batches(keras.utils.PyDataset):
-        order = np.arange(len(x))
-        drawn = (0, 0)  # seed and epoch
 
-        def reorder(self, seed: int, epoch: int) -> None:
-            self.drawn = (seed, epoch)
-            self.order = np.random.default_rng(self.drawn).permutation(len(x))
+def _in_order(x, targets, voices, batch_size: int = 256) -> Iterator[tuple]:
+    """The batches to validate on, where nobody knows the speakers and their head counts nothing."""
+    for start in range(0, len(x), batch_size):
+        rows = slice(start, start + batch_size)
+        inputs = np.asarray(x[rows])
+        yield _batch(inputs, targets[rows], voices[rows], np.ones(len(inputs), np.float32), heard=0)
 
-        def __len__(self):
-            return -(-len(x) // batch_size)
 
-        def __getitem__(self, index):
-            rows = self.order[index * batch_size : (index + 1) * batch_size]
-            inputs, wanted = x[rows], targets[rows]
-            rng = np.random.default_rng((*self.drawn, index))
-            for change in augment:
-                inputs, wanted = change(inputs, wanted, rng)
-            clips = np.ones(len(rows), np.float32) if weights is None else weights[rows]
-            if not voices.shape[1]:
-                return inputs, wanted, clips
-            heard = np.full(len(rows), weights is not None, np.float32)
-            return inputs, {"emotion": wanted, "speaker": voices[rows]}, {"emotion": clips, "speaker": heard}
+def _batch(inputs, wanted, voices, weights, heard: int) -> tuple:
+    """Inputs, what is wanted of each head, and how much each clip counts there."""
+    if not voices.shape[1]:
+        return inputs, wanted, weights
+    heard = np.full(len(inputs), heard, np.float32)
+    return inputs, {"emotion": wanted, "speaker": voices}, {"emotion": weights, "speaker": heard}
 
-    return Batches()
+
+def _mean(step: Callable, batches: Iterable[tuple]) -> dict[str, float]:
+    """What a step says of each batch, such as its loss, averaged over the clips.
+
+    ``Model.fit`` would do this too, through a data pipeline that takes longer than a small network itself.
+    """
+    sums: dict[str, float] = {}
+    clips = 0
+    for inputs, wanted, weights in batches:
+        for name, value in step(inputs, wanted, weights, return_dict=True).items():
+            sums[name] = sums.get(name, 0.0) + float(value) * len(inputs)
+        clips += len(inputs)
+    return {name: value / clips for name, value in sums.items()}
+
+
+def _row(logs: dict[str, float], training: Training, optimizer, epoch: int, seconds: float) -> dict[str, float]:
+    """What the history says of an epoch."""
+    names = ["loss", "accuracy", "val_loss", "val_accuracy"]
+    # With an adversary beside it, the emotion's own figures go by longer names.
+    known = {n: re.sub(r"(loss|accuracy)$", r"emotion_\1", n) if training.speaker_penalty else n for n in names}
+    found = {name: logs.get(known[name], np.nan) for name in names}
+    return {"epoch": epoch, **found, "learning_rate": float(optimizer.learning_rate), "seconds": seconds}
 
 
 class _State:
@@ -430,6 +451,12 @@ class _State:
         if self.folder is not None:
             self._write()
 
+    @property
+    def summary(self) -> str:
+        """How the last validation went, in a few words."""
+        last = next((row for row in reversed(self.history) if np.isfinite(row["val_loss"])), None)
+        return f"validation accuracy {last['val_accuracy']:.3f}, loss {last['val_loss']:.3f}" if last else ""
+
     def restore_best(self) -> None:
         if self.best_weights is not None:
             self.model.set_weights(self.best_weights)
@@ -467,38 +494,3 @@ class _State:
     def _variables(self) -> list:
         # Model.variables holds the weights and the states of the dropout generators.
         return [*self.model.variables, *self.model.optimizer.variables]
-
-
-def _callback(state: _State, training: Training, reorder, title: str | None):
-    import keras
-    from tqdm.auto import tqdm
-
-    class Epochs(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            self.began = time.perf_counter()
-            self.bar = tqdm(
-                total=training.epochs, initial=state.epoch, desc=title, unit="epoch", disable=title is None, leave=False
-            )
-
-        def on_epoch_begin(self, epoch, logs=None):
-            # Keras peeks into a data set before the first epoch and after resuming: only here is the epoch known.
-            reorder(epoch)
-
-        def on_epoch_end(self, epoch, logs=None):
-            names = ["loss", "accuracy", "val_loss", "val_accuracy"]
-            # With an adversary beside it, the emotion's own figures go by longer names.
-            known = {n: re.sub(r"(loss|accuracy)$", r"emotion_\1", n) if training.speaker_penalty else n for n in names}
-            logs = {name: float(logs.get(known[name], np.nan)) for name in names}
-            if training.validates(epoch + 1):
-                self.bar.set_postfix_str(f"validation accuracy {logs['val_accuracy']:.3f}, loss {logs['val_loss']:.3f}")
-            rate = float(self.model.optimizer.learning_rate)
-            seconds, self.began = time.perf_counter() - self.began, time.perf_counter()
-            state.update({"epoch": epoch + 1, **logs, "learning_rate": rate, "seconds": seconds})
-            self.bar.update()
-            if state.finished:
-                self.model.stop_training = True
-
-        def on_train_end(self, logs=None):
-            self.bar.close()
-
-    return Epochs()

@@ -395,7 +395,7 @@ def test_the_command_tells_what_failed_and_goes_on(ser_kit, tmp_path):
 def test_the_command_runs_ablations(ser_kit, tmp_path, monkeypatch):
     small = recipes.get("ahmadov_forest")
     monkeypatch.setitem(
-        recipes.RECIPES, "ahmadov_forest", small.changed({"ablations": {"small": {"training.n_estimators": 2}}})
+        recipes._ALL, "ahmadov_forest", small.changed({"ablations": {"small": {"training.n_estimators": 2}}})
     )
     command = ("reproduce", "ahmadov_forest", "--ablations", "--corpus", "demo", "--out", tmp_path, "--seeds", "1")
     assert ser_kit(*command, "--protocols", "random_80_20", "--jobs", "1")[0] == 0

@@ -185,10 +185,12 @@ def test_validation_may_be_seldom(data, untraced):
 
 
 def test_a_corpus_teaches_nothing_about_classes_that_it_lacks(monkeypatch, untraced):
-    taught, batches = [], training._batches
-    monkeypatch.setattr(
-        training, "_batches", lambda x, targets, *rest: taught.append(targets) or batches(x, targets, *rest)
-    )
+    taught = []
+    for name in ("_shuffled", "_in_order"):
+        batches = getattr(training, name)
+        monkeypatch.setattr(
+            training, name, lambda x, targets, *rest, of=batches: taught.append(targets) or of(x, targets, *rest)
+        )
     corpus, y = np.repeat(["a", "b"], 6), np.array([0, 1, 2] * 2 + [0, 1] * 3)
     x = np.random.default_rng(0).normal(size=(12, 8)).astype("float32")
     settings = replace(SIMPLE, epochs=1, mask_absent=True)
