@@ -47,6 +47,7 @@ PARTS = {
     "memory": Part("memory", {}),
     "tensorflow": Part("pipeline", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow", clips=4),
     "steps": Part("steps", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow"),
+    "answers": Part("answers", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
     "jax": Part("pipeline", {"KERAS_BACKEND": "jax"}, needs="jax", clips=4),
 }
 

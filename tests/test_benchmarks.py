@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
-from ser_kit import features
+from ser_kit import features, protocols, recipes
+from ser_kit.errors import TableError
 
 ROOT = Path(__file__).parent.parent
 if not (ROOT / "benchmarks").is_dir():
@@ -21,7 +23,7 @@ if not (ROOT / "benchmarks").is_dir():
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import extraction, memory, pipeline, racing, steps, straightforward  # noqa: E402
+from benchmarks import answers, extraction, memory, opensmile_svm, pipeline, racing, standing, steps, straightforward  # noqa: E402
 from benchmarks.rows import Goal, Row, markdown  # noqa: E402
 
 
@@ -94,6 +96,63 @@ def test_a_training_step_is_measured_with_and_without_our_setting(monkeypatch, d
     monkeypatch.chdir(ROOT)
     (row,) = steps.rows(demo_table)
     assert "rastogi_mlp" in row.what and row.ours > 0 and row.theirs > 0 and row.ratio > 0
+
+
+def test_our_own_systems_answer_with_a_size_and_a_time(monkeypatch, demo_table):
+    assert answers.names() == ["house", "house_one"]
+    assert answers.network(recipes.get("house").changed({"rounds": 2})).count_params() == 2 * 272_236
+    monkeypatch.setattr(answers, "names", lambda: ["house_one"])
+    (row,) = answers.rows(demo_table.head(2))
+    assert row.ours > 0 and row.ratio > 0 and row.goal.value == 30 and row.note == "272,236 parameters, 1.1 MB"
+
+
+def test_the_classical_baseline_sees_training_speakers_only(demo_table, tmp_path):
+    rng = np.random.default_rng(0)
+    codes = demo_table["label"].factorize()[0]
+    values = np.eye(codes.max() + 1)[codes] + 0.1 * rng.normal(size=(len(codes), codes.max() + 1))
+    divided = protocols.get("speaker")(demo_table, 0)
+    assert opensmile_svm.folds(demo_table, values, divided) == [1.0] * len(divided)
+    values[divided[0].test] = 0  # nothing to know there, and what is known of the others stays
+    first, *others = opensmile_svm.folds(demo_table, values, divided)
+    assert first < 0.5 and min(others) > 0.7
+    with pytest.raises(TableError, match="opensmile_svm makes it"):
+        opensmile_svm.load(tmp_path)
+
+
+def test_the_standing_is_of_all_folds_and_goes_into_pages(monkeypatch, tmp_path, capsys):
+    def record(recipe, seed, fold, uar):
+        return {
+            "recipe": recipe,
+            "ablation": "",
+            "protocol": "emobox",
+            "seed": seed,
+            "fold": fold,
+            "uar": uar,
+            "parameters": 1000,
+        }
+
+    scores = [0.5, 0.6, 0.7, 0.6, 0.6]
+    records = pd.DataFrame(
+        [record("house", 0, fold, score) for fold, score in enumerate(scores)]
+        + [record("house_one", seed, fold, score - 0.1 * seed) for seed in (0, 1) for fold, score in enumerate(scores)]
+    )
+    monkeypatch.setattr(standing.reproduce, "load", lambda _: records)
+    monkeypatch.setattr(standing, "_milliseconds", lambda _: {"house": 21.4, "house_one": 7.2})
+    (tmp_path / opensmile_svm.FILE).write_text(json.dumps({"folds": [0.4, 0.5, 0.6, 0.5, 0.5]}))
+    page = tmp_path / "page.md"
+    page.write_text(f"<!-- standing: made by {standing.COMMAND} -->\noutdated\n<!-- end of standing -->\n")
+    assert standing.main([str(page), "--records", str(tmp_path)]) == 0
+    rows = [line.split(" | ") for line in page.read_text().splitlines() if line.startswith("| ")]
+    assert "outdated" not in page.read_text() and len(rows) == 2 + 1 + len(standing.MARKS) + 2
+    assert [row[0] for row in rows[-2:]] == ["| **`house_one`**", "| **`house`**"]
+    assert rows[-1][1:4] == ["1,000", "0.0 MB", "21 ms"] and rows[-1][5:11] == [
+        "50.0", "60.0", "70.0", "60.0", "60.0", "**60.0 ± 7.1**",
+    ]  # fmt: skip
+    assert rows[-2][5] == "45.0" and rows[-2][11] == "2" and rows[2][10] == "50.0 ± 7.1"
+
+    records.drop(index=0, inplace=True)
+    assert standing.main([str(page), "--records", str(tmp_path)]) == 1
+    assert "house has no record of some folds" in capsys.readouterr().err
 
 
 @pytest.mark.slow

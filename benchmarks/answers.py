@@ -1,0 +1,78 @@
+"""How long ser_kit's own networks take to answer for three seconds of sound, on one core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ser_kit import recipes
+from ser_kit.bundle import chosen
+from ser_kit.features import Waveform
+
+from .racing import race
+from .rows import Goal, Row
+
+_SECONDS, _MOST = 3.0, 30  # of sound; milliseconds
+BESIDE = "rastogi_mlp"
+
+
+def rows(table: pd.DataFrame) -> Iterator[Row]:
+    """Measure, and give the row of each system.
+
+    Args:
+        table: clips to answer for.
+    """
+    took = times(table)
+    for name in names():
+        parameters = network(recipes.get(name)).count_params()
+        yield Row(
+            f"{name}, samples of {_SECONDS:g} s to answer", f"{BESIDE}, samples to functionals to answer", "ms",
+            float(np.median(took[name])), float(np.median(took[BESIDE])), tuple((took[BESIDE] / took[name]).tolist()),
+            Goal(_MOST, of="ours", at_most=True), f"{parameters:,} parameters, {4e-6 * parameters:.1f} MB",
+        )  # fmt: skip
+
+
+def times(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Milliseconds a clip of 3 s takes each system in each round: samples in, probabilities out.
+
+    The networks are untrained: what their weights are does not matter.
+
+    Args:
+        table: clips to answer for.
+
+    Returns:
+        For each of :func:`names`, and for :data:`BESIDE`.
+    """
+    waveform, beside = Waveform(seconds=_SECONDS), recipes.get(BESIDE)
+    clips = [waveform.extract(path) for path in table["path"]]
+    networks = {name: network(recipes.get(name)) for name in (*names(), BESIDE)}
+
+    def answer(name: str):
+        def samples(i: int) -> None:
+            networks[name].predict_on_batch(clips[i][None])
+
+        def features(i: int) -> None:
+            values = beside.extractor.extract((clips[i][:, 0], waveform.rate))
+            networks[name].predict_on_batch(chosen(values, beside.columns)[None])
+
+        return features if name == BESIDE else samples
+
+    return race({name: answer(name) for name in networks}, len(clips), "answers")
+
+
+def names() -> list[str]:
+    """Systems of our own that take the samples themselves and need no network from elsewhere."""
+    return [name for name, system in recipes.OWN.items() if isinstance(system.extractors[0], Waveform)]
+
+
+def network(system: recipes.System):
+    """A system's network for eight emotions, a committee's as the one that it is saved as."""
+    from ser_kit import models
+
+    if isinstance(system, recipes.Ensemble):
+        (member,) = system.members
+        options = {"builder": member.model, "members": system.rounds, "hyperparameters": member.hyperparameters}
+        return models.get("committee")((None, 1), 8, **options)
+    return system.build(8)

@@ -1,0 +1,151 @@
+"""``python -m benchmarks.standing``: ser_kit's own systems beside what others reach on the same unseen speakers.
+
+The table goes into Markdown pages, between the marks ``<!-- standing: made by python -m benchmarks.standing -->`` and
+``<!-- end of standing -->``. Ours are from the records of ``ser-kit reproduce``, openSMILE's row from
+``python -m benchmarks.opensmile_svm``; how long ours take to answer is measured now, on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ser_kit import corpora, reproduce
+from ser_kit.errors import SerKitError, TableError
+
+from . import answers, opensmile_svm
+
+COMMAND = "python -m benchmarks.standing"
+PROTOCOL = "emobox"
+
+
+class Mark(NamedTuple):
+    """What somebody reported on unseen speakers of RAVDESS, eight emotions.
+
+    Args:
+        model: what it is.
+        parameters: how many.
+        learned_from: before it saw RAVDESS; ``""`` for nothing.
+        uar: in percent.
+        source: where it is reported.
+    """
+
+    model: str
+    parameters: str
+    learned_from: str
+    uar: str
+    source: str
+
+
+_EMOBOX = "Z. Ma et al., EmoBox, Interspeech 2024 (arXiv 2406.07162)"
+MARKS = (
+    Mark("ResLSTM-SA-h64", "46,800", "", "62.3 ± 1.2", "D. Krasnoproshin & M. Vashkevich, 2026 (arXiv 2606.03359)"),
+    Mark("WavLM-large, frozen, a linear layer", "316 M", "94,000 h of speech", "72.0", _EMOBOX),
+    Mark("Whisper-large-v3's encoder, frozen, a linear layer", "635 M", "5 million h of speech", "75.3", _EMOBOX),
+    Mark(
+        "CNN14, fine-tuned", "80 M", "AudioSet", "76.6 (accuracy)",
+        "C. Luna-Jiménez et al., Sensors 21(22):7665, 2021",
+    ),
+)  # fmt: skip
+_NOTHING = "–"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns the exit status: 1 if there are no records, or a page has no place for the table."""
+    options = _options(argv)
+    try:
+        records, baseline = reproduce.load(options.records), opensmile_svm.load(options.records)
+        found = table(records, baseline, _milliseconds(options.corpus))
+        for page in options.pages:
+            reproduce.fill(page, {"standing": lambda: found}, COMMAND)
+    except SerKitError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(found.to_string(index=False))
+    return 0
+
+
+def table(records: pd.DataFrame, baseline: Sequence[float], milliseconds: Mapping[str, float]) -> pd.DataFrame:
+    """A row a model, the best of ours last.
+
+    Args:
+        records: from :func:`ser_kit.reproduce.load`.
+        baseline: UAR of openSMILE's functionals and a support vector machine in each fold.
+        milliseconds: system -> what an answer for 3 s takes.
+
+    Returns:
+        Text: ``model``, ``parameters``, ``size``, ``latency``, ``learned from before``, a column a fold, ``UAR``
+        (mean ± standard deviation over folds and seeds), ``seeds`` and ``source``.
+
+    Raises:
+        TableError: a fold of a system has no record.
+    """
+    rows = [_row("openSMILE ComParE_2016, linear SVM", uar=_mean(baseline), folds=baseline, seeds="1", source="here")]
+    rows += [
+        _row(mark.model, parameters=mark.parameters, learned=mark.learned_from, uar=mark.uar, source=mark.source)
+        for mark in MARKS
+    ]
+    emobox = records[(records["protocol"] == PROTOCOL) & (records["ablation"] == "")]
+    found = {name: part for name, part in emobox.groupby("recipe") if name in milliseconds}
+    for name, part in sorted(found.items(), key=lambda item: item[1]["uar"].mean()):
+        each = part.pivot_table(index="seed", columns="fold", values="uar")
+        if each.isna().any(axis=None) or len(each.columns) < len(baseline):
+            raise TableError(f"{name} has no record of some folds; ser-kit reproduce {name} makes them")
+        count = int(part["parameters"].iloc[0])
+        rows.append(
+            _row(
+                f"**`{name}`**", parameters=f"{count:,}", size=f"{4e-6 * count:.1f} MB",
+                latency=f"{milliseconds[name]:.0f} ms", folds=each.mean(), uar=f"**{_mean(part['uar'])}**",
+                seeds=str(len(each)), source="here",
+            )
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _row(
+    model: str, *, parameters: str = "", size: str = "", latency: str = "", learned: str = "",
+    folds: Sequence[float] = (), uar: str, seeds: str = "", source: str,
+) -> dict[str, str]:  # fmt: skip
+    shown = [f"{100 * score:.1f}" for score in folds] or [_NOTHING] * 5
+    return {
+        "model": model,
+        "parameters": parameters or _NOTHING,
+        "size": size or _NOTHING,
+        "latency, 3 s": latency or _NOTHING,
+        "learned from before": learned or _NOTHING,
+        **{f"fold {i}": score for i, score in enumerate(shown, start=1)},
+        "UAR": uar,
+        "seeds": seeds or _NOTHING,
+        "source": source,
+    }
+
+
+def _mean(scores: Sequence[float]) -> str:
+    return f"{100 * np.mean(scores):.1f} ± {100 * np.std(scores, ddof=1):.1f}"
+
+
+def _milliseconds(corpus: str) -> dict[str, float]:
+    """What an answer takes each of our systems, in the middle, on one core."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    took = answers.times(corpora.load(corpus).head(40))
+    return {name: float(np.median(took[name])) for name in answers.names()}
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="Markdown pages with a place for it")
+    parser.add_argument("--records", type=Path, default=Path("docs/house"), help="(default: %(default)s)")
+    parser.add_argument("--corpus", default="ravdess", help="whose clips are answered for (default: %(default)s)")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
