@@ -337,7 +337,7 @@ def test_a_committee_leaves_each_training_clip_out_of_one_member(protocol, demo_
     material = system.prepare(demo_functionals)
     (fold,) = system.folds(material, protocol)
     pool, seen, calibrated = np.union1d(fold.train, fold.validation), [], []
-    train, fit_temperature = recipes.Recipe.train, recipes._base.fit_temperature
+    train, fit_temperature = recipes.Recipe.train, recipes._ensemble.fit_temperature
 
     def watched(self, split, weights=None):
         seen.append(split)
@@ -348,9 +348,13 @@ def test_a_committee_leaves_each_training_clip_out_of_one_member(protocol, demo_
         return fit_temperature(said, y)
 
     monkeypatch.setattr(recipes.Recipe, "train", watched)
-    monkeypatch.setattr(recipes._base, "fit_temperature", watched_fit)
+    monkeypatch.setattr(recipes._ensemble, "fit_temperature", watched_fit)
     evaluation = system.run_fold(material, fold, progress=False)
     assert len(evaluation.predictions) == len(fold.test)
+    monkeypatch.setattr(recipes._ensemble, "_SURER", 1.0)
+    plain = system.run_fold(material, fold, progress=False)
+    assert (plain.predictions["confidence"] < evaluation.predictions["confidence"]).mean() > 0.95
+    seen, calibrated = seen[:5], calibrated[:1]
 
     left_out = np.concatenate([split.validation for split in seen])
     assert len(seen) == 5 and sorted(left_out) == pool.tolist()

@@ -438,14 +438,12 @@ class System(ABC):
         members, histories = self.train(split)
         card = {"labels": list(split.material.labels), "combine": self.combine, "temperature": 1.0}
         bare = Bundle(card, tuple(members))
-        rows, said = self._held_out(bare, split)
-        split.note("calibration", rows)
-        temperature = fit_temperature(said, split.material.y[rows])
-        return replace(bare, card={**card, "temperature": temperature}), histories
+        return replace(bare, card={**card, "temperature": self._temperature(bare, split)}), histories
 
-    def _held_out(self, bundle: Bundle, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Rows that were not fitted on, and what is said of them before calibration."""
-        return split.validation, bundle.combined(split.material.values(split.validation))
+    def _temperature(self, bundle: Bundle, split: Split) -> float:
+        """What calibrates the members' common answer, from rows that were not fitted on."""
+        rows = split.note("calibration", split.validation)
+        return fit_temperature(bundle.combined(split.material.values(rows)), split.material.y[rows])
 
     def _card(self, material: Material, fitted: Bundle, evaluation: Evaluation, jobs, progress) -> dict:
         table = material.table.iloc[material.originals].reset_index(drop=True)

@@ -12,10 +12,15 @@ import pandas as pd
 from .. import protocols
 from ..bundle import Bundle, Member
 from ..errors import RecipeError
+from ..evaluation import fit_temperature
 from ..features import Extractor
 from ..preprocess import Step
 from ._base import Recipe, Split, System
 
+_SURER = 0.85
+"""The temperature of a committee's mean, as a share of its members'. Where they disagree the mean is less sure than it
+could be, and it cannot be calibrated by itself: of its training clips each is unheard by one member only. Measured on
+training speakers (``docs/research_log.md``)."""
 _SMALLEST_ERROR = 1e-3  # of a boosted member: one without errors would have an infinite say
 
 
@@ -184,12 +189,13 @@ class Ensemble(System):
         folds = protocol(material.table.iloc[rows], split.seed)
         return [(np.setdiff1d(rows, self._family(material, rows[fold.test])), rows[fold.test]) for fold in folds]
 
-    def _held_out(self, bundle: Bundle, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    def _temperature(self, bundle: Bundle, split: Split) -> float:
         if self.method != "committee":
-            return super()._held_out(bundle, split)
+            return super()._temperature(bundle, split)
         parts = [left_out for _, left_out in self._divisions(split)]
         values = [
             member.probabilities(split.material.features[member.extractor].values[rows])
             for member, rows in zip(bundle.members, parts, strict=True)
         ]
-        return np.concatenate(parts), np.concatenate(values).astype(float)
+        rows = split.note("calibration", np.concatenate(parts))
+        return _SURER * fit_temperature(np.concatenate(values).astype(float), split.material.y[rows])
