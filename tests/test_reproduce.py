@@ -363,7 +363,9 @@ def ser_kit(capsys, monkeypatch, quick, forest):
     return run
 
 
-def test_the_command_runs_reports_and_writes_the_page(ser_kit, tmp_path, monkeypatch):
+def test_the_command_runs_reports_and_writes_the_page(ser_kit, quick, forest, tmp_path, monkeypatch):
+    for system in (quick, forest):
+        monkeypatch.setitem(recipes.RECIPES, system.name, system)
     out = tmp_path / "results"
     command = ("reproduce", "ahmadov_forest", "rastogi_mlp", "--corpus", "demo", "--out", out, "--seeds", "1")
     status, shown, err = ser_kit(*command, "--jobs", "1")
@@ -395,7 +397,7 @@ def test_the_command_tells_what_failed_and_goes_on(ser_kit, tmp_path):
 def test_the_command_runs_ablations(ser_kit, tmp_path, monkeypatch):
     small = recipes.get("ahmadov_forest")
     monkeypatch.setitem(
-        recipes._ALL, "ahmadov_forest", small.changed({"ablations": {"small": {"training.n_estimators": 2}}})
+        recipes.RECIPES, "ahmadov_forest", small.changed({"ablations": {"small": {"training.n_estimators": 2}}})
     )
     command = ("reproduce", "ahmadov_forest", "--ablations", "--corpus", "demo", "--out", tmp_path, "--seeds", "1")
     assert ser_kit(*command, "--protocols", "random_80_20", "--jobs", "1")[0] == 0

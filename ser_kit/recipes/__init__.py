@@ -47,12 +47,10 @@ RECIPES: dict[str, System] = {
 OWN: dict[str, System] = {system.name: system for system in (house, house_one, yamnet_linear, trillsson_linear)}
 """Systems of ser_kit's own by name."""
 
-_ALL = RECIPES | OWN
-
 
 def names() -> list[str]:
     """Names of all recipes."""
-    return sorted(_ALL)
+    return sorted(RECIPES | OWN)
 
 
 def get(name: str) -> System:
@@ -67,6 +65,7 @@ def get(name: str) -> System:
         (150, 40)
     """
     name, _, ablation = name.partition("+")
-    if name not in _ALL:
-        raise UnknownNameError("recipe", name, _ALL)
-    return _ALL[name].variant(ablation) if ablation else _ALL[name]
+    known = RECIPES | OWN
+    if name not in known:
+        raise UnknownNameError("recipe", name, known)
+    return known[name].variant(ablation) if ablation else known[name]
