@@ -12,7 +12,9 @@ import json
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ import numpy as np
 
 from .augment import BatchAugmentation, Mixup, batch_augmentation
 from .errors import TrainingError
+from .features._pool import cores
 from .models import import_keras
 
 if TYPE_CHECKING:
@@ -258,6 +261,7 @@ def fit(
     return pd.DataFrame(state.history)
 
 
+_MOST_THREADS = 4  # that make batches: a network on a GPU takes no more of them
 _ABSENT = -1.0  # in a clip's targets: a class that its corpus does not have
 
 _idle: dict[tuple, tuple[keras.Model, list[np.ndarray]]] = {}
@@ -366,13 +370,35 @@ def _shuffled(x, targets, voices, weights, training: Training, drawn: tuple[int,
     Of arrays, memory-mapped ones too, a batch at a time is copied and never the whole.
     """
     order = np.random.default_rng(drawn).permutation(len(x))
-    for index, start in enumerate(range(0, len(x), training.batch_size)):
-        rows = order[start : start + training.batch_size]
+
+    def made(index: int) -> tuple:
+        rows = order[index * training.batch_size : (index + 1) * training.batch_size]
         inputs, wanted = x[rows], targets[rows]
         rng = np.random.default_rng((*drawn, index))
         for change in training.augment:
             inputs, wanted = change(inputs, wanted, rng)
-        yield _batch(inputs, wanted, voices[rows], weights[rows], heard=1)
+        return _batch(inputs, wanted, voices[rows], weights[rows], heard=1)
+
+    count = -(-len(x) // training.batch_size)
+    yield from _ahead(made, count) if training.augment else map(made, range(count))
+
+
+def _ahead(make: Callable[[int], tuple], count: int) -> Iterator[tuple]:
+    """What is made of 0, 1, 2 ... in this order, the next few in threads while one is used: much of what augmentation
+    does, such as resampling, lets other threads run."""
+    threads = min(cores(), _MOST_THREADS)
+    coming: deque[Future] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for index in range(count):
+                coming.append(pool.submit(make, index))
+                if len(coming) > threads:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for future in coming:
+                future.cancel()
 
 
 def _in_order(x, targets, voices, batch_size: int = 256) -> Iterator[tuple]:
