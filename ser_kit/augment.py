@@ -354,12 +354,14 @@ class Sometimes(Variation):
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         if rng.random() >= self.share:
             return samples
-        (step,) = with_seed((self.step,), _seed(rng))
+        return _drawn(self.step, samples, rate, rng)
+
+
+def _drawn(step: Step, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+    """The samples after a step that draws from a generator given, which saves hashing them."""
+    if not isinstance(step, Variation):
         return step(samples, rate)
-
-
-def _seed(rng: np.random.Generator) -> int:
-    return int(rng.integers(1 << 63))
+    return samples if len(samples) < step.shortest * rate else step._vary(samples, rate, rng)
 
 
 # Of batches -----------------------------------------------------------------------------------------------------------
@@ -546,7 +548,9 @@ class Vary(BatchAugmentation):
         length = round(self.seconds * self.rate)
         varied = np.zeros((len(x), length, 1), np.float32)
         for clip, place in zip(x[..., 0], varied[..., 0], strict=True):
-            samples = preprocess.apply(with_seed(self.steps, _seed(rng)), without_filling(clip), self.rate)
+            samples = without_filling(clip)
+            for step in self.steps:
+                samples = _drawn(step, samples, self.rate, rng)
             start = int(rng.integers(0, abs(len(samples) - length) + 1))
             if len(samples) > length:
                 place[:] = samples[start : start + length]
