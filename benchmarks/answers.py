@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ from ser_kit.features import Waveform
 from .racing import race
 from .rows import Goal, Row
 
+if TYPE_CHECKING:
+    import keras
+
 _SECONDS, _MOST = 3.0, 30  # of sound; milliseconds
 BESIDE = "rastogi_mlp"
 
@@ -24,9 +28,10 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
     Args:
         table: clips to answer for.
     """
-    took = times(table)
+    systems = networks()
+    took = times(table, systems)
     for name in names():
-        parameters = network(recipes.get(name)).count_params()
+        parameters = systems[name].count_params()
         yield Row(
             f"{name}, samples of {_SECONDS:g} s to answer", f"{BESIDE}, samples to functionals to answer", "ms",
             float(np.median(took[name])), float(np.median(took[BESIDE])), tuple((took[BESIDE] / took[name]).tolist()),
@@ -34,32 +39,30 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def times(table: pd.DataFrame) -> dict[str, np.ndarray]:
+def times(table: pd.DataFrame, systems: Mapping[str, keras.Model]) -> dict[str, np.ndarray]:
     """Milliseconds a clip of 3 s takes each system in each round: samples in, probabilities out.
-
-    The networks are untrained: what their weights are does not matter.
 
     Args:
         table: clips to answer for.
+        systems: from :func:`networks`.
 
     Returns:
-        For each of :func:`names`, and for :data:`BESIDE`.
+        For each of the systems.
     """
     waveform, beside = Waveform(seconds=_SECONDS), recipes.get(BESIDE)
     clips = [waveform.extract(path) for path in table["path"]]
-    networks = {name: network(recipes.get(name)) for name in (*names(), BESIDE)}
 
     def answer(name: str):
         def samples(i: int) -> None:
-            networks[name].predict_on_batch(clips[i][None])
+            systems[name].predict_on_batch(clips[i][None])
 
         def features(i: int) -> None:
             values = beside.extractor.extract((clips[i][:, 0], waveform.rate))
-            networks[name].predict_on_batch(chosen(values, beside.columns)[None])
+            systems[name].predict_on_batch(chosen(values, beside.columns)[None])
 
         return features if name == BESIDE else samples
 
-    return race({name: answer(name) for name in networks}, len(clips), "answers")
+    return race({name: answer(name) for name in systems}, len(clips), "answers")
 
 
 def names() -> list[str]:
@@ -67,7 +70,12 @@ def names() -> list[str]:
     return [name for name, system in recipes.OWN.items() if isinstance(system.extractors[0], Waveform)]
 
 
-def network(system: recipes.System):
+def networks() -> dict[str, keras.Model]:
+    """The network of each of :func:`names` and of :data:`BESIDE`, untrained: what the weights are does not matter."""
+    return {name: network(recipes.get(name)) for name in (*names(), BESIDE)}
+
+
+def network(system: recipes.System) -> keras.Model:
     """A system's network for eight emotions, a committee's as the one that it is saved as."""
     from ser_kit import models
 

@@ -19,6 +19,7 @@ import pandas as pd
 
 from ser_kit import corpora, reproduce
 from ser_kit.errors import SerKitError, TableError
+from ser_kit.evaluation import percent
 
 from . import answers, opensmile_svm
 
@@ -113,7 +114,7 @@ def _row(
     model: str, *, parameters: str = "", size: str = "", latency: str = "", learned: str = "",
     folds: Sequence[float] = (), uar: str, seeds: str = "", source: str,
 ) -> dict[str, str]:  # fmt: skip
-    shown = [f"{100 * score:.1f}" for score in folds] or [_NOTHING] * 5
+    shown = list(map(percent, folds)) or [_NOTHING] * 5
     return {
         "model": model,
         "parameters": parameters or _NOTHING,
@@ -128,14 +129,14 @@ def _row(
 
 
 def _mean(scores: Sequence[float]) -> str:
-    return f"{100 * np.mean(scores):.1f} ± {100 * np.std(scores, ddof=1):.1f}"
+    return f"{percent(np.mean(scores))} ± {percent(np.std(scores, ddof=1))}"
 
 
 def _milliseconds(corpus: str) -> dict[str, float]:
     """What an answer takes each of our systems, in the middle, on one core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    took = answers.times(corpora.load(corpus).head(40))
+    took = answers.times(corpora.load(corpus).head(40), answers.networks())
     return {name: float(np.median(took[name])) for name in answers.names()}
 
 

@@ -777,6 +777,7 @@ def _seconds(text: str) -> float:
 
 
 _CORPORA = "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, iemocap, folder (your own), demo (synthetic)"
+_FEATURES = "functionals, frames, frame_statistics, logmel, segments, stacked, waveform, yamnet or trillsson"
 _RECIPES = (
     "staged_cnn_lstm, rastogi_mlp, rastogi_cnn_lstm, voting_soft, voting_hard, voting_bagging, voting_boosting, "
     "voting_cnn, voting_lstm, voting_cnn_lstm, voting_svm, voting_forest, segment_dnn, deep_belief_network, "
@@ -859,8 +860,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--features",
         default="functionals",
-        help="functionals (default), frames, frame_statistics, logmel, segments, stacked, waveform, yamnet or "
-        "trillsson",
+        help=f"{_FEATURES}; default: functionals",
     )
     sub.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter of the features")
     sub.add_argument(
@@ -887,8 +887,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--features",
         metavar="NAME",
-        help="clear those only: functionals, frames, frame_statistics, logmel, segments, stacked, waveform, yamnet or "
-        "trillsson",
+        help=f"clear those only: {_FEATURES}",
     )
 
     sub = command(

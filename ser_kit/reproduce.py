@@ -70,7 +70,8 @@ def run(
         seeds: of folds and trainings.
         out: folder of the records (``records/``) and of the state of what is under way (``checkpoints/``).
         labels: a label set for all systems instead of each one's own.
-        numbers: of the folds to run, from 1; ``None`` for all. So several processes can share the work and the folder.
+        numbers: of the folds to run, from 1; ``None`` for all. So several processes can share the work and the folder;
+            a call for all, when they are done, clears up.
         root: where the corpora are; see :func:`ser_kit.corpora.load`.
         jobs: processes for extraction.
         progress: show progress bars.
@@ -111,8 +112,8 @@ def run(
             except TableError as error:
                 failures.append(Failure(task.system.name, task.protocol, str(error)))
                 tell(f"{task}: cannot be run: {error}")
-    for task in wanted:
-        if chosen is None or task.is_done():
+    if chosen is None:  # else another process may be training what shares these checkpoints
+        for task in wanted:
             task.clean()
     return failures
 

@@ -292,6 +292,7 @@ class TestBatches:
         whole = preprocess.without_filling(preprocess.PeakNormalise()(sound, RATE))
         start = placed[0] - np.flatnonzero(whole)[0]
         np.testing.assert_array_equal(varied[0, start : start + len(whole), 0], whole)
+        assert placed[-1] == start + len(whole) - 1, "and nothing but zeros behind it"
         starts = {np.flatnonzero(augment.Vary(steps=())(x, y, rng)[0][1])[0] for _ in range(20)}
         assert len(starts) > 15, "anywhere in the silence"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import sqlite3
@@ -110,9 +109,12 @@ def test_any_other_parameter_or_version_is_another_entry(store, name):
     store.put(cls(), b"a", np.zeros((2, 2)))
     for parameter, value in cls().parameters.items():
         others = {type(None): 2048, tuple: value[:1] if isinstance(value, tuple) else None}
-        with contextlib.suppress(FeatureError):  # networks of others hear at one rate only
+        try:
             other = cls(**{parameter: others[type(value)] if type(value) in others else value + 1})
-            assert not store.has(other, b"a"), parameter
+        except FeatureError:
+            assert parameter == "rate" and name in ("yamnet", "trillsson"), "they alone hear at one rate only"
+            continue
+        assert not store.has(other, b"a"), parameter
     later = type(cls.__name__, (cls,), {"version": cls.version + 1, "__module__": cls.__module__})
     assert not store.has(later(), b"a")
     assert store.has(cls(), b"a")

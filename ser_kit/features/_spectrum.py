@@ -52,7 +52,6 @@ def _squared(spectra: np.ndarray) -> np.ndarray:
     return np.square(spectra.real) + np.square(spectra.imag)
 
 
-@lru_cache
 def mel_corners(rate: int, n_mels: int) -> np.ndarray:
     """The lowest frequency of the first mel band, the centres of all, and the highest of the last, in Hz.
 
@@ -65,6 +64,7 @@ def mel_corners(rate: int, n_mels: int) -> np.ndarray:
     return np.where(mels < 15, mels * 200 / 3, 1000 * np.exp((mels - 15) * np.log(6.4) / 27))
 
 
+@lru_cache
 def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
     """Slaney's mel filter bank, float64 ``[1 + n_fft // 2, n_mels]``, as of Librosa.
 
