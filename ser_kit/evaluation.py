@@ -279,6 +279,24 @@ def mean_log(probabilities: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-3)).mean(axis=0)
 
 
+def without_habit(probabilities: np.ndarray, habit: np.ndarray) -> np.ndarray:
+    """Probabilities from which a speaker's habit is taken off.
+
+    Args:
+        probabilities: ``[n, k]``.
+        habit: how much more often than of other people each class is said of the speaker, as logarithms, ``[k]``.
+
+    Returns:
+        ``[n, k]``; rows sum to 1.
+
+    Examples:
+        >>> without_habit([[0.8, 0.2]], np.log([4, 1])).round(2).tolist()
+        [[0.5, 0.5]]
+    """
+    left = np.asarray(probabilities) * np.exp(-np.asarray(habit))
+    return left / left.sum(axis=-1, keepdims=True)
+
+
 def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities made softer (temperature above 1) or sharper (below 1); the predicted label stays.
 

@@ -23,7 +23,7 @@ import numpy as np
 from .audio import SILENT_PEAK, Recording, Source, read_audio
 from .bundle import BASELINE, Bundle, preset_names, preset_path, strangeness
 from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
-from .evaluation import mean_log
+from .evaluation import mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
 from .labels import LabelSet, merged
 
@@ -253,8 +253,7 @@ class Predictor:
                 for (_, piece), row in zip(pieces, rows, strict=True)
             ]
         )
-        by_window = by_window * np.exp(-self._habit)
-        by_window = by_window / by_window.sum(axis=1, keepdims=True)
+        by_window = without_habit(by_window, self._habit)
         voiced = rows[:, self._functionals.feature_names.index("voiced_ratio")].astype(float)
         weights = voiced if voiced.any() else np.ones(len(voiced))
         weights = weights / weights.sum()  # a window that is alone has weight 1, and its answer is the recording's

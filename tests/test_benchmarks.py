@@ -23,7 +23,18 @@ if not (ROOT / "benchmarks").is_dir():
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import answers, extraction, memory, opensmile_svm, pipeline, racing, standing, steps, straightforward  # noqa: E402
+from benchmarks import (  # noqa: E402
+    answers,
+    extraction,
+    memory,
+    opensmile_svm,
+    pipeline,
+    racing,
+    standing,
+    steps,
+    straightforward,
+    unheard,
+)
 from benchmarks.rows import Goal, Row, markdown  # noqa: E402
 
 
@@ -184,3 +195,63 @@ def test_ctrl_c_prints_what_was_measured(monkeypatch, capsys, demo_table):
     assert command.main() == 130
     shown = capsys.readouterr()
     assert "the first row" in shown.out and "interrupted" in shown.err
+
+
+def said(speakers, labels, habit):
+    """Ten clips of each label and speaker, named rightly with 0.6, with habits of each speaker."""
+    rows = []
+    for speaker in speakers:
+        for label in labels:
+            p = np.where(np.array(labels) == label, 0.6, 0.4 / (len(labels) - 1)) * np.exp(habit.get(speaker, 0))
+            shown = {f"prob_{each}": x for each, x in zip(labels, p / p.sum(), strict=True)}
+            rows += [
+                {
+                    "clip_id": f"{speaker}{label}{i}",
+                    "corpus": "c",
+                    "speaker": speaker,
+                    "sex": "",
+                    "true": label,
+                    "fold": 0,
+                }
+                | shown
+                for i in range(10)
+            ]
+    return pd.DataFrame(rows)
+
+
+def test_a_baseline_takes_a_habit_off_and_leaves_its_clips_out():
+    labels = ("neutral", "happy", "sad")
+    predictions = said("abcd", labels, {"a": np.array([0, 0, 2])})  # a sounds sad, always
+    without, adapted = unheard.enrolled(predictions, labels, clips=3, seed=0)
+    assert list(without["clip_id"]) == list(adapted["clip_id"]) and len(without) == 4 * 27
+    assert without["true"].value_counts().to_dict() == {"happy": 40, "sad": 40, "neutral": 28}
+    before, after = (unheard.judged(each, labels, labels) for each in (without, adapted))
+    assert before.correct().mean() < 0.85 and after.correct().all()
+    np.testing.assert_allclose(adapted[[f"prob_{label}" for label in labels]].sum(axis=1), 1)
+    few = predictions[~((predictions["speaker"] == "b") & (predictions["true"] == "neutral"))]
+    assert set(unheard.enrolled(few, labels, clips=3, seed=0)[0]["speaker"]) == set("acd")
+
+
+def test_an_answer_in_more_labels_is_judged_in_those_of_the_corpus():
+    predictions = said("ab", ("neutral", "calm", "happy", "fear"), {})
+    predictions = predictions[predictions["true"].isin(["neutral", "happy"])]
+    found = unheard.judged(predictions, ("neutral", "calm", "happy", "fear"), ("neutral", "happy"))
+    assert found.labels == ("neutral", "happy")
+    by_true = found.predictions.groupby(predictions["true"])["confidence"].first()
+    assert by_true["neutral"] == pytest.approx((0.6 + 0.4 / 3) / (0.6 + 0.8 / 3))
+
+
+def test_what_a_bundle_is_worth_unheard_goes_into_pages(monkeypatch, demo_bundle, demo_few, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(f"<!-- unheard: made by {unheard.COMMAND} -->\n<!-- end of unheard -->\n")
+    labels = ("neutral", "happy", "sad")
+    unheard.judged(said("abcd", labels, {}), labels, labels).save(tmp_path / "evaluation")
+    monkeypatch.setattr(unheard.corpora, "load", lambda name: demo_few)
+    command = [str(page), "--bundle", str(demo_bundle), "--corpus", "demo", "--enroll", "1", "--draws", "1"]
+    assert unheard.main([*command, "--evaluation", str(tmp_path / "evaluation")]) == 0
+    _, _, heard, evaluated = (line.split(" | ") for line in page.read_text().splitlines() if line[0] == "|")
+    assert heard[0] == "| demo" and heard[2:4] == ["30", "5"]
+    assert 0 <= float(heard[4].split(" ")[0]) <= 100 and float(heard[-2]) <= 100
+    assert evaluated[4].startswith("100.0 ") and evaluated[-3] == "–" and evaluated[-1] == "100.0 (+0.0) |"
+    assert unheard.main(["--bundle", str(tmp_path / "nothing"), "--corpus", "demo"]) == 1
+    assert "neither a bundle's folder nor a preset" in capsys.readouterr().err
