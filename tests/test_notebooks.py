@@ -13,11 +13,13 @@ from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
+import ser_kit
 from ser_kit import demo, recipes, reproduce
 from ser_kit.corpora import demo as demo_corpus
 from ser_kit.evaluation import METRICS
 from ser_kit.features import Functionals
 from ser_kit.labels import label_set
+from ser_kit.predictor import Predictor
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 BLOB = "ser-kit/ser_kit/blob/main/notebooks"
@@ -211,6 +213,27 @@ def test_train(corpus, tmp_path, monkeypatch):
     card = json.loads((tmp_path / "out" / "bundle" / "card.json").read_text())
     assert card["labels"] == list(label_set("six").labels)
     assert (tmp_path / "out" / "bundle" / "model.keras").is_file()
+
+
+def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few):
+    """It is switched off in the runs above: with more epochs and wider layers it takes a GPU."""
+    (cell,) = [cell.source for cell in code_cells(read("03_train")) if cell.source.startswith("HOUSE = []")]
+    small = {"channels": (4, 4, 4, 4), "harmonic_channels": (), "width": 8, "heads": 1}
+    quick = recipes.get("house").changed({"training.epochs": 1, "hyperparameters": small})
+    monkeypatch.setattr(recipes, "get", lambda name: {"house": quick}[name])
+    monkeypatch.setattr(ser_kit, "load", lambda names, labels: {("demo", "eight"): demo_few}[(*names, labels)])
+    shown = []
+    given = {
+        "recipes": recipes,
+        "OUTPUT": tmp_path,
+        "ser_kit": ser_kit,
+        "evaluation": ser_kit.evaluation,
+        "display": shown.append,
+    }
+    exec(cell.replace("HOUSE = []", 'HOUSE = ["demo"]'), given)
+    assert shown[0]["recipe"].tolist() == ["house"]
+    predictor = Predictor.from_bundle(tmp_path / "house")
+    assert predictor.predict(demo_few["path"].iloc[0]).emotion in predictor.labels
 
 
 def test_evaluate(corpus, tmp_path, monkeypatch):
