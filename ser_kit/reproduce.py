@@ -187,7 +187,7 @@ class _Task:
         import keras
 
         name, _, ablation = self.system.name.partition("+")
-        speakers = material.table["speaker"].to_numpy()
+        sides, table = fold.sides(), material.table
         return {
             "format": FORMAT,
             "recipe": name,
@@ -200,8 +200,9 @@ class _Task:
             "seed": self.seed,
             "fold": fold.index,
             "folds": folds,
-            "clips": {side: len(rows) for side, rows in fold.sides().items()},
-            "speakers": {side: len(set(speakers[rows])) for side, rows in fold.sides().items()},
+            "clips": {side: len(rows) for side, rows in sides.items()},
+            "speakers": {side: table["speaker"].iloc[rows].nunique() for side, rows in sides.items()},
+            "sources": {side: sorted(table["corpus"].iloc[rows].unique()) for side, rows in sides.items()},
             "parameters": found.parameters,
             "epochs": [len(history) for history in found.histories],
             "seconds": round(found.seconds, 1),
@@ -237,7 +238,8 @@ def load(out: str | os.PathLike) -> pd.DataFrame:
         name = record["recipe"]
         own = name in recipes.names() and record["label_set"] == recipes.get(name).labels
         place = ", ".join(record["corpora"]) + ("" if own else f" ({record['label_set']})")
-        rows.append({**record, **record["metrics"], "corpora": place})
+        told = record.get("sources")  # the first records of this format do not tell
+        rows.append({**record, **record["metrics"], "corpora": place, "sources": told})
     if not rows:
         raise TableError(f"{Path(out) / RECORDS} holds no records; ser-kit reproduce --all --out {out} makes them")
     return pd.DataFrame(rows)
@@ -373,7 +375,7 @@ def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
     """A metric on unseen speakers in every fold, in percent: a row for each seed of a system, ablations too.
 
     Args:
-        records: from :func:`load`.
+        records: from :func:`load`; those of corpora that were not learned from are in :func:`matrix`.
         metric: one of :data:`ser_kit.evaluation.METRICS`.
 
     Returns:
@@ -382,7 +384,8 @@ def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
     """
     rows = []
     keys = ["recipe", "ablation", "corpora", "protocol"]
-    for (recipe, ablation, place, protocol), part in records[records["speaker_independent"]].groupby(keys, sort=False):
+    unseen = records[records["speaker_independent"] & ~_across(records)]
+    for (recipe, ablation, place, protocol), part in unseen.groupby(keys, sort=False):
         parameters = f"{int(part['parameters'].iloc[0]):,}"
         about = [recipe + (f"+{ablation}" if ablation else ""), place, protocol, parameters]
         seeds = part.pivot_table(index="seed", columns="fold", values=metric)
@@ -400,6 +403,35 @@ def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
     numbered = [f"fold {i + 1}" for i in range(most)]
     columns = ["system", "run on", "protocol", "parameters", "seed", *numbered, "mean ± sd"]
     return pd.DataFrame([text(row) for row in rows], columns=columns)
+
+
+def matrix(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
+    """A metric on corpora that were not learned from, in percent: a row for what was, a column for what was tested.
+
+    Args:
+        records: from :func:`load`; those of folds that divide a corpus are left out.
+        metric: one of :data:`ser_kit.evaluation.METRICS`.
+
+    Returns:
+        Text columns ``system``, ``learned from`` and one for each tested corpus: mean ± standard deviation over seeds,
+        and the number of classes in common.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    across = records[_across(records)]
+    for (recipe, _), part in across.groupby(["recipe", across["sources"].map(str)], sort=False):
+        learned, tested = (", ".join(part["sources"].iloc[0][side]) for side in ("train", "test"))
+        common = sum(scores["support"] > 0 for scores in part["per_class"].iloc[0].values())
+        deviation = f" ± {100 * part[metric].std():.1f}" if len(part) > 1 else ""
+        rows.setdefault((recipe, learned), {})[tested] = f"{100 * part[metric].mean():.1f}{deviation} ({common})"
+    tested = sorted({name for row in rows.values() for name in row})
+    shown = [(*about, *(row.get(name, "–") for name in tested)) for about, row in rows.items()]
+    return pd.DataFrame(shown, columns=["system", "learned from", *tested])
+
+
+def _across(records: pd.DataFrame) -> np.ndarray:
+    """Which records are of corpora that were tested and not learned from."""
+    across = [each is not None and not set(each["train"]) & set(each["test"]) for each in records["sources"]]
+    return np.array(across, bool)
 
 
 def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
@@ -460,8 +492,8 @@ def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
         records: from :func:`load`.
 
     Returns:
-        Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``, ``missing``
-        and ``folds``.
+        Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``, ``missing``,
+        ``folds`` and ``matrix``.
 
     Raises:
         TableError: the page has no marks.
@@ -502,6 +534,7 @@ def fill(
 
 _TABLES = {
     "table": table, "splits": splits, "ablations": ablations, "classes": classes, "missing": missing, "folds": folds,
+    "matrix": matrix,
 }  # fmt: skip
 
 

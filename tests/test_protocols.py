@@ -553,6 +553,14 @@ class TestEmoBox:
         with pytest.raises(TableError, match="one corpus of 'ravdess', 'savee', 'iemocap', not .*use 'speaker'"):
             protocols.get("emobox")(table)
 
+    def test_what_stands_beside_is_learned_from_and_never_tested(self):
+        alone, beside = suited("emobox", make_table(24)), make_table(6).assign(corpus="emodb")
+        beside["clip_id"], beside["speaker"] = "emodb" + beside["clip_id"], "emodb" + beside["speaker"]
+        both = pd.concat([alone, beside], ignore_index=True)
+        for one, two in zip(protocols.get("emobox")(alone), protocols.get("emobox")(both), strict=True):
+            np.testing.assert_array_equal(one.test, two.test)
+            assert set(np.flatnonzero(both["corpus"] == "emodb")) <= {*two.train, *two.validation}
+
     def test_actors_of_one_fold_only_cannot_be_divided(self):
         table = make_table(3).assign(corpus="ravdess")
         table["speaker"] = table["speaker"].map({"c:00": "ravdess:01", "c:01": "ravdess:11", "c:02": "ravdess:20"})

@@ -10,9 +10,10 @@ import pytest
 
 from ser_kit import cli, corpora, features, recipes, reproduce, training
 from ser_kit.errors import TableError
+from ser_kit.labels import EMOTIONS
 
 pytestmark = pytest.mark.usefixtures("eagerly")
-TABLES = ("table", "splits", "ablations", "classes", "missing", "folds")
+TABLES = ("table", "splits", "ablations", "classes", "missing", "folds", "matrix")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -90,6 +91,7 @@ def test_every_fold_of_every_run_leaves_a_record(reproduced, records, quick):
     assert record["speaker_independent"] and record["corpora"] == "demo" and record["folds"] == 5
     assert record["epochs"] == [2] and record["parameters"] == quick.build(6).count_params()
     assert sum(record["clips"].values()) == 30 and sum(record["speakers"].values()) == 5
+    assert record["sources"] == dict.fromkeys(("train", "validation", "test"), ["demo"])
     assert sum(map(sum, record["confusion"])) == record["clips"]["test"]
     assert set(record["per_class"]) == set(record["labels"]) and record["versions"]["numpy"]
     assert not list((out / "checkpoints").glob("*/*"))  # nothing is under way any more
@@ -307,6 +309,29 @@ def test_folds_of_unseen_speakers_stand_side_by_side(records):
     assert rows.loc["all", "mean ± sd"] == f"{mean:.1f} ± {std:.1f}"
     assert "ahmadov_forest+small" in set(found["system"])
     assert reproduce.folds(records.iloc[:0]).empty
+
+
+def test_the_matrix_has_what_was_learned_from_beside_what_was_tested():
+    def record(learned, tested, seed, uar, classes):
+        sources = {"train": learned, "validation": learned, "test": [tested]}
+        scores = {label: {"support": 5 * (i < classes)} for i, label in enumerate(EMOTIONS[:6])}
+        return {"recipe": "house_one", "seed": seed, "sources": sources, "uar": uar, "per_class": scores}
+
+    old = {
+        "recipe": "house_one",
+        "seed": 0,
+        "sources": None,
+        "uar": 0.9,
+        "per_class": {},
+    }  # of a version that did not write it
+    records = pd.DataFrame(
+        [record(["a"], "b", 0, 0.5, 4), record(["a"], "b", 1, 0.6, 4), record(["b"], "a", 0, 0.4, 4)]
+        + [record(["a", "b"], "c", 0, 0.3, 6), record(["a", "b"], "b", 0, 0.9, 4), old]
+    )
+    found = reproduce.matrix(records).set_index("learned from")
+    assert found.loc["a"].tolist() == ["house_one", "–", "55.0 ± 7.1 (4)", "–"]
+    assert found.loc["b", "a"] == "40.0 (4)" and found.loc["a, b"].tolist() == ["house_one", "–", "–", "30.0 (6)"]
+    assert reproduce.matrix(pd.DataFrame([old])).empty
 
 
 def test_missing_names_the_command_that_runs_a_system_where_it_was_reported(records):

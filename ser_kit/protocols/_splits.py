@@ -115,15 +115,17 @@ and benchmark, Interspeech, arXiv:2406.07162."""
 
 @register("emobox", "the published EmoBox folds of unseen speakers, for RAVDESS, SAVEE and IEMOCAP", _PEOPLE)
 def _emobox(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    """Corpora beside the one that is tested are learned from in every fold."""
     corpora = np.unique(column(table, "corpus"))
-    if len(corpora) > 1 or corpora[0] not in EMOBOX:
+    divided = [name for name in corpora if name in EMOBOX]
+    if len(divided) != 1:
         raise TableError(
-            f"protocol 'emobox' divides one corpus of {listed(EMOBOX)}, not {listed(corpora)}; "
+            f"protocol 'emobox' divides one corpus of {listed(EMOBOX)}, not {listed(divided or corpora)}; "
             "use 'speaker' for other corpora and mixtures"
         )
     people, speakers = _people(table, labels), column(table, "speaker")
-    for tested in EMOBOX[corpora[0]]:
-        test = np.flatnonzero(np.isin(speakers, [f"{corpora[0]}:{speaker}" for speaker in tested]))
+    for tested in EMOBOX[divided[0]]:
+        test = np.flatnonzero(np.isin(speakers, [f"{divided[0]}:{speaker}" for speaker in tested]))
         if len(test):
             yield people.validation(test, seed), test
 
