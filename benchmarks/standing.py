@@ -24,7 +24,7 @@ from ser_kit.evaluation import percent
 from . import answers, opensmile_svm
 
 COMMAND = "python -m benchmarks.standing"
-PROTOCOL = "emobox"
+CORPUS, PROTOCOL = "ravdess", "emobox"
 
 
 class Mark(NamedTuple):
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     try:
         records, baseline = reproduce.load(options.records), opensmile_svm.load(options.records)
-        found = table(records, baseline, _milliseconds(options.corpus))
+        found = table(records, baseline, _milliseconds())
         for page in options.pages:
             reproduce.fill(page, {"standing": lambda: found}, COMMAND)
     except SerKitError as error:
@@ -93,7 +93,7 @@ def table(records: pd.DataFrame, baseline: Sequence[float], milliseconds: Mappin
         _row(mark.model, parameters=mark.parameters, learned=mark.learned_from, uar=mark.uar, source=mark.source)
         for mark in MARKS
     ]
-    emobox = records[(records["protocol"] == PROTOCOL) & (records["ablation"] == "")]
+    emobox = records[records[["corpora", "protocol", "ablation"]].eq((CORPUS, PROTOCOL, "")).all(axis=1)]
     found = {name: part for name, part in emobox.groupby("recipe") if name in milliseconds}
     for name, part in sorted(found.items(), key=lambda item: item[1]["uar"].mean()):
         each = part.pivot_table(index="seed", columns="fold", values="uar")
@@ -132,11 +132,11 @@ def _mean(scores: Sequence[float]) -> str:
     return f"{percent(np.mean(scores))} ± {percent(np.std(scores, ddof=1))}"
 
 
-def _milliseconds(corpus: str) -> dict[str, float]:
+def _milliseconds() -> dict[str, float]:
     """What an answer takes each of our systems, in the middle, on one core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    took = answers.times(corpora.load(corpus).head(40), answers.networks())
+    took = answers.times(corpora.load(CORPUS).head(40), answers.networks())
     return {name: float(np.median(took[name])) for name in answers.names()}
 
 
@@ -144,7 +144,6 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="Markdown pages with a place for it")
     parser.add_argument("--records", type=Path, default=Path("docs/house"), help="(default: %(default)s)")
-    parser.add_argument("--corpus", default="ravdess", help="whose clips are answered for (default: %(default)s)")
     return parser.parse_args(argv)
 
 

@@ -131,9 +131,10 @@ def test_the_classical_baseline_sees_training_speakers_only(demo_table, tmp_path
 
 
 def test_the_standing_is_of_all_folds_and_goes_into_pages(monkeypatch, tmp_path, capsys):
-    def record(recipe, seed, fold, uar):
+    def record(recipe, seed, fold, uar, place="ravdess"):
         return {
             "recipe": recipe,
+            "corpora": place,
             "ablation": "",
             "protocol": "emobox",
             "seed": seed,
@@ -146,9 +147,10 @@ def test_the_standing_is_of_all_folds_and_goes_into_pages(monkeypatch, tmp_path,
     records = pd.DataFrame(
         [record("house", 0, fold, score) for fold, score in enumerate(scores)]
         + [record("house_one", seed, fold, score - 0.1 * seed) for seed in (0, 1) for fold, score in enumerate(scores)]
+        + [record("house", 0, fold, 0.9, "emodb, ravdess") for fold in range(5)]
     )
     monkeypatch.setattr(standing.reproduce, "load", lambda _: records)
-    monkeypatch.setattr(standing, "_milliseconds", lambda _: {"house": 21.4, "house_one": 7.2})
+    monkeypatch.setattr(standing, "_milliseconds", lambda: {"house": 21.4, "house_one": 7.2})
     (tmp_path / opensmile_svm.FILE).write_text(json.dumps({"folds": [0.4, 0.5, 0.6, 0.5, 0.5]}))
     page = tmp_path / "page.md"
     page.write_text(f"<!-- standing: made by {standing.COMMAND} -->\noutdated\n<!-- end of standing -->\n")
