@@ -76,7 +76,7 @@ def networks() -> dict[str, keras.Model]:
 
 
 def network(system: recipes.System) -> keras.Model:
-    """A system's network for eight emotions, a committee's as the one that it is saved as."""
+    """A system's network for eight emotions, an ensemble's as the one that it is saved as."""
     from ser_kit import models
 
     if isinstance(system, recipes.Ensemble):

@@ -216,8 +216,8 @@ class Bundle:
     def combined(self, values: Mapping[features.Extractor, np.ndarray]) -> np.ndarray:
         """What the members agree on, before calibration.
 
-        Hard voting counts the members' mean probability as a vote more, or a part of one: it breaks ties and overturns
-        nothing.
+        Where the card tells how frequent the classes were in training, this is taken off: an answer is then what it
+        would be if all of them were equally frequent.
 
         Args:
             values: ``[n, *extractor.shape]`` of each extractor.
@@ -225,6 +225,15 @@ class Bundle:
         Returns:
             ``[n, labels]``, float64; rows sum to 1.
         """
+        said = self._agreed(values)
+        if "prior" not in self.card:
+            return said
+        said = said / np.array(self.card["prior"])
+        return said / said.sum(axis=1, keepdims=True)
+
+    def _agreed(self, values: Mapping[features.Extractor, np.ndarray]) -> np.ndarray:
+        """Hard voting counts the members' mean probability as a vote more, or a part of one: it breaks ties and
+        overturns nothing."""
         said = np.stack([member.probabilities(values[member.extractor]) for member in self.members]).astype(float)
         weights = np.array([member.weight for member in self.members])
         mean = np.tensordot(weights / weights.sum(), said, axes=1)
@@ -304,6 +313,10 @@ class Bundle:
             raise BundleError(f"{folder}: {error}") from None
         except (SerKitError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{folder / 'card.json'} names a model that cannot be built: {error}") from None
+        prior = card.get("prior", [1.0] * len(card["labels"]))
+        shares = [isinstance(share, int | float) and 0 < share <= 1 for share in prior]
+        if len(shares) != len(card["labels"]) or not all(shares):
+            raise BundleError(f"{folder / 'card.json'} says prior={prior}; expected a share above 0 for each label")
         if not found or card["combine"] not in COMBINATIONS:
             raise BundleError(f"{folder / 'card.json'} says combine={card['combine']!r} of {len(found)} members")
         return cls({key: value for key, value in card.items() if key != "members"}, found)

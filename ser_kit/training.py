@@ -44,8 +44,6 @@ class Training:
         epochs: the most epochs to train.
         patience: stop when the validation loss has not improved for that many epochs; the best weights are kept.
             ``None`` trains all epochs and keeps the last weights.
-        validation_gap: epochs without a look at the validation clips between two with one; the last epoch always has
-            one. Above 0 only without patience. The history of the others has no validation figures (NaN).
         halve_after: halve the learning rate when it has not improved for that many; ``None`` never does.
         cosine: let the learning rate rise over the first tenth of the steps and fall along a half cosine to nothing
             over the others (Loshchilov & Hutter, "SGDR", ICLR 2017).
@@ -69,7 +67,6 @@ class Training:
     batch_size: int = 32
     epochs: int = 100
     patience: int | None = 10
-    validation_gap: int = 0
     halve_after: int | None = None
     cosine: bool = False
     weight_decay: float = 0.0
@@ -87,15 +84,6 @@ class Training:
             raise TrainingError("cosine and halve_after both set the learning rate; expected one of them")
         if self.mask_absent and any(isinstance(change, Mixup) for change in self.augment):
             raise TrainingError("mask_absent tells what a clip cannot be, which is lost where mixup joins two")
-        if self.validation_gap < 0 or (self.validation_gap and (self.patience is not None or self.halve_after)):
-            raise TrainingError(
-                f"validation_gap={self.validation_gap}; expected 0, or more where neither patience nor halve_after "
-                "waits for the validation loss"
-            )
-
-    def validates(self, epoch: int) -> bool:
-        """Whether there is a look at the validation clips after so many epochs."""
-        return epoch % (self.validation_gap + 1) == 0 or epoch == self.epochs
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +145,7 @@ def fit(
     x: np.ndarray,
     y: np.ndarray,
     *,
-    validation: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray] | None,
     training: Training = Training(),
     weights: np.ndarray | None = None,
     speakers: np.ndarray | None = None,
@@ -173,7 +161,8 @@ def fit(
         model: uncompiled, built after :func:`seed_everything`.
         x: ``[clips, ...]`` training inputs.
         y: ``[clips]`` class indices.
-        validation: the same for the validation clips, whose loss decides when to stop.
+        validation: the same for the validation clips, whose loss decides when to stop; ``None`` where nothing waits for
+            it, and all clips are better trained on.
         training: the settings.
         weights: ``[clips]`` of the training clips, multiplied with the class weights.
         speakers: ``[clips]`` who speaks in the training clips, any values; needed for a speaker penalty.
@@ -188,8 +177,8 @@ def fit(
         A row an epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds``.
 
     Raises:
-        TrainingError: an input is empty or not finite, a speaker penalty lacks its speakers or a mask its corpora, or
-            the checkpoint belongs to another run.
+        TrainingError: an input is empty or not finite, patience lacks validation clips, a speaker penalty its speakers
+            or a mask its corpora, or the checkpoint belongs to another run.
 
     Examples:
         >>> import numpy as np
@@ -204,8 +193,11 @@ def fit(
     import pandas as pd
     from tqdm.auto import tqdm
 
-    x_val, y_val = validation
-    for name, inputs, targets in (("training", x, y), ("validation", x_val, y_val)):
+    if validation is None and (training.patience is not None or training.halve_after):
+        raise TrainingError("patience and halve_after wait for the validation loss; expected validation clips")
+    x_val, y_val = (x[:0], y[:0]) if validation is None else validation
+    given = [("training", x, y)] + [("validation", x_val, y_val)] * (validation is not None)
+    for name, inputs, targets in given:
         if len(inputs) == 0 or len(inputs) != len(targets):
             raise TrainingError(
                 f"{len(inputs)} {name} inputs for {len(targets)} labels; expected one each, at least one"
@@ -251,7 +243,7 @@ def fit(
                 began, epoch = time.perf_counter(), state.epoch
                 drawn = _shuffled(x, targets, voices, clip_weights, training, (seed, epoch))
                 logs = _mean(compiled.train_on_batch, drawn)
-                if training.validates(epoch + 1):
+                if validation is not None:
                     found = _mean(compiled.test_on_batch, _in_order(x_val, targets_val, nobody))
                     logs |= {f"val_{name}": value for name, value in found.items()}
                 state.update(_row(logs, training, compiled.optimizer, epoch + 1, time.perf_counter() - began))
@@ -479,9 +471,11 @@ class _State:
 
     @property
     def summary(self) -> str:
-        """How the last validation went, in a few words."""
-        last = next((row for row in reversed(self.history) if np.isfinite(row["val_loss"])), None)
-        return f"validation accuracy {last['val_accuracy']:.3f}, loss {last['val_loss']:.3f}" if last else ""
+        """How the last epoch went, in a few words."""
+        last = self.history[-1]
+        if np.isfinite(last["val_loss"]):
+            return f"validation accuracy {last['val_accuracy']:.3f}, loss {last['val_loss']:.3f}"
+        return f"accuracy {last['accuracy']:.3f}, loss {last['loss']:.3f}"
 
     def restore_best(self) -> None:
         if self.best_weights is not None:

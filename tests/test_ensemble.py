@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ser_kit import features, recipes
 from ser_kit.augment import AddNoise
 from ser_kit.bundle import Bundle
-from ser_kit.errors import RecipeError
+from ser_kit.errors import RecipeError, TrainingError
+from ser_kit.evaluation import apply_temperature, fit_temperature
 from ser_kit.features import FrameStatistics, Functionals
 from ser_kit.predictor import Predictor
 from ser_kit.recipes import Ensemble
@@ -328,53 +329,66 @@ class Fixed:
         return self.said
 
 
-# ----------------------------------------------------------------------------------------------------------- committees
+# -------------------------------------------------------------------------------- balanced answers, known temperature
 
 
-@pytest.mark.parametrize("protocol", ["speaker_80_20", "random_80_20"])
-def test_a_committee_leaves_each_training_clip_out_of_one_member(protocol, demo_table, demo_functionals, monkeypatch):
-    system = Ensemble.of(forest(), method="committee")
+def test_a_balanced_system_takes_off_how_frequent_the_classes_were(demo_functionals):
+    rare = demo_functionals.table["emotion"] == "neutral"
+    some = demo_functionals.subset((~rare | (demo_functionals.table["clip_id"].str.endswith("_s1_t1"))).to_numpy())
+    plain, balanced = forest(), forest(balanced=True)
+    material = plain.prepare(some)
+    (fold,) = plain.folds(material, "speaker_80_20")
+    before, after = (system.run_fold(material, fold, progress=False).predictions for system in (plain, balanced))
+    assert (after["prob_neutral"] >= before["prob_neutral"]).all()
+    bundle = balanced.fit(material, progress=False)
+    assert sum(bundle.card["prior"]) == pytest.approx(1) and len(bundle.card["prior"]) == len(bundle.labels)
+    assert min(bundle.card["prior"]) == bundle.card["prior"][bundle.labels.index("neutral")] < 0.12
+    bare = dataclasses.replace(bundle, card={key: bundle.card[key] for key in bundle.card if key != "prior"})
+    values = {FUNCTIONALS: material.values(fold.test)[FUNCTIONALS]}
+    expected = bare.combined(values) / bundle.card["prior"]
+    np.testing.assert_allclose(bundle.combined(values), expected / expected.sum(axis=1, keepdims=True))
+
+
+def test_what_a_corpus_lacks_does_not_count_as_rare():
+    """A class is as frequent as among the clips of the corpora that have it."""
+    table = pd.DataFrame({"corpus": ["a"] * 6 + ["b"] * 4})
+    material = SimpleNamespace(table=table, labels=("x", "y", "z", "never"), y=np.array([0, 0, 1, 1, 2, 2, 0, 0, 1, 1]))
+    shares = np.array([4 / 10, 4 / 10, 2 / 6, 1])
+    np.testing.assert_allclose(recipes._base._prior(material, np.arange(10)), shares / shares.sum(), atol=1e-6)
+
+
+def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature_is_known(
+    demo_functionals, monkeypatch
+):
+    network = recipes.get("rastogi_mlp").changed({"training.epochs": 6, "training.patience": None})
+    system = Ensemble.of(network, method="seeds", rounds=3).changed({"temperature": 0.5})
     material = system.prepare(demo_functionals)
-    (fold,) = system.folds(material, protocol)
-    pool, seen, calibrated = np.union1d(fold.train, fold.validation), [], []
-    train, fit_temperature = recipes.Recipe.train, recipes._ensemble.fit_temperature
+    (fold,) = system.folds(material, "speaker_80_20")
+    seen, train = [], recipes.Recipe.train
 
     def watched(self, split, weights=None):
         seen.append(split)
         return train(self, split, weights)
 
-    def watched_fit(said, y):
-        calibrated.append((said, y))
-        return fit_temperature(said, y)
-
     monkeypatch.setattr(recipes.Recipe, "train", watched)
-    monkeypatch.setattr(recipes._ensemble, "fit_temperature", watched_fit)
     evaluation = system.run_fold(material, fold, progress=False)
-    assert len(evaluation.predictions) == len(fold.test)
-    monkeypatch.setattr(recipes._ensemble, "_SURER", 1.0)
-    plain = system.run_fold(material, fold, progress=False)
-    assert (plain.predictions["confidence"] < evaluation.predictions["confidence"]).mean() > 0.95
-    seen, calibrated = seen[:5], calibrated[:1]
-
-    left_out = np.concatenate([split.validation for split in seen])
-    assert len(seen) == 5 and sorted(left_out) == pool.tolist()
-    speakers = material.table["speaker"].to_numpy()
+    assert [split.seed for split in seen] == [0, 1, 2]
     for split in seen:
-        assert sorted([*split.train, *split.validation]) == pool.tolist()
-        shared = set(speakers[split.train]) & set(speakers[split.validation])
-        assert bool(shared) == (protocol == "random_80_20")
-    assert {split.seed for split in seen} == set(range(5))
-    ((said, y),) = calibrated
-    np.testing.assert_array_equal(y, material.y[left_out])
-    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-6)
-    trained_on = said.max(axis=1).mean()
-    assert trained_on < 0.9, "a forest is almost sure of the clips that it learned from"
+        assert split.train.tolist() == np.union1d(fold.train, fold.validation).tolist() and not len(split.validation)
+    plain = system.changed({"temperature": 1.0}).run_fold(material, fold, progress=False).predictions
+    columns = [f"prob_{label}" for label in evaluation.labels]
+    np.testing.assert_allclose(
+        apply_temperature(plain[columns].to_numpy(), 0.5), evaluation.predictions[columns], atol=1e-6
+    )
+    seen.clear()
+    bundle = system.fit(material, protocol="speaker_80_20", evaluation=evaluation, progress=False)
+    assert all(split.train.tolist() == list(range(len(material.y))) for split in seen[:3]) and len(seen) == 3
+    true = pd.Index(evaluation.labels).get_indexer(evaluation.predictions["true"])
+    best = fit_temperature(plain[columns].to_numpy(), true)
+    assert bundle.card["temperature"] == pytest.approx(best, rel=0.02), "refined on what was not learned from"
 
 
-def test_a_committee_takes_no_weights(demo_functionals):
-    system = Ensemble.of(forest(), method="committee")
-    material = system.prepare(demo_functionals)
-    (fold,) = system.folds(material, "speaker_80_20")
-    split = system._split(material, fold.train, fold.validation, 0, None, "x", False, "x")
-    with pytest.raises(RecipeError, match="no weights"):
-        system.train(split, np.ones(len(fold.train)))
+def test_who_waits_for_the_validation_loss_cannot_know_the_temperature_before(demo_few):
+    waits = recipes.get("rastogi_mlp").changed({"temperature": 1.0})
+    with pytest.raises(TrainingError, match="expected validation clips"):
+        waits.run(waits.prepare(demo_few, progress=False), "speaker_80_20", progress=False)

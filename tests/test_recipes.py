@@ -189,8 +189,6 @@ def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, som
         assert evaluation.parameters == system.build(len(evaluation.labels)).count_params()
         assert evaluation.parameters == (system.published.parameters or evaluation.parameters)
     expected = 0 if not networks else system.rounds if len(alone(system)) < len(bundle.members) else len(networks)
-    if getattr(system, "method", "") == "committee":
-        expected = len(bundle.members)
     assert [len(history) for history in histories] == [1] * expected
     assert list(evaluation.predictions["clip_id"]) == list(material.table["clip_id"].iloc[fold.test])
     np.testing.assert_allclose(probabilities(evaluation).sum(axis=1), 1, atol=1e-6)

@@ -178,11 +178,17 @@ def test_without_patience_the_last_weights_are_kept(data, monkeypatch, untraced)
     assert equal(weights, kept[-1])
 
 
-def test_validation_may_be_seldom(data, untraced):
-    weights, history = run(data, settings=replace(FAST, patience=None, halve_after=None, validation_gap=3))
-    assert history["val_loss"].notna().tolist() == [False, False, False, True, False, True]
-    assert history["loss"].notna().all()
-    assert equal(weights, run(data, settings=replace(FAST, patience=None, halve_after=None))[0])
+def test_without_patience_no_clips_need_be_held_out(untraced):
+    x, y = np.random.default_rng(0).normal(size=(12, 8)).astype("float32"), np.arange(12) % 3
+    settings, histories, taught = replace(SIMPLE, epochs=2, patience=None, halve_after=None), [], []
+    for validation in (None, (x, y)):
+        taught.append(plain_model())
+        histories.append(training.fit(taught[-1], x, y, validation=validation, training=settings, progress=False))
+    assert histories[0]["val_loss"].isna().all() and histories[1]["val_loss"].notna().all()
+    assert histories[0]["loss"].tolist() == histories[1]["loss"].tolist()
+    assert equal(*(model.get_weights() for model in taught))
+    with pytest.raises(TrainingError, match="expected validation clips"):
+        training.fit(plain_model(), x, y, validation=None, training=replace(settings, patience=3), progress=False)
 
 
 def test_a_corpus_teaches_nothing_about_classes_that_it_lacks(monkeypatch, untraced):
@@ -233,12 +239,6 @@ def test_what_masks_need():
     with pytest.raises(TrainingError, match="needs the corpora"):
         x, y = np.zeros((4, 8), "float32"), np.arange(4) % 3
         training.fit(plain_model(), x, y, validation=(x, y), training=training.Training(mask_absent=True))
-
-
-@pytest.mark.parametrize("settings", [{"validation_gap": 2}, {"validation_gap": -1, "patience": None}])
-def test_who_waits_for_the_validation_loss_needs_it_each_epoch(settings):
-    with pytest.raises(TrainingError, match="neither patience nor halve_after"):
-        training.Training(**settings)
 
 
 def test_weight_decay_and_the_limit_of_gradients_reach_the_optimiser():

@@ -28,7 +28,7 @@ from ..augment import with_seed
 from ..bundle import Bundle, Member, chosen, rounded
 from ..errors import RecipeError, TableError, TrainingError
 from ..estimators import SVM, Forest, pretrain
-from ..evaluation import Evaluation, expected_calibration_error, fit_temperature, mean_log
+from ..evaluation import Evaluation, apply_temperature, expected_calibration_error, fit_temperature, mean_log
 from ..features import Extractor, Features, Functionals, Waveform, extract
 from ..labels import EMOTIONS
 from ..preprocess import Step
@@ -155,6 +155,11 @@ class System(ABC):
         labels: the label set that its authors used.
         published: what they report, and under which protocol.
         ablations: name -> changes (see :meth:`changed`) that the document compares, or that are worth comparing.
+        temperature: of its answers, where it is known; 0 holds clips back to fit it on. With it the validation clips
+            are trained on, too: only for trainings that do not wait for them. A bundle's is then refined on the
+            predictions of its evaluation, all of clips that were not learned from.
+        balanced: answer as if all emotions were equally frequent: what is said of each is divided by its share of the
+            training clips (the logit adjustment of Menon et al., "Long-tail learning via logit adjustment", ICLR 2021).
     """
 
     name: str
@@ -163,6 +168,8 @@ class System(ABC):
     labels: str
     published: Published
     ablations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    temperature: float = 0.0
+    balanced: bool = False
 
     @property
     @abstractmethod
@@ -392,8 +399,9 @@ class System(ABC):
     ) -> Bundle:
         """Train a system for use, on all clips.
 
-        One fold's test speakers decide when to stop; the other folds' speakers are trained on. What the card says of
-        its worth comes from ``evaluation``, in which every clip was predicted by a model that never heard its speaker.
+        One fold's test speakers decide when to stop, and the other folds' speakers are trained on; a system of known
+        temperature is trained on all of them. What the card says of its worth comes from ``evaluation``, in which every
+        clip was predicted by a model that never heard its speaker.
 
         Args:
             data: as for :meth:`prepare`.
@@ -417,7 +425,11 @@ class System(ABC):
         prefix = f"{fold.protocol}-{seed}-final"
         split = self._split(material, train, fold.test, seed, out, prefix, progress, f"{self.name} final")
         fitted, _ = self._fitted(split)
-        return Bundle(self._card(material, fitted, evaluation, jobs, progress), fitted.members).joined()
+        calibrated = evaluation
+        if self.temperature:
+            calibrated, further = _calibrated(evaluation)
+            fitted = replace(fitted, card={**fitted.card, "temperature": self.temperature * further})
+        return Bundle(self._card(material, fitted, evaluation, calibrated, jobs, progress), fitted.members).joined()
 
     @staticmethod
     def _family(material: Material, rows: np.ndarray) -> np.ndarray:
@@ -428,6 +440,9 @@ class System(ABC):
         return np.union1d(rows, np.flatnonzero(parents.isin(clips.iloc[rows]).to_numpy()))
 
     def _split(self, material, train, validation, seed, out, prefix, progress, title) -> Split:
+        if self.temperature:  # nothing is left to be found out by validation
+            train, validation = np.union1d(train, validation), validation[:0]
+
         def checkpoint(part: str) -> Path | None:
             return None if out is None else Path(out) / re.sub(r"[^\w.+-]+", "_", f"{part}-{prefix}")
 
@@ -437,15 +452,21 @@ class System(ABC):
         """The calibrated members."""
         members, histories = self.train(split)
         card = {"labels": list(split.material.labels), "combine": self.combine, "temperature": 1.0}
+        if self.balanced:
+            card["prior"] = _prior(split.material, split.note("prior", split.train))
         bare = Bundle(card, tuple(members))
         return replace(bare, card={**card, "temperature": self._temperature(bare, split)}), histories
 
     def _temperature(self, bundle: Bundle, split: Split) -> float:
-        """What calibrates the members' common answer, from rows that were not fitted on."""
+        """What calibrates the members' common answer, known or from rows that were not fitted on."""
+        if self.temperature:
+            return self.temperature
         rows = split.note("calibration", split.validation)
         return fit_temperature(bundle.combined(split.material.values(rows)), split.material.y[rows])
 
-    def _card(self, material: Material, fitted: Bundle, evaluation: Evaluation, jobs, progress) -> dict:
+    def _card(
+        self, material: Material, fitted: Bundle, evaluation: Evaluation, calibrated: Evaluation, jobs, progress
+    ) -> dict:
         table = material.table.iloc[material.originals].reset_index(drop=True)
         plain = extract(table, Functionals(), jobs=jobs, progress=progress)
         frame = plain.to_frame()
@@ -462,7 +483,7 @@ class System(ABC):
             distances = bundles.strangeness(plain.values, typical["all"]).mean(axis=1)
             strange_above = float(np.quantile(distances, 1 - STRANGE_SHARE))
         used = [corpora.get(name) for name in sorted(table["corpus"].unique())]
-        plainly = evaluation.predictions.query("true == @bundles.BASELINE")[[f"prob_{la}" for la in evaluation.labels]]
+        plainly = calibrated.predictions.query("true == @bundles.BASELINE")[[f"prob_{la}" for la in evaluation.labels]]
         baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
         return {
             "format": bundles.FORMAT,
@@ -470,7 +491,7 @@ class System(ABC):
             "title": self.title,
             "reference": self.reference,
             **fitted.card,
-            "uncertain_below": float(np.quantile(confidence, UNCERTAIN_SHARE)),
+            "uncertain_below": float(np.quantile(calibrated.predictions["confidence"], UNCERTAIN_SHARE)),
             "strange_above": strange_above,
             "typical": typical,
             "baseline": baseline,
@@ -607,11 +628,32 @@ class Recipe(System):
             x, y = _sound(x, lengths), np.repeat(y, lengths)
             x_validation = _sound(x_validation, lengths_validation)
             y_validation = np.repeat(y_validation, lengths_validation)
+        held_out = (x_validation, y_validation) if len(y_validation) else None
         return fit(
-            model, x, y, validation=(x_validation, y_validation), training=self.training, weights=weights,
+            model, x, y, validation=held_out, training=self.training, weights=weights,
             speakers=speakers, corpora=corpora, seed=split.seed, checkpoint=split.checkpoint(self.name),
             progress=split.progress, title=split.title,
         )  # fmt: skip
+
+
+def _prior(material: Material, rows: np.ndarray) -> list[float]:
+    """How frequent each class is among the clips of the corpora that have it."""
+    codes, names = pd.factorize(material.table["corpus"].iloc[rows])
+    counts = np.zeros((len(names), len(material.labels)))
+    np.add.at(counts, (codes, material.y[rows]), 1)
+    whole = np.where(counts > 0, counts.sum(axis=1, keepdims=True), 0).sum(axis=0)
+    shares = np.where(whole > 0, counts.sum(axis=0), 1) / np.maximum(whole, 1)
+    return rounded(shares / shares.sum())
+
+
+def _calibrated(evaluation: Evaluation) -> tuple[Evaluation, float]:
+    """The evaluation's predictions, calibrated by their own truth, and the temperature that does it."""
+    columns = [f"prob_{label}" for label in evaluation.labels]
+    said, true = evaluation.predictions[columns].to_numpy(), evaluation.predictions["true"]
+    temperature = fit_temperature(said, pd.Index(evaluation.labels).get_indexer(true))
+    said = apply_temperature(said, temperature)
+    calibrated = dict(zip(columns, said.T, strict=True), confidence=said.max(axis=1))
+    return replace(evaluation, predictions=evaluation.predictions.assign(**calibrated)), temperature
 
 
 def _sound(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
-from .. import protocols
-from ..bundle import Bundle, Member
+from ..bundle import Member
 from ..errors import RecipeError
-from ..evaluation import fit_temperature
 from ..features import Extractor
 from ..preprocess import Step
 from ._base import Recipe, Split, System
 
-_SURER = 0.85
-"""The temperature of a committee's mean, as a share of its members'. Where they disagree the mean is less sure than it
-could be, and it cannot be calibrated by itself: of its training clips each is unheard by one member only. Measured on
-training speakers (``docs/research_log.md``)."""
 _SMALLEST_ERROR = 1e-3  # of a boosted member: one without errors would have an infinite say
 
 
@@ -34,15 +28,14 @@ class Ensemble(System):
       their clip), then soft voting (Breiman 1996);
     * ``"boosting"``: each member attends more to the training clips that those before it got wrong, and has the more
       say the fewer it gets wrong itself; SAMME of Zhu, Zou, Rosset & Hastie, "Multi-class AdaBoost", 2009;
-    * ``"committee"``: each of five members leaves out the clips that one fold of the training clips would test (whole
-      speakers, where the clips to validate on are of other speakers than those to train on) and is validated on them,
-      then soft voting. So every clip teaches four of them, and is there to calibrate the fifth (Krogh & Vedelsby,
-      "Neural network ensembles, cross validation, and active learning", NIPS 7, 1995).
+    * ``"seeds"``: members on the same clips that differ in their first weights and the order of the clips, then soft
+      voting (Lakshminarayanan, Pritzel & Blundell, "Simple and scalable predictive uncertainty estimation using deep
+      ensembles", NIPS 30, 2017).
 
     Args:
         members: the recipes; they share labels, copies and augmentation.
         method: one of the above.
-        rounds: members trained by bagging and boosting, the recipes in turn.
+        rounds: members trained by bagging, boosting and seeds, the recipes in turn.
 
     Examples:
         >>> from ser_kit import recipes
@@ -51,7 +44,7 @@ class Ensemble(System):
         'rastogi_mlp&rastogi_cnn_lstm'
     """
 
-    METHODS: ClassVar[tuple[str, ...]] = ("soft", "hard", "bagging", "boosting", "committee")
+    METHODS: ClassVar[tuple[str, ...]] = ("soft", "hard", "bagging", "boosting", "seeds")
 
     members: tuple[Recipe, ...]
     method: str = "soft"
@@ -115,8 +108,8 @@ class Ensemble(System):
         return "hard" if self.method in ("hard", "boosting") else "soft"
 
     def train(self, split: Split, weights: np.ndarray | None = None) -> tuple[list[Member], list[pd.DataFrame]]:
-        if self.method == "committee":
-            return self._in_committee(split, weights)
+        if self.method == "seeds":
+            return self._in_rounds(split, lambda i: weights)
         given = np.ones(len(split.train)) if weights is None else weights
         if self.method == "boosting":
             return self._boost(split, given)
@@ -125,20 +118,16 @@ class Ensemble(System):
         parts = [member.train(split, weights) for member in self.members]
         return [m for members, _ in parts for m in members], [h for _, histories in parts for h in histories]
 
-    def _in_rounds(self, split: Split, weigh: Callable[[int], np.ndarray], after=lambda member, i: member):
-        turns = ((split, weigh(i)) for i in range(self.rounds))  # one by one: boosting weighs by what went before
-        return self._in_turns(turns, self.rounds, after)
-
-    def _in_turns(
-        self, turns: Iterable[tuple[Split, np.ndarray | None]], count: int, after=lambda member, i: member
+    def _in_rounds(
+        self, split: Split, weigh: Callable[[int], np.ndarray | None], after=lambda member, i: member
     ) -> tuple[list[Member], list[pd.DataFrame]]:
-        """The recipes in turn, each trained on its split with its weights."""
+        """The recipes in turn, each with weights of its own."""
         members, histories = [], []
-        for i, (split, weights) in enumerate(turns):
+        for i in range(self.rounds):
             recipe = self.members[i % len(self.members)]
             recipe = replace(recipe, name=f"{recipe.name}-{self.method}-{i}")
-            turn = replace(split, seed=split.seed + i, title=f"{split.title} {self.method} {i + 1}/{count}")
-            found, epochs = recipe.train(turn, weights)
+            turn = replace(split, seed=split.seed + i, title=f"{split.title} {self.method} {i + 1}/{self.rounds}")
+            found, epochs = recipe.train(turn, weigh(i))
             members += [after(member, i) for member in found]
             histories += epochs
         return members, histories
@@ -170,32 +159,3 @@ class Ensemble(System):
             return replace(member, weight=max(say, 1e-9))
 
         return self._in_rounds(split, lambda i: now, judge)
-
-    def _in_committee(self, split: Split, weights: np.ndarray | None):
-        if weights is not None:
-            raise RecipeError(
-                f"{self.name} is a committee, whose members learn from other clips each: no weights for it"
-            )
-        divisions = self._divisions(split)
-        turns = [(replace(split, train=train, validation=left_out), None) for train, left_out in divisions]
-        return self._in_turns(turns, len(turns))
-
-    def _divisions(self, split: Split) -> list[tuple[np.ndarray, np.ndarray]]:
-        """What each member of a committee is trained on, and what is left out of it."""
-        material = split.material
-        rows = np.union1d(split.train, split.validation)
-        speakers = [set(material.table["speaker"].iloc[part]) for part in (split.train, split.validation)]
-        protocol = protocols.get("random" if speakers[0] & speakers[1] else "speaker")
-        folds = protocol(material.table.iloc[rows], split.seed)
-        return [(np.setdiff1d(rows, self._family(material, rows[fold.test])), rows[fold.test]) for fold in folds]
-
-    def _temperature(self, bundle: Bundle, split: Split) -> float:
-        if self.method != "committee":
-            return super()._temperature(bundle, split)
-        parts = [left_out for _, left_out in self._divisions(split)]
-        values = [
-            member.probabilities(split.material.features[member.extractor].values[rows])
-            for member, rows in zip(bundle.members, parts, strict=True)
-        ]
-        rows = split.note("calibration", np.concatenate(parts))
-        return _SURER * fit_temperature(np.concatenate(values).astype(float), split.material.y[rows])
