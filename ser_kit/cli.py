@@ -982,7 +982,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "recording", nargs="+", metavar="RECORDING", help="file, folder (all sound files in it) or pattern"
     )
-    sub.add_argument("--bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder (default: ravdess)")
+    sub.add_argument("--bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder (default: house)")
     text = "neutral recordings of the one person who speaks in all others, to hear them against that"
     sub.add_argument("--enroll", nargs="+", metavar="RECORDING", help=text)
     labels(sub, "those of the bundle; the probabilities of emotions that are merged are added up")

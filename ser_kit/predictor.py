@@ -27,7 +27,7 @@ from .evaluation import mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
 from .labels import LabelSet, merged
 
-DEFAULT_PRESET = "ravdess"
+DEFAULT_PRESET = "house"
 ENROLLED_SHARE = 0.5
 """How much of what sets a speaker's neutral voice apart is taken for the speaker's and not for an emotion."""
 LONG_SECONDS = 8.0

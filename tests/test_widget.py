@@ -315,7 +315,7 @@ def test_a_model_that_cannot_be_loaded_is_said_and_uploads_are_closed(tmp_path, 
 
 def test_a_predictor_and_a_preset_are_one_too_many(predictor):
     with pytest.raises(TypeError, match="not both"):
-        widget.UploadWidget(predictor, preset="ravdess")
+        widget.UploadWidget(predictor, preset="house")
 
 
 # ------------------------------------------------------------------------------------------------ about, Colab, the app
