@@ -14,6 +14,7 @@ import pytest
 from ser_kit import modelcard
 from ser_kit.bundle import PRESETS, Bundle, preset_names, preset_path
 from ser_kit.errors import BundleError, UnknownNameError
+from ser_kit.predictor import DEFAULT_PRESET
 
 
 @pytest.fixture
@@ -219,6 +220,17 @@ def test_a_preset_is_small_licensed_and_loads(name):
     assert sum(path.stat().st_size for path in preset_path(name).iterdir()) < 8e6
     assert all(corpus["licence"] for corpus in bundle.card["trained_on"])
     assert bundle.card["evaluation"]["speaker_independent"]
+
+
+def test_the_default_preset_is_worth_shipping():
+    """By what its card says of speakers that were not learned from, none of which is in the network that answered."""
+    bundle = Bundle.load(preset_path(DEFAULT_PRESET))
+    found = bundle.card["evaluation"]
+    assert found["protocol"] == "emobox" and len(bundle.labels) == 8
+    assert found["scores"]["uar"]["mean"] > 0.66
+    assert found["expected_calibration_error"] <= 0.05
+    assert found["confident_half"] - found["scores"]["accuracy"]["pooled"] >= 0.15
+    assert bundle.parameters <= 2e6 and len(bundle.members) == 1 and bundle.members[0].extractor.rate == 16000
 
 
 def test_an_unknown_preset_is_named():

@@ -194,7 +194,7 @@ def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, som
     np.testing.assert_allclose(probabilities(evaluation).sum(axis=1), 1, atol=1e-6)
 
     # What is saved answers as what was trained; the predictor measures the recording by itself.
-    bundle = Bundle(system._card(material, bundle, evaluation, 1, False), bundle.members)
+    bundle = Bundle(system._card(material, bundle, evaluation, evaluation, 1, False), bundle.members)
     loaded = Bundle.load(bundle.save(tmp_path / "bundle"))
     files = (
         ["model.keras"] if len(bundle.members) == 1 else [f"model_{i + 1}.keras" for i in range(len(bundle.members))]
