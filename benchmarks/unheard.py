@@ -22,7 +22,7 @@ from ser_kit.bundle import BASELINE
 from ser_kit.errors import SerKitError
 from ser_kit.evaluation import Evaluation, expected_calibration_error, mean_log, metrics, percent, without_habit
 from ser_kit.labels import merged
-from ser_kit.predictor import ENROLLED_SHARE, Failure, Predictor
+from ser_kit.predictor import Failure, Predictor, habit
 
 COMMAND = "python -m benchmarks.unheard"
 
@@ -95,11 +95,11 @@ def enrolled(
             continue
         drawn = rng.choice(plain, clips, replace=False)
         others = predictions.loc[neutral & (predictions["speaker"] != speaker), columns]
-        expected = mean_log(others) if usual is None else np.array([usual[label] for label in labels])
+        expected = mean_log(others) if usual is None else [usual[label] for label in labels]
         rest = own.drop(index=drawn)
-        habit = ENROLLED_SHARE * (mean_log(predictions.loc[drawn, columns]) - expected)
+        adapt = without_habit(rest[columns], habit(predictions.loc[drawn, columns], expected))
         without.append(rest)
-        adapted.append(rest.assign(**dict(zip(columns, without_habit(rest[columns], habit).T, strict=True))))
+        adapted.append(rest.assign(**dict(zip(columns, adapt.T, strict=True))))
     return pd.concat(without), pd.concat(adapted)
 
 

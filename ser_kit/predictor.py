@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -206,9 +206,10 @@ class Predictor:
         for answer in answers:
             if answer.reason.startswith(_NO_SPEECH):
                 raise AudioError(f"{answer.path or 'a clip'} cannot be enrolled: {answer.reason}")
-        said = mean_log([[answer.probabilities[label] for label in self.bundle.labels] for answer in answers])
+        labels = self.bundle.labels
+        said = [[answer.probabilities[label] for label in labels] for answer in answers]
         one = copy(self)
-        one._habit = ENROLLED_SHARE * (said - [usual[label] for label in self.bundle.labels])
+        one._habit = habit(said, [usual[label] for label in labels])
         return one
 
     @property
@@ -321,6 +322,23 @@ class Predictor:
         if confidence < card["uncertain_below"]:
             return "no emotion stands out"
         return ""
+
+
+def habit(neutral: Sequence[Sequence[float]] | np.ndarray, usual: Sequence[float] | np.ndarray) -> np.ndarray:
+    """What is taken for a speaker's habit, to be taken off by :func:`ser_kit.evaluation.without_habit`.
+
+    Args:
+        neutral: probabilities of the speaker's neutral clips, ``[n, k]``.
+        usual: mean log probabilities of other people's, ``[k]``.
+
+    Returns:
+        ``float64 [k]``.
+
+    Examples:
+        >>> habit([[0.5, 0.5]], np.log([0.5, 0.125])).round(2).tolist()
+        [0.0, 0.69]
+    """
+    return ENROLLED_SHARE * (mean_log(neutral) - np.asarray(usual))
 
 
 def _held(tracks: Iterable[np.ndarray]) -> float:
