@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from ser_kit import corpora, reproduce
 from ser_kit.bundle import BASELINE
-from ser_kit.errors import SerKitError
+from ser_kit.errors import SerKitError, TableError
 from ser_kit.evaluation import Evaluation, expected_calibration_error, mean_log, metrics, percent, without_habit
 from ser_kit.labels import merged
 from ser_kit.predictor import Failure, Predictor, habit
@@ -84,6 +84,9 @@ def enrolled(
         clips: neutral ones to draw of each speaker; who has fewer, or nothing else, is left out.
         seed: of the draw.
         usual: mean log probabilities of others' neutral clips, by label; ``None`` takes the other speakers here.
+
+    Raises:
+        TableError: no speaker has so many neutral clips and others besides.
     """
     rng = np.random.default_rng(seed)
     columns = [f"prob_{label}" for label in labels]
@@ -100,6 +103,11 @@ def enrolled(
         adapt = without_habit(rest[columns], habit(predictions.loc[drawn, columns], expected))
         without.append(rest)
         adapted.append(rest.assign(**dict(zip(columns, adapt.T, strict=True))))
+    if not without:
+        raise TableError(
+            f"no speaker has {clips} {BASELINE} clips and others besides; expected fewer clips to enroll, or a corpus "
+            f"with {BASELINE} speech"
+        )
     return pd.concat(without), pd.concat(adapted)
 
 

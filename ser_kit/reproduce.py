@@ -387,7 +387,7 @@ def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
     unseen = records[records["speaker_independent"] & ~_across(records)]
     for (recipe, ablation, place, protocol), part in unseen.groupby(keys, sort=False):
         parameters = f"{int(part['parameters'].iloc[0]):,}"
-        about = [recipe + (f"+{ablation}" if ablation else ""), place, protocol, parameters]
+        about = [_full_name(recipe, ablation), place, protocol, parameters]
         seeds = part.pivot_table(index="seed", columns="fold", values=metric)
         for seed, scores in seeds.iterrows():
             rows.append([*about, str(seed), *scores, scores])
@@ -413,19 +413,25 @@ def matrix(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
         metric: one of :data:`ser_kit.evaluation.METRICS`.
 
     Returns:
-        Text columns ``system``, ``learned from`` and one for each tested corpus: mean ± standard deviation over seeds,
-        and the number of classes in common.
+        Text columns ``system``, ``labels`` (the label set), ``learned from`` and one for each tested corpus: mean ±
+        standard deviation over seeds, and the number of classes in common.
     """
-    rows: dict[tuple[str, str], dict[str, str]] = {}
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
     across = records[_across(records)]
-    for (recipe, _), part in across.groupby(["recipe", across["sources"].map(str)], sort=False):
+    keys = ["recipe", "ablation", "label_set", across["sources"].map(str)]
+    for (recipe, ablation, labels, _), part in across.groupby(keys, sort=False):
         learned, tested = (", ".join(part["sources"].iloc[0][side]) for side in ("train", "test"))
         common = sum(scores["support"] > 0 for scores in part["per_class"].iloc[0].values())
         deviation = f" ± {100 * part[metric].std():.1f}" if len(part) > 1 else ""
-        rows.setdefault((recipe, learned), {})[tested] = f"{100 * part[metric].mean():.1f}{deviation} ({common})"
+        row = rows.setdefault((_full_name(recipe, ablation), labels, learned), {})
+        row[tested] = f"{100 * part[metric].mean():.1f}{deviation} ({common})"
     tested = sorted({name for row in rows.values() for name in row})
     shown = [(*about, *(row.get(name, "–") for name in tested)) for about, row in rows.items()]
-    return pd.DataFrame(shown, columns=["system", "learned from", *tested])
+    return pd.DataFrame(shown, columns=["system", "labels", "learned from", *tested])
+
+
+def _full_name(recipe: str, ablation: str) -> str:
+    return f"{recipe}+{ablation}" if ablation else recipe
 
 
 def _across(records: pd.DataFrame) -> np.ndarray:

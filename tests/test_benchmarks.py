@@ -232,6 +232,8 @@ def test_a_baseline_takes_a_habit_off_and_leaves_its_clips_out():
     np.testing.assert_allclose(adapted[[f"prob_{label}" for label in labels]].sum(axis=1), 1)
     few = predictions[~((predictions["speaker"] == "b") & (predictions["true"] == "neutral"))]
     assert set(unheard.enrolled(few, labels, clips=3, seed=0)[0]["speaker"]) == set("acd")
+    with pytest.raises(TableError, match="no speaker has 11 neutral clips"):
+        unheard.enrolled(predictions, labels, clips=11, seed=0)
 
 
 def test_an_answer_in_more_labels_is_judged_in_those_of_the_corpus():

@@ -312,26 +312,27 @@ def test_folds_of_unseen_speakers_stand_side_by_side(records):
 
 
 def test_the_matrix_has_what_was_learned_from_beside_what_was_tested():
-    def record(learned, tested, seed, uar, classes):
+    def record(learned, tested, seed, uar, classes, labels="four", ablation=""):
         sources = {"train": learned, "validation": learned, "test": [tested]}
         scores = {label: {"support": 5 * (i < classes)} for i, label in enumerate(EMOTIONS[:6])}
-        return {"recipe": "house_one", "seed": seed, "sources": sources, "uar": uar, "per_class": scores}
+        about = {"recipe": "house_one", "ablation": ablation, "label_set": labels, "seed": seed}
+        return about | {"sources": sources, "uar": uar, "per_class": scores}
 
-    old = {
-        "recipe": "house_one",
-        "seed": 0,
-        "sources": None,
-        "uar": 0.9,
-        "per_class": {},
-    }  # of a version that did not write it
+    old = record([], "", 0, 0.9, 0) | {"sources": None}  # of a version that did not write them
     records = pd.DataFrame(
         [record(["a"], "b", 0, 0.5, 4), record(["a"], "b", 1, 0.6, 4), record(["b"], "a", 0, 0.4, 4)]
         + [record(["a", "b"], "c", 0, 0.3, 6), record(["a", "b"], "b", 0, 0.9, 4), old]
     )
     found = reproduce.matrix(records).set_index("learned from")
-    assert found.loc["a"].tolist() == ["house_one", "–", "55.0 ± 7.1 (4)", "–"]
-    assert found.loc["b", "a"] == "40.0 (4)" and found.loc["a, b"].tolist() == ["house_one", "–", "–", "30.0 (6)"]
+    assert found.loc["a"].tolist() == ["house_one", "four", "–", "55.0 ± 7.1 (4)", "–"]
+    assert found.loc["b", "a"] == "40.0 (4)"
+    assert found.loc["a, b"].tolist() == ["house_one", "four", "–", "–", "30.0 (6)"]
     assert reproduce.matrix(pd.DataFrame([old])).empty
+    others = [record(["a"], "b", 0, 0.7, 6, labels="six"), record(["a"], "b", 0, 0.8, 4, ablation="small")]
+    found = reproduce.matrix(pd.concat([records, pd.DataFrame(others)])).set_index(["system", "labels", "learned from"])
+    assert found.loc[("house_one", "four", "a"), "b"] == "55.0 ± 7.1 (4)"
+    assert found.loc[("house_one", "six", "a"), "b"] == "70.0 (6)"
+    assert found.loc[("house_one+small", "four", "a"), "b"] == "80.0 (4)"
 
 
 def test_missing_names_the_command_that_runs_a_system_where_it_was_reported(records):
