@@ -13,8 +13,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +76,12 @@ class Member:
         found = []
         for part in self._batches(values):
             inputs = self.scaler.transform(chosen(part, self.columns))
-            # predict_on_batch: no per-call data pipeline, which takes longer than a small network itself.
-            found.append(np.asarray(self.model.predict_on_batch(inputs)))
+            found.append(self._forward(inputs))
         return np.concatenate(found)
+
+    @cached_property
+    def _forward(self) -> Callable[[np.ndarray], np.ndarray]:
+        return models.forward(self.model)
 
     def _batches(self, values: np.ndarray) -> Iterator[np.ndarray]:
         if self.extractor.shape[0] is not None:

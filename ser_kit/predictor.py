@@ -14,12 +14,13 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from . import speech
 from .audio import SILENT_PEAK, Recording, Source, read_audio
 from .bundle import BASELINE, Bundle, preset_names, preset_path, strangeness
 from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
@@ -36,22 +37,6 @@ WINDOW_SECONDS = 4.0
 """About the length of the utterances that corpora hold."""
 
 _NO_SPEECH = "it does not sound like speech"
-_SPEECH_FLOORS = {
-    "voiced_ratio": (0.08, "hardly any voice"),
-    "shimmer_local": (0.03, "periods too even for a voice"),
-    "zcr_std": (0.02, "no change between vowels and consonants"),
-    "flux_mean": (0.05, "a spectrum that hardly moves"),
-    "mfcc_02_std": (8.0, "a spectral slope that hardly moves"),
-}
-"""Functionals below which a sound is no speech. The lowest values among 1,534 clips of RAVDESS, EMO-DB and nEMO are
-0.17, 0.063, 0.040, 0.099 and 13.6; steady tones, chords, hum, noise and clicks each fall below one of these floors."""
-_HELD_SEMITONES = 0.05
-_HELD_SHARE = 0.5
-"""Share of steps between neighbouring voiced frames (15 ms) with a smaller change of pitch than that, above which a
-sound is no speech: instruments and signals hold a pitch, voices tremble. For 489 clips of RAVDESS, EMO-DB and nEMO,
-clean, in noise (5 to 20 dB), over a telephone line and in rooms, the 95 %, 99 % and 100 % quantiles are 0.256, 0.301
-and 0.365."""
-_HELD_STEPS = 5  # fewer say nothing
 
 
 @dataclass(frozen=True)
@@ -85,7 +70,6 @@ class Prediction:
         reason: why, in a sentence; ``""`` when it is not uncertain.
         segments: the windows of a long recording, or one segment for a short one.
         duration: s.
-        features: functionals of the recording, name -> value (means over its windows when it is long).
         path: where the recording came from, or ``""``.
     """
 
@@ -96,7 +80,6 @@ class Prediction:
     reason: str
     segments: tuple[Segment, ...]
     duration: float
-    features: Mapping[str, float] = field(repr=False)
     path: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -233,18 +216,10 @@ class Predictor:
         Raises:
             AudioError: the recording cannot be read, is too short, or holds no sound; the message says which.
         """
-        with warnings.catch_warnings():
-            # Silence is answered below, and a truncated file by what is there.
-            warnings.simplefilter("ignore", SilentAudioWarning)
-            recording = read_audio(source, rate=self.bundle.rate)
-        pieces = [(start, piece) for start, piece in _windows(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
-        if not pieces:
-            name, seconds = recording.name or "the recording", recording.duration
-            if seconds < MIN_SECONDS:
-                raise TooShortError(f"{name} lasts {seconds:.3f} s; expected {MIN_SECONDS} s or more")
-            raise AudioError(f"{name} is silent; expected a recording with speech in it")
-        measured, tracks = zip(*(self._functionals.measure(piece) for _, piece in pieces), strict=True)
-        rows = np.stack(measured)
+        recording, pieces = self._heard(source)
+        evidence = [speech.measure(piece.at(speech.RATE)) for _, piece in pieces]
+        weights = _weights(evidence)
+        rows = [self._functionals.measure(piece)[0] if self._measures else None for _, piece in pieces]
         # One window at a time: the answer for a clip must not depend, not even in the last digit, on its neighbours.
         by_window = np.concatenate(
             [
@@ -255,14 +230,8 @@ class Predictor:
             ]
         )
         by_window = without_habit(by_window, self._habit)
-        voiced = rows[:, self._functionals.feature_names.index("voiced_ratio")].astype(float)
-        weights = voiced if voiced.any() else np.ones(len(voiced))
-        weights = weights / weights.sum()  # a window that is alone has weight 1, and its answer is the recording's
-        pooled = weights @ by_window
-        means = np.average(rows, axis=0, weights=weights).tolist()
-        features = dict(zip(self._functionals.feature_names, means, strict=True))
-        features["duration"] = recording.duration
-        reason = self._doubt(float(pooled.max()), features, rows, weights, _held(tracks))
+        pooled = weights @ by_window  # a window that is alone has weight 1, and its answer is the recording's
+        reason = self._doubt(float(pooled.max()), evidence, rows, weights)
         return Prediction(
             **self._named(pooled),
             uncertain=bool(reason),
@@ -272,11 +241,52 @@ class Predictor:
                 for (start, piece), p in zip(pieces, by_window, strict=True)
             ),
             duration=recording.duration,
-            features=features,
             path=_path(source),
         )
 
-    def _values(self, extractor: Extractor, piece: Recording, functionals: np.ndarray) -> np.ndarray:
+    def measure(self, source: Source) -> dict[str, float]:
+        """Acoustic features of one recording, to be held against those that the bundle's card calls typical.
+
+        Args:
+            source: as for :meth:`predict`.
+
+        Returns:
+            :class:`~ser_kit.features.Functionals`, name -> value. Those of a recording longer than 8 s are the means
+            over the windows that :meth:`predict` judges, weighted alike; ``duration`` is the recording's own.
+
+        Raises:
+            AudioError: as for :meth:`predict`.
+
+        Examples:
+            >>> Predictor.from_preset().measure("clip.wav")["pitch_mean"]  # doctest: +SKIP
+            187.2
+        """
+        recording, pieces = self._heard(source)
+        weights = _weights([speech.measure(piece.at(speech.RATE)) for _, piece in pieces])
+        means = weights @ np.stack([self._functionals.measure(piece)[0] for _, piece in pieces]).astype(float)
+        found = dict(zip(self._functionals.feature_names, means.tolist(), strict=True))
+        return found | {"duration": recording.duration}
+
+    def _heard(self, source: Source) -> tuple[Recording, list[tuple[float, Recording]]]:
+        """A recording, and the windows of it that are not silent, with their beginnings in seconds."""
+        with warnings.catch_warnings():
+            # Silence is answered below, and a truncated file by what is there.
+            warnings.simplefilter("ignore", SilentAudioWarning)
+            recording = read_audio(source, rate=self.bundle.rate)
+        pieces = [(start, piece) for start, piece in _windows(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
+        if not pieces:
+            name, seconds = recording.name or "the recording", recording.duration
+            if seconds < MIN_SECONDS:
+                raise TooShortError(f"{name} lasts {seconds:.3f} s; expected {MIN_SECONDS} s or more")
+            raise AudioError(f"{name} is silent; expected a recording with speech in it")
+        return recording, pieces
+
+    @property
+    def _measures(self) -> bool:
+        """Whether an answer needs the functionals."""
+        return self._functionals in self.bundle.extractors or self.bundle.card.get("strange_above") is not None
+
+    def _values(self, extractor: Extractor, piece: Recording, functionals: np.ndarray | None) -> np.ndarray:
         return (functionals if extractor == self._functionals else extractor.extract(piece))[None]
 
     def predict_many(self, sources: Iterable[Source]) -> Iterator[Prediction | Failure]:
@@ -300,21 +310,18 @@ class Predictor:
     def _doubt(
         self,
         confidence: float,
-        features: Mapping[str, float],
-        rows: np.ndarray,
+        evidence: Sequence[speech.Evidence],
+        rows: Sequence[np.ndarray | None],
         weights: np.ndarray,
-        held: float,
     ) -> str:
         """Why an answer should not be relied on, or an empty string."""
-        against = [what for name, (floor, what) in _SPEECH_FLOORS.items() if features[name] < floor]
-        if held > _HELD_SHARE:
-            against.append("a pitch that is held as no voice holds it")
+        against = speech.against(evidence, weights)
         if against:
             return f"{_NO_SPEECH} ({', '.join(against)})"
         card = self.bundle.card
         strange_above = card.get("strange_above")
         if strange_above is not None:
-            strange = np.average(strangeness(rows, card["typical"]["all"]), axis=0, weights=weights)
+            strange = weights @ strangeness(np.stack(rows), card["typical"]["all"])
             if strange.mean() > strange_above:
                 names = [self._functionals.feature_names[column] for column in self._functionals.model_columns]
                 farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
@@ -341,14 +348,11 @@ def habit(neutral: Sequence[Sequence[float]] | np.ndarray, usual: Sequence[float
     return ENROLLED_SHARE * (mean_log(neutral) - np.asarray(usual))
 
 
-def _held(tracks: Iterable[np.ndarray]) -> float:
-    """Share of the steps of pitch tracks, in Hz and 0 where unvoiced, in which the pitch stays; 0 if there are few."""
-    steps = []
-    for track in tracks:
-        voiced = (track[:-1] > 0) & (track[1:] > 0)
-        steps.append(12 * np.abs(np.log2(track[1:][voiced] / track[:-1][voiced])))
-    steps = np.concatenate(steps)
-    return float(np.mean(steps < _HELD_SEMITONES)) if len(steps) >= _HELD_STEPS else 0.0
+def _weights(evidence: Sequence[speech.Evidence]) -> np.ndarray:
+    """How much each window counts: by how much of it is voiced; they add up to 1."""
+    voiced = np.array([piece.voiced for piece in evidence])
+    voiced = voiced if voiced.any() else np.ones(len(voiced))
+    return voiced / voiced.sum()
 
 
 def _path(source: Source) -> str:

@@ -249,11 +249,12 @@ def _answer(predictor: Predictor, name: str, content: bytes) -> _Answer:
         notes = [str(w.message) for w in caught if issubclass(w.category, TruncatedAudioWarning)]
         prediction = replace(predictor.predict(recording), path=name)
         played = _beginning(recording)
+        measured = predictor.measure(played)
         return _Answer(
             prediction,
             _head(prediction, recording, notes),
             _wav(played),
-            _picture(prediction, played) + _timeline(prediction) + _features(prediction, predictor.bundle),
+            _picture(prediction, played, measured) + _timeline(prediction) + _features(prediction, measured, predictor),
         )
     except Exception as error:
         failure = Failure(name, _plain(error))
@@ -342,13 +343,13 @@ def _head(prediction: Prediction, recording: Recording, notes: Sequence[str]) ->
     )
 
 
-def _picture(prediction: Prediction, recording: Recording) -> str:
+def _picture(prediction: Prediction, recording: Recording, measured: Mapping[str, float]) -> str:
     buffer = io.BytesIO()
     # The file's name stays out of the figure: Matplotlib would read a $ in it as mathematics, and lacks many scripts.
     portrait(recording, ("waveform", "mel"), title="As the model hears it").savefig(buffer, format="png", dpi=130)
     voice = "no pitch was found"
-    if prediction.features["voiced_ratio"]:
-        voice = f"mean pitch {prediction.features['pitch_mean']:.0f} Hz"
+    if measured["voiced_ratio"]:
+        voice = f"mean pitch {measured['pitch_mean']:.0f} Hz"
     text = f"Waveform and mel spectrogram of {prediction.path}, with the pitch track drawn over it; {voice}."
     image = base64.b64encode(buffer.getvalue()).decode()
     return "<h4>Waveform and mel spectrogram with pitch</h4>" + _scrolling(
@@ -432,30 +433,32 @@ _VOICE = ("pitch_", "jitter_", "shimmer_")
 """Beginnings of the features that need a voice to be measured."""
 
 
-def _features(prediction: Prediction, bundle: Bundle) -> str:
-    rest = [name for name in prediction.features if name not in _SHOWN and name not in _UNSHOWN]
+def _features(prediction: Prediction, measured: Mapping[str, float], predictor: Predictor) -> str:
+    card = predictor.bundle.card
+    rest = [name for name in measured if name not in _SHOWN and name not in _UNSHOWN]
     more = {name: _Shown(name.replace("_", " "), decimals=3) for name in rest}
     return (
         "<h4>Acoustic features beside the training clips</h4>"
         "<p>Typical: mean &plusmn; standard deviation (sd) over the clips.</p>"
-        f"{_feature_table(prediction, bundle, _SHOWN)}"
-        f"<details><summary>{len(rest)} more features</summary>{_feature_table(prediction, bundle, more)}</details>"
+        f"{_feature_table(prediction.emotion, measured, card, _SHOWN)}"
+        f"<details><summary>{len(rest)} more features</summary>"
+        f"{_feature_table(prediction.emotion, measured, card, more)}</details>"
     )
 
 
-def _feature_table(prediction: Prediction, bundle: Bundle, shown: Mapping[str, _Shown]) -> str:
-    typical = bundle.card.get("typical", {})
-    overall, alike = typical.get("all", {}), typical.get(prediction.emotion, {})
+def _feature_table(emotion: str, measured: Mapping[str, float], card: Mapping, shown: Mapping[str, _Shown]) -> str:
+    typical = card.get("typical", {})
+    overall, alike = typical.get("all", {}), typical.get(emotion, {})
     rows = ""
     for name, feature in shown.items():
-        value, found, compared = prediction.features[name], "not measurable", _NOTHING
-        if prediction.features["voiced_ratio"] or not name.startswith(_VOICE):
+        value, found, compared = measured[name], "not measurable", _NOTHING
+        if measured["voiced_ratio"] or not name.startswith(_VOICE):
             found, compared = feature.value(value), _compared(value, overall.get(name))
         rows += (
             f"<tr><th scope=row>{escape(feature.title)}</th><td>{found}</td>"
             f"<td>{feature.spread(overall.get(name))}</td><td>{compared}</td><td>{feature.spread(alike.get(name))}</td></tr>"
         )
-    heads = ("Feature", "This recording", "Typical", "Compared", f"Typical for {escape(prediction.emotion)}")
+    heads = ("Feature", "This recording", "Typical", "Compared", f"Typical for {escape(emotion)}")
     return _scrolling(_table(heads, rows), "Acoustic features", "sk-features")
 
 

@@ -17,7 +17,7 @@ import ser_kit
 
 ROOT = Path(ser_kit.__file__).parent
 ORDER = [
-    "_version", "errors", "folders", "labels", "audio", "corpora", "preprocess", "augment", "features", "protocols",
+    "_version", "errors", "folders", "labels", "audio", "corpora", "preprocess", "augment", "features", "speech", "protocols",
     "models", "training", "estimators", "evaluation", "modelcard", "bundle", "recipes", "tuning", "reproduce",
     "predictor", "plots", "widget", "demo", "cli",
 ]  # fmt: skip

@@ -118,7 +118,7 @@ def test_a_recording_gets_its_emotion_its_sound_its_picture_and_its_features(pre
         r'<img [^>]*alt="Waveform and mel spectrogram of my clip.wav[^"]*" src="data:image/png;base64,', html(panel)
     )
     mean, std = predictor.bundle.card["typical"]["all"]["pitch_mean"]
-    pitch = answer.features["pitch_mean"]
+    pitch = predictor.measure(clip)["pitch_mean"]
     z = abs(pitch - mean) / std
     assert f"Pitch {pitch:.0f} Hz {mean:.0f} &plusmn; {std:.0f} " in text(panel)
     assert f"{z:.1f} sd {'above' if pitch > mean else 'below'}" in text(panel)
@@ -192,9 +192,10 @@ def test_an_uncertain_answer_says_not_sure_and_why(predictor, clip):
     assert "confident" not in text(page)
 
 
-def test_what_needs_a_voice_is_not_measured_without_one(predictor, clip):
-    features = dict(predictor.predict(clip).features) | {"voiced_ratio": 0.0, "pitch_mean": 0.0}
-    page = widget.UploadWidget(Stub(predictor.bundle, features=features))
+def test_what_needs_a_voice_is_not_measured_without_one(predictor, clip, monkeypatch):
+    unvoiced = predictor.measure(clip) | {"voiced_ratio": 0.0, "pitch_mean": 0.0}
+    monkeypatch.setattr(Predictor, "measure", lambda self, source: unvoiced)
+    page = widget.UploadWidget(predictor)
     upload(page, hum=clip)
     assert "Pitch not measurable" in text(page) and "no pitch was found" in html(page)
     assert "Pitch 0 Hz" not in text(page)
