@@ -226,6 +226,50 @@ def fingerprint(source: Source) -> str:
     return digest.hexdigest()
 
 
+def to_mono(array: np.ndarray) -> np.ndarray:
+    """A block of samples as one channel, the mean of all, for streams; recordings come in by :func:`read_audio`.
+
+    Args:
+        array: as in an ``(array, rate)`` pair of :func:`read_audio`; it may be empty.
+
+    Returns:
+        float32 ``[n]``.
+
+    Raises:
+        AudioError: the samples are not finite, absurdly large, or of no known scale.
+
+    Examples:
+        >>> to_mono(np.array([[1 << 14, 0], [1 << 14, 0]], np.int16)).tolist()
+        [0.25, 0.25]
+    """
+    if np.size(array) == 0:
+        return np.zeros(0, np.float32)
+    with _open_array(*_check_pair((array, MIN_RATE))) as stream:
+        return np.concatenate([_checked(block.mean(axis=1), "<stream>") for block in stream.blocks])
+
+
+def resampler(native_rate: int, rate: int) -> Callable[[np.ndarray, bool], np.ndarray]:
+    """What resamples one block after the other, with the same result however long the blocks are.
+
+    Args:
+        native_rate: Hz of what comes in.
+        rate: Hz of what goes out.
+
+    Returns:
+        ``(float32 [n], whether it is the last) -> float32 [m]``.
+
+    Raises:
+        AudioError: a rate is out of range.
+    """
+    native_rate, rate = _check_rate(native_rate, "sampling rate"), _check_rate(rate, "rate asked for")
+    if native_rate == rate:
+        return lambda samples, last: samples
+    import soxr
+
+    stream = soxr.ResampleStream(native_rate, rate, 1, dtype="float32", quality="HQ")
+    return lambda samples, last: stream.resample_chunk(samples, last=last)
+
+
 def _check_rate(rate: object, what: str, name: str = "") -> int:
     prefix = f"{name}: " if name else ""
     try:
@@ -602,11 +646,7 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
         longest = MAX_SECONDS * native_rate
         if (stream.frames or 0) > longest:
             raise _too_long(name)
-        resampler = None
-        if rate not in (None, native_rate):
-            import soxr
-
-            resampler = soxr.ResampleStream(native_rate, rate, 1, dtype="float32", quality="HQ")
+        resample = resampler(native_rate, rate or native_rate)
         joined = bytearray()  # grows in place, unlike an array, and so never stands in memory twice
         frames, peak, peaks = 0, 0.0, np.zeros(channels)
         for block in stream.blocks:
@@ -619,15 +659,10 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
                     mono = sum(block.T) / np.float32(channels)
             else:
                 mono = np.ascontiguousarray(block[:, channel or 0])
-            loudest = _peak(mono)
-            if not loudest < _LOUDEST:  # so that NaN is caught too
-                raise InvalidSamplesError(
-                    f"{name}: holds NaN, infinite or absurdly large samples; expected finite numbers, full scale 1"
-                )
-            peak = max(peak, loudest)
-            joined += (mono if resampler is None else resampler.resample_chunk(mono)).data
-        if resampler is not None and frames:
-            joined += resampler.resample_chunk(np.empty(0, np.float32), last=True).data
+            peak = max(peak, _peak(_checked(mono, name)))
+            joined += resample(mono, False).data
+        if frames:
+            joined += resample(np.empty(0, np.float32), True).data
         missing = stream.missing
     if not frames:
         raise EmptyAudioError(f"{name}: holds no samples")
@@ -638,6 +673,14 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
     samples = np.frombuffer(joined, np.float32)
     samples.flags.writeable = False
     return _Decoded(samples, native_rate, channels, frames / native_rate, peak, missing)
+
+
+def _checked(samples: np.ndarray, name: str) -> np.ndarray:
+    if not _peak(samples) < _LOUDEST:  # so that NaN is caught too
+        raise InvalidSamplesError(
+            f"{name}: holds NaN, infinite or absurdly large samples; expected finite numbers, full scale 1"
+        )
+    return samples
 
 
 def _peak(samples: np.ndarray) -> float:

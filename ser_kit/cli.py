@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import dataclasses
 import functools
 import glob
@@ -23,22 +24,27 @@ import sys
 import textwrap
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._version import __version__
-from .errors import FeatureError, MissingDependencyError, RecipeError, SerKitError, TableError
+from .errors import AudioError, FeatureError, MissingDependencyError, RecipeError, SerKitError, TableError
 from .labels import labels_of
+from .threads import ahead, cores
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     from rich.console import Console
 
     from .demo import Demo
     from .evaluation import Evaluation
     from .features import Extractor, Store
+    from .predictor import Failure, Prediction
     from .recipes import Material, System
+    from .stream import Alert, Moment
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
@@ -76,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0
     """
     args = _parser().parse_args(argv)
+    args.stdout = sys.stdout
     try:
         with _notes_to_stderr(args.quiet), contextlib.redirect_stdout(sys.stderr):
             result = args.handler(args)
@@ -96,7 +103,7 @@ def _write(result: Result, as_json: bool) -> None:
         # A file name need not be text that the terminal can show.
         sys.stdout.reconfigure(errors="replace")
     try:
-        if as_json:
+        if as_json and result.data is not None:  # else it was written as it came
             print(json.dumps(result.data, indent=2, allow_nan=False))
         else:
             # No markup: a file may be called [red].wav. Without a terminal, no width to fit into either.
@@ -616,32 +623,175 @@ def _recordings(named: Iterable[str]) -> list[str]:
 def _predict(args: argparse.Namespace) -> Result:
     from tqdm.auto import tqdm
 
-    from .predictor import Failure, Predictor
-
     paths = _recordings(args.recording)
+    jobs = min(args.jobs or cores(), len(paths))
+    if jobs > 1:  # a recording for each core is faster than all cores for each recording
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+    from .predictor import Failure, Predictor
+    from .results import Results, columns, rows
+    from .stream import timeline
+
     predictor = Predictor.open(args.bundle, labels_of(args.labels))
     if args.enroll:
         predictor = predictor.enroll(_recordings(args.enroll))
-    coming = predictor.predict_many(paths)
-    answers = list(tqdm(coming, total=len(paths), desc="predict", unit="file", leave=False, disable=args.quiet))
-    failed = sum(isinstance(answer, Failure) for answer in answers)
+    settings = _over_time(args)
+    if settings and not args.timeline:
+        raise TableError("--window, --hop and --smoothing are settings of --timeline; give that, too")
+
+    def told(path: str) -> tuple[Prediction | Failure, list[Moment] | None]:
+        (answer,) = predictor.predict_many([path])
+        if not args.timeline or isinstance(answer, Failure):
+            return answer, None
+        return answer, timeline(predictor, path, **settings)
+
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(Results(args.out, predictor, args.timeline)) if args.out else None
+        if file:
+            args.when_interrupted = f"; {args.out} holds what was done, and the same command goes on from there"
+        left = file.missing(paths) if file else paths
+        if len(left) < len(paths):
+            _note(args, f"{len(paths) - len(left)} of {len(paths)} recordings are answered for in {args.out} already")
+        coming = ahead(told, left, jobs) if jobs > 1 else map(told, left)
+        answers = []
+        for answer, moments in tqdm(
+            coming, total=len(left), desc="predict", unit="file", leave=False, disable=args.quiet
+        ):
+            answers.append((answer, moments))
+            if file:
+                file.add(answer, moments)
+    failed = [answer for answer, _ in answers if isinstance(answer, Failure)]
 
     def show(console: Console) -> None:
-        rows = []
-        for answer in answers:
-            if isinstance(answer, Failure):
-                rows.append((answer.path, "–", "–", "", f"error: {answer.error}"))
-                continue
-            second, probability = sorted(answer.probabilities.items(), key=lambda item: -item[1])[1]
-            after = f"{second} {_percent(probability)}"
-            note = f"uncertain: {answer.reason}" if answer.uncertain else ""
-            rows.append((answer.path, answer.emotion, _percent(answer.confidence), after, note))
-        columns = ("recording", "emotion", "confidence", "next", "note")
-        _print_table(console, columns, rows, numbers=("confidence",), wrap=("recording", "note"))
-        if failed:
-            console.print(f"{failed} of {len(answers)} recordings failed")
+        if args.csv:
+            names = columns(predictor, args.timeline)
+            table = csv.DictWriter(sys.stdout, names, restval="", lineterminator="\n")
+            table.writeheader()
+            table.writerows(row for answer, moments in answers for row in rows(answer, moments))
+        elif args.out:
+            _print_table(console, ("emotion", "recordings", "uncertain"), _counted(answers), numbers=("recordings",))
+            for failure in failed:
+                console.print(f"{failure.path}: error: {failure.error}")
+        else:
+            _print_answers(console, answers)
+        if failed and not args.csv:
+            console.print(f"{len(failed)} of {len(answers)} recordings failed")
 
-    return Result([answer.to_dict() for answer in answers], show, 1 if failed else 0)
+    data = [
+        answer.to_dict() | ({} if moments is None else {"timeline": [moment.to_dict() for moment in moments]})
+        for answer, moments in answers
+    ]
+    return Result(data, show, 1 if failed else 0)
+
+
+def _over_time(args: argparse.Namespace) -> dict[str, float]:
+    """What is asked for of a timeline's settings."""
+    return {key: getattr(args, key) for key in ("window", "hop", "smoothing") if getattr(args, key) is not None}
+
+
+def _print_answers(console: Console, answers: list[tuple[Prediction | Failure, list[Moment] | None]]) -> None:
+    cells = []
+    for answer, moments in answers:
+        if not hasattr(answer, "emotion"):
+            cells.append((answer.path, "–", "–", "", f"error: {answer.error}"))
+            continue
+        note = f"uncertain: {answer.reason}" if answer.uncertain else ""
+        cells.append((answer.path, answer.emotion, _percent(answer.confidence), _second(answer.probabilities), note))
+        for moment in moments or ():
+            time = f"  {_clock(moment.start)} to {_clock(moment.end)}"
+            if moment.emotion:
+                second = _second(moment.probabilities)
+                cells.append((time, moment.emotion, _percent(moment.confidence), second, ""))
+            else:
+                cells.append((time, "–", "–", "", moment.reason))
+    columns = ("recording", "emotion", "confidence", "next", "note")
+    _print_table(console, columns, cells, numbers=("confidence",), wrap=("recording", "note"))
+
+
+def _second(probabilities: Mapping[str, float]) -> str:
+    label, probability = sorted(probabilities.items(), key=lambda item: -item[1])[1]
+    return f"{label} {_percent(probability)}"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+def _counted(answers: list[tuple[Prediction | Failure, Any]]) -> list[tuple[str, int, int]]:
+    """How many recordings were given each emotion, and of how many of these it is not sure."""
+    sure = Counter((a.emotion, a.uncertain) for a, _ in answers if hasattr(a, "emotion"))
+    emotions = dict.fromkeys(emotion for emotion, _ in sure)
+    rows = [(each, sure[each, False] + sure[each, True], sure[each, True]) for each in emotions]
+    return sorted(rows, key=lambda row: -row[1])
+
+
+def _listen(args: argparse.Namespace) -> Result:
+    from .predictor import Predictor
+    from .stream import Alert, StreamPredictor
+
+    predictor = Predictor.open(args.bundle, labels_of(args.labels))
+    if args.enroll:
+        predictor = predictor.enroll(_recordings(args.enroll))
+    alerts = [
+        Alert(emotion, _tell_alert, above=args.above, below=min(args.below, args.above), seconds=args.seconds)
+        for emotion in args.alert or ()
+    ]
+    stream = StreamPredictor(predictor, rate=args.rate, alerts=alerts, **_over_time(args))
+    blocks = _raw_blocks(args.rate, args.channels) if args.raw else _microphone(args.rate)
+    _note(args, "listening; Ctrl-C ends it")
+    with contextlib.suppress(BrokenPipeError):  # the reader (head) has had enough
+        with contextlib.suppress(KeyboardInterrupt):
+            for block in blocks:
+                for moment in stream.feed(block):
+                    _tell(moment, args)
+        for moment in stream.flush():
+            _tell(moment, args)
+    return Result(None, lambda console: None)
+
+
+def _tell(moment: Moment, args: argparse.Namespace) -> None:
+    """A line for a moment, at once."""
+    if args.json:
+        line = json.dumps(moment.to_dict())
+    elif moment.emotion:
+        second = _second(moment.probabilities)
+        line = f"{_clock(moment.end):>8}  {moment.emotion:<10} {_percent(moment.confidence):>5}  {second}"
+    else:
+        line = f"{_clock(moment.end):>8}  –          {moment.reason}"
+    print(line, file=args.stdout, flush=True)
+
+
+def _tell_alert(alert: Alert, moment: Moment) -> None:
+    change = "begins" if alert.active else "is over"
+    print(f"{_clock(moment.end):>8}  ! {alert.emotion} {change}", file=sys.stderr, flush=True)
+
+
+def _raw_blocks(rate: int, channels: int) -> Iterator[np.ndarray]:
+    """Tenths of a second of 16-bit samples (little-endian, channels interleaved) from standard input, to its end."""
+    import numpy as np
+
+    width = 2 * channels
+    left = b""
+    while data := sys.stdin.buffer.read1(max(1, rate // 10) * width):
+        data = left + data
+        whole = len(data) // width * width
+        left = data[whole:]
+        yield np.frombuffer(data[:whole], "<i2").reshape(-1, channels)
+
+
+def _microphone(rate: int) -> Iterator[np.ndarray]:
+    """Tenths of a second from the default microphone."""
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # OSError: it lacks the PortAudio library
+        purpose = f"listening to the microphone ({error}; without one, pipe samples to ser-kit listen --raw)"
+        raise MissingDependencyError("sounddevice and PortAudio", "microphone", purpose) from None
+    try:
+        with sounddevice.InputStream(samplerate=rate, channels=1, dtype="float32") as microphone:
+            while True:
+                yield microphone.read(rate // 10)[0]
+    except sounddevice.PortAudioError as error:
+        raise AudioError(f"the microphone cannot be opened: {error}") from None
 
 
 def _percent(fraction: float) -> str:
@@ -766,6 +916,10 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _seconds_or_none(text: str) -> float:
+    return 0.0 if text in ("0", "0.0") else _seconds(text)
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -829,6 +983,11 @@ def _parser() -> argparse.ArgumentParser:
 
     def jobs(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--jobs", type=_positive, metavar="N", help="processes for features (default: one per core)")
+
+    def over_time(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--window", type=_seconds, metavar="S", help="seconds judged at a time (default: 3)")
+        sub.add_argument("--hop", type=_seconds, metavar="S", help="from one answer to the next (default: 1)")
+        sub.add_argument("--smoothing", type=_seconds_or_none, metavar="S", help="of the answers; 0: none (default: 2)")
 
     def settings(sub: argparse.ArgumentParser) -> None:
         text = "change a setting of the recipe, such as training.epochs=50 or training.speaker_penalty=0.3"
@@ -986,6 +1145,33 @@ def _parser() -> argparse.ArgumentParser:
     text = "neutral recordings of the one person who speaks in all others, to hear them against that"
     sub.add_argument("--enroll", nargs="+", metavar="RECORDING", help=text)
     labels(sub, "those of the bundle; the probabilities of emotions that are merged are added up")
+    sub.add_argument("--timeline", action="store_true", help="also the emotion over time")
+    over_time(sub)
+    sub.add_argument("--csv", action="store_true", help="print comma-separated values")
+    text = "write each answer there as soon as it is known; what it holds already is not judged again"
+    sub.add_argument("--out", metavar="FILE.csv|FILE.jsonl", help=text)
+    sub.add_argument("--jobs", type=_positive, metavar="N", help="recordings at a time (default: one per core)")
+
+    sub = command(
+        "listen",
+        _listen,
+        "Name the emotion of what the microphone hears, or of a stream of samples, second by second.",
+        "ser-kit listen",
+        "ser-kit listen --alert angry --above 0.7 --seconds 2",
+        "arecord -f S16_LE -r 16000 -t raw | ser-kit listen --raw",
+        "ffmpeg -v error -i talk.mp3 -f s16le -ac 1 -ar 16000 - | ser-kit listen --raw --json",
+    )
+    sub.add_argument("--raw", action="store_true", help="read 16-bit little-endian samples from standard input")
+    sub.add_argument("--rate", type=_positive, default=16000, metavar="HZ", help="of the samples (default: 16000)")
+    sub.add_argument("--channels", type=_positive, default=1, metavar="N", help="of raw samples (default: 1)")
+    sub.add_argument("--bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder (default: house)")
+    sub.add_argument("--enroll", nargs="+", metavar="RECORDING", help="neutral recordings of the one person who speaks")
+    labels(sub, "those of the bundle")
+    over_time(sub)
+    sub.add_argument("--alert", nargs="+", metavar="EMOTION", help="say when one of these lasts, and when it is over")
+    sub.add_argument("--above", type=float, default=0.7, metavar="P", help="probability of its begin (default: 0.7)")
+    sub.add_argument("--below", type=float, default=0.5, metavar="P", help="probability of its end (default: 0.5)")
+    sub.add_argument("--seconds", type=_seconds, default=2.0, metavar="S", help="it must have lasted (default: 2)")
 
     sub = command(
         "demo",

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
 from .evaluation import mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
 from .labels import LabelSet, merged
+from .threads import ahead
 
 DEFAULT_PRESET = "house"
 ENROLLED_SHARE = 0.5
@@ -93,6 +94,20 @@ class Prediction:
             "reason": self.reason,
             "duration": round(self.duration, 3),
         }
+
+
+class Judged(NamedTuple):
+    """What :meth:`Predictor.judge` finds.
+
+    Args:
+        probabilities: ``[labels of the bundle]``.
+        evidence: for and against its being speech.
+        functionals: ``[46]``, where the answer needs them.
+    """
+
+    probabilities: np.ndarray
+    evidence: speech.Evidence
+    functionals: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -217,27 +232,17 @@ class Predictor:
             AudioError: the recording cannot be read, is too short, or holds no sound; the message says which.
         """
         recording, pieces = self._heard(source)
-        evidence = [speech.measure(piece.at(speech.RATE)) for _, piece in pieces]
+        heard = [self.judge(piece) for _, piece in pieces]
+        by_window, evidence, rows = zip(*heard, strict=True)
         weights = _weights(evidence)
-        rows = [self._functionals.measure(piece)[0] if self._measures else None for _, piece in pieces]
-        # One window at a time: the answer for a clip must not depend, not even in the last digit, on its neighbours.
-        by_window = np.concatenate(
-            [
-                self.bundle.probabilities(
-                    {extractor: self._values(extractor, piece, row) for extractor in self.bundle.extractors}
-                )
-                for (_, piece), row in zip(pieces, rows, strict=True)
-            ]
-        )
-        by_window = without_habit(by_window, self._habit)
-        pooled = weights @ by_window  # a window that is alone has weight 1, and its answer is the recording's
+        pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
         reason = self._doubt(float(pooled.max()), evidence, rows, weights)
         return Prediction(
-            **self._named(pooled),
+            **self.named(pooled),
             uncertain=bool(reason),
             reason=reason,
             segments=tuple(
-                Segment(start, start + piece.duration, **self._named(p))
+                Segment(start, start + piece.duration, **self.named(p))
                 for (start, piece), p in zip(pieces, by_window, strict=True)
             ),
             duration=recording.duration,
@@ -281,6 +286,19 @@ class Predictor:
             raise AudioError(f"{name} is silent; expected a recording with speech in it")
         return recording, pieces
 
+    def judge(self, piece: Recording) -> Judged:
+        """What the networks say of one stretch of sound, and what was measured of it; :meth:`predict` says it plainly.
+
+        One stretch at a time: its answer must not depend, not even in the last digit, on its neighbours.
+
+        Args:
+            piece: 0.1 s or more, at the bundle's rate, and not silent.
+        """
+        row = self._functionals.measure(piece)[0] if self._measures else None
+        values = {extractor: self._values(extractor, piece, row) for extractor in self.bundle.extractors}
+        said = without_habit(self.bundle.probabilities(values), self._habit)[0]
+        return Judged(said, speech.measure(piece.at(speech.RATE)), row)
+
     @property
     def _measures(self) -> bool:
         """Whether an answer needs the functionals."""
@@ -289,15 +307,25 @@ class Predictor:
     def _values(self, extractor: Extractor, piece: Recording, functionals: np.ndarray | None) -> np.ndarray:
         return (functionals if extractor == self._functionals else extractor.extract(piece))[None]
 
-    def predict_many(self, sources: Iterable[Source]) -> Iterator[Prediction | Failure]:
-        """Predictions one by one as they are ready; one that fails yields a :class:`Failure`, and the rest go on."""
-        for source in sources:
-            try:
-                yield self.predict(source)
-            except AudioError as error:
-                yield Failure(_path(source), str(error))
+    def predict_many(self, sources: Iterable[Source], *, jobs: int = 1) -> Iterator[Prediction | Failure]:
+        """Predictions one by one, in order, as they are ready; one that fails yields a :class:`Failure`.
 
-    def _named(self, probabilities: np.ndarray) -> dict[str, Any]:
+        Args:
+            sources: each as for :meth:`predict`; taken a few at a time.
+            jobs: threads to work in, at most a few more than there are cores. The answers are the same.
+        """
+
+        def answer(source: Source) -> Prediction | Failure:
+            try:
+                return self.predict(source)
+            except AudioError as error:
+                return Failure(_path(source), str(error))
+
+        return map(answer, sources) if jobs == 1 else ahead(answer, sources, jobs)
+
+    def named(self, probabilities: np.ndarray) -> dict[str, Any]:
+        """Probabilities of the bundle's labels as the fields ``emotion``, ``confidence`` and ``probabilities``, in the
+        labels that this predictor answers with."""
         places = {label: [self.bundle.labels.index(each) for each in given] for label, given in self._merged.items()}
         probabilities = np.array([probabilities[place].sum() for place in places.values()])
         probabilities = probabilities / probabilities.sum()

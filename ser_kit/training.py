@@ -12,9 +12,7 @@ import json
 import os
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +22,8 @@ import numpy as np
 
 from .augment import BatchAugmentation, Mixup, batch_augmentation
 from .errors import TrainingError
-from .features._pool import cores
 from .models import import_keras
+from .threads import ahead, cores
 
 if TYPE_CHECKING:
     import keras
@@ -372,25 +370,9 @@ def _shuffled(x, targets, voices, weights, training: Training, drawn: tuple[int,
         return _batch(inputs, wanted, voices[rows], weights[rows], heard=1)
 
     count = -(-len(x) // training.batch_size)
-    yield from _ahead(made, count) if training.augment else map(made, range(count))
-
-
-def _ahead(make: Callable[[int], tuple], count: int) -> Iterator[tuple]:
-    """What is made of 0, 1, 2 ... in this order, the next few in threads while one is used: much of what augmentation
-    does, such as resampling, lets other threads run."""
+    # Much of what augmentation does, such as resampling, lets other threads run.
     threads = min(cores(), _MOST_THREADS)
-    coming: deque[Future] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for index in range(count):
-                coming.append(pool.submit(make, index))
-                if len(coming) > threads:
-                    yield coming.popleft().result()
-            while coming:
-                yield coming.popleft().result()
-        finally:
-            for future in coming:
-                future.cancel()
+    yield from ahead(made, range(count), threads) if training.augment else map(made, range(count))
 
 
 def _in_order(x, targets, voices, batch_size: int = 256) -> Iterator[tuple]:

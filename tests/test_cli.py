@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -22,9 +23,11 @@ import soundfile
 from ser_kit import cli, corpora, features, labels, protocols, recipes, tuning
 from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.evaluation import Evaluation
+from ser_kit.predictor import Predictor
+from ser_kit.stream import timeline
 
 COMMANDS = (
-    "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "demo", "cache",
+    "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "listen", "demo", "cache",
     "show-versions",
 )  # fmt: skip
 
@@ -449,6 +452,85 @@ def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(ser_kit,
     status, table, _ = ser_kit("predict", *named[:2], "--bundle", demo_bundle)
     assert status == 1
     assert "[red].wav" in table and "no such file" in table.lower() and "1 of 2 recordings failed" in table
+
+
+def test_predict_in_threads_gives_the_same_answers(ser_kit, demo_bundle, recordings):
+    one, two = (ser_kit("predict", recordings, "--bundle", demo_bundle, "--jobs", n, "--json") for n in (1, 3))
+    assert one[:2] == two[:2] and len(one[1]) == 20
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+@pytest.mark.parametrize("timeline", [False, True])
+def test_predict_goes_on_from_what_its_file_holds(ser_kit, demo_bundle, recordings, tmp_path, suffix, timeline):
+    out, broken = tmp_path / f"answers.{suffix}", tmp_path / 'bro"ken, $.wav'
+    broken.write_text("no sound")
+    clips = sorted(recordings.rglob("*.wav"))[:4]
+    command = ("predict", "--bundle", demo_bundle, "--out", out, *(["--timeline", "--window", "1"] * timeline))
+    status, text, _ = ser_kit(*command, *clips, broken)
+    assert status == 1 and "1 of 5 recordings failed" in text and "broken.wav" not in text and str(broken) in text
+    whole = out.read_text()
+    told = pd.read_csv(out) if suffix == "csv" else pd.read_json(out, lines=True)
+    assert list(dict.fromkeys(told["path"])) == [*map(str, clips), str(broken)]
+    assert (len(told) > 5) == (timeline and suffix == "csv")
+
+    lines = whole.splitlines(keepends=True)
+    third = next(i for i, line in enumerate(lines) if clips[2].name in line)
+    out.write_text("".join(lines[:third]) + lines[third][:20])  # killed while it wrote
+    status, _, err = ser_kit(*command, *clips, broken)
+    assert status == 1 and out.read_text() == whole
+    assert "2 of 5 recordings are answered for" in err
+    status, _, _ = ser_kit(*command, *clips, broken)
+    assert status == 0 and out.read_text() == whole
+
+    status, _, err = ser_kit(*command, *clips, "--labels", "four")
+    assert status == 2 and "holds something else than answers for neutral, happy, sad, angry" in err
+    assert out.read_text() == whole
+
+
+def test_predict_prints_comma_separated_values_and_timelines(ser_kit, demo_bundle, recordings):
+    clip = sorted(recordings.rglob("*.wav"))[0]
+    _, (answer,), _ = ser_kit("predict", clip, "--bundle", demo_bundle, "--timeline", "--window", "1", "--json")
+    _, table, _ = ser_kit("predict", clip, "--bundle", demo_bundle, "--csv")
+    (row,) = pd.read_csv(io.StringIO(table)).to_dict("records")
+    assert (row["path"], row["emotion"], row["confidence"]) == (str(clip), answer["emotion"], answer["confidence"])
+    assert row["p_sad"] == answer["probabilities"]["sad"]
+    ends = [moment["end"] for moment in answer["timeline"]]
+    assert len(ends) > 1 and ends == sorted(ends) and ends[-1] == pytest.approx(answer["duration"], abs=0.1)
+    _, text, _ = ser_kit("predict", clip, "--bundle", demo_bundle, "--timeline", "--window", "1")
+    assert "0:00.0 to 0:01.0" in text
+    status, _, err = ser_kit("predict", clip, "--hop", "1")
+    assert status == 2 and "settings of --timeline" in err
+    status, _, err = ser_kit("predict", clip, "--bundle", demo_bundle, "--out", "answers.xml")
+    assert status == 2 and "written as .csv or .jsonl" in err
+
+
+def test_listen_names_what_comes_through_a_pipe_second_by_second(demo_bundle, recordings):
+    clips = [soundfile.read(path, dtype="int16")[0] for path in sorted(recordings.rglob("*.wav"))[:4]]
+    samples = np.concatenate([*clips, np.zeros(5 * 16000, np.int16)])
+    command = [sys.executable, "-m", "ser_kit.cli", "listen", "--raw", "--channels", "2", "--json", "--bundle"]
+    stereo = np.stack([samples, samples], axis=1).astype("<i2").tobytes()
+    found = subprocess.run([*command, str(demo_bundle)], input=stereo, capture_output=True, check=True)
+    told = [json.loads(line) for line in found.stdout.splitlines()]
+    expected = timeline(Predictor.from_bundle(demo_bundle), (samples, 16000))
+    assert told == [moment.to_dict() for moment in expected]
+    assert told[0]["emotion"] and told[-1]["reason"] == "silence"
+    assert b"listening; Ctrl-C ends it" in found.stderr
+
+
+def test_listen_tells_when_an_emotion_begins_and_is_over(ser_kit, demo_bundle, recordings, monkeypatch):
+    clips = [soundfile.read(path, dtype="int16")[0] for path in sorted(recordings.rglob("*.wav"))]
+    pipe = io.TextIOWrapper(io.BufferedReader(io.BytesIO(np.concatenate(clips).tobytes())))
+    monkeypatch.setattr(sys, "stdin", pipe)
+    alert = ("--alert", "angry", "sad", "--above", "0.5", "--seconds", "1", "--labels", "sad,angry")
+    status, out, err = ser_kit("listen", "--raw", "--bundle", demo_bundle, *alert)
+    assert status == 0 and "! angry begins" in err and "! angry is over" in err and "! sad begins" in err
+    assert re.match(r" +0:03\.0  (angry|sad) ", out)
+
+
+def test_listen_without_a_microphone_says_what_to_do(ser_kit, demo_bundle, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    status, _, err = ser_kit("listen", "--bundle", demo_bundle)
+    assert status == 2 and 'pip install "ser-kit[microphone]"' in err and "--raw" in err
 
 
 def test_quiet_json_leaves_standard_error_empty(demo_bundle, recordings):

@@ -280,35 +280,6 @@ def interrupted_and_not(train, folder, monkeypatch):
     assert history.equals(whole[1])
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_batches_made_ahead_come_in_order_and_no_further_than_needed(threads, monkeypatch):
-    monkeypatch.setattr(training, "cores", lambda: threads)
-    made = []
-
-    def make(index):
-        time.sleep(0.02 * (index % 2))
-        made.append(index)
-        return index
-
-    batches = training._ahead(make, 40)
-    assert [next(batches) for _ in range(3)] == [0, 1, 2]
-    time.sleep(0.2)
-    assert max(made) < 3 + threads + 1
-    batches.close()
-    assert max(made) < 3 + threads + 1
-    assert list(training._ahead(make, 7)) == list(range(7))
-
-
-def test_a_batch_that_cannot_be_made_is_an_error(monkeypatch):
-    def make(index):
-        if index == 2:
-            raise ValueError("the third")
-        return index
-
-    with pytest.raises(ValueError, match="the third"):
-        list(training._ahead(make, 20))
-
-
 def test_batches_are_augmented_anew_each_epoch_and_validation_never(data, monkeypatch, untraced):
     (x, y), validation = data
     seen = []

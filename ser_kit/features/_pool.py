@@ -27,6 +27,7 @@ import numpy as np
 
 from ..audio import read_audio
 from ..errors import FeatureError, SilentAudioWarning
+from ..threads import available_cores
 from ._base import Extractor
 
 _BATCH = 16
@@ -99,7 +100,7 @@ def in_workers(job: Job, workers: int) -> Iterator[Outcome]:
     batches = deque(job.batches(workers))
     # Bounded, so that workers who outpace the store wait for it and do not fill the memory.
     answers: queue.Queue = queue.Queue(2 * _BATCH * workers)
-    available = _available_cores()
+    available = available_cores()
     # A worker for each core: then each keeps to its own, and Praat, which starts a thread per core it sees, to one.
     own = available if len(available) == workers else [None] * workers
     crew = [WorkerProcess(job.extractor, job.timeout, core) for core in own[: len(batches)]]
@@ -139,17 +140,6 @@ def in_workers(job: Job, workers: int) -> Iterator[Outcome]:
             if feeder.ident is not None:
                 feeder.join()
             worker.close()
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(_available_cores())
-
-
-def _available_cores() -> list[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def _outcome(index: int, path: str, extractor: Extractor) -> Outcome:

@@ -24,9 +24,10 @@ import pandas as pd
 from .. import errors
 from ..errors import DamagedStoreWarning, FeatureError, MissingDependencyError, TableError
 from ..folders import workshop
+from ..threads import cores
 from ._base import Extractor
 from ._dask import client_is_active, in_dask
-from ._pool import Job, Outcome, cores, in_process, in_workers
+from ._pool import Job, Outcome, in_process, in_workers
 from .store import TEMPORARY, Store
 
 TIMEOUT = 300.0

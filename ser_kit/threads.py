@@ -1,0 +1,52 @@
+"""The cores at hand, and work that is done a little ahead of those who wait for it."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(available_cores())
+
+
+def available_cores() -> list[int]:
+    """Their numbers, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def ahead(make: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """What is made of each item, in order, the next few in threads while one is used.
+
+    Worth it for what lets other threads run: decoding, resampling, Fourier transforms, networks.
+
+    Args:
+        make: called in any of the threads; what it raises is raised to the caller, in its turn.
+        items: taken as they are needed, ``threads`` more at most.
+        threads: 1 or more.
+
+    Examples:
+        >>> list(ahead(str, range(3), threads=2))
+        ['0', '1', '2']
+    """
+    coming: deque[Future] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                coming.append(pool.submit(make, item))
+                if len(coming) > threads:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+        finally:
+            for future in coming:
+                future.cancel()
