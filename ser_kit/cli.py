@@ -799,6 +799,38 @@ def _percent(fraction: float) -> str:
     return ">99 %" if fraction > 0.995 else "<1 %" if fraction < 0.005 else f"{100 * fraction:.0f} %"
 
 
+# ------------------------------------------------------------------------------------------------------------- export
+
+
+def _export(args: argparse.Namespace) -> Result:
+    from . import corpora, export
+    from .bundle import Bundle, preset_names, preset_path
+
+    folder = preset_path(args.bundle) if args.bundle in preset_names() else Path(args.bundle)
+    bundle = Bundle.load(folder)
+    out = args.out or bundle.card["name"] + export.FORMATS[args.format]
+    table = corpora.load(args.corpus, root=args.root)
+    table = table[table["emotion"].isin(bundle.labels)]
+    table = table.iloc[:: max(1, len(table) // args.clips)].reset_index(drop=True)
+    _note(args, f"writing {out}, and comparing it on {len(table)} clips of {', '.join(args.corpus)}")
+    report = export.export(bundle, out, table, format=args.format, quantize=args.quantize)
+    data = dataclasses.asdict(report) | {"path": str(report.path), "bundle_size": export.size(folder)}
+
+    def show(console: Console) -> None:
+        times = [f"{report.milliseconds[threads]:.1f}" for threads in (1, 2)]
+        alike, differs = f"{100 * report.agreement:.1f}", f"{report.difference:.2g}"
+        cells = [
+            ("the bundle", f"{data['bundle_size'] / 1e6:.2f}", "–", "–", f"{100 * report.bundle_uar:.1f}", "–", "–"),
+            (str(report.path), f"{report.size / 1e6:.2f}", *times, f"{100 * report.uar:.1f}", alike, differs),
+        ]
+        columns = ("file", "MB", "ms, 1 thread", "ms, 2 threads", "UAR", "named alike, %", "largest difference")
+        _print_table(console, columns, cells, numbers=columns[1:], wrap=("file",))
+        inputs = "samples" if export.metadata(bundle)["input"] == "samples" else "features"
+        console.print(f"compared on {report.clips} clips; takes {inputs}, gives probabilities", soft_wrap=True)
+
+    return Result(data, show)
+
+
 # ------------------------------------------------------------------------------------------------------ demo, versions
 
 
@@ -1172,6 +1204,24 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--above", type=float, default=0.7, metavar="P", help="probability of its begin (default: 0.7)")
     sub.add_argument("--below", type=float, default=0.5, metavar="P", help="probability of its end (default: 0.5)")
     sub.add_argument("--seconds", type=_seconds, default=2.0, metavar="S", help="it must have lasted (default: 2)")
+
+    sub = command(
+        "export",
+        _export,
+        "Write a bundle as one file for other runtimes, and compare its answers with the bundle's. Exit status 2, and "
+        "no file, when they are not the same.",
+        "ser-kit export house --format onnx",
+        "ser-kit export my-bundle --format litert --quantize int8 --corpus ravdess --out app/emotion.tflite",
+    )
+    sub.add_argument("bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder")
+    sub.add_argument("--format", choices=("saved_model", "litert", "onnx"), default="onnx", help="default: onnx")
+    text = "weights as float16 or (dynamic) 8-bit integers; int8: activations, too (default: none)"
+    sub.add_argument("--quantize", choices=("none", "float16", "int8", "dynamic"), default="none", help=text)
+    sub.add_argument("--out", metavar="FILE", help="default: the bundle's name, with the format's ending")
+    text = "to compare on; for int8 it should be what the bundle learned from (default: demo)"
+    sub.add_argument("--corpus", nargs="+", default=["demo"], metavar="CORPUS", help=text)
+    root(sub)
+    sub.add_argument("--clips", type=_positive, default=200, metavar="N", help="to compare on (default: about 200)")
 
     sub = command(
         "demo",

@@ -126,6 +126,10 @@ class BundleError(SerKitError, ValueError):
     """A folder is not a usable ser_kit bundle."""
 
 
+class ExportError(SerKitError):
+    """A bundle cannot be written for another runtime, or would answer differently there."""
+
+
 class MissingDependencyError(SerKitError, ImportError):
     """An optional package is absent; the message names the extra that brings it."""
 

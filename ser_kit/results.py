@@ -64,7 +64,9 @@ class Results:
     def __init__(self, path: str | os.PathLike, predictor: Predictor, timeline: bool = False):
         self.path = Path(path)
         if self.path.suffix not in SUFFIXES:
-            raise TableError(f"answers are written as {' or '.join(SUFFIXES)}, not {self.path.suffix or 'without one'!r}")
+            raise TableError(
+                f"answers are written as {' or '.join(SUFFIXES)}, not {self.path.suffix or 'without one'!r}"
+            )
         self._columns, self._timeline = columns(predictor, timeline), timeline
         self._labels = list(predictor.labels)
         whole = self._whole_lines()

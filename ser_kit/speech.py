@@ -45,12 +45,12 @@ _FLOORS = {
 chords, hum, noise and knocks each fall below one of these floors."""
 _SEMITONES = 0.05
 _HELD_SHARE = 0.5
-"""Share of the steps of pitch that are smaller than that, above which a sound is no speech: instruments and signals hold
-a pitch, voices tremble. For the same clips the 99 % and 100 % quantiles are 0.23 and 0.34."""
+"""Share of the steps of pitch that are smaller than that, above which a sound is no speech: instruments and signals
+hold a pitch, voices tremble. For the same clips the 99 % and 100 % quantiles are 0.23 and 0.34."""
 _GLIDING_SHARE, _GLIDING_VOICED = 0.3, 0.9
 """The same for changes from one step to the next, where hardly a moment is unvoiced: sirens and sweeps glide straight
-and never pause for a consonant. Of these clips 0.96 was the most that was voiced, and 0.25 the largest share where more than
-0.9 was; made-up voices glide straighter but do pause."""
+and never pause for a consonant. Of these clips 0.96 was the most that was voiced, and 0.25 the largest share where
+more than 0.9 was; made-up voices glide straighter but do pause."""
 _FEWEST_STEPS = 5  # of pitch, from which a share says something
 
 

@@ -148,7 +148,7 @@ class StreamPredictor:
         smoothing: float = SMOOTHING_SECONDS,
         alerts: Iterable[Alert] = (),
     ):
-        if not 0.5 <= window or not 0.05 <= hop <= window or smoothing < 0:
+        if not window >= 0.5 or not 0.05 <= hop <= window or smoothing < 0:
             raise AudioError(
                 f"a window of {window:g} s every {hop:g} s, smoothed over {smoothing:g} s, cannot be judged; expected "
                 "a window of 0.5 s or more, a hop of 0.05 s or more and at most the window, and no negative smoothing"

@@ -27,8 +27,8 @@ from ser_kit.predictor import Predictor
 from ser_kit.stream import timeline
 
 COMMANDS = (
-    "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "listen", "demo", "cache",
-    "show-versions",
+    "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "listen", "export", "demo",
+    "cache", "show-versions",
 )  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """Training: repeatable, resumable to the bit, and plain about bad input."""
 
-import time
 from dataclasses import replace
 
 import numpy as np

@@ -1,0 +1,26 @@
+"""Name the emotion of recordings with ONNX Runtime alone: no TensorFlow, no ser_kit.
+
+pip install onnxruntime numpy soundfile soxr
+ser-kit export house --format onnx --out house.onnx
+python onnx_predict.py house.onnx clip.wav
+"""
+
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+import soundfile
+import soxr
+
+model, *paths = sys.argv[1:]
+session = onnxruntime.InferenceSession(model)
+facts = session.get_modelmeta().custom_metadata_map  # what the file says of itself
+labels, rate = json.loads(facts["labels"]), int(facts["rate"])
+
+for path in paths:
+    samples, native_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    samples = soxr.resample(samples.mean(axis=1), native_rate, rate)
+    (probabilities,) = session.run(["probabilities"], {"samples": samples[None].astype(np.float32)})[0]
+    best = int(np.argmax(probabilities))
+    print(f"{path}\t{labels[best]}\t{probabilities[best]:.3f}")

@@ -1,0 +1,586 @@
+"""A bundle as one file for other runtimes: SavedModel, LiteRT or ONNX, samples in and probabilities out.
+
+What the bundle does around its networks (trimming, scaling, the vote, balancing, calibration) is part of the file, so
+that a runtime needs nothing of ser_kit. Systems on features that a network cannot compute, such as Praat's, take these
+features instead of samples; the file's metadata says which.
+
+Each file is compared with the bundle on clips before it is put in its place, and is not written where it differs.
+
+Examples:
+    >>> from ser_kit import export
+    >>> from ser_kit.bundle import Bundle, preset_path
+    >>> bundle = Bundle.load(preset_path("house"))                              # doctest: +SKIP
+    >>> report = export.export(bundle, "house.onnx", table)                     # doctest: +SKIP
+    >>> report.difference < 1e-4                                                # doctest: +SKIP
+    True
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from . import models
+from .audio import read_audio
+from .bundle import Bundle
+from .errors import ExportError, MissingDependencyError
+from .evaluation import metrics
+from .features import LogMel, Waveform
+from .folders import workshop
+from .preprocess import Trim
+
+FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
+"""Name -> how the file's name ends; a SavedModel is a folder."""
+QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
+"""What is made smaller: ``float16`` the weights, to half; ``dynamic`` the weights, to eight-bit integers; ``int8`` also
+what flows between layers, to integers whose range is measured on clips. Spectrograms stay floats."""
+AGREEMENT = {"none": 1.0, "float16": 0.99, "dynamic": 0.97, "int8": 0.97}
+"""Least share of the clips that must be named as the bundle names them."""
+LARGEST_DIFFERENCE = 1e-4
+"""Between two probabilities, where nothing is quantised."""
+OPSET = 18
+_NETWORK = r"^(?!.*(spectrogram|trim)).*$"
+"""Names in the graph of all but what makes the networks' input."""
+_MEASURED = 64  # clips that integers are scaled by
+_RUNS = 20
+
+Runner = Callable[[np.ndarray], np.ndarray]
+"""One input, without its batch axis, to the probabilities."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How an exported file compares with its bundle.
+
+    Args:
+        path: of the file, or of a SavedModel's folder.
+        format: one of :data:`FORMATS`.
+        quantize: one of :data:`QUANTIZATIONS`.
+        clips: compared.
+        difference: the largest between two probabilities.
+        agreement: share of the clips that are named alike, 0..1.
+        size: bytes.
+        milliseconds: threads -> median time of an answer to the longest of the clips.
+        uar: of the file on these clips.
+        bundle_uar: of the bundle.
+    """
+
+    path: Path
+    format: str
+    quantize: str
+    clips: int
+    difference: float
+    agreement: float
+    size: int
+    milliseconds: dict[int, float]
+    uar: float
+    bundle_uar: float
+
+
+def export(
+    bundle: Bundle,
+    out: str | os.PathLike,
+    table: pd.DataFrame,
+    *,
+    format: str | None = None,
+    quantize: str = "none",
+) -> Report:
+    """Write a bundle as one file for another runtime, once it is known to give the same answers.
+
+    Args:
+        bundle: whose members take the same features.
+        out: the file, or a SavedModel's folder; what is there is replaced.
+        table: clips to compare on, of emotions that the bundle knows; ``int8`` is scaled by some of them, so they
+            should be training clips.
+        format: one of :data:`FORMATS`; by default what the name of ``out`` says.
+        quantize: one of :data:`QUANTIZATIONS`; a SavedModel is not quantised.
+
+    Returns:
+        How it compares.
+
+    Raises:
+        ExportError: the settings do not go together, the bundle cannot be one file, or the file would answer
+            differently.
+        MissingDependencyError: the extra ``export`` is not installed.
+    """
+    out = Path(out)
+    format = format or next((name for name, end in FORMATS.items() if end and out.suffix == end), "saved_model")
+    if format not in FORMATS or quantize not in QUANTIZATIONS:
+        raise ExportError(
+            f"format {format!r}, quantize {quantize!r}; expected {', '.join(FORMATS)} and {', '.join(QUANTIZATIONS)}"
+        )
+    if format == "saved_model" and quantize != "none":
+        raise ExportError("a SavedModel is not quantised; expected quantize 'none', or another format")
+    if out.exists() and (out.is_dir() != (format == "saved_model") or (out.is_dir() and not _is_saved_model(out))):
+        raise ExportError(f"{out} exists and is something else; give a new name")
+    inputs, expected = _answers(bundle, table)
+    served = _served(bundle, products=format == "onnx")  # which has no transforms of such a shape
+    with workshop(out.parent, f".{out.name}-") as place:
+        file = place / (out.name or "model")
+        some = [inputs[i] for i in np.linspace(0, len(inputs) - 1, min(len(inputs), _MEASURED)).astype(int)]
+        _WRITERS[format](served, file, metadata(bundle) | {"quantize": quantize}, quantize, some)
+        report = _compared(out, file, format, quantize, inputs, expected, table["emotion"], bundle.labels)
+        if out.is_dir():
+            shutil.rmtree(out)
+        os.replace(file, out)
+    return report
+
+
+def metadata(bundle: Bundle) -> dict[str, Any]:
+    """What an exported file says of itself."""
+    extractor = _extractor(bundle)
+    waveform = _takes_samples(bundle)
+    return {
+        "name": bundle.card["name"],
+        "labels": list(bundle.labels),
+        "input": "samples" if waveform else "features",
+        "rate": extractor.rate,
+        "normalisation": "none: mono samples at the rate, full scale 1; all else is inside"
+        if waveform
+        else f"{extractor.name} {json.dumps(extractor.parameters)}, columns {list(bundle.members[0].columns)}",
+        "longest_seconds": getattr(extractor, "seconds", None),
+        "licence": bundle.card.get("licence", ""),
+        "limits": bundle.card.get("limits", ""),
+        "made_by": "ser_kit",
+    }
+
+
+# ------------------------------------------------------------------------------------------------ the bundle as a graph
+
+
+def _extractor(bundle: Bundle):
+    if len(bundle.extractors) > 1:
+        names = ", ".join(extractor.name for extractor in bundle.extractors)
+        raise ExportError(
+            f"the members of {bundle.card['name']} take different features ({names}), not one file's input"
+        )
+    return bundle.extractors[0]
+
+
+def _takes_samples(bundle: Bundle) -> bool:
+    """Whether the graph can begin with samples: it knows how to trim, and needs nothing else before the network."""
+    extractor = _extractor(bundle)
+    return type(extractor) in (Waveform, LogMel) and all(type(step) is Trim for step in extractor.preprocess)
+
+
+def _served(bundle: Bundle, products: bool):
+    """The bundle as a TensorFlow module with one function, ``input -> {"probabilities"}``, a clip at a time.
+
+    Args:
+        bundle: to be served.
+        products: Fourier transforms are matrix products.
+    """
+    if models.import_keras().backend.backend() != "tensorflow":
+        raise ExportError("exporting needs Keras on TensorFlow; set KERAS_BACKEND=tensorflow")
+    import tensorflow as tf
+
+    from .models.layers import LogMelSpectrogram, fourier_as_products
+
+    extractor, samples = _extractor(bundle), _takes_samples(bundle)
+    prior = np.array(bundle.card.get("prior", np.ones(len(bundle.labels))), np.float32)
+    weights = np.array([member.weight for member in bundle.members], np.float32)
+    logmel = None
+    if samples and type(extractor) is LogMel:
+        settings = {key: getattr(extractor, key) for key in ("rate", "n_fft", "window", "hop", "n_mels")}
+        logmel = LogMelSpectrogram(**settings)
+    if bundle.card["combine"] != "soft" and len(bundle.members) > 1:
+        raise ExportError("members that vote by hand are not exported; expected one network or soft voting")
+
+    def prepared(x):
+        if not samples:
+            return x
+        with tf.name_scope("trim"):
+            for step in extractor.preprocess:
+                x = _trimmed(x, step, extractor.rate)
+        most = None if extractor.seconds is None else round(extractor.seconds * extractor.rate)
+        x = x[:, :most]
+        if logmel is None:
+            return tf.expand_dims(_without_zeros(x), 2)
+        x = tf.pad(x, [[0, 0], [0, most - tf.shape(x)[1]]])
+        return tf.reshape(logmel(x), (1, *extractor.shape))
+
+    class Served(tf.Module):
+        def __init__(self):
+            super().__init__(name="ser_kit")
+            self.networks = [member.model for member in bundle.members]
+
+        def answer(self, x):
+            x = prepared(x)
+            said = []
+            for member, network in zip(bundle.members, self.networks, strict=True):
+                columns = x if len(member.columns) == x.shape[-1] else tf.gather(x, list(member.columns), axis=-1)
+                said.append(network((columns - member.scaler.mean) / member.scaler.scale, training=False))
+            mean = sum(w * p for w, p in zip(weights / weights.sum(), said, strict=True)) / prior
+            mean = mean / tf.reduce_sum(mean, axis=1, keepdims=True)
+            logits = tf.math.log(tf.maximum(mean, 1e-12)) / np.float32(bundle.card["temperature"])
+            return {"probabilities": tf.nn.softmax(logits)}
+
+    module = Served()
+    shape = (1, None) if samples else (1, *extractor.shape)
+    spec = tf.TensorSpec(shape, tf.float32, name="samples" if samples else "features")
+    module.serve = tf.function(module.answer, input_signature=[spec], autograph=False)
+    with fourier_as_products() if products else nullcontext():
+        module.serve.get_concrete_function()
+    return module
+
+
+def _trimmed(x, step: Trim, rate: int):
+    """:class:`~ser_kit.preprocess.Trim` of ``[1, samples]``."""
+    import tensorflow as tf
+
+    length, hop = round(step.frame_seconds * rate), round(step.hop_seconds * rate)
+    squares = tf.pad(tf.square(x), [[0, 0], [length // 2, length // 2]])
+    energies = tf.nn.conv1d(squares[:, :, None], np.ones((length, 1, 1), np.float32), stride=hop, padding="VALID")
+    heard = energies[0, :, 0] > tf.reduce_max(energies) * np.float32(10 ** (-step.top_db / 10))
+    first, last = _ends(heard)
+    return x[:, first * hop : (last + 1) * hop]
+
+
+def _without_zeros(x):
+    """``[1, samples]`` without the zeros at its end."""
+    return x[:, : _ends(x[0] != 0)[1] + 1]
+
+
+def _ends(found):
+    """The first and the last place where something is found; the whole where nothing is."""
+    import tensorflow as tf
+
+    count = tf.shape(found)[0]
+    places = tf.range(count)
+    found = tf.logical_or(found, tf.logical_not(tf.reduce_any(found)))
+    return tf.reduce_min(tf.where(found, places, count)), tf.reduce_max(tf.where(found, places, 0))
+
+
+# ------------------------------------------------------------------------------------------------------------- formats
+
+
+def _frozen(served):
+    """The function with its variables as constants: what the converters take."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    # Loops stay whole, so that the converters know them.
+    return convert_variables_to_constants_v2(served.serve.get_concrete_function(), lower_control_flow=False)
+
+
+def _save(served, folder: Path) -> None:
+    import tensorflow as tf
+
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody will train it
+    tf.saved_model.save(served, str(folder), signatures={"serving_default": served.serve}, options=options)
+
+
+def _write_saved_model(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
+    _save(served, file)
+    (file / "assets.extra").mkdir(exist_ok=True)
+    (file / "assets.extra" / "ser_kit.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_litert(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
+    """Built-in operators only: the converter is allowed no others, and fails where it would need them."""
+    import tensorflow as tf
+
+    with workshop(file.parent, ".saved-") as folder:
+        # A model of constants only, since the converter leaves variables of this form without values.
+        frozen, constant = _frozen(served), tf.Module()
+        constant.serve = tf.function(lambda x: {"probabilities": frozen(x)[0]}, served.serve.input_signature)
+        _save(constant, folder / "model")
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "model"), ["serving_default"])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if quantize == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        try:
+            content = converter.convert()
+        except Exception as error:  # converter errors are of several private kinds
+            said = str(error).split("\n", 1)[0][:300]
+            raise ExportError(f"LiteRT cannot hold this bundle with its built-in operators: {said}") from error
+    if quantize in ("dynamic", "int8"):
+        content = _integers(content, quantize, facts["input"], inputs)
+    # Files attached as a ZIP archive, as LiteRT's own metadata library does; runtimes look past them.
+    attached = io.BytesIO()
+    with zipfile.ZipFile(attached, "w") as archive:
+        archive.writestr("labels.txt", "\n".join(facts["labels"]) + "\n")
+        archive.writestr("ser_kit.json", json.dumps(facts, indent=1) + "\n")
+    file.write_bytes(bytes(content) + attached.getvalue())
+
+
+def _integers(content: bytes, quantize: str, name: str, inputs: Sequence[np.ndarray]) -> bytes:
+    """A LiteRT model whose convolutions and dense layers are of eight-bit integers, those of spectrograms excepted:
+    what they lose, all that follows would lose."""
+    try:
+        from ai_edge_quantizer import qtyping, quantizer
+    except ImportError:
+        raise MissingDependencyError("ai-edge-quantizer", "export", f"quantize {quantize!r} for LiteRT") from None
+    made = quantizer.Quantizer(bytearray(content))
+    for operation in (qtyping.TFLOperationName.CONV_2D, qtyping.TFLOperationName.FULLY_CONNECTED):
+        if quantize == "dynamic":
+            made.add_dynamic_config(_NETWORK, operation, 8)
+        else:
+            made.add_static_config(_NETWORK, operation, 8, 8)
+    measured = made.calibrate({"serving_default": [{name: x[None]} for x in inputs]}) if quantize == "int8" else None
+    return made.quantize(measured).quantized_model
+
+
+def _write_onnx(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
+    try:
+        import onnx
+        import tf2onnx
+    except ImportError:
+        raise MissingDependencyError("tf2onnx and onnxruntime", "export", "writing ONNX") from None
+    frozen = _frozen(served)
+    (given,), (found,) = frozen.inputs, frozen.outputs
+    model, _ = tf2onnx.convert.from_graph_def(
+        frozen.graph.as_graph_def(),
+        name="ser_kit",
+        input_names=[given.name],
+        output_names=[found.name],
+        opset=OPSET,
+    )
+    names = {given.name: given.op.name, found.name: "probabilities"}
+    for node in model.graph.node:
+        for names_of in (node.input, node.output):
+            names_of[:] = [names.get(each, each) for each in names_of]
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = names.get(value.name, value.name)
+    if quantize == "float16":
+        model = _half(model)
+    elif quantize == "dynamic":
+        model = _eight_bits(model)
+    elif quantize == "int8":
+        model = _static(model, file, names[given.name], inputs)
+    for key, value in facts.items():
+        model.metadata_props.add(key=key, value=value if isinstance(value, str) else json.dumps(value))
+    onnx.checker.check_model(model)
+    file.write_bytes(model.SerializeToString())
+
+
+_WRITERS = {"saved_model": _write_saved_model, "litert": _write_litert, "onnx": _write_onnx}
+
+
+def _is_saved_model(folder: Path) -> bool:
+    return (folder / "saved_model.pb").is_file() or not any(folder.iterdir())
+
+
+def _smaller(model, store: Callable[[Any, np.ndarray, int, str], list]):
+    """The model with each large weight of its networks stored in another form, from which a node makes it anew.
+
+    The constants of the spectrograms stay as they are: what they lose, all that follows would lose.
+    """
+    import onnx
+
+    weights = {each.name: each for each in model.graph.initializer}
+    used = {name: node for node in model.graph.node for name in node.input if name in weights}
+    made = []
+    for name, node in used.items():
+        values = onnx.numpy_helper.to_array(weights[name])
+        if values.dtype != np.float32 or values.size < 256 or not re.search(_NETWORK, node.name):
+            continue
+        axis = 0 if node.op_type == "Conv" else values.ndim - 1  # of the outputs
+        made += store(model.graph, values, axis, name)
+        model.graph.initializer.remove(weights[name])
+    for node in reversed(made):
+        model.graph.node.insert(0, node)
+    return model
+
+
+def _half(model):
+    """Weights of 16 bits."""
+    import onnx
+
+    def store(graph, values, axis, name):
+        graph.initializer.append(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_16"))
+        return [onnx.helper.make_node("Cast", [f"{name}_16"], [name], f"{name}_cast", to=onnx.TensorProto.FLOAT)]
+
+    return _smaller(model, store)
+
+
+def _eight_bits(model):
+    """Weights of 8 bits, with a scale for each output."""
+    import onnx
+
+    def store(graph, values, axis, name):
+        others = tuple(i for i in range(values.ndim) if i != axis)
+        scale = np.maximum(np.abs(values).max(axis=others), 1e-12).astype(np.float32) / np.float32(127)
+        shape = [-1 if i == axis else 1 for i in range(values.ndim)]
+        whole = np.round(values / scale.reshape(shape)).astype(np.int8)
+        zero = np.zeros(len(scale), np.int8)
+        names = [f"{name}_8", f"{name}_scale", f"{name}_zero"]
+        for each, part in zip(names, (whole, scale, zero), strict=True):
+            graph.initializer.append(onnx.numpy_helper.from_array(part, each))
+        return [onnx.helper.make_node("DequantizeLinear", names, [name], f"{name}_wide", axis=axis)]
+
+    return _smaller(model, store)
+
+
+def _static(model, file: Path, name: str, inputs: Sequence[np.ndarray]):
+    """Eight-bit integers in and between the convolutions and dense layers, scaled by what they were on some clips."""
+    import onnx
+    from onnxruntime import quantization
+
+    class Clips(quantization.CalibrationDataReader):
+        def __init__(self):
+            self.left = iter(inputs)
+
+        def get_next(self):
+            x = next(self.left, None)
+            return None if x is None else {name: x[None]}
+
+    wide, narrow = file.with_suffix(".wide"), file.with_suffix(".narrow")
+    onnx.save(model, wide)
+    quantization.quantize_static(
+        wide,
+        narrow,
+        Clips(),
+        quant_format=quantization.QuantFormat.QDQ,
+        op_types_to_quantize=["Conv", "MatMul", "Gemm"],
+        nodes_to_exclude=[node.name for node in model.graph.node if not re.search(_NETWORK, node.name)],
+        per_channel=True,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
+    )
+    return onnx.load(narrow)
+
+
+# ---------------------------------------------------------------------------------------------------------- comparison
+
+
+def runner(path: str | os.PathLike, threads: int = 1) -> Runner:
+    """An exported file as a function from one input, ``[samples]`` or features, to probabilities ``[labels]``.
+
+    Args:
+        path: of a file that :func:`export` wrote.
+        threads: that the runtime may use; those of a SavedModel are TensorFlow's own.
+
+    Raises:
+        ExportError: it is none.
+        MissingDependencyError: its runtime is not installed.
+    """
+    path = Path(path)
+    if path.suffix == ".onnx":
+        return _onnx_runner(path, threads)
+    if path.suffix == ".tflite":
+        return _litert_runner(path, threads)
+    if path.is_dir() and _is_saved_model(path):
+        import tensorflow as tf
+
+        model = tf.saved_model.load(str(path))
+        return lambda x: model.serve(x[None])["probabilities"].numpy()[0]
+    raise ExportError(f"{path} is no exported file; expected .onnx, .tflite or a SavedModel's folder")
+
+
+def _onnx_runner(path: Path, threads: int) -> Runner:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingDependencyError("onnxruntime", "export", "running ONNX") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda x: session.run(["probabilities"], {name: x[None]})[0][0]
+
+
+def _litert_runner(path: Path, threads: int) -> Runner:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        raise MissingDependencyError("ai-edge-litert", "export", "running LiteRT") from None
+    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(x: np.ndarray) -> np.ndarray:
+        x = x[None]
+        if tuple(interpreter.get_input_details()[0]["shape"]) != x.shape:
+            interpreter.resize_tensor_input(given["index"], x.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(given["index"], x)
+        interpreter.invoke()
+        return interpreter.get_tensor(found["index"])[0]
+
+    return run
+
+
+def _answers(bundle: Bundle, table: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarray]:
+    """What an exported file is given for each clip, and what the bundle answers."""
+    extractor, samples = _extractor(bundle), _takes_samples(bundle)
+    unknown = sorted(set(table["emotion"]) - set(bundle.labels))
+    if not len(table) or unknown:
+        raise ExportError(
+            f"{len(table)} clips to compare on{', some of ' + ', '.join(unknown) if unknown else ''}; expected one at "
+            f"least, of {', '.join(bundle.labels)}"
+        )
+    inputs, expected = [], []
+    for path in table["path"]:
+        recording = read_audio(path, rate=extractor.rate)
+        values = extractor.extract(recording)
+        inputs.append(recording.samples if samples else values.astype(np.float32))
+        expected.append(bundle.probabilities(values[None])[0])
+    return inputs, np.array(expected)
+
+
+def _compared(
+    out: Path,
+    file: Path,
+    format: str,
+    quantize: str,
+    inputs: Sequence[np.ndarray],
+    expected: np.ndarray,
+    emotions: pd.Series,
+    labels: Sequence[str],
+) -> Report:
+    run = runner(file)
+    found = np.array([run(x) for x in inputs])
+    if not np.isfinite(found).all():
+        raise ExportError(f"the exported file answers NaN; {out} is not written")
+    names = np.array(labels)
+    predicted, meant = names[found.argmax(axis=1)], names[expected.argmax(axis=1)]
+    longest = max(inputs, key=len)
+    report = Report(
+        path=out,
+        format=format,
+        quantize=quantize,
+        clips=len(inputs),
+        difference=float(np.abs(found - expected).max()),
+        agreement=float(np.mean(predicted == meant)),
+        size=size(file),
+        milliseconds={threads: _time(runner(file, threads), longest) for threads in (1, 2)},
+        uar=metrics(emotions, predicted, labels)["uar"],
+        bundle_uar=metrics(emotions, meant, labels)["uar"],
+    )
+    too_far = quantize == "none" and report.difference > LARGEST_DIFFERENCE
+    if too_far or report.agreement < AGREEMENT[quantize]:
+        raise ExportError(
+            f"the exported file is not equivalent: probabilities differ by up to {report.difference:.2g}, and "
+            f"{100 * report.agreement:.1f} % of {report.clips} clips are named alike (expected "
+            f"{100 * AGREEMENT[quantize]:g} %{f', {LARGEST_DIFFERENCE:g}' if quantize == 'none' else ''}); "
+            f"{out} is not written"
+        )
+    return report
+
+
+def size(path: str | os.PathLike) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return sum(each.stat().st_size for each in [Path(path), *Path(path).rglob("*")] if each.is_file())
+
+
+def _time(run: Runner, x: np.ndarray) -> float:
+    """Median milliseconds of an answer."""
+    took = []
+    for _ in range(_RUNS + 2):
+        began = time.perf_counter()
+        run(x)
+        took.append(1000 * (time.perf_counter() - began))
+    return float(np.median(took[2:]))

@@ -1,0 +1,211 @@
+"""Exported files answer as their bundle does, say what they take, and are not written where they would not."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ser_kit import cli, recipes
+from ser_kit.audio import read_audio
+from ser_kit.bundle import Bundle, Member
+from ser_kit.errors import ExportError
+from ser_kit.features import LogMel, Waveform
+from ser_kit.predictor import Predictor
+from ser_kit.preprocess import Trim
+from ser_kit.training import Scaler, seed_everything
+
+pytest.importorskip("tf2onnx", reason="the extra export is not installed")
+from ser_kit import export  # noqa: E402
+
+SIX = ("neutral", "happy", "sad", "angry", "fear", "disgust")
+BUILDERS = {  # a recipe with each builder of a network
+    recipe.model: recipe
+    for recipe in map(recipes.get, reversed(recipes.names()))  # so that the first of each stays
+    if isinstance(recipe, recipes.Recipe) and recipe.model
+}
+
+
+def untrained(recipe: recipes.Recipe, **card) -> Bundle:
+    """A bundle whose networks have their first weights: what is exported does not depend on what they are."""
+    labels = SIX
+    seed_everything(0)
+    rng = np.random.default_rng(0)
+    dims = len(recipe.columns)
+    model = recipe.build(len(labels))
+    for layer in model.layers:  # as they are after training: statistics that are not zero and one
+        if type(layer).__name__ == "BatchNormalization":
+            layer.set_weights([w + 0.1 * np.abs(rng.normal(size=w.shape)) for w in layer.get_weights()])
+    scaler = Scaler(*(rng.uniform(0.5, 2, dims).astype(np.float32) for _ in range(2)))
+    member = Member(
+        extractor=recipe.extractor,
+        columns=recipe.columns,
+        scaler=scaler if recipe.scale else Scaler.identity(dims),
+        builder=recipe.model,
+        hyperparameters=recipe.hyperparameters,
+        model=model,
+    )
+    facts = {"name": recipe.name, "labels": list(labels), "combine": "soft", "temperature": 0.7, "licence": "CC0"}
+    return Bundle(
+        facts | {"prior": [0.1, 0.3, 0.2, 0.1, 0.1, 0.2], "uncertain_below": 0, "typical": {}} | card, (member,)
+    )
+
+
+@pytest.fixture(scope="module")
+def house():
+    small = {"channels": (8, 16, 16, 16), "harmonic_channels": (8, 8, 8, 8), "width": 32}
+    return untrained(recipes.get("house_one").changed({"hyperparameters": small}))
+
+
+@pytest.fixture(scope="module")
+def clips(demo_table, tmp_path_factory):
+    """Clips of several lengths, one with zeros at its end and one with none before the voice."""
+    some = demo_table[demo_table["emotion"].isin(SIX)].iloc[::60].reset_index(drop=True)
+    folder = tmp_path_factory.mktemp("clips")
+    samples = read_audio(some["path"].iloc[0]).samples
+    some.loc[0, "path"] = str(folder / "zeros.wav")
+    soundfile.write(folder / "zeros.wav", np.concatenate([samples[2000:20000], np.zeros(99)]), 16000)
+    return some
+
+
+@pytest.fixture(scope="module")
+def written(house, clips, tmp_path_factory):
+    """The house's file in each form: (path, report)."""
+    folder, made = tmp_path_factory.mktemp("exported"), {}
+    for format, quantize in [(f, "none") for f in export.FORMATS] + [("onnx", "dynamic"), ("litert", "float16")]:
+        out = folder / f"{quantize}{export.FORMATS[format]}"
+        made[format, quantize] = out, export.export(house, out, clips, quantize=quantize)
+    return made
+
+
+def test_samples_in_the_bundles_probabilities_out(house, clips, written):
+    waveform = house.members[0].extractor
+    for (_, quantize), (path, report) in written.items():
+        run = export.runner(path)
+        for clip in clips["path"]:
+            expected = house.probabilities(waveform.extract(clip)[None])[0]
+            tolerance = 1e-4 if quantize == "none" else 0.05
+            np.testing.assert_allclose(run(read_audio(clip, rate=16000).samples), expected, atol=tolerance)
+        assert report.clips == len(clips) and report.agreement == 1
+        assert report.difference <= (export.LARGEST_DIFFERENCE if quantize == "none" else 0.05)
+        assert report.size == export.size(path) > 10_000 and set(report.milliseconds) == {1, 2}
+
+
+def test_quantised_files_are_smaller(written):
+    assert written["litert", "float16"][1].size < written["litert", "none"][1].size
+    assert written["onnx", "dynamic"][1].size < written["onnx", "none"][1].size
+
+
+def test_a_file_tells_what_it_takes_and_what_it_says(house, written):
+    import onnx
+
+    with zipfile.ZipFile(written["litert", "none"][0]) as archive:
+        litert = json.loads(archive.read("ser_kit.json"))
+        assert archive.read("labels.txt").decode().split() == list(house.labels)
+    saved = json.loads((written["saved_model", "none"][0] / "assets.extra" / "ser_kit.json").read_text())
+    model = onnx.load(written["onnx", "none"][0])
+    facts = {each.key: each.value for each in model.metadata_props}
+    assert litert == saved
+    assert litert["labels"] == list(house.labels) == json.loads(facts["labels"])
+    assert (litert["input"], litert["rate"], facts["input"], facts["rate"]) == ("samples", 16000, "samples", "16000")
+    assert "full scale 1" in litert["normalisation"] and litert["licence"] == facts["licence"] == "CC0"
+    assert [each.name for each in model.graph.input] == ["samples"]
+    assert [each.name for each in model.graph.output] == ["probabilities"]
+    assert export.metadata(house) == {key: value for key, value in litert.items() if key != "quantize"}
+
+
+def test_litert_needs_built_in_operators_only(written):
+    content = written["litert", "none"][0].read_bytes()
+    assert b"Flex" not in content and b"FlexRFFT" not in content
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("builder", sorted(BUILDERS.keys() - {"house"}))
+@pytest.mark.parametrize("format", ["litert", "onnx"])
+def test_every_network_of_a_recipe_can_be_exported(builder, format, clips, tmp_path):
+    bundle = untrained(BUILDERS[builder])
+    out = tmp_path / f"model{export.FORMATS[format]}"
+    report = export.export(bundle, out, clips.iloc[:3])
+    assert report.difference <= export.LARGEST_DIFFERENCE and report.agreement == 1
+    extractor = BUILDERS[builder].extractor
+    takes_samples = type(extractor) in (Waveform, LogMel) and all(type(step) is Trim for step in extractor.preprocess)
+    assert export.metadata(bundle)["input"] == ("samples" if takes_samples else "features")
+
+
+def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
+    bundle = Bundle.load(demo_bundle)
+    export.export(bundle, tmp_path / "model.onnx", demo_table.iloc[::100])
+    run, clip = export.runner(tmp_path / "model.onnx"), demo_table["path"].iloc[7]
+    answer = Predictor(bundle).predict(clip)
+    values = bundle.extractors[0].extract(read_audio(clip, rate=bundle.rate))
+    assert run(values) == pytest.approx(list(answer.probabilities.values()), abs=1e-4)
+    assert "functionals" in export.metadata(bundle)["normalisation"]
+
+
+def test_a_file_that_differs_is_not_written(house, clips, tmp_path, monkeypatch):
+    (tmp_path / "model.onnx").write_bytes(b"the one before")
+    served = export._served
+
+    def other(bundle, products):
+        return served(dataclasses.replace(bundle, card=bundle.card | {"temperature": 0.9}), products)
+
+    monkeypatch.setattr(export, "_served", other)
+    with pytest.raises(ExportError, match="not equivalent: probabilities differ by up to"):
+        export.export(house, tmp_path / "model.onnx", clips)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    assert (tmp_path / "model.onnx").read_bytes() == b"the one before"
+
+
+def test_what_cannot_be_exported_is_an_error(house, demo_bundle, clips, tmp_path):
+    def wrong(message, bundle=house, out="model.onnx", table=clips, **settings):
+        with pytest.raises(ExportError, match=message):
+            export.export(bundle, tmp_path / out, table, **settings)
+
+    wrong("expected saved_model, litert, onnx and none", format="h5")
+    wrong("a SavedModel is not quantised", format="saved_model", quantize="float16")
+    wrong("0 clips to compare on", table=clips.iloc[:0])
+    wrong("some of bored", table=clips.assign(emotion="bored"))
+    two = (*house.members, *Bundle.load(demo_bundle).members)
+    wrong("take different features", bundle=dataclasses.replace(house, members=two))
+    (tmp_path / "folder.onnx").mkdir()
+    wrong("exists and is something else", out="folder.onnx")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear")
+    wrong("exists and is something else", out="mine")
+    with pytest.raises(ExportError, match="is no exported file"):
+        export.runner(tmp_path / "mine")
+
+
+def test_the_command_writes_a_file_and_shows_how_it_compares(house, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved = dataclasses.replace(house, card={"format": 2, **house.card}).save(tmp_path / "bundle")
+    assert cli.main(["export", str(saved), "--format", "litert", "--clips", "4"]) == 0
+    shown = capsys.readouterr()
+    assert "house_one.tflite" in shown.out and "named alike, %" in shown.out and "takes samples" in shown.out
+    assert "comparing it on" in shown.err
+    assert (tmp_path / "house_one.tflite").stat().st_size > 10_000
+    assert cli.main(["export", str(tmp_path / "nothing")]) == 2
+
+
+@pytest.mark.parametrize("name", ["onnx", "litert"])
+def test_the_examples_need_neither_tensorflow_nor_ser_kit(name, house, written, clips):
+    script = Path(cli.__file__).parent.parent / "examples" / f"{name}_predict.py"
+    if not script.exists():
+        pytest.skip("the examples are not beside an installed package")
+    hidden = "import sys; sys.modules.update(tensorflow=None, keras=None, ser_kit=None); sys.argv = sys.argv[1:]; "
+    run = hidden + "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
+    paths = clips["path"].iloc[:3].tolist()
+    command = [sys.executable, "-c", run, script, written[name, "none"][0], *paths]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    for line, path in zip(lines, paths, strict=True):
+        (expected,) = house.probabilities(house.extractors[0].extract(path)[None])
+        told, emotion, probability = line.split("\t")
+        assert (told, emotion) == (path, house.labels[expected.argmax()])
+        assert float(probability) == pytest.approx(expected.max(), abs=1e-3)
