@@ -48,6 +48,8 @@ PARTS = {
     "tensorflow": Part("pipeline", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow", clips=4),
     "steps": Part("steps", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow"),
     "answers": Part("answers", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
+    "predictions": Part("predictions", {"TF_NUM_INTRAOP_THREADS": "1"}, needs="tensorflow", clips=4),
+    "streams": Part("streams", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
     "jax": Part("pipeline", {"KERAS_BACKEND": "jax"}, needs="jax", clips=4),
 }
 

@@ -93,16 +93,18 @@ def table(records: pd.DataFrame, baseline: Sequence[float], milliseconds: Mappin
         _row(mark.model, parameters=mark.parameters, learned=mark.learned_from, uar=mark.uar, source=mark.source)
         for mark in MARKS
     ]
-    emobox = records[records[["corpora", "protocol", "ablation"]].eq((CORPUS, PROTOCOL, "")).all(axis=1)]
-    found = {name: part for name, part in emobox.groupby("recipe") if name in milliseconds}
-    for name, part in sorted(found.items(), key=lambda item: item[1]["uar"].mean()):
+    tested = records["corpora"].str.split(", ").map(lambda names: CORPUS in names)
+    emobox = records[tested & records[["protocol", "ablation"]].eq((PROTOCOL, "")).all(axis=1)]
+    found = {key: part for key, part in emobox.groupby(["recipe", "corpora"]) if key[0] in milliseconds}
+    for (name, place), part in sorted(found.items(), key=lambda item: item[1]["uar"].mean()):
+        others = [corpus for corpus in place.split(", ") if corpus != CORPUS]
         each = part.pivot_table(index="seed", columns="fold", values="uar")
         if each.isna().any(axis=None) or len(each.columns) < len(baseline):
             raise TableError(f"{name} has no record of some folds; ser-kit reproduce {name} makes them")
         count = int(part["parameters"].iloc[0])
         rows.append(
             _row(
-                f"**`{name}`**", parameters=f"{count:,}", size=f"{4e-6 * count:.1f} MB",
+                f"**`{name}`**" + (f", taught by {' and '.join(others)} too" if others else ""), parameters=f"{count:,}", size=f"{4e-6 * count:.1f} MB",
                 latency=f"{milliseconds[name]:.0f} ms", folds=each.mean(), uar=f"**{_mean(part['uar'])}**",
                 seeds=str(len(each)), source="here",
             )

@@ -26,6 +26,8 @@ from .errors import BundleError, SerKitError, UnknownNameError
 from .evaluation import apply_temperature
 from .preprocess import without_filling
 from .training import Scaler
+from .weights import build
+from .weights import load as load_weights
 
 if TYPE_CHECKING:
     import keras
@@ -39,6 +41,7 @@ BASELINE = "neutral"
 COMBINATIONS = ("soft", "hard")
 """How several members agree: mean of their probabilities, or share of their votes."""
 PRESETS = Path(__file__).parent / "presets"
+_MOST_CARD = 16 << 20
 _BATCH = 32  # clips at a time: what convolutions make of a clip is a hundred times as large as the clip
 
 
@@ -132,7 +135,7 @@ class Member:
                 f"it was trained on version {described['version']} of the {extractor.name!r} "
                 f"features, this ser_kit computes version {extractor.version}; train it again"
             )
-        network = models.get(model["builder"])(tuple(model["input_shape"]), n_labels, **model["hyperparameters"])
+        network = build(model["builder"], tuple(model["input_shape"]), n_labels, model["hyperparameters"])
         return cls(
             extractor=extractor,
             columns=tuple(card["columns"]),
@@ -299,10 +302,12 @@ class Bundle:
         """
         folder = Path(folder)
         try:
+            if (folder / "card.json").stat().st_size > _MOST_CARD:
+                raise BundleError(f"{folder / 'card.json'} is larger than {_MOST_CARD >> 20} MiB")
             card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise BundleError(f"{folder} is not a bundle: it has no card.json") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BundleError(f"{folder / 'card.json'} cannot be read: {error}") from None
         missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
         if missing:
@@ -335,10 +340,7 @@ def _load_member(card: Mapping, weights: Path, n_labels: int) -> Member:
     if not weights.is_file() or _sha256(weights) != card["sha256"]:
         raise BundleError(f"{weights.name} is missing or not the file that card.json was written for")
     member = Member.from_card(card, n_labels)
-    try:
-        member.model.load_weights(weights)
-    except Exception as error:  # Keras raises many kinds here
-        raise BundleError(f"the weights in {weights.name} do not fit the model its card names: {error}") from None
+    load_weights(member.model, weights)
     return member
 
 

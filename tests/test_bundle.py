@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import shutil
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
@@ -179,6 +181,123 @@ def test_the_configuration_inside_the_keras_file_is_never_read(copied):
             archive.writestr(name, data)
     edit(copied, 0, sha256=hashlib.sha256((copied / "model.keras").read_bytes()).hexdigest())
     assert Bundle.load(copied).labels
+
+
+def rewritten(folder, **parts):
+    """Other contents of the Keras file, with a hash that fits."""
+    with zipfile.ZipFile(folder / "model.keras") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()} | parts
+    with zipfile.ZipFile(folder / "model.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    edit(folder, 0, sha256=hashlib.sha256((folder / "model.keras").read_bytes()).hexdigest())
+
+
+def weights(folder, change) -> bytes:
+    """The HDF5 file of the bundle, changed by a function of it."""
+    with zipfile.ZipFile(folder / "model.keras") as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content, "a") as file:
+        change(file)
+    return content.getvalue()
+
+
+def some_array(file):
+    found = []
+    file.visititems(
+        lambda name, thing: found.append(name) if isinstance(thing, h5py.Dataset) and thing.size > 1 else None
+    )
+    return found[0]
+
+
+def replaced(**settings):
+    """A change that puts another array in the place of one."""
+
+    def change(file):
+        name = some_array(file)
+        shape = file[name].shape
+        del file[name]
+        file.create_dataset(name, **{"shape": shape, "dtype": "f4"} | settings)
+
+    return change
+
+
+def linked(make):
+    def change(file):
+        name = some_array(file)
+        del file[name]
+        file[name] = make()
+
+    return change
+
+
+def virtual(file):
+    name = some_array(file)
+    layout = h5py.VirtualLayout(file[name].shape, "f4")
+    layout[...] = h5py.VirtualSource("/etc/passwd", "x", file[name].shape)
+    del file[name]
+    file.create_virtual_dataset(name, layout)
+
+
+HOSTILE = {
+    "a link to another file": (linked(lambda: h5py.ExternalLink("/etc/passwd", "/x")), "a link to elsewhere"),
+    "a link inside": (linked(lambda: h5py.SoftLink("/layers")), "a link to elsewhere"),
+    "numbers stored outside": (replaced(external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)]), "more than plain arrays"),
+    "a view of another file": (virtual, "more than plain arrays"),
+    "text": (replaced(dtype=h5py.string_dtype()), "more than plain arrays"),
+    "terabytes in a few bytes": (replaced(shape=(1 << 40,), chunks=(1 << 16,)), "holds more numbers"),
+    "a group inside itself": (lambda file: file.__setitem__("loop", file["/"]), "holds more numbers"),
+    "another shape": (replaced(shape=(3, 3)), "do not fit"),
+    "no numbers": (replaced(fillvalue=np.nan), "NaN or infinite"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_weights_are_refused(copied, name):
+    change, message = HOSTILE[name]
+    rewritten(copied, **{"model.weights.h5": weights(copied, change)})
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(copied)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"../../owned.txt": b"x"}, "holds '../../owned.txt'"),
+        ({"assets/vocabulary.txt": b"x"}, "holds 'assets/vocabulary.txt'"),
+        ({"config.json": bytes(100 << 20)}, "would unpack to"),
+        ({"model.weights.h5": b"no HDF5"}, "do not fit"),
+    ],
+)
+def test_a_hostile_archive_is_refused(copied, parts, message):
+    rewritten(copied, **parts)
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(copied)
+    assert not (copied.parent.parent / "owned.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"units": [900_000] * 9, "dropout": [0] * 9, "batch_norm": [False] * 9}, "would have [0-9,]+ numbers"),
+        ({"units": [10**12]}, "a setting of 1000000000000"),
+        ({"units": [8] * 10_000}, "more than 500 settings"),
+        ({"units": [float("nan")]}, "a setting of nan"),
+    ],
+)
+def test_a_network_beyond_reason_is_not_built(copied, settings, message):
+    edit(copied, 0, model=model(**settings))
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(copied)
+
+
+def test_a_card_beyond_reason_is_not_read(copied):
+    (copied / "card.json").write_text("[" * 200_000)
+    with pytest.raises(BundleError, match="cannot be read"):
+        Bundle.load(copied)
+    (copied / "card.json").write_bytes(b" " * (17 << 20))
+    with pytest.raises(BundleError, match="larger than 16 MiB"):
+        Bundle.load(copied)
 
 
 def test_saving_replaces_a_bundle_but_nothing_else(demo_bundle, tmp_path):

@@ -141,12 +141,12 @@ def test_the_house_system_from_samples_to_one_file(demo_few, tmp_path, eagerly):
     material = system.prepare(demo_few, jobs=0, progress=False)
     (fold,) = protocols.get("speaker_80_20")(material.table, 0)
     evaluation = system.run_fold(material, fold, progress=False)
-    assert len(evaluation.predictions) == len(fold.test) and len(evaluation.histories) == 4
+    assert len(evaluation.predictions) == len(fold.test) and len(evaluation.histories) == 3
     bundle = system.fit(material, evaluation=evaluation, progress=False)
     assert len(bundle.members) == 1 and bundle.members[0].builder == "committee"
     folder = bundle.save(tmp_path / "bundle")
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "card.json", "model.keras"]
-    assert "4 networks that vote" in (folder / "README.md").read_text()
+    assert "3 networks that vote" in (folder / "README.md").read_text()
     path = demo_few["path"][0]
     answer = Predictor.from_bundle(folder).predict(path)
     np.testing.assert_allclose(sum(answer.probabilities.values()), 1)

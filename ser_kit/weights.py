@@ -1,0 +1,126 @@
+"""Weights out of a Keras file that may come from anyone.
+
+Only what Keras writes for our own networks is let through: a ZIP archive of three known names, with one HDF5 file that
+holds plain arrays of numbers, as many as the network has. Nothing in it is configuration that is acted upon, and the
+links and outside storage that HDF5 knows, by which a file could read others, are refused before Keras opens it.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import models
+from .errors import BundleError
+
+if TYPE_CHECKING:
+    import keras
+
+MOST_PARAMETERS = 50_000_000
+"""Of a network that is built for a bundle; ours have some hundred thousand."""
+_NAMES = {"metadata.json", "config.json", "model.weights.h5"}
+_WEIGHTS = "model.weights.h5"
+_SLACK = 16 << 20  # bytes beside the numbers: names, groups, configuration
+_MOST_SETTINGS, _MOST_NESTED, _LARGEST_NUMBER = 500, 8, 1_000_000
+
+
+def build(builder: str, input_shape: tuple[int | None, ...], n_labels: int, settings: Mapping[str, Any]) -> keras.Model:
+    """A network by the name of its builder, once it is known to be of a reasonable size.
+
+    Args:
+        builder: name in :mod:`ser_kit.models`.
+        input_shape: without the batch axis.
+        n_labels: number of emotions.
+        settings: the builder's arguments, from a card.
+
+    Raises:
+        BundleError: it would have more than :data:`MOST_PARAMETERS` numbers, or settings beyond reason.
+        SerKitError, TypeError, ValueError: the builder refuses the settings.
+    """
+    _check_settings({"input_shape": input_shape, "n_labels": n_labels, **settings})
+    make: Callable[[], keras.Model] = lambda: models.get(builder)(input_shape, n_labels, **settings)  # noqa: E731
+    keras = models.import_keras()
+    with keras.StatelessScope(initialize_variables=False):  # shapes, and no numbers yet
+        parameters = make().count_params()
+    if parameters > MOST_PARAMETERS:
+        raise BundleError(f"its network would have {parameters:,} numbers; expected at most {MOST_PARAMETERS:,}")
+    return make()
+
+
+def load(model: keras.Model, path: Path) -> None:
+    """Give a network the weights in a Keras file.
+
+    Raises:
+        BundleError: the file holds something else than plain arrays of that network's shapes, or numbers that are not
+            finite.
+    """
+    try:
+        _check_file(path, sum(int(np.prod(weight.shape)) for weight in model.weights))
+        model.load_weights(path)
+    except BundleError:
+        raise
+    except Exception as error:  # Keras, HDF5 and ZIP raise many kinds here
+        raise BundleError(f"the weights in {path.name} do not fit the model its card names: {error}") from None
+    if not all(np.isfinite(weight).all() for weight in model.get_weights() if weight.dtype.kind == "f"):
+        raise BundleError(f"the weights in {path.name} hold NaN or infinite numbers")
+
+
+def _check_settings(settings: Any) -> None:
+    """No number and no list from which a network of any builder could grow without bound."""
+    left = [(settings, 0)]
+    count = 0
+    while left:
+        value, depth = left.pop()
+        count += 1
+        if count > _MOST_SETTINGS or depth > _MOST_NESTED:
+            raise BundleError(f"its network has more than {_MOST_SETTINGS} settings, or nested ones without end")
+        if isinstance(value, int | float) and not abs(value) <= _LARGEST_NUMBER:  # so that NaN is caught too
+            raise BundleError(f"its network has a setting of {value}; expected at most {_LARGEST_NUMBER:,}")
+        if isinstance(value, Mapping):
+            left += [(each, depth + 1) for each in value.values()]
+        elif isinstance(value, list | tuple):
+            left += [(each, depth + 1) for each in value]
+
+
+def _check_file(path: Path, parameters: int) -> None:
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+        names = [info.filename for info in infos]
+        if not set(names) <= _NAMES or len(set(names)) < len(names) or _WEIGHTS not in names:
+            unknown = sorted(set(names) - _NAMES) or names
+            raise BundleError(
+                f"{path.name} holds {', '.join(map(repr, unknown[:3]))}; expected {', '.join(sorted(_NAMES))}"
+            )
+        size, most = sum(info.file_size for info in infos), 16 * parameters + _SLACK
+        if size > most:
+            raise BundleError(f"{path.name} would unpack to {size:,} bytes; expected at most {most:,} for its network")
+        content = archive.read(_WEIGHTS)
+    _check_arrays(path, content, parameters)
+
+
+def _check_arrays(path: Path, content: bytes, parameters: int) -> None:
+    import h5py
+
+    total = 0
+    with h5py.File(io.BytesIO(content), "r") as file:
+        left, seen = [file], 0
+        while left:
+            group = left.pop()
+            for name in group:
+                seen += 1
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    raise BundleError(f"{path.name} holds a link to elsewhere at {group.name}/{name}")
+                thing = group[name]
+                if isinstance(thing, h5py.Group):
+                    left.append(thing)
+                elif thing.is_virtual or thing.external or thing.dtype.kind not in "fiub":
+                    raise BundleError(f"{path.name} holds more than plain arrays of numbers at {thing.name}")
+                else:
+                    total += thing.size
+                if total > 2 * parameters + 1000 or seen > 100_000:  # links in a circle, too
+                    raise BundleError(f"{path.name} holds more numbers than its network has ({parameters:,})")
