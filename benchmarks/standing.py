@@ -102,9 +102,10 @@ def table(records: pd.DataFrame, baseline: Sequence[float], milliseconds: Mappin
         if each.isna().any(axis=None) or len(each.columns) < len(baseline):
             raise TableError(f"{name} has no record of some folds; ser-kit reproduce {name} makes them")
         count = int(part["parameters"].iloc[0])
+        taught = f", taught by {' and '.join(others)} too" if others else ""
         rows.append(
             _row(
-                f"**`{name}`**" + (f", taught by {' and '.join(others)} too" if others else ""), parameters=f"{count:,}", size=f"{4e-6 * count:.1f} MB",
+                f"**`{name}`**{taught}", parameters=f"{count:,}", size=f"{4e-6 * count:.1f} MB",
                 latency=f"{milliseconds[name]:.0f} ms", folds=each.mean(), uar=f"**{_mean(part['uar'])}**",
                 seeds=str(len(each)), source="here",
             )

@@ -92,10 +92,8 @@ def _check_file(path: Path, parameters: int) -> None:
         infos = archive.infolist()
         names = [info.filename for info in infos]
         if not set(names) <= _NAMES or len(set(names)) < len(names) or _WEIGHTS not in names:
-            unknown = sorted(set(names) - _NAMES) or names
-            raise BundleError(
-                f"{path.name} holds {', '.join(map(repr, unknown[:3]))}; expected {', '.join(sorted(_NAMES))}"
-            )
+            unknown = ", ".join(map(repr, (sorted(set(names) - _NAMES) or names)[:3]))
+            raise BundleError(f"{path.name} holds {unknown}; expected {', '.join(sorted(_NAMES))}")
         size, most = sum(info.file_size for info in infos), 16 * parameters + _SLACK
         if size > most:
             raise BundleError(f"{path.name} would unpack to {size:,} bytes; expected at most {most:,} for its network")

@@ -203,11 +203,8 @@ def weights(folder, change) -> bytes:
 
 
 def some_array(file):
-    found = []
-    file.visititems(
-        lambda name, thing: found.append(name) if isinstance(thing, h5py.Dataset) and thing.size > 1 else None
-    )
-    return found[0]
+    """The name of one that is longer than a number."""
+    return file.visititems(lambda name, thing: name if isinstance(thing, h5py.Dataset) and thing.size > 1 else None)
 
 
 def replaced(**settings):
