@@ -437,10 +437,11 @@ class Evaluation:
         """What a model card tells beside :meth:`summary`, as plain values ready for JSON.
 
         Returns:
-            ``folds`` (UAR of each); ``classes`` (label -> ``recall`` with ``low`` and ``high``, its 95 % bootstrap
-            interval over speakers, ``precision``, ``support``); ``confusion`` (rows are true labels); ``sexes`` (sex ->
-            ``uar``, ``low``, ``high``, ``clips``); ``reliability`` (the bins that hold clips); ``confident_half``
-            (accuracy among the half of the clips that are answered most confidently).
+            ``tested`` (``corpus``, ``clips`` and ``speakers`` of each); ``folds`` (UAR of each); ``classes`` (label ->
+            ``recall`` with ``low`` and ``high``, its 95 % bootstrap interval over speakers, ``precision``,
+            ``support``); ``confusion`` (rows are true labels); ``sexes`` (sex -> ``uar``, ``low``, ``high``,
+            ``clips``); ``reliability`` (the bins that hold clips); ``confident_half`` (accuracy among the half of the
+            clips that are answered most confidently).
         """
         resampled = _resampled(self.predictions, self.labels, 1000, 0, "speaker", _class_scores)
         classes = self.per_class()[["recall", "precision", "support"]].to_dict("index")
@@ -455,8 +456,10 @@ class Evaluation:
         confidence, correct = self.predictions["confidence"].to_numpy(), self.correct()
         bins = reliability(confidence, correct)
         surest = np.argsort(-confidence, kind="stable")[: -(-len(correct) // 2)]
+        tested = self.predictions.groupby("corpus")["speaker"].agg(clips="size", speakers="nunique").reset_index()
         return plain(
             {
+                "tested": tested.to_dict("records"),
                 "folds": self.by_fold()["uar"].tolist(),
                 "classes": classes,
                 "confusion": self.confusion().to_numpy().tolist(),

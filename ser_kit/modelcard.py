@@ -59,8 +59,8 @@ def _worth(card: Mapping[str, Any]) -> str:
     )
     lines = [
         "## What it is worth",
-        f"Protocol `{protocol}`, seed {found['seed']}: {heard}. In percent; in brackets the 95 % interval from drawing "
-        "whole speakers.",
+        f"Protocol `{protocol}`, seed {found['seed']}: {heard}{_tested(found)}. In percent; in brackets the 95 % "
+        "interval from drawing whole speakers.",
         _table(
             ("", "mean of folds", "deviation", "all clips together"),
             [
@@ -95,6 +95,13 @@ def _worth(card: Mapping[str, Any]) -> str:
             _table(("confidence", "mean confidence", "accuracy", "clips"), rows),
         ]
     return "\n\n".join(lines)
+
+
+def _tested(found: Mapping[str, Any]) -> str:
+    parts = [
+        f"{each['clips']:,} clips of {each['corpus']} ({each['speakers']} speakers)" for each in found.get("tested", ())
+    ]
+    return f"; tested on {' and '.join(parts)}" if parts else ""
 
 
 def _use(card: Mapping[str, Any]) -> str:

@@ -508,10 +508,12 @@ def _score(card: Mapping) -> str:
     interval = ""
     if math.isfinite(scores.get("low", math.nan)):
         interval = f", 95&nbsp;% interval {_percent(scores['low'])} to {_percent(scores['high'])}"
+    tested = " and ".join(escape(each["corpus"]) for each in card["evaluation"].get("tested", ()))
+    heard = "On speakers it had never heard" if unseen else "On speakers it had also heard in training"
     return (
-        f"{'On speakers it had never heard' if unseen else 'On speakers it had also heard in training'} it named"
-        f" {_percent(scores['mean'])} of the clips rightly, averaged over the emotions (UAR{interval};"
-        f" guessing: {_percent(1 / len(card['labels']))})." + ("" if unseen else " Expect less of a new voice.")
+        f"{heard} it named {_percent(scores['mean'])} of the clips{f' of {tested}' if tested else ''} rightly, averaged"
+        f" over the emotions (UAR{interval}; guessing: {_percent(1 / len(card['labels']))})."
+        + ("" if unseen else " Expect less of a new voice.")
     )
 
 

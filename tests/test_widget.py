@@ -326,7 +326,7 @@ def test_the_page_says_what_the_model_is_worth_and_what_it_is_not_for(predictor)
     said = text(widget.UploadWidget(predictor))
     card = predictor.bundle.card
     assert f"{card['trained_on'][0]['clips']} clips by {card['trained_on'][0]['speakers']} speakers" in said
-    assert f"{100 * card['evaluation']['scores']['uar']['mean']:.0f} % of the clips rightly" in said
+    assert f"{100 * card['evaluation']['scores']['uar']['mean']:.0f} % of the clips of demo rightly" in said
     assert "On speakers it had never heard" in said and "guessing: 17 %" in said
     assert "Do not use it to decide about people" in said and escape(card["trained_on"][0]["licence"]) in said
 

@@ -37,7 +37,7 @@ from ..training import Scaler, Training, fit, seed_everything
 if TYPE_CHECKING:
     import keras
 
-UNCERTAIN_SHARE = 0.02
+UNCERTAIN_SHARE = 0.005
 """A prediction is uncertain when its confidence is below that of all but this share of held-out training clips."""
 
 STRANGE_SHARE = 0.01
