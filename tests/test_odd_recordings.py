@@ -157,3 +157,52 @@ def test_every_original_is_answered(real_data, demo_bundle):
     for path in sound_files:
         check_answer(found[path.name])
         assert found[path.name]["duration"] == pytest.approx(read_audio(path).duration, abs=0.001)
+
+
+# ------------------------------------------------------------------------------------------------------------- damage
+
+ROOT = Path(__file__).parent.parent
+needs_benchmarks = pytest.mark.skipif(
+    not (ROOT / "benchmarks").is_dir(), reason="the benchmarks are not beside an installed package"
+)
+
+
+@needs_benchmarks
+def test_damaged_files_are_answered_for_or_refused(tmp_path, capsys, monkeypatch):
+    """A small sample; ``python -m benchmarks.fuzz`` does ten thousand."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import fuzz
+
+    assert fuzz.main(["--files", "150", "--jobs", "1", "--keep", str(tmp_path / "failed")]) == 0, capsys.readouterr()
+    told = capsys.readouterr().out
+    refused, answered = (int(re.search(rf"([0-9]+) {what}", told)[1]) for what in ("refused", "answered"))
+    assert refused + answered == 150 and min(refused, answered) > 20
+    assert not (tmp_path / "failed").exists()
+
+
+@needs_benchmarks
+def test_what_goes_wrong_with_a_damaged_file_is_told_and_kept(tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import fuzz
+
+    monkeypatch.setattr(fuzz, "_outcomes", lambda folder, options: [(0, "answered"), (7, "ValueError: oh")])
+    assert fuzz.main(["--files", "2", "--keep", str(tmp_path / "failed")]) == 1
+    assert "1 answered, 1 failed" in (told := capsys.readouterr().out) and "failed/7: ValueError: oh" in told
+    kept = (tmp_path / "failed" / "7").read_bytes()
+
+    class Odd:
+        def predict(self, source):
+            raise ValueError("oh")
+
+    assert fuzz.outcome(Odd(), kept) == "ValueError: oh"
+
+
+@needs_benchmarks
+def test_a_damaged_file_is_its_number(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import fuzz
+
+    files = [bytes(range(256)) * 9, b"RIFF" + bytes(900)]
+    made = [fuzz.mutated(files, number) for number in range(50)]
+    assert made == [fuzz.mutated(files, number) for number in range(50)] and len(set(made)) > 45
