@@ -307,6 +307,32 @@ class System(ABC):
         protocols.audit(material.table, folds)
         return folds
 
+    def fit_fold(
+        self, material: Material, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
+        title: str = "",
+    ) -> tuple[Bundle, list[pd.DataFrame]]:  # fmt: skip
+        """Train on one fold: what answers for its test clips, and the histories of the trainings.
+
+        Args:
+            material: from :meth:`prepare`.
+            fold: one of :meth:`folds`.
+            out: folder for checkpoints.
+            progress: show progress bars.
+            title: what stands before them.
+
+        Returns:
+            Calibrated members, with a card that tells no more than is needed for
+            :meth:`~ser_kit.bundle.Bundle.probabilities`; and the histories.
+
+        Raises:
+            LeakageError: something was fitted on what is tested.
+        """
+        prefix = f"{fold.protocol}-{fold.seed}-{fold.index}"
+        split = self._split(material, fold.train, fold.validation, fold.seed, out, prefix, progress, title or self.name)
+        fitted = self._fitted(split)
+        protocols.audit(material.table, fold, fitted=split.fitted)
+        return fitted
+
     def run_fold(
         self, material: Material, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
         title: str = "",
@@ -324,10 +350,7 @@ class System(ABC):
             LeakageError: something was fitted on what is tested.
         """
         started = time.perf_counter()
-        prefix = f"{fold.protocol}-{fold.seed}-{fold.index}"
-        split = self._split(material, fold.train, fold.validation, fold.seed, out, prefix, progress, title or self.name)
-        fitted, histories = self._fitted(split)
-        protocols.audit(material.table, fold, fitted=split.fitted)
+        fitted, histories = self.fit_fold(material, fold, out=out, progress=progress, title=title)
         probabilities = fitted.probabilities(material.values(fold.test))
         return Evaluation(
             recipe=self.name,
