@@ -29,13 +29,15 @@ import numpy as np
 
 from .audio import Recording, read_audio
 from .bundle import Bundle
-from .errors import SerKitError, SilentAudioWarning, TruncatedAudioWarning
+from .errors import AudioError, SerKitError, SilentAudioWarning, TruncatedAudioWarning
 from .plots import COLOURS, portrait
 from .predictor import LONG_SECONDS, Failure, Prediction, Predictor, Segment
 
 BUNDLE_VARIABLE = "SER_KIT_BUNDLE"
 """Environment variable: the preset or bundle folder to use where none is given."""
 ACCEPTED = "audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.m4a,.aac,.mp4,.webm,.aif,.aiff,.au,.caf,.w64"
+LARGEST_UPLOAD = 1 << 30
+"""Bytes of a file that is judged; how long it may last is :data:`ser_kit.audio.MAX_SECONDS`."""
 PLAYED_SECONDS = 600
 """A longer recording is judged as a whole, but its player and picture hold only so much, to keep the page light."""
 
@@ -241,6 +243,11 @@ def _answer(predictor: Predictor, name: str, content: bytes) -> _Answer:
     file = io.BytesIO(content)
     file.name = name  # what messages call it
     try:
+        if len(content) > LARGEST_UPLOAD:
+            raise AudioError(
+                f"{name} has {len(content) >> 20:,} MiB; expected at most {LARGEST_UPLOAD >> 20:,}: cut it into parts, "
+                "or save it as FLAC or MP3"
+            )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", TruncatedAudioWarning)
             warnings.simplefilter("ignore", SilentAudioWarning)  # the predictor refuses silence

@@ -208,6 +208,13 @@ def test_a_truncated_file_is_judged_with_a_warning(predictor, clip):
     assert "the file is cut short" in text(page)
 
 
+def test_an_upload_beyond_the_limit_is_refused(predictor, clip, monkeypatch):
+    monkeypatch.setattr(widget, "LARGEST_UPLOAD", 1000)
+    page = widget.UploadWidget(predictor)
+    upload(page, large=clip)
+    assert isinstance(page.results[0], Failure) and "cut it into parts" in text(page)
+
+
 def test_a_fault_inside_is_said_plainly_and_logged(predictor, clip, caplog):
     class Broken(Predictor):
         def predict(self, source):
