@@ -38,6 +38,7 @@ BUNDLE_VARIABLE = "SER_KIT_BUNDLE"
 ACCEPTED = "audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.m4a,.aac,.mp4,.webm,.aif,.aiff,.au,.caf,.w64"
 LARGEST_UPLOAD = 1 << 30
 """Bytes of a file that is judged; how long it may last is :data:`ser_kit.audio.MAX_SECONDS`."""
+_WARM_RATE = 16_000  # Hz of the second of noise that warms a predictor up
 PLAYED_SECONDS = 600
 """A longer recording is judged as a whole, but its player and picture hold only so much, to keep the page light."""
 
@@ -101,9 +102,7 @@ class UploadWidget(widgets.VBox):
         try:
             predictor = _open(preset)
             # The first prediction of a network is slow; make it now, while the recording is being chosen.
-            predictor.bundle.probabilities(
-                {e: np.zeros((1, *e.shape), np.float32) for e in predictor.bundle.extractors}
-            )
+            predictor.predict((np.random.default_rng(0).normal(size=_WARM_RATE).astype(np.float32) / 10, _WARM_RATE))
         except Exception as error:
             self._upload.disabled = True
             self._say(f"The model cannot be loaded: {escape(_plain(error))}", "error")

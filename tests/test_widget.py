@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from ser_kit import widget
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle
+from ser_kit.bundle import Bundle, preset_names
 from ser_kit.errors import SerKitError
 from ser_kit.predictor import Failure, Prediction, Predictor, Segment
 
@@ -296,6 +296,15 @@ def test_ipywidgets_7_hands_over_a_dict_that_cannot_be_written(predictor, clip, 
     )
     assert [(type(r), r.path) for r in page.results] == [(Prediction, "a.wav"), (Failure, "b.wav")]
     assert "Done: 2 recordings, 1 without an answer." in text(page)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_each_preset_is_loaded_and_answers(name, clip, monkeypatch):
+    monkeypatch.setenv(widget.BUNDLE_VARIABLE, name)
+    page = widget.UploadWidget()
+    upload(page, clip=clip)
+    (answer,) = page.results
+    assert isinstance(answer, Prediction) and answer == replace(Predictor.from_preset(name).predict(clip), path="clip")
 
 
 def test_an_upload_waits_for_the_model_that_is_being_loaded(demo_bundle, clip):
