@@ -1,8 +1,8 @@
 """The upload widget: recordings in, the emotion of each with its reasons out.
 
 Only core widgets and plain HTML are used, so that it shows wherever ipywidgets 7.7 or later does: JupyterLab, Notebook,
-Voila, Colab, Kaggle, VS Code. Where Colab's frame refuses the upload button, :func:`upload_in_colab` does the same with
-Colab's own.
+Voila, Colab, Kaggle, VS Code; and, where anywidget is installed, a button that records from the microphone. Where
+Colab's frame refuses the upload button, :func:`upload_in_colab` does the same with Colab's own.
 
 Examples:
     >>> from ser_kit import widget
@@ -12,14 +12,16 @@ Examples:
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import logging
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -83,10 +85,10 @@ class UploadWidget(widgets.VBox):
             layout=widgets.Layout(width="max-content"),
         )
         self._upload.observe(self._uploaded, names="value")
+        controls = widgets.HBox([self._upload, *_recorders(self._recorded)])
+        controls.add_class("sk-controls")
         self._status, self._about, self._panels = widgets.HTML(), widgets.HTML(), widgets.VBox()
-        super().__init__(
-            [widgets.HTML(_style() + _INTRODUCTION), self._upload, self._status, self._panels, self._about]
-        )
+        super().__init__([widgets.HTML(_style() + _INTRODUCTION), controls, self._status, self._panels, self._about])
         self.add_class("ser-kit")
         if predictor is not None:
             self._predictor: Future[Predictor] = Future()
@@ -122,6 +124,16 @@ class UploadWidget(widgets.VBox):
         files = _files(change["new"])
         if not files:
             return
+        self._judge(files)
+        if isinstance(self._upload.value, tuple):
+            # ipywidgets 8: the same file can be chosen again, and is not kept twice. In 7 the value is read-only.
+            self._upload.value = ()
+
+    def _recorded(self, change) -> None:
+        if change["new"] and not self._upload.disabled:
+            self._judge([(f"recording at {datetime.now():%H.%M.%S}.wav", bytes(change["new"]))])
+
+    def _judge(self, files: Sequence[tuple[str, bytes]]) -> None:
         for panel in self._panels.children:
             _close(panel)
         self._panels.children = ()
@@ -138,9 +150,17 @@ class UploadWidget(widgets.VBox):
             self.results.append(answer.result)
             self._panels.children += (_panel(answer),)
         self._say(_summary(self.results), "done")
-        if isinstance(self._upload.value, tuple):
-            # ipywidgets 8: the same file can be chosen again, and is not kept twice. In 7 the value is read-only.
-            self._upload.value = ()
+
+
+def _recorders(recorded: Callable) -> list[widgets.Widget]:
+    """A button for the microphone, where the package that it needs is installed."""
+    if importlib.util.find_spec("anywidget") is None:
+        return []
+    from .recorder import Recorder
+
+    recorder = Recorder()
+    recorder.observe(recorded, names="content")
+    return [recorder]
 
 
 def show(predictor: Predictor | None = None, preset: str | os.PathLike | None = None) -> None:
@@ -525,8 +545,8 @@ def _score(card: Mapping) -> str:
 
 _INTRODUCTION = (
     "<h2>Which emotion does this recording carry?</h2>"
-    "<p>Choose one or several recordings of speech, in any common format. They are judged on the computer that runs"
-    " this page, and go nowhere else.</p>"
+    "<p>Choose one or several recordings of speech, in any common format, or record one. They are judged on the"
+    " computer that runs this page, and go nowhere else.</p>"
     '<p class="sk-facts">Nothing happens? Many notebook servers drop uploads above 10 MB. Take fewer files at once,'
     " or FLAC or MP3 instead of WAV.</p>"
 )

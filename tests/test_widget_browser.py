@@ -61,9 +61,15 @@ def _listens(port: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(demo_table):
+    """With a microphone that hears a clip over and over, and is allowed to be used."""
+    microphone = [
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={demo_table['path'].iloc[0]}",
+    ]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *microphone])
         yield chromium
         chromium.close()
 
@@ -148,6 +154,35 @@ def test_recordings_are_uploaded_and_answered(page, demo_table, picture):
     expect(page.locator(".sk-card")).to_have_count(3)
     expect(page.locator(".sk-card audio")).to_have_count(2)
     expect(alert).to_have_count(1)
+
+
+def test_a_voice_is_recorded_and_answered(page):
+    pytest.importorskip("anywidget", reason="recording needs anywidget")
+    button = page.get_by_role("button", name="Record", exact=True)
+    expect(button).to_be_visible(timeout=PATIENCE)
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.press("Enter")  # by keyboard
+    expect(page.get_by_text("Recording 0:02")).to_be_visible()
+    stop = page.get_by_role("button", name="Stop")
+    expect(stop).to_have_attribute("aria-pressed", "true")
+    stop.click()
+    expect(page.get_by_role("status")).to_have_text("Done: 1 recording.", timeout=PATIENCE)
+    panel = page.locator(".sk-card")
+    expect(panel.get_by_role("heading", name=re.compile(r"recording at \d\d\.\d\d\.\d\d\.wav"))).to_be_visible()
+    expect(panel.get_by_role("row", name="Pitch variation")).to_contain_text("±")
+    page.wait_for_function("document.querySelector('.sk-card audio').readyState >= 1")
+    assert 1.5 < panel.locator("audio").evaluate("audio => audio.duration") < 10
+    expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_without_leave_for_the_microphone_the_page_says_so(page):
+    pytest.importorskip("anywidget", reason="recording needs anywidget")
+    expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible(timeout=PATIENCE)
+    denied = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('Permission denied'))"
+    page.evaluate(f"() => {{ {denied}; }}")
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(page.get_by_text("The microphone cannot be used: Permission denied")).to_be_visible()
 
 
 def _seconds(path: Path) -> float:

@@ -1,0 +1,100 @@
+// A button that records from the microphone and hands over a WAV file: mono, 16 bits.
+
+const RATE = 16000;
+
+function wav(samples, rate) {
+  const view = new DataView(new ArrayBuffer(44 + 2 * samples.length));
+  const text = (at, word) => [...word].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
+  text(0, "RIFF");
+  view.setUint32(4, 36 + 2 * samples.length, true);
+  text(8, "WAVEfmt ");
+  view.setUint32(16, 16, true);
+  view.setUint16(20, 1, true);
+  view.setUint16(22, 1, true);
+  view.setUint32(24, rate, true);
+  view.setUint32(28, 2 * rate, true);
+  view.setUint16(32, 2, true);
+  view.setUint16(34, 16, true);
+  text(36, "data");
+  view.setUint32(40, 2 * samples.length, true);
+  samples.forEach((value, i) => view.setInt16(44 + 2 * i, Math.max(-1, Math.min(1, value)) * 0x7fff, true));
+  return view;
+}
+
+// What the browser recorded, decoded by the browser itself, so that the other side needs no decoder.
+async function decoded(blob) {
+  const context = new OfflineAudioContext(1, RATE, RATE);
+  const sound = await context.decodeAudioData(await blob.arrayBuffer());
+  const mix = new OfflineAudioContext(1, Math.max(1, Math.ceil(sound.duration * RATE)), RATE);
+  const source = mix.createBufferSource();
+  source.buffer = sound;
+  source.connect(mix.destination);
+  source.start();
+  return (await mix.startRendering()).getChannelData(0);
+}
+
+function render({ model, el }) {
+  const button = document.createElement("button");
+  const note = document.createElement("span");
+  button.type = "button";
+  button.className = "jupyter-button widget-button sk-record";
+  note.className = "sk-record-note";
+  note.setAttribute("aria-live", "polite");
+  el.append(button, note);
+  let recorder = null;
+  let ticking = null;
+
+  const idle = (said = "") => {
+    clearInterval(ticking);
+    recorder = null;
+    button.textContent = "Record";
+    button.setAttribute("aria-pressed", "false");
+    note.textContent = said;
+  };
+
+  const start = async () => {
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    } catch (error) {
+      // Pages that are not served by https, and browsers without one, have no mediaDevices at all.
+      idle(`The microphone cannot be used: ${error.message}`);
+      return;
+    }
+    const chunks = [];
+    const began = Date.now();
+    recorder = new MediaRecorder(stream);
+    recorder.addEventListener("dataavailable", (event) => chunks.push(event.data));
+    recorder.addEventListener("stop", async () => {
+      stream.getTracks().forEach((track) => track.stop());
+      idle("Working…");
+      try {
+        const samples = await decoded(new Blob(chunks, { type: chunks[0]?.type }));
+        model.set("content", wav(samples, RATE));
+        model.save_changes();
+        note.textContent = "";
+      } catch (error) {
+        idle(`The recording cannot be used: ${error.message}`);
+      }
+    });
+    recorder.start();
+    button.textContent = "Stop";
+    button.setAttribute("aria-pressed", "true");
+    const tick = () => {
+      const seconds = Math.floor((Date.now() - began) / 1000);
+      note.textContent = `Recording ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      if (seconds >= model.get("most_seconds")) recorder?.stop();
+    };
+    tick();
+    ticking = setInterval(tick, 250);
+  };
+
+  button.addEventListener("click", () => (recorder ? recorder.stop() : start()));
+  idle();
+  return () => {
+    clearInterval(ticking);
+    recorder?.stream.getTracks().forEach((track) => track.stop());
+  };
+}
+
+export default { render };
