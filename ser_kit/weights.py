@@ -25,6 +25,7 @@ MOST_PARAMETERS = 50_000_000
 """Of a network that is built for a bundle; ours have some hundred thousand."""
 _NAMES = {"metadata.json", "config.json", "model.weights.h5"}
 _WEIGHTS = "model.weights.h5"
+_MOST_GROUPS = 20_000
 _SLACK = 16 << 20  # bytes beside the numbers: names, groups, configuration
 _MOST_SETTINGS, _MOST_NESTED, _LARGEST_NUMBER = 500, 8, 1_000_000
 
@@ -104,13 +105,16 @@ def _check_file(path: Path, parameters: int) -> None:
 def _check_arrays(path: Path, content: bytes, parameters: int) -> None:
     import h5py
 
-    total = 0
+    total, seen = 0, set()
     with h5py.File(io.BytesIO(content), "r") as file:
-        left, seen = [file], 0
+        left = [file["/"]]
         while left:
             group = left.pop()
+            place = h5py.h5o.get_info(group.id).addr
+            if place in seen or len(seen) > _MOST_GROUPS:
+                raise BundleError(f"{path.name} holds groups inside each other, or more than {_MOST_GROUPS:,} of them")
+            seen.add(place)
             for name in group:
-                seen += 1
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                     raise BundleError(f"{path.name} holds a link to elsewhere at {group.name}/{name}")
                 thing = group[name]
@@ -120,5 +124,5 @@ def _check_arrays(path: Path, content: bytes, parameters: int) -> None:
                     raise BundleError(f"{path.name} holds more than plain arrays of numbers at {thing.name}")
                 else:
                     total += thing.size
-                if total > 2 * parameters + 1000 or seen > 100_000:  # links in a circle, too
+                if total > 2 * parameters + 1000:
                     raise BundleError(f"{path.name} holds more numbers than its network has ({parameters:,})")

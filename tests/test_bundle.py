@@ -245,7 +245,7 @@ HOSTILE = {
     "a view of another file": (virtual, "more than plain arrays"),
     "text": (replaced(dtype=h5py.string_dtype()), "more than plain arrays"),
     "terabytes in a few bytes": (replaced(shape=(1 << 40,), chunks=(1 << 16,)), "holds more numbers"),
-    "a group inside itself": (lambda file: file.__setitem__("loop", file["/"]), "holds more numbers"),
+    "a group inside itself": (lambda file: file.__setitem__("loop", file["/"]), "holds groups inside each other"),
     "another shape": (replaced(shape=(3, 3)), "do not fit"),
     "no numbers": (replaced(fillvalue=np.nan), "NaN or infinite"),
 }
