@@ -141,7 +141,8 @@ def _pitch(power: np.ndarray, loudness: np.ndarray) -> np.ndarray:
     before, after = correlation[:, _LAGS.start - 1 : _LAGS.stop - 1], correlation[:, _LAGS.start + 1 : _LAGS.stop + 1]
     curve = before - 2 * here + after
     top = (here > before) & (here >= after)
-    shift = 0.5 * (before - after) / np.where(top, curve, -1)  # of the peak of a parabola through all three
+    curve = np.where(top, np.minimum(curve, -1e-9), -1)
+    shift = 0.5 * (before - after) / curve  # of the peak of a parabola through all three
     strength = np.where(top, here - 0.25 * (before - after) * shift, -1)
     lags = np.arange(_LAGS.start, _LAGS.stop)
     best = (strength - (_OCTAVE_COST * np.log2(lags / lags[0])).astype(np.float32)).argmax(axis=1)[:, None]

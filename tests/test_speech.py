@@ -27,6 +27,7 @@ def test_the_pitch_of_a_buzz_is_its_own_at_any_level(hertz, gain):
     np.testing.assert_allclose(found.pitch, hertz, rtol=0.004)
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_noise_and_silence_have_no_pitch():
     for sound in (NOISE, np.zeros_like(NOISE), NOISE[:1600]):
         found = speech.measure(sound)
