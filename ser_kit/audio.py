@@ -245,7 +245,9 @@ def to_mono(array: np.ndarray) -> np.ndarray:
     if np.size(array) == 0:
         return np.zeros(0, np.float32)
     with _open_array(*_check_pair((array, MIN_RATE))) as stream:
-        return np.concatenate([_checked(block.mean(axis=1), "<stream>") for block in stream.blocks])
+        mono = np.concatenate([block.mean(axis=1) for block in stream.blocks])
+    _loudest(mono, "<stream>")
+    return mono
 
 
 def resampler(native_rate: int, rate: int) -> Callable[[np.ndarray, bool], np.ndarray]:
@@ -659,7 +661,7 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
                     mono = sum(block.T) / np.float32(channels)
             else:
                 mono = np.ascontiguousarray(block[:, channel or 0])
-            peak = max(peak, _peak(_checked(mono, name)))
+            peak = max(peak, _loudest(mono, name))
             joined += resample(mono, False).data
         if frames:
             joined += resample(np.empty(0, np.float32), True).data
@@ -675,12 +677,14 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
     return _Decoded(samples, native_rate, channels, frames / native_rate, peak, missing)
 
 
-def _checked(samples: np.ndarray, name: str) -> np.ndarray:
-    if not _peak(samples) < _LOUDEST:  # so that NaN is caught too
+def _loudest(samples: np.ndarray, name: str) -> float:
+    """Largest magnitude, once it is known to be a reasonable number."""
+    peak = _peak(samples)
+    if not peak < _LOUDEST:  # so that NaN is caught too
         raise InvalidSamplesError(
             f"{name}: holds NaN, infinite or absurdly large samples; expected finite numbers, full scale 1"
         )
-    return samples
+    return peak
 
 
 def _peak(samples: np.ndarray) -> float:

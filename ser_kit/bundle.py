@@ -382,6 +382,19 @@ def preset_names() -> list[str]:
     return sorted(card.parent.name for card in PRESETS.glob("*/card.json"))
 
 
+def bundle_path(name: str | os.PathLike) -> Path:
+    """Where a bundle lies, by the name of a preset or by its folder.
+
+    Raises:
+        BundleError: it is neither.
+    """
+    if str(name) in preset_names():
+        return preset_path(str(name))
+    if not os.path.isdir(name):
+        raise BundleError(f"{name} is neither a bundle's folder nor a preset ({', '.join(preset_names())})")
+    return Path(name)
+
+
 def preset_path(name: str) -> Path:
     """Where a shipped bundle lies.
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .demo import Demo
     from .evaluation import Evaluation
     from .features import Extractor, Store
-    from .predictor import Failure, Prediction
+    from .predictor import Failure, Prediction, Predictor
     from .recipes import Material, System
     from .stream import Alert, Moment
 
@@ -628,13 +628,11 @@ def _predict(args: argparse.Namespace) -> Result:
     if jobs > 1:  # a recording for each core is faster than all cores for each recording
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
-    from .predictor import Failure, Predictor
-    from .results import Results, columns, rows
+    from .predictor import Failure
+    from .results import Results, columns, rows, to_dict
     from .stream import timeline
 
-    predictor = Predictor.open(args.bundle, labels_of(args.labels))
-    if args.enroll:
-        predictor = predictor.enroll(_recordings(args.enroll))
+    predictor = _predictor(args)
     settings = _over_time(args)
     if settings and not args.timeline:
         raise TableError("--window, --hop and --smoothing are settings of --timeline; give that, too")
@@ -677,11 +675,15 @@ def _predict(args: argparse.Namespace) -> Result:
         if failed and not args.csv:
             console.print(f"{len(failed)} of {len(answers)} recordings failed")
 
-    data = [
-        answer.to_dict() | ({} if moments is None else {"timeline": [moment.to_dict() for moment in moments]})
-        for answer, moments in answers
-    ]
-    return Result(data, show, 1 if failed else 0)
+    return Result([to_dict(answer, moments) for answer, moments in answers], show, 1 if failed else 0)
+
+
+def _predictor(args: argparse.Namespace) -> Predictor:
+    """What is asked for, by its bundle, labels and speaker."""
+    from .predictor import Predictor
+
+    predictor = Predictor.open(args.bundle, labels_of(args.labels))
+    return predictor.enroll(_recordings(args.enroll)) if args.enroll else predictor
 
 
 def _over_time(args: argparse.Namespace) -> dict[str, float]:
@@ -690,9 +692,11 @@ def _over_time(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _print_answers(console: Console, answers: list[tuple[Prediction | Failure, list[Moment] | None]]) -> None:
+    from .predictor import Failure
+
     cells = []
     for answer, moments in answers:
-        if not hasattr(answer, "emotion"):
+        if isinstance(answer, Failure):
             cells.append((answer.path, "–", "–", "", f"error: {answer.error}"))
             continue
         note = f"uncertain: {answer.reason}" if answer.uncertain else ""
@@ -719,19 +723,18 @@ def _clock(seconds: float) -> str:
 
 def _counted(answers: list[tuple[Prediction | Failure, Any]]) -> list[tuple[str, int, int]]:
     """How many recordings were given each emotion, and of how many of these it is not sure."""
-    sure = Counter((a.emotion, a.uncertain) for a, _ in answers if hasattr(a, "emotion"))
+    from .predictor import Failure
+
+    sure = Counter((a.emotion, a.uncertain) for a, _ in answers if not isinstance(a, Failure))
     emotions = dict.fromkeys(emotion for emotion, _ in sure)
     rows = [(each, sure[each, False] + sure[each, True], sure[each, True]) for each in emotions]
     return sorted(rows, key=lambda row: -row[1])
 
 
 def _listen(args: argparse.Namespace) -> Result:
-    from .predictor import Predictor
     from .stream import Alert, StreamPredictor
 
-    predictor = Predictor.open(args.bundle, labels_of(args.labels))
-    if args.enroll:
-        predictor = predictor.enroll(_recordings(args.enroll))
+    predictor = _predictor(args)
     alerts = [
         Alert(emotion, _tell_alert, above=args.above, below=min(args.below, args.above), seconds=args.seconds)
         for emotion in args.alert or ()
@@ -804,9 +807,9 @@ def _percent(fraction: float) -> str:
 
 def _export(args: argparse.Namespace) -> Result:
     from . import corpora, export
-    from .bundle import Bundle, preset_names, preset_path
+    from .bundle import Bundle, bundle_path
 
-    folder = preset_path(args.bundle) if args.bundle in preset_names() else Path(args.bundle)
+    folder = bundle_path(args.bundle)
     bundle = Bundle.load(folder)
     out = args.out or bundle.card["name"] + export.FORMATS[args.format]
     table = corpora.load(args.corpus, root=args.root)

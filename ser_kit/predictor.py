@@ -22,7 +22,7 @@ import numpy as np
 
 from . import speech
 from .audio import SILENT_PEAK, Recording, Source, read_audio
-from .bundle import BASELINE, Bundle, preset_names, preset_path, strangeness
+from .bundle import BASELINE, Bundle, bundle_path, preset_path, strangeness
 from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
 from .evaluation import mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
@@ -166,13 +166,7 @@ class Predictor:
         Raises:
             BundleError: it is neither.
         """
-        if name is None:
-            return cls.from_preset(labels=labels)
-        if str(name) in preset_names():
-            return cls.from_preset(str(name), labels)
-        if not os.path.isdir(name):
-            raise BundleError(f"{name} is neither a bundle's folder nor a preset ({', '.join(preset_names())})")
-        return cls.from_bundle(name, labels)
+        return cls.from_bundle(bundle_path(DEFAULT_PRESET if name is None else name), labels)
 
     def enroll(self, clips: Iterable[Source]) -> Predictor:
         """A predictor that knows how one person sounds without emotion, and hears the others against that.

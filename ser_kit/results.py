@@ -26,6 +26,12 @@ from .stream import Moment
 SUFFIXES = (".csv", ".jsonl")
 
 
+def to_dict(answer: Prediction | Failure, moments: Sequence[Moment] | None = None) -> dict[str, Any]:
+    """An answer, with the moments of its timeline where there is one, ready for JSON."""
+    told = answer.to_dict()
+    return told if moments is None else told | {"timeline": [moment.to_dict() for moment in moments]}
+
+
 def rows(answer: Prediction | Failure, moments: Sequence[Moment] | None = None) -> list[dict[str, Any]]:
     """An answer as flat rows, for CSV: one for the recording, or one for each moment of its timeline."""
     told = answer.to_dict()
@@ -88,10 +94,7 @@ class Results:
             lines = [_line([row.get(column, "") for column in self._columns]) for row in rows(answer, moments)]
             self._write("".join(lines))
         else:
-            told = answer.to_dict()
-            if moments is not None:
-                told["timeline"] = [moment.to_dict() for moment in moments]
-            self._write(json.dumps(told, ensure_ascii=False, allow_nan=False) + "\n")
+            self._write(json.dumps(to_dict(answer, moments), ensure_ascii=False, allow_nan=False) + "\n")
 
     def __enter__(self) -> Self:
         return self

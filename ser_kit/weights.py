@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ def build(builder: str, input_shape: tuple[int | None, ...], n_labels: int, sett
         SerKitError, TypeError, ValueError: the builder refuses the settings.
     """
     _check_settings({"input_shape": input_shape, "n_labels": n_labels, **settings})
-    make: Callable[[], keras.Model] = lambda: models.get(builder)(input_shape, n_labels, **settings)  # noqa: E731
+    make = partial(models.get(builder), input_shape, n_labels, **settings)
     keras = models.import_keras()
     with keras.StatelessScope(initialize_variables=False):  # shapes, and no numbers yet
         parameters = make().count_params()

@@ -311,14 +311,7 @@ class System(ABC):
         self, material: Material, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
         title: str = "",
     ) -> tuple[Bundle, list[pd.DataFrame]]:  # fmt: skip
-        """Train on one fold: what answers for its test clips, and the histories of the trainings.
-
-        Args:
-            material: from :meth:`prepare`.
-            fold: one of :meth:`folds`.
-            out: folder for checkpoints.
-            progress: show progress bars.
-            title: what stands before them.
+        """Train on one fold, as :meth:`run_fold` does with the same arguments, and keep what was trained.
 
         Returns:
             Calibrated members, with a card that tells no more than is needed for
