@@ -275,7 +275,7 @@ def _answer(predictor: Predictor, name: str, content: bytes) -> _Answer:
         notes = [str(w.message) for w in caught if issubclass(w.category, TruncatedAudioWarning)]
         prediction = replace(predictor.predict(recording), path=name)
         played = _beginning(recording)
-        measured = predictor.measure(played)
+        measured = predictor.measure(recording)
         return _Answer(
             prediction,
             _head(prediction, recording, notes),

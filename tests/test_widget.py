@@ -208,6 +208,16 @@ def test_a_truncated_file_is_judged_with_a_warning(predictor, clip):
     assert "the file is cut short" in text(page)
 
 
+def test_what_begins_with_more_silence_than_is_played_is_answered(predictor, clip, monkeypatch):
+    samples, rate = soundfile.read(io.BytesIO(clip), dtype="float32")
+    late = io.BytesIO()
+    soundfile.write(late, np.concatenate([np.zeros(9 * rate, np.float32), samples]), rate, format="WAV")
+    monkeypatch.setattr(widget, "PLAYED_SECONDS", 3)
+    page = widget.UploadWidget(predictor)
+    upload(page, late=late.getvalue())
+    assert isinstance(page.results[0], Prediction) and "Pitch variation" in text(page)
+
+
 def test_an_upload_beyond_the_limit_is_refused(predictor, clip, monkeypatch):
     monkeypatch.setattr(widget, "LARGEST_UPLOAD", 1000)
     page = widget.UploadWidget(predictor)
