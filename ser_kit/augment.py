@@ -18,7 +18,7 @@ step                             what is drawn                          length
 ================================ ====================================== =======
 
 Features are changed batch by batch while a network trains, by :class:`SpecAugment` and :class:`Mixup`; where these are
-the samples themselves, :class:`Vary` takes such steps anew in every epoch.
+the samples themselves, :class:`Vary` takes such steps anew in every epoch, and :class:`Babble` adds other voices.
 
 Examples:
     >>> import numpy as np
@@ -98,7 +98,8 @@ class AddNoise(Variation):
 
     Args:
         seed: see :class:`Variation`.
-        kind: ``"white"`` for Gaussian noise, ``"uniform"`` for evenly distributed samples; both have a flat spectrum.
+        kind: ``"white"`` for Gaussian noise, ``"uniform"`` for evenly distributed samples, both with a flat spectrum;
+            ``"pink"`` for Gaussian noise with as much power in each octave, as most noise of rooms and streets is.
         snr_low: lowest ratio in dB, -60 to 120.
         snr_high: highest ratio in dB, likewise.
 
@@ -112,7 +113,7 @@ class AddNoise(Variation):
     name: ClassVar[str] = "add_noise"
     ordered: ClassVar = ("snr_low", "snr_high")
     valid: ClassVar = Variation.valid | {
-        "kind": frozenset({"white", "uniform"}),
+        "kind": frozenset({"white", "uniform", "pink"}),
         "snr_low": (-60.0, 120.0),
         "snr_high": (-60.0, 120.0),
     }
@@ -123,7 +124,10 @@ class AddNoise(Variation):
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         ratio = rng.uniform(self.snr_low, self.snr_high)
-        noise = rng.standard_normal(len(samples)) if self.kind == "white" else rng.uniform(-1, 1, len(samples))
+        noise = rng.uniform(-1, 1, len(samples)) if self.kind == "uniform" else rng.standard_normal(len(samples))
+        if self.kind == "pink":
+            spectrum = np.fft.rfft(noise)
+            noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), len(samples))
         return samples + noise * (rms(samples) / rms(noise) * 10 ** (-ratio / 20))
 
 
@@ -510,6 +514,52 @@ class Mixup(BatchAugmentation):
 def _mixed(values: np.ndarray, other: np.ndarray, own: np.ndarray) -> np.ndarray:
     own = own.reshape(-1, *[1] * (values.ndim - 1))
     return own * values + (1 - own) * values[other]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Babble(BatchAugmentation):
+    """Let others of the batch talk in the background of some waveforms; the label stays that of the clip itself.
+
+    The ratio is that of the powers over the whole stretch. Training clips babble, so no other recordings are needed.
+
+    Args:
+        share: of the waveforms that get a background, 0 to 1.
+        voices: how many others talk at once, 1 to 100; fewer in a smaller batch.
+        snr_low: lowest ratio in dB, -60 to 120; drawn uniformly.
+        snr_high: highest ratio in dB, likewise.
+
+    Examples:
+        >>> batch = np.random.default_rng(0).normal(0, 0.1, (8, 16000, 1))
+        >>> x, y = Babble(share=1.0, snr_low=20, snr_high=20)(batch, np.eye(8), np.random.default_rng(1))
+        >>> round(float(20 * np.log10(rms(batch[0]) / rms(x[0] - batch[0]))), 1), np.array_equal(y, np.eye(8))
+        (20.0, True)
+    """
+
+    name: ClassVar[str] = "babble"
+    ordered: ClassVar = ("snr_low", "snr_high")
+    valid: ClassVar = {
+        "share": (0.0, 1.0),
+        "voices": range(1, 101),
+        "snr_low": (-60.0, 120.0),
+        "snr_high": (-60.0, 120.0),
+    }
+
+    share: float = 0.5
+    voices: int = 6
+    snr_low: float = 5.0
+    snr_high: float = 30.0
+
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        if x.ndim != 3 or x.shape[2] != 1:
+            raise PreprocessError(f"{self.name}: expected waveforms [batch, samples, 1], got shape {x.shape}")
+        mixed = x.copy()
+        for clip in np.flatnonzero(rng.random(len(x)) < self.share):
+            others = rng.permutation(np.delete(np.arange(len(x)), clip))[: self.voices]
+            background = x[others].sum(axis=0)
+            ratio = rng.uniform(self.snr_low, self.snr_high)
+            if background.any():
+                mixed[clip] += background * (rms(x[clip]) / rms(background) * 10 ** (-ratio / 20))
+        return mixed, y
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -94,7 +95,7 @@ class TestDraws:
 
 
 class TestWaveforms:
-    @pytest.mark.parametrize("kind", ["white", "uniform"])
+    @pytest.mark.parametrize("kind", ["white", "uniform", "pink"])
     @pytest.mark.parametrize("snr", [-10.0, 0.0, 15.0, 40.0])
     def test_noise_has_the_ratio_asked_for(self, kind, snr):
         sound = syllables()
@@ -104,7 +105,12 @@ class TestWaveforms:
         assert peak_over_rms == pytest.approx(np.sqrt(3), abs=0.01) if kind == "uniform" else peak_over_rms > 3
         spectrum = np.square(np.abs(np.fft.rfft(added)))
         low, high = np.array_split(spectrum, 2)
-        assert low.mean() == pytest.approx(high.mean(), rel=0.1), "its spectrum is flat"
+        if kind != "pink":
+            assert low.mean() == pytest.approx(high.mean(), rel=0.1), "its spectrum is flat"
+        else:
+            edges = len(spectrum) // 2 ** np.arange(5)
+            octaves = [spectrum[low:high].sum() for high, low in itertools.pairwise(edges)]
+            assert octaves == pytest.approx(np.full(4, np.mean(octaves)), rel=0.25), "as much in each octave"
 
     def test_drawn_ratios_fill_the_range(self):
         sound = tone(seconds=0.2)
@@ -223,7 +229,7 @@ class TestBatches:
         each = augment.batch_augmentation(name)
         assert augment.batch_augmentation(json.loads(json.dumps(each.to_dict()))) == each
         assert augment.batch_augmentation(each) is each
-        x, y = batch(shape=(32000, 1) if name == "vary" else (100, 40))
+        x, y = batch(shape=(32000, 1) if name in ("vary", "babble") else (100, 40))
         x.flags.writeable = y.flags.writeable = False
         first, again, other = (each(x, y, np.random.default_rng(seed)) for seed in (1, 1, 2))
         for one, two, before in zip(first, again, (x, y), strict=True):
@@ -311,9 +317,31 @@ class TestBatches:
         varied, _ = augment.Vary(steps=("gain",), seconds=2.0)(x, np.eye(4), np.random.default_rng(0))
         assert len({round(float(np.abs(clip).max()), 6) for clip in varied}) == 4
 
-    def test_vary_needs_waveforms(self):
-        with pytest.raises(PreprocessError, match=r"vary: .*\[batch, samples, 1\].*\(8, 100, 40\)"):
-            augment.Vary()(*batch(), np.random.default_rng(0))
+    @pytest.mark.parametrize("name", ["vary", "babble"])
+    def test_waveforms_are_needed(self, name):
+        with pytest.raises(PreprocessError, match=rf"{name}: .*\[batch, samples, 1\].*\(8, 100, 40\)"):
+            augment.batch_augmentation(name)(*batch(), np.random.default_rng(0))
+
+    @pytest.mark.parametrize("voices", [1, 3, 6])
+    def test_babble_is_others_of_the_batch_at_the_ratio_asked_for(self, voices):
+        x = np.random.default_rng(0).normal(0, 0.1, (8, 8000, 1)).astype("float32")
+        step = augment.Babble(share=1.0, voices=voices, snr_low=10, snr_high=10)
+        mixed, labels = step(x, np.eye(8), np.random.default_rng(1))
+        np.testing.assert_array_equal(labels, np.eye(8))
+        for clip, (before, after) in enumerate(zip(x, mixed, strict=True)):
+            added = (after - before)[:, 0]
+            assert 20 * np.log10(rms(before) / rms(added)) == pytest.approx(10, abs=0.1)
+            shares = np.linalg.lstsq(x[..., 0].T, added, rcond=None)[0]
+            heard = np.flatnonzero(np.abs(shares) > 0.01)
+            assert len(heard) == voices and clip not in heard
+            assert shares[heard] == pytest.approx(np.full(voices, shares[heard].mean()), rel=1e-3)
+
+    def test_babble_leaves_the_rest_alone(self):
+        x = np.random.default_rng(0).normal(0, 0.1, (400, 100, 1)).astype("float32")
+        mixed, _ = augment.Babble(share=0.25)(x, np.ones((400, 1)), np.random.default_rng(1))
+        assert np.mean((mixed != x).any(axis=(1, 2))) == pytest.approx(0.25, abs=0.06)
+        alone, _ = augment.Babble(share=1.0)(x[:1], np.ones((1, 1)), np.random.default_rng(1))
+        np.testing.assert_array_equal(alone, x[:1], "nobody else is there")
 
     def test_mixup_shares(self):
         n = 4000

@@ -118,6 +118,18 @@ class TestSimulatedSpeakers:
         assert (again.most, again.name) == (layer.most, layer.name)
 
 
+@pytest.mark.parametrize("samples", [1600, 10079, 10080, 10239, 10240, 20000])
+def test_lengths_are_few_and_nothing_is_cut_off(samples):
+    from ser_kit.models.layers import LogMelSpectrogram, WholeFrames
+
+    x = np.random.default_rng(0).normal(size=(2, samples)).astype("float32")
+    whole = np.asarray(WholeFrames(frames=64, hop=160)(x))
+    np.testing.assert_array_equal(whole[:, :samples], x)
+    assert not whole[:, samples:].any()
+    frames = LogMelSpectrogram()(whole).shape[1]
+    assert frames % 64 == 0 and frames - 64 < 1 + samples // 160 <= frames, "the next multiple"
+
+
 def test_its_size_is_the_documented_one():
     assert recipes.get("house_one").build(8).count_params() == 272_236
 

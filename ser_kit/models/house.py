@@ -16,6 +16,7 @@ from .layers import (
     SpecMask,
     Tempo,
     Vtlp,
+    WholeFrames,
 )
 
 _SOUND = 0.4  # of the clip's range: frames whose loudest band is below this are silence
@@ -70,7 +71,7 @@ def house(
         (None, 8)
     """
     inputs = keras.Input(input_shape, name="samples")
-    samples = ops.squeeze(inputs, 2)
+    samples = WholeFrames()(ops.squeeze(inputs, 2))
 
     spectra = [Vtlp(formants)(Loudness()(LogMelSpectrogram()(samples)))]
     if harmonic_channels:

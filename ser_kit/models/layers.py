@@ -104,6 +104,45 @@ class LogMelSpectrogram(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("ser_kit")
+class WholeFrames(keras.layers.Layer):
+    """Zeros after the samples, until their frames come to a multiple: ``[batch, samples]`` -> ``[batch, more]``.
+
+    Recordings then have few lengths. TensorFlow prepares for each new one, which takes it longer than the answer, and
+    convolutions that halve the frames see a recording in the same way however long it is.
+
+    Args:
+        frames: what the number of frames is a multiple of.
+        hop: samples between frames.
+        **kwargs: of ``keras.layers.Layer``.
+
+    Examples:
+        >>> import numpy as np
+        >>> samples = WholeFrames(frames=64)(np.ones((2, 16000), "float32"))
+        >>> tuple(LogMelSpectrogram()(samples).shape)
+        (2, 128, 64)
+    """
+
+    def __init__(self, frames=64, hop=160, **kwargs):
+        super().__init__(**{"dtype": "float32"} | kwargs)
+        self.frames, self.hop = frames, hop
+
+    def call(self, samples):
+        padded = ops.pad(samples, [[0, 0], [0, self.frames * self.hop]])
+        return padded[:, : self._length(ops.shape(samples)[1])]
+
+    def _length(self, samples):
+        frames = 1 + samples // self.hop
+        return (frames + self.frames - 1) // self.frames * self.frames * self.hop - 1
+
+    def compute_output_shape(self, input_shape):
+        batch, samples = input_shape
+        return batch, None if samples is None else self._length(samples)
+
+    def get_config(self):
+        return super().get_config() | {"frames": self.frames, "hop": self.hop}
+
+
+@keras.saving.register_keras_serializable("ser_kit")
 class HarmonicSpectrogram(keras.layers.Layer):
     """Waveform to a spectrogram that shows harmonics: ``[batch, samples]`` -> ``[batch, frames, bands]``.
 
