@@ -35,7 +35,8 @@ ANSWERED = {  # as the clip is, uncertain or not
     "stereo, one channel dead": "one_dead.wav",
     "stereo, one channel inverted": "inverted.wav",
     "eight channels, extensible header": "eight.wav",
-    "60 dB quieter": "quiet.wav",
+    "as loud as may be": "loud.wav",
+    "60 dB quieter than that": "quiet.wav",
     "DC offset": "offset.wav",
     "clipped": "clipped.wav",
     "chunks of other programs": "chunks.wav",
@@ -94,7 +95,8 @@ AS_THE_CLIP = {  # how far a probability may be off
     "stereo": 1e-4,
     "stereo, one channel inverted": 1e-4,
     "eight channels, extensible header": 1e-4,
-    "60 dB quieter": 0.02,
+    "as loud as may be": 0.05,
+    "60 dB quieter than that": 0.1,  # where the floor of -100 dB begins to tell
     "chunks of other programs": 1e-4,
     "a length that was never filled in": 1e-4,
     "FLAC": 1e-4,
@@ -166,9 +168,11 @@ def make(clip: Path, voices: Sequence[Path], folder: Path) -> Made:
     write("one_dead.wav", np.stack([samples, 0 * samples], axis=1))
     write("inverted.wav", np.stack([samples, -samples], axis=1), subtype="FLOAT")
     write("eight.wav", np.stack([samples] * 8, axis=1), format="WAVEX")
-    write("quiet.wav", samples / 1000, subtype="FLOAT")
+    full_scale = samples / np.abs(samples).max()
+    write("loud.wav", full_scale, subtype="FLOAT")
+    write("quiet.wav", full_scale / 1000, subtype="FLOAT")
     write("offset.wav", 0.9 + 0.1 * samples, subtype="FLOAT")
-    write("clipped.wav", np.clip(20 * samples / np.abs(samples).max(), -1, 1))
+    write("clipped.wav", np.clip(20 * full_scale, -1, 1))
     for name in ("clip.flac", "clip.ogg", "clip.mp3"):
         write(name, samples)
     middle = len(samples) // 2
