@@ -42,6 +42,7 @@ WRITTEN = (
 )  # fmt: skip
 BY_FFMPEG = ("m4a", "webm", "amr")
 GOOD = ("answered", "refused")
+_COMMAND = (sys.executable, "-m", "benchmarks.fuzz", "--work")
 _SECONDS = 20.0  # that a file may take
 _START_SECONDS = 300.0  # that a process may take to load the model, on a busy machine
 _MEMORY = 1 << 30  # bytes that a file may take beside the model
@@ -156,9 +157,8 @@ def _outcomes(folder: Path, options: argparse.Namespace) -> Iterator[tuple[int, 
 
 def _watch(folder: Path, start: int, stop: int, told: queue.Queue) -> None:
     while start < stop:
-        command = [sys.executable, "-m", "benchmarks.fuzz", "--work", folder, start, stop]
         process = subprocess.Popen(
-            list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [*_COMMAND, *map(str, (folder, start, stop))], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         line, late = _line(process, _START_SECONDS)
         while line and start < stop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import re
 import shutil
 import subprocess
@@ -369,6 +370,32 @@ def test_what_goes_wrong_with_a_damaged_file_is_told_and_kept(tmp_path, capsys, 
             raise ValueError("oh")
 
     assert fuzz.outcome(Odd(), kept) == "ValueError: oh"
+
+
+DAMAGING = """
+import os, signal, sys, time
+start, stop = map(int, sys.argv[2:])
+print("ready", flush=True)
+for number in range(start, stop):
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 3:
+        time.sleep(600)
+    print("answered", flush=True)
+"""
+
+
+@needs_benchmarks
+def test_a_file_that_ends_or_hangs_its_process_is_told_and_the_others_are_judged(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import fuzz
+
+    monkeypatch.setattr(fuzz, "_COMMAND", (sys.executable, "-c", DAMAGING))
+    monkeypatch.setattr(fuzz, "_SECONDS", 2.0)
+    told = queue.SimpleQueue()
+    fuzz._watch(tmp_path, 0, 5, told)
+    found = dict(told.get() for _ in range(5))
+    assert found == {0: "answered", 1: "ended the process (-9)", 2: "answered", 3: "took too long", 4: "answered"}
 
 
 @needs_benchmarks
