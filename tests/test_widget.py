@@ -65,12 +65,20 @@ def text(box) -> str:
 
 
 def upload(page: widget.UploadWidget, **files: bytes) -> None:
-    """As ipywidgets 8 hands files over."""
+    """As ipywidgets 8 hands files over; until all are answered."""
     (button,) = inside(page, widgets.FileUpload)
     button.value = tuple(
         {"name": name, "type": "audio/wav", "size": len(content), "last_modified": NOW, "content": memoryview(content)}
         for name, content in files.items()
     )
+    page.wait(300)
+
+
+def send(page: widget.UploadWidget, *messages: dict, part: bytes = b"") -> None:
+    """What the browser's part of the page says."""
+    (controls,) = inside(page, Controls)
+    for message in messages:
+        controls._handle_custom_msg(message, [memoryview(part)] if part else [])
 
 
 def panels(page: widget.UploadWidget) -> list[widgets.VBox]:
