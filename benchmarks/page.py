@@ -53,9 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     first, *rest = zip(*seconds, strict=True)
     for what, values in zip(("answer", "all of it"), (first, *rest), strict=True):
         low, middle, high = min(values), statistics.median(values), max(values)
-        print(
-            f"{what}: median {middle:.2f} s, {low:.2f} to {high:.2f} s over {len(values)} uploads of {options.clip.name}"
-        )
+        print(f"{what}: median {middle:.2f} s, {low:.2f} to {high:.2f} s over {len(values)} uploads")
     print(f"the answer within {_GOAL:g} s: {'yes' if statistics.median(first) <= _GOAL else 'NO'}")
     return 0
 
@@ -90,20 +88,21 @@ def served(command: Sequence[str], python: str = sys.executable, **environment: 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with tempfile.TemporaryFile("w+") as log:
-        with subprocess.Popen(
-            [python, "-m", *command, f"--port={port}"], env=os.environ | environment, stdout=log, stderr=log
-        ) as server:
-            try:
-                deadline = time.monotonic() + PATIENCE
-                while not _listens(port):
-                    if server.poll() is not None or time.monotonic() > deadline:
-                        log.seek(0)
-                        raise RuntimeError(f"{command[0]} did not start:\n{log.read()}")
-                    time.sleep(0.2)
-                yield f"http://127.0.0.1:{port}/"
-            finally:
-                server.terminate()
+    run = [python, "-m", *command, f"--port={port}"]
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(run, env=os.environ | environment, stdout=log, stderr=log) as server,
+    ):
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not _listens(port):
+                if server.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise RuntimeError(f"{command[0]} did not start:\n{log.read()}")
+                time.sleep(0.2)
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            server.terminate()
 
 
 def _listens(port: int) -> bool:

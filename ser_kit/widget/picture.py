@@ -155,7 +155,7 @@ def stretches(moments: Sequence[Moment], duration: float) -> list[Stretch]:
     edges = [0.0, *((a + b) / 2 for a, b in zip(middles, middles[1:], strict=False)), duration]
     return [
         Stretch(start, end, moment.emotion, moment.confidence)
-        for moment, start, end in zip(moments, edges, edges[1:], strict=True)
+        for moment, start, end in zip(moments, edges[:-1], edges[1:], strict=True)
         if moment.emotion
     ]
 
