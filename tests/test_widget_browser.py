@@ -68,6 +68,9 @@ def host(request, browser, demo_bundle, tmp_path_factory):
     folder = tmp_path_factory.mktemp("host")
     notebook = shutil.copy(str(package_files("ser_kit") / "app.ipynb"), folder / "app.ipynb")
     kept = {f"JUPYTER{kind}_DIR": str(folder) for kind in ("_CONFIG", "_DATA", "LAB_SETTINGS", "LAB_WORKSPACES")}
+    news = folder / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text('{"fetchNews": "false"}')  # nor a question whether there shall be some
     is_lab = request.param.startswith("lab")
     command = ["voila", str(notebook), "--no-browser", "--Voila.ip=127.0.0.1"]
     if is_lab:
@@ -79,8 +82,9 @@ def host(request, browser, demo_bundle, tmp_path_factory):
         page, wrong = _opened(browser, address, DESK if is_lab else PHONE)
         page.goto(f"{address}lab/tree/app.ipynb" if is_lab else address)
         if is_lab:
+            page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
             page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+            page.get_by_text("Run All Cells", exact=True).click()
         expect(page.get_by_role("heading", name="Which emotion does this recording carry?")).to_be_visible()
         yield page, wrong
         page.close()
@@ -197,7 +201,7 @@ def test_several_are_answered_a_broken_one_among_them_and_saved(page, clip, brok
     said(page, "Done: 10 recordings, 1 without an answer.")
     expect(page.locator(".sk-card")).to_have_count(10)
     expect(page.locator(".sk-card audio")).to_have_count(9)
-    expect(page.get_by_role("alert")).to_contain_text("is not a sound file")
+    expect(page.locator(".ser-kit").get_by_role("alert")).to_contain_text("is not a sound file")
     expect(page.get_by_role("heading", name=broken.name)).to_be_visible()
     expect(page.get_by_text("Traceback")).to_have_count(0)
     saved = {}
