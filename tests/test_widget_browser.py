@@ -95,7 +95,8 @@ def _opened(browser: Browser, address: str, size: dict) -> tuple[Page, list[str]
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
+    # Notebooks call MathJax, which comes from a content network.
+    page.on("pageerror", lambda error: None if "'Queue'" in str(error) else wrong.append(str(error)))
     # Hosts ask content networks for icon fonts and news; a test asks nobody.
     ours = (address, address.replace("http", "ws"), "blob:", "data:")
     page.route(lambda url: not url.startswith(ours), lambda route: route.fulfill(body=""))
@@ -217,6 +218,18 @@ def test_several_are_answered_a_broken_one_among_them_and_saved(page, clip, brok
         page.get_by_role("link", name="Save the picture (PNG)").first.click()
     assert download.value.suggested_filename == f"{clip.stem}.png"
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_where_the_script_does_not_load_there_is_a_plain_button(page, clip):
+    place = page.locator(".sk-controls")
+    plain = page.locator(".sk-plain button")
+    expect(plain).not_to_be_visible()
+    place.evaluate("one => { one.classList.remove('sk-controls'); }")
+    with page.expect_file_chooser() as chooser:
+        plain.click()
+    chooser.value.set_files(str(clip))
+    page.locator(".ser-kit [role=status]").evaluate("one => { one.parentElement.classList.add('sk-controls'); }")
+    said(page, "Done: 1 recording.")
 
 
 def test_dropped_files_are_answered(page, clip):
@@ -398,7 +411,8 @@ def test_it_can_be_used_by_keyboard_and_read_aloud(page, clip, talk, broken):
     assert [text for text, _ in reached][:6] == [
         "Choose recordings", "Record", "Clear the page", reached[3][0], reached[4][0], "CSV",
     ]  # fmt: skip
-    assert all(visible for _, visible in reached), reached
+    # The player's own buttons are marked inside of it, by the browser.
+    assert [text for text, visible in reached if not visible and text != "AUDIO"] == []
 
 
 @pytest.mark.parametrize("light", ["true", "false"])
