@@ -18,8 +18,8 @@ _TOLD = 3  # features, at most
 
 INTRODUCTION = (
     "<h2>Which emotion does this recording carry?</h2>"
-    "<p>Choose one or several recordings of speech, in any common format, or record one. They are judged on the"
-    " computer that runs this page, and go nowhere else.</p>"
+    "<p>One or several recordings of speech, in any common format. They are judged on the computer that runs this page,"
+    " and go nowhere else.</p>"
 )
 LARGE_FILES = (
     '<p class="sk-facts">Nothing happens? Many notebook servers drop uploads above 10 MB. Take fewer files at once,'
