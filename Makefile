@@ -33,14 +33,11 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 bench: $(VENV)/.installed-bench  ## speed and memory beside openSMILE and plain scripts (BENCH_ARGS=--help)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
-# Jupyter's web socket drops messages above 10 MB, and with them larger uploads, without a word.
-UPLOADS = tornado_settings="{'websocket_max_message_size': 1073741824}"
-
 lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks --ServerApp.$(UPLOADS)
+	$(BIN)/jupyter lab notebooks
 
 app: $(VENV)/.installed  ## serve the upload widget alone as a page
-	$(BIN)/voila ser_kit/app.ipynb --theme=light --Voila.$(UPLOADS)
+	$(BIN)/voila ser_kit/app.ipynb --theme=light
 
 notebooks: $(VENV)/.installed  ## run the notebooks on RAVDESS and keep their outputs
 	rm -rf outputs/ravdess/store  # so that the times shown are those of a first run

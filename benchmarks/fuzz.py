@@ -1,9 +1,10 @@
 """``python -m benchmarks.fuzz``: damaged sound files through decoding, features and prediction.
 
 Each file is one of some intact ones, of many formats, with bits flipped, bytes overwritten, parts cut out, doubled,
-filled with zeros or taken from another. It follows from its number alone. It must be answered for or refused with an
-:class:`~ser_kit.errors.AudioError`; a traceback, a crash, a hang or a probability that is no number is a failure, and
-the file is kept.
+filled with zeros or taken from another. It follows from its number alone. It must be answered for and measured, or
+refused with an :class:`~ser_kit.errors.AudioError`; a traceback, a crash, a hang, a gigabyte of memory, or a
+probability or feature that is no number is a failure, and the file is kept. Files are judged in other processes, so
+that a crash or a hang costs one file and is seen.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import io
 import queue
+import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -39,7 +42,10 @@ WRITTEN = (
 )  # fmt: skip
 BY_FFMPEG = ("m4a", "webm", "amr")
 GOOD = ("answered", "refused")
+_COMMAND = (sys.executable, "-m", "benchmarks.fuzz", "--work")
 _SECONDS = 20.0  # that a file may take
+_START_SECONDS = 300.0  # that a process may take to load the model, on a busy machine
+_MEMORY = 1 << 30  # bytes that a file may take beside the model
 
 
 def intact(clip: str | Path, folder: Path) -> list[Path]:
@@ -100,6 +106,7 @@ def outcome(predictor: Predictor, content: bytes) -> str:
         warnings.simplefilter("ignore")
         try:
             answer = predictor.predict(io.BytesIO(content))
+            measured = predictor.measure(io.BytesIO(content))
         except AudioError:
             return "refused"
         except Exception as error:  # noqa: BLE001 - that is what is looked for
@@ -107,6 +114,8 @@ def outcome(predictor: Predictor, content: bytes) -> str:
     numbers = [answer.confidence, *answer.probabilities.values()]
     if not np.isfinite(numbers).all() or not np.isclose(sum(answer.probabilities.values()), 1):
         return f"probabilities {numbers}"
+    if not np.isfinite(list(measured.values())).all():
+        return f"features {measured}"
     return "answered"
 
 
@@ -148,35 +157,53 @@ def _outcomes(folder: Path, options: argparse.Namespace) -> Iterator[tuple[int, 
 
 def _watch(folder: Path, start: int, stop: int, told: queue.Queue) -> None:
     while start < stop:
-        command = [sys.executable, "-m", "benchmarks.fuzz", "--work", folder, start, stop]
         process = subprocess.Popen(
-            list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [*_COMMAND, *map(str, (folder, start, stop))], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
-        ready = process.stdout.readline()
-        late = False
-        while ready and start < stop:
-            timer = threading.Timer(_SECONDS, process.kill)
-            timer.start()
-            line = process.stdout.readline()
-            late = not timer.is_alive()
-            timer.cancel()
-            if not line:
-                break
-            told.put((start, line.rstrip("\n")))
-            start += 1
+        line, late = _line(process, _START_SECONDS)
+        while line and start < stop:
+            line, late = _line(process, _SECONDS)
+            if line:
+                told.put((start, line.rstrip("\n")))
+                start += 1
         process.kill()
+        status = process.wait()
         if start < stop:
-            told.put((start, f"took longer than {_SECONDS:g} s" if late else f"ended the process ({process.wait()})"))
+            told.put((start, "took too long" if late else f"ended the process ({status})"))
             start += 1
+
+
+def _line(process: subprocess.Popen, seconds: float) -> tuple[str, bool]:
+    """What a process says next, nothing if it has ended; and whether it was ended because that took too long."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    line = process.stdout.readline()
+    timer.cancel()
+    return line, late.is_set()
 
 
 def _work(folder: str, start: str, stop: str) -> int:
     files, predictor = _files(Path(folder)), Predictor.from_preset()
     outcome(predictor, files[0])  # compiles the network, which takes its time
+    _limit_memory()
     print("ready", flush=True)
     for number in range(int(start), int(stop)):
         print(outcome(predictor, mutated(files, number)), flush=True)
     return 0
+
+
+def _limit_memory() -> None:
+    """What is asked for beyond the limit is refused, which ends as an error or a crash (Linux only)."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        now = int(re.search(r"VmData:\s+([0-9]+)", status.read_text())[1]) << 10
+        resource.setrlimit(resource.RLIMIT_DATA, (now + _MEMORY, resource.RLIM_INFINITY))
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

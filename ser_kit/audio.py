@@ -21,9 +21,11 @@ import io
 import os
 import re
 import shutil
+import stat
 import struct
 import subprocess
 import tempfile
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -49,8 +51,12 @@ from .errors import (
 MIN_RATE, MAX_RATE = 4_000, 384_000
 """Sampling rates that are accepted, in Hz."""
 
-MAX_SECONDS = 4 * 3600
-"""Longest recording that is read, so that a small file that claims days of sound cannot fill the memory."""
+MAX_SECONDS = 3 * 3600
+"""Longest recording that is read."""
+
+MAX_SAMPLES = MAX_SECONDS * 16_000
+"""Most samples of a result, 0.7 GB, so that a small file that unpacks to days of sound cannot fill the memory: the
+longest recording at 16 kHz, an hour at 48 kHz."""
 
 SILENT_PEAK = 2 / 2**15
 """A recording whose samples never exceed this is silent: digital zero, or the dither of a 16-bit file."""
@@ -58,6 +64,8 @@ SILENT_PEAK = 2 / 2**15
 _CANCELLED = 1e-3  # mean of the channels over loudest channel, below which they are taken to cancel each other
 _LOUDEST = 1e10  # beyond any integer full scale; larger values would overflow float32 on the way
 _BLOCK = 1 << 18  # samples decoded at a time, over all channels
+_MOST_DECODED = MAX_SECONDS * 192_000 * 2  # samples over all channels; a minute or so of work
+_MOST_CONTENT = 1 << 29  # bytes of what must be taken into memory as it is
 
 _File = Path | io.BytesIO
 
@@ -313,19 +321,42 @@ def _locate(source: Source) -> tuple[str, _Opener]:
         return "<bytes>", partial(_open_file, io.BytesIO(bytes(source)), "<bytes>")
     if isinstance(source, str | os.PathLike):
         path = Path(source)
+        name = _printable(path.name)
         with _readable(path):
-            # libsndfile can only read regular files by path; soundfile takes *.raw for headerless samples.
-            plain = path.is_file() and path.suffix.lower() != ".raw"
-            return path.name, partial(_open_file, path if plain else io.BytesIO(path.read_bytes()), path.name)
+            mode = path.stat().st_mode
+            # soundfile takes *.raw for headerless samples.
+            if stat.S_ISFIFO(mode) or (stat.S_ISREG(mode) and path.suffix.lower() == ".raw"):
+                return name, partial(_open_file, io.BytesIO(_content(path, name)), name)
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError
+        if not stat.S_ISREG(mode):
+            raise NotAudioError(f"{name}: is a device or a socket; expected a sound file")
+        return name, partial(_open_file, path, name)
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
-        name = os.path.basename(name) if isinstance(name, str) and name else "<file>"
+        name = _printable(os.path.basename(name)) if isinstance(name, str) and name else "<file>"
         return name, partial(_open_file, io.BytesIO(_read_all(source, name)), name)
     hint = "; an array needs its rate: (array, rate)" if hasattr(source, "__array__") else ""
     raise NotAudioError(
         f"cannot read sound from {type(source).__name__!r}; expected a path, bytes, a binary file object, "
         f"an (array, rate) pair or a Recording{hint}"
     )
+
+
+def _content(path: Path, name: str) -> bytes:
+    """The bytes of a file or a pipe, without waiting for somebody to open the pipe's other end."""
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        if hasattr(os, "O_NONBLOCK"):
+            os.set_blocking(file.fileno(), True)
+        data = file.read(_MOST_CONTENT + 1)
+    if len(data) > _MOST_CONTENT:
+        raise AudioError(f"{name}: holds more than {_MOST_CONTENT >> 20} MiB; save it as a WAV, FLAC or MP3 file")
+    return data
+
+
+def _printable(name: str) -> str:
+    """A name for messages: line breaks, other control characters and what is no character are escaped."""
+    return "".join(repr(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in os.fspath(name))
 
 
 def _read_all(file: BinaryIO, name: str) -> bytes:
@@ -346,13 +377,13 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise AudioNotFoundError(f"{path}: no such file") from None
+        raise AudioNotFoundError(f"{_printable(path)}: no such file") from None
     except IsADirectoryError:
-        raise NotAudioError(f"{path}: is a directory; expected a sound file") from None
+        raise NotAudioError(f"{_printable(path)}: is a directory; expected a sound file") from None
     except OSError as error:
-        raise AudioError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise AudioError(f"{_printable(path)}: cannot be read: {error.strerror or error}") from None
     except ValueError as error:  # a null byte in the name
-        raise AudioError(f"{str(path)!r}: is no file name: {error}") from None
+        raise AudioError(f"{_printable(path)!r}: is no file name: {error}") from None
 
 
 def _check_pair(pair: tuple) -> tuple[np.ndarray, int]:
@@ -449,11 +480,19 @@ def _peek(file: _File, offset: int, size: int) -> bytes:
 def _open_sndfile(file: _File):
     import soundfile
 
+    source: io.BytesIO | bytes | str
     if isinstance(file, io.BytesIO):
         file.seek(0)
+        source = file
+    else:  # bytes, since a name need not be text
+        source = str(file) if os.name == "nt" else os.fsencode(file)
     try:
-        sound = soundfile.SoundFile(file if isinstance(file, io.BytesIO) else str(file))
+        sound = soundfile.SoundFile(source)
     except soundfile.SoundFileError:
+        return None
+    if sound.format == "RAW" and _container(_peek(file, 0, 4096)) != _UNKNOWN:
+        # libsndfile takes whatever is named *.gsm, *.vox, *.au or *.snd for headerless samples.
+        sound.close()
         return None
     # Else soundfile seeks after every block to where it is already, which in Opus and FLAC changes what comes next.
     sound.seekable = lambda: False
@@ -523,7 +562,10 @@ def _missing_data(sound, file: _File) -> str:
 
 
 def _size(file: _File) -> int:
-    return len(file.getbuffer()) if isinstance(file, io.BytesIO) else file.stat().st_size
+    if isinstance(file, io.BytesIO):
+        return len(file.getbuffer())
+    with _readable(file):
+        return file.stat().st_size
 
 
 def _mp3_says_length(file: _File) -> bool:
@@ -563,7 +605,16 @@ _CONTAINERS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"wvpk", "wv", "a WavPack file"),
     (0, b"MAC ", "ape", "a Monkey's Audio file"),
     (0, b"TTA1", "tta", "a True Audio file"),
+    (0, b"\x0b\x77", "ac3", "an AC-3 file"),
+    (0, b"\x7f\xfe\x80\x01", "dts", "a DTS file"),
+    (4, b"\xf8\x72\x6f\xba", "truehd", "a TrueHD file"),
+    (0, b"\0\0\1\xba", "mpeg", "an MPEG file"),
+    (0, b"Creative Voice File\x1a", "voc", "a VOC file"),
+    (0, b".SoX", "sox", "a SoX file"),
+    (0, b".RMF", "rm", "a RealMedia file"),
+    (0, b"\x06\x0e\x2b\x34", "mxf", "an MXF file"),
 )
+_UNKNOWN = "", "something unknown"
 
 
 def _container(head: bytes) -> tuple[str, str]:
@@ -577,8 +628,10 @@ def _container(head: bytes) -> tuple[str, str]:
         return "", "a picture"
     if head.startswith(b"PK\x03\x04"):
         return "", "a ZIP archive"
+    if head[:565:188] == b"GGGG":  # each packet of 188 bytes begins so
+        return "mpegts", "an MPEG transport stream"
     text = b"\0" not in head and all(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
-    return "", "text" if text else "something unknown"
+    return ("", "text") if text else _UNKNOWN
 
 
 _CUT_SHORT = re.compile(rb"partial file|ended prematurely|exhausted|[Tt]runcat|Invalid data|Packet corrupt")
@@ -645,16 +698,23 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
     """Take one channel, or the mean of all, from every block, resample and join; the only way to samples."""
     with opener() as stream:
         native_rate, channels = _check_rate(stream.rate, "sampling rate", name), stream.channels
-        longest = MAX_SECONDS * native_rate
+        seconds = min(MAX_SECONDS, MAX_SAMPLES / (rate or native_rate), _MOST_DECODED / (native_rate * channels))
+        too_long = AudioError(
+            f"{name}: is longer than {seconds / 3600:.3g} hours, the most that is read of {channels} channels at "
+            f"{native_rate} Hz{f' for {rate} Hz' if rate else ''}; cut it into parts"
+        )
+        longest = seconds * native_rate
         if (stream.frames or 0) > longest:
-            raise _too_long(name)
+            raise too_long
+        if channel is not None and channel >= channels:
+            raise AudioError(f"{name}: changed while it was read")
         resample = resampler(native_rate, rate or native_rate)
         joined = bytearray()  # grows in place, unlike an array, and so never stands in memory twice
         frames, peak, peaks = 0, 0.0, np.zeros(channels)
         for block in stream.blocks:
             frames += len(block)
             if frames > longest:
-                raise _too_long(name)
+                raise too_long
             if channel is None and channels > 1:
                 peaks = np.maximum(peaks, [_peak(samples) for samples in block.T])
                 with np.errstate(over="ignore", invalid="ignore"):
@@ -690,7 +750,3 @@ def _loudest(samples: np.ndarray, name: str) -> float:
 def _peak(samples: np.ndarray) -> float:
     """Largest magnitude; NaN if there is any."""
     return max(float(samples.max()), -float(samples.min()))
-
-
-def _too_long(name: str) -> AudioError:
-    return AudioError(f"{name}: is longer than {MAX_SECONDS / 3600:g} hours, the most that is read; cut it into parts")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from . import protocols, recipes, reproduce
+from . import protocols, recipes, reproduce, tracks
 from .audio import Recording, Source, read_audio
 from .errors import TableError, UnknownNameError
 from .evaluation import Evaluation, expected_calibration_error
@@ -255,34 +255,23 @@ def speakers(table: pd.DataFrame) -> Figure:
 
 # --------------------------------------------------------------------------------------------- sound and its features
 
-_ANALYSIS_RATE = 16_000
-_PITCH_RANGE = (50, 500)
 _PITCH, _PITCH_TEXT = "#7df9ff", "#0b7285"
+_INTENSITY, _INTENSITY_TEXT = "#c8f169", "#4f6f00"
 _QUIET_DB = -50
 """Below this, against the loudest frame, chroma would show the colour of noise."""
-_PICTURE_FRAMES = 1500
-"""No panel is wider than this many points, so that ten minutes draw as fast as ten seconds."""
-
-
-def _hop(samples: np.ndarray) -> int:
-    return max(_ANALYSIS_RATE // 100, -(-len(samples) // _PICTURE_FRAMES))
 
 
 def _panel_waveform(ax: Axes, recording: Recording) -> None:
-    samples, rate = recording.samples, recording.rate
-    step = max(1, len(samples) // _PICTURE_FRAMES)
-    starts = np.arange(0, len(samples), step)
-    # The envelope: what a screen shows of a waveform, without drawing every sample.
-    low, high = np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)
-    ax.fill_between(starts / rate, low, high, color=_SERIES[0], linewidth=0.6, edgecolor=_SERIES[0])
-    reach = max(float(np.abs(samples).max()) * 1.1, 1e-3)
+    times, low, high = tracks.envelope(recording)
+    ax.fill_between(times, low, high, color=_SERIES[0], linewidth=0.6, edgecolor=_SERIES[0])
+    reach = max(float(np.abs(recording.samples).max()) * 1.1, 1e-3)
     ax.set_ylim(-reach, reach)
     ax.set_ylabel("amplitude")
     _title(ax, "Waveform")
 
 
 def _image(ax: Axes, values: np.ndarray, hop: int, bottom: float, top: float, **options):
-    edges = (-0.5 * hop / _ANALYSIS_RATE, (values.shape[1] - 0.5) * hop / _ANALYSIS_RATE)
+    edges = (-0.5 * hop / tracks.RATE, (values.shape[1] - 0.5) * hop / tracks.RATE)
     return ax.imshow(
         values, origin="lower", aspect="auto", interpolation="nearest", extent=(*edges, bottom, top), **options
     )
@@ -291,53 +280,48 @@ def _image(ax: Axes, values: np.ndarray, hop: int, bottom: float, top: float, **
 def _panel_mel(ax: Axes, recording: Recording) -> None:
     import librosa
 
-    samples = _at_least(recording.at(_ANALYSIS_RATE), 512)
-    hop = _hop(samples)
-    power = librosa.feature.melspectrogram(
-        y=samples, sr=_ANALYSIS_RATE, n_fft=512, win_length=400, hop_length=hop, n_mels=96
-    )
-    # Against the loudest point, unless that is silence: noise of the last bit is not worth a bright picture.
-    levels = 10 * np.log10(np.maximum(power, 1e-14) / max(float(power.max()), 1e-6))
-    top = librosa.hz_to_mel(_ANALYSIS_RATE / 2)
-    _image(ax, levels, hop, 0, top, cmap="magma", vmin=-80, vmax=0)
+    levels, hop = tracks.mel(recording)
+    _image(ax, levels, hop, 0, librosa.hz_to_mel(tracks.RATE / 2), cmap="magma", vmin=-80, vmax=0)
     ticks = [250, 500, 1000, 2000, 4000, 8000]
     ax.set_yticks(librosa.hz_to_mel(np.array(ticks)), [f"{t / 1000:g}k" if t >= 1000 else str(t) for t in ticks])
     ax.set_ylabel("frequency (Hz)")
-    times, pitch = _pitch(recording)
+    # On the scale of the spectrogram a melody of 50 Hz would be a flat line, so each track has its own.
+    times, decibels = tracks.intensity(recording)
+    if np.isfinite(decibels).any():
+        scale = _track(ax, times, decibels, _INTENSITY, 1.2, tracks.INTENSITY_RANGE)
+        scale.set_ylabel("intensity (dB)", color=_INTENSITY_TEXT)
+        scale.tick_params(axis="y", labelcolor=_INTENSITY_TEXT)
+        scale.spines["right"].set_position(("outward", 48))
+    times, pitch = tracks.pitch(recording)
     if not np.isfinite(pitch).any():
         _title(ax, "Mel spectrogram, 80 dB from dark to light; no pitch found")
         return
-    from matplotlib.patheffects import Normal, Stroke
-
-    # On the scale of the spectrogram a melody of 50 Hz would be a flat line, so pitch has its own.
-    scale = ax.twinx()
-    outline = [Stroke(linewidth=3.6, foreground="black"), Normal()]
-    scale.plot(times, pitch, color=_PITCH, linewidth=1.8, path_effects=outline)
-    scale.set_ylim(*_PITCH_RANGE)
-    _tidy(scale)
+    scale = _track(ax, times, pitch, _PITCH, 1.8, tracks.PITCH_RANGE)
     scale.set_ylabel("pitch (Hz)", color=_PITCH_TEXT)
     scale.tick_params(axis="y", labelcolor=_PITCH_TEXT)
-    _title(ax, f"Mel spectrogram, 80 dB from dark to light; line: pitch (Praat), median {np.nanmedian(pitch):.0f} Hz")
+    _title(
+        ax, f"Mel spectrogram, 80 dB from dark to light; lines: intensity, pitch (median {np.nanmedian(pitch):.0f} Hz)"
+    )
 
 
-def _pitch(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
-    """Times in s and Praat's pitch in Hz (50 to 500), NaN where there is no voice."""
-    import parselmouth
+def _track(
+    ax: Axes, times: np.ndarray, values: np.ndarray, colour: str, width: float, limits: tuple[float, float]
+) -> Axes:
+    """A line over a picture, on a scale of its own at the right."""
+    from matplotlib.patheffects import Normal, Stroke
 
-    step = max(0.01, recording.duration / _PICTURE_FRAMES)
-    sound = parselmouth.Sound(recording.at(_ANALYSIS_RATE).astype(np.float64), _ANALYSIS_RATE)
-    try:
-        pitch = sound.to_pitch(time_step=step, pitch_floor=_PITCH_RANGE[0], pitch_ceiling=_PITCH_RANGE[1])
-    except parselmouth.PraatError:  # shorter than three periods of the floor
-        return np.empty(0), np.empty(0)
-    values = pitch.selected_array["frequency"]
-    return pitch.xs(), np.where(values > 0, values, np.nan)
+    scale = ax.twinx()
+    outline = [Stroke(linewidth=2 * width, foreground="black"), Normal()]
+    scale.plot(times, values, color=colour, linewidth=width, path_effects=outline)
+    scale.set_ylim(*limits)
+    _tidy(scale)
+    return scale
 
 
 def _panel_pitch(ax: Axes, recording: Recording) -> None:
-    times, pitch = _pitch(recording)
+    times, pitch = tracks.pitch(recording)
     ax.plot(times, pitch, ".", markersize=3.5, color=_SERIES[0])
-    ax.set_ylim(*_PITCH_RANGE)
+    ax.set_ylim(*tracks.PITCH_RANGE)
     ax.set_ylabel("pitch (Hz)")
     _title(ax, f"Pitch (Praat, 50 to 500 Hz; {np.isfinite(pitch).mean() if len(pitch) else 0:.0%} of frames voiced)")
 
@@ -345,9 +329,9 @@ def _panel_pitch(ax: Axes, recording: Recording) -> None:
 def _panel_mfcc(ax: Axes, recording: Recording) -> None:
     import librosa
 
-    samples = _at_least(recording.at(_ANALYSIS_RATE), 2048)
-    hop = _hop(samples)
-    mfcc = librosa.feature.mfcc(y=samples, sr=_ANALYSIS_RATE, n_mfcc=13, n_fft=2048, hop_length=hop)
+    samples = tracks.at_least(recording.at(tracks.RATE), 2048)
+    hop = tracks.hop(samples)
+    mfcc = librosa.feature.mfcc(y=samples, sr=tracks.RATE, n_mfcc=13, n_fft=2048, hop_length=hop)
     spread = mfcc.std(axis=1, keepdims=True)
     scaled = (mfcc - mfcc.mean(axis=1, keepdims=True)) / np.where(spread > 1e-6, spread, 1)
     _image(ax, scaled, hop, 0.5, 13.5, cmap="RdBu_r", vmin=-3, vmax=3)
@@ -359,9 +343,9 @@ def _panel_mfcc(ax: Axes, recording: Recording) -> None:
 def _panel_chroma(ax: Axes, recording: Recording) -> None:
     import librosa
 
-    samples = _at_least(recording.at(_ANALYSIS_RATE), 2048)
-    hop = _hop(samples)
-    chroma = librosa.feature.chroma_stft(y=samples, sr=_ANALYSIS_RATE, n_fft=2048, hop_length=hop, tuning=0.0)
+    samples = tracks.at_least(recording.at(tracks.RATE), 2048)
+    hop = tracks.hop(samples)
+    chroma = librosa.feature.chroma_stft(y=samples, sr=tracks.RATE, n_fft=2048, hop_length=hop, tuning=0.0)
     loudness = librosa.feature.rms(y=samples, frame_length=2048, hop_length=hop)[0]
     quiet = 20 * np.log10(np.maximum(loudness, 1e-9) / max(float(loudness.max()), 1e-5)) < _QUIET_DB
     chroma = np.where(quiet, 0, chroma)
@@ -369,10 +353,6 @@ def _panel_chroma(ax: Axes, recording: Recording) -> None:
     ax.set_yticks([0, 2, 4, 5, 7, 9, 11], list("CDEFGAB"))
     ax.set_ylabel("pitch class")
     _title(ax, f"Chroma (dark where {-_QUIET_DB} dB below the loudest frame)")
-
-
-def _at_least(samples: np.ndarray, length: int) -> np.ndarray:
-    return np.pad(samples, (0, max(0, length - len(samples))))
 
 
 _PANELS: dict[str, Callable[[Axes, Recording], None]] = {
@@ -395,8 +375,8 @@ def portrait(
 
     Args:
         source: anything that :func:`ser_kit.audio.read_audio` takes.
-        panels: which pictures, from top to bottom: ``"waveform"``, ``"mel"`` (with Praat's pitch track), ``"pitch"``,
-            ``"mfcc"``, ``"chroma"``. Spectra are taken at 16 kHz.
+        panels: which pictures, from top to bottom: ``"waveform"``, ``"mel"`` (with Praat's pitch and intensity),
+            ``"pitch"``, ``"mfcc"``, ``"chroma"``. Spectra are taken at 16 kHz.
         title: heading; the recording's name and length if left out.
         side_by_side: draw the panels beside each other, from left to right.
 

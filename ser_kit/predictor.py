@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -213,7 +213,7 @@ class Predictor:
     def _functionals(self) -> Functionals:
         return next((e for e in self.bundle.extractors if type(e) is Functionals and not e.preprocess), Functionals())
 
-    def predict(self, source: Source) -> Prediction:
+    def predict(self, source: Source, *, watch: Callable[[float], object] | None = None) -> Prediction:
         """The emotion of one recording.
 
         A recording longer than 8 s is judged in windows of about 4 s; the answer is their mean, silent windows left
@@ -221,12 +221,13 @@ class Predictor:
 
         Args:
             source: path, bytes, binary file object, ``(array, rate)`` or :class:`~ser_kit.audio.Recording`.
+            watch: told before each window which share of them is done; what it raises ends the work.
 
         Raises:
             AudioError: the recording cannot be read, is too short, or holds no sound; the message says which.
         """
         recording, pieces = self._heard(source)
-        heard = [self.judge(piece) for _, piece in pieces]
+        heard = [self.judge(piece) for _, piece in _watched(pieces, watch)]
         by_window, evidence, rows = zip(*heard, strict=True)
         weights = _weights(evidence)
         pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
@@ -243,11 +244,12 @@ class Predictor:
             path=_path(source),
         )
 
-    def measure(self, source: Source) -> dict[str, float]:
+    def measure(self, source: Source, *, watch: Callable[[float], object] | None = None) -> dict[str, float]:
         """Acoustic features of one recording, to be held against those that the bundle's card calls typical.
 
         Args:
             source: as for :meth:`predict`.
+            watch: as for :meth:`predict`.
 
         Returns:
             :class:`~ser_kit.features.Functionals`, name -> value. Those of a recording longer than 8 s are the means
@@ -261,8 +263,12 @@ class Predictor:
             187.2
         """
         recording, pieces = self._heard(source)
-        weights = _weights([speech.measure(piece.at(speech.RATE)) for _, piece in pieces])
-        means = weights @ np.stack([self._functionals.measure(piece)[0] for _, piece in pieces]).astype(float)
+        heard = [
+            (speech.measure(piece.at(speech.RATE)), self._functionals.measure(piece)[0])
+            for _, piece in _watched(pieces, watch)
+        ]
+        evidence, rows = zip(*heard, strict=True)
+        means = _weights(evidence) @ np.stack(rows).astype(float)
         found = dict(zip(self._functionals.feature_names, means.tolist(), strict=True))
         return found | {"duration": recording.duration}
 
@@ -368,6 +374,14 @@ def habit(neutral: Sequence[Sequence[float]] | np.ndarray, usual: Sequence[float
         [0.0, 0.69]
     """
     return ENROLLED_SHARE * (mean_log(neutral) - np.asarray(usual))
+
+
+def _watched(pieces: Sequence[tuple], watch: Callable[[float], object] | None) -> Iterator[tuple]:
+    """The windows one by one; before each, whoever watches is told which share is done."""
+    for place, piece in enumerate(pieces):
+        if watch is not None:
+            watch(place / len(pieces))
+        yield piece
 
 
 def _weights(evidence: Sequence[speech.Evidence]) -> np.ndarray:

@@ -335,7 +335,7 @@ class Fix(Step):
     """Cut off the end, or fill it up with zeros, so that every clip has one length.
 
     Args:
-        seconds: that length, 0.1 s to 4 hours.
+        seconds: that length, 0.1 s to 3 hours.
 
     Examples:
         >>> Fix(seconds=2)([0.5] * 8000, 8000).shape

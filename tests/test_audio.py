@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import shutil
 import struct
@@ -381,6 +382,55 @@ def test_strange_paths_are_refused(tmp_path):
             read_audio(path)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_are_read_but_not_waited_for_and_devices_are_refused(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(EmptyAudioError, match="pipe.wav: is empty"):
+        read_audio(tmp_path / "pipe.wav")
+    with pytest.raises(NotAudioError, match="null: is a device"):
+        read_audio("/dev/null")
+    (tmp_path / "in.wav").write_bytes(WAV)
+    with subprocess.Popen(["cat", tmp_path / "in.wav"], stdout=subprocess.PIPE) as process:
+        assert read_audio(f"/dev/fd/{process.stdout.fileno()}").duration == 1
+    monkeypatch.setattr(audio, "_MOST_CONTENT", 1 << 10)
+    (tmp_path / "big.raw").write_bytes(WAV)
+    with pytest.raises(AudioError, match="big.raw: holds more than"):
+        read_audio(tmp_path / "big.raw")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_name_need_not_be_text_and_fits_on_the_line_of_a_message(tmp_path):
+    named = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\n\x1b[31m.wav")
+    Path(named).write_bytes(WAV)
+    assert read_audio(named).name == r"caf\udce9\n\x1b[31m.wav"
+    with pytest.raises(AudioError, match=r"gone\\n.wav: no such file"):
+        read_audio(tmp_path / "gone\n.wav")
+
+
+@pytest.mark.parametrize("suffix", ["gsm", "vox", "au", "snd"])
+def test_no_suffix_makes_sound_of_something_else(tmp_path, suffix):
+    for content, what in (b"words\n" * 900, "text"), (b"\x89PNG\r\n\x1a\n" + bytes(900), "a picture"):
+        (tmp_path / f"x.{suffix}").write_bytes(content)
+        with pytest.raises(NotAudioError, match=f"is not a sound file but {what}"):
+            read_audio(tmp_path / f"x.{suffix}")
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_told(tmp_path, monkeypatch):
+    path = tmp_path / "x.wav"
+    path.write_bytes(encode(np.stack([tone(), -1.0005 * tone()], axis=1)))  # channels that cancel are read twice
+    opened = audio._open_sndfile
+
+    def then_replaced(file):
+        sound = opened(file)
+        (tmp_path / "new.wav").write_bytes(WAV)
+        os.replace(tmp_path / "new.wav", path)
+        return sound
+
+    monkeypatch.setattr(audio, "_open_sndfile", then_replaced)
+    with pytest.raises(AudioError, match="changed while it was read"):
+        read_audio(path)
+
+
 def test_strange_file_objects_are_refused(tmp_path):
     closed = io.BytesIO(WAV)
     closed.close()
@@ -453,6 +503,24 @@ def test_samples_beyond_the_length_limit_are_refused(monkeypatch):
     for source in (encode(tone(seconds=1.5), form="FLAC"), (tone(seconds=1.5), 16_000)):
         with pytest.raises(AudioError, match="is longer than .* hours"):
             read_audio(source)
+
+
+def test_a_result_that_would_fill_the_memory_is_refused(monkeypatch):
+    monkeypatch.setattr(audio, "MAX_SAMPLES", 16_000)
+    assert len(load_audio(WAV)) == 16_000
+    with pytest.raises(AudioError, match="is longer than .* hours.* of 1 channels at 16000 Hz for 48000 Hz"):
+        load_audio(WAV, rate=48_000)
+    longer = encode(tone(seconds=1.5), form="FLAC")
+    assert len(load_audio(longer, rate=8000)) == 12_000
+    with pytest.raises(AudioError, match="is longer than"):
+        load_audio(longer)
+
+
+def test_more_channels_than_can_be_decoded_in_a_minute_are_refused(monkeypatch):
+    monkeypatch.setattr(audio, "_MOST_DECODED", 16_000 * 4)
+    assert read_audio((np.ones((16_000, 4)), 16_000)).channels == 4
+    with pytest.raises(AudioError, match="is longer than .* of 5 channels"):
+        read_audio((np.ones((16_000, 5)), 16_000))
 
 
 @needs_ffmpeg

@@ -166,6 +166,12 @@ class TestTables:
             plots.class_distribution(table.iloc[:0])
 
 
+def track(figure, label: str) -> np.ndarray:
+    """The values of a line that is drawn over the spectrogram."""
+    (scale,) = [ax for ax in figure.axes if ax.get_ylabel() == label]
+    return scale.lines[0].get_ydata()
+
+
 class TestPortrait:
     def test_panels_in_order(self):
         figure = plots.portrait(voice(), ["waveform", "mel", "pitch", "mfcc", "chroma"])
@@ -175,10 +181,16 @@ class TestPortrait:
     def test_pitch_lies_where_it_is_heard(self):
         figure = plots.portrait(voice(pitch=220.0), ["mel"])
         assert "median 220 Hz" in title(figure.axes[0])
-        (line,) = figure.axes[1].lines
-        pitch = line.get_ydata()
-        assert np.nanmedian(pitch) == pytest.approx(220, abs=1)
-        assert figure.axes[1].get_ylabel() == "pitch (Hz)"
+        assert np.nanmedian(track(figure, "pitch (Hz)")) == pytest.approx(220, abs=1)
+
+    def test_intensity_is_what_praat_counts(self):
+        samples = np.sin(2 * np.pi * 500 * np.arange(2 * RATE) / RATE).astype(np.float32) * 0.1
+        samples[RATE:] /= 10  # 20 dB
+        level = 20 * np.log10(0.1 / np.sqrt(2) / 2e-5)
+        found = track(plots.portrait((samples, RATE), ["mel"]), "intensity (dB)")
+        middle = len(found) // 2
+        assert found[10 : middle - 10] == pytest.approx(level, abs=0.1)
+        assert found[middle + 10 : -10] == pytest.approx(level - 20, abs=0.1)
 
     def test_mel_is_brightest_at_the_tone(self):
         import librosa
@@ -238,7 +250,7 @@ class TestPortrait:
         file = next((real_data / "ravdess-emotional-speech-audio" / "Actor_02").glob("*-05-02-*.wav"))
         figure = plots.portrait(file)
         assert file.name in heading(figure)
-        pitch = figure.axes[-1].lines[0].get_ydata()
+        pitch = track(figure, "pitch (Hz)")
         assert 100 < np.nanmedian(pitch) < 500  # a woman, angry
 
 

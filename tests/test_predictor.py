@@ -68,6 +68,22 @@ def test_a_long_recording_is_judged_in_windows(predictor, demo_table):
     assert sum(found.probabilities.values()) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("what", ["predict", "measure"])
+def test_whoever_watches_is_told_which_share_is_done_and_can_end_it(predictor, demo_table, what):
+    sound = np.concatenate([soundfile.read(path, dtype="float32")[0] for path in demo_table["path"].iloc[:12]])
+    windows = len(predictor.predict((sound, RATE)).segments)
+    told = []
+    getattr(predictor, what)((sound, RATE), watch=told.append)
+    assert windows > 2 and told == pytest.approx([done / windows for done in range(windows)])
+
+    def end(share):
+        if share > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        getattr(predictor, what)((sound, RATE), watch=end)
+
+
 def test_silent_windows_do_not_count(predictor, answer, clip):
     samples = soundfile.read(clip, dtype="float32")[0]
     window = np.zeros(int(4.5 * RATE), np.float32)

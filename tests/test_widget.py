@@ -1,14 +1,17 @@
-"""The upload widget without a browser: what it says and shows for each kind of upload, under ipywidgets 7 and 8."""
+"""The page without a browser: what it says and shows for each kind of upload, under ipywidgets 7 and 8."""
 
 from __future__ import annotations
 
+import base64
+import csv
 import io
 import json
 import re
 import sys
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
-from html import escape
+from html import escape, unescape
 from importlib.resources import files as package_files
 from types import ModuleType
 
@@ -20,11 +23,16 @@ import traitlets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_kit import widget
+from ser_kit import tracks, widget
 from ser_kit.audio import read_audio
 from ser_kit.bundle import Bundle, preset_names
 from ser_kit.errors import SerKitError
-from ser_kit.predictor import Failure, Prediction, Predictor, Segment
+from ser_kit.predictor import Failure, Prediction, Predictor
+from ser_kit.stream import Moment, timeline
+from ser_kit.widget import answer as answering
+from ser_kit.widget import html as said_in_html
+from ser_kit.widget.controls import Controls
+from ser_kit.widget.picture import joined, picture, stretches
 
 NOW = datetime.now(UTC)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -65,12 +73,35 @@ def text(box) -> str:
 
 
 def upload(page: widget.UploadWidget, **files: bytes) -> None:
-    """As ipywidgets 8 hands files over."""
+    """As ipywidgets 8 hands files over; until all are answered."""
     (button,) = inside(page, widgets.FileUpload)
     button.value = tuple(
         {"name": name, "type": "audio/wav", "size": len(content), "last_modified": NOW, "content": memoryview(content)}
         for name, content in files.items()
     )
+    page.wait(300)
+
+
+def send(page: widget.UploadWidget, *messages: dict, part: bytes = b"") -> None:
+    """What the browser's part of the page says."""
+    (controls,) = inside(page, Controls)
+    for message in messages:
+        controls._handle_custom_msg(message, [memoryview(part)] if part else [])
+
+
+def name(panel) -> str:
+    return re.search(r'<h3 class="sk-name">(.*?)</h3>', html(panel))[1]
+
+
+def press(page: widget.UploadWidget, description: str) -> None:
+    (button,) = [one for one in inside(page, widgets.Button) if one.description == description]
+    button.click()
+    page.wait(300)
+
+
+def shown(page: widget.UploadWidget, description: str) -> bool:
+    (button,) = [one for one in inside(page, widgets.Button) if one.description == description]
+    return button.layout.display != "none"
 
 
 def panels(page: widget.UploadWidget) -> list[widgets.VBox]:
@@ -83,8 +114,8 @@ class FileUpload7(widgets.VBox):
     value = traitlets.Dict(read_only=True)
     disabled = traitlets.Bool()
 
-    def __init__(self, accept, multiple, description, button_style, layout):
-        super().__init__(layout=layout)
+    def __init__(self, accept, multiple, description):
+        super().__init__()
 
 
 class Stub(Predictor):
@@ -94,8 +125,8 @@ class Stub(Predictor):
         super().__init__(bundle)
         self.changes = changes
 
-    def predict(self, source):
-        return replace(super().predict(source), **self.changes)
+    def predict(self, source, watch=None):
+        return replace(super().predict(source, watch=watch), **self.changes)
 
 
 # ------------------------------------------------------------------------------------------------------------- answers
@@ -115,7 +146,7 @@ def test_a_recording_gets_its_emotion_its_sound_its_picture_and_its_features(pre
     assert not player.autoplay
     np.testing.assert_allclose(heard, judged.samples, atol=2**-15)
     assert re.search(
-        r'<img [^>]*alt="Waveform and mel spectrogram of my clip.wav[^"]*" src="data:image/png;base64,', html(panel)
+        r'<img alt="Waveform and mel spectrogram of my clip.wav[^"]*" src="data:image/png;base64,', html(panel)
     )
     mean, std = predictor.bundle.card["typical"]["all"]["pitch_mean"]
     pitch = predictor.measure(clip)["pitch_mean"]
@@ -150,25 +181,30 @@ def test_a_broken_file_stands_among_good_ones(predictor, clip):
     assert "Done: 5 recordings, 3 without an answer." in text(page)
 
 
-def test_a_new_upload_replaces_the_old_one_and_the_same_file_can_be_chosen_again(predictor, clip):
+def test_uploads_stay_the_newest_above_until_the_page_is_cleared(predictor, clip):
     page = widget.UploadWidget(predictor)
-    upload(page, one=PNG, two=PNG)
+    upload(page, one=clip, two=PNG)
+    upload(page, one=clip)
+    assert [name(panel) for panel in panels(page)] == ["one", "one", "two"]
+    assert [type(result) for result in page.results] == [Prediction, Failure, Prediction]
+    assert inside(page, widgets.FileUpload)[0].value == ()  # the same file can be chosen again
     old = panels(page)
-    upload(page, one=clip)
-    upload(page, one=clip)
-    assert len(panels(page)) == len(page.results) == 1 and isinstance(page.results[0], Prediction)
-    assert all(panel.comm is None for panel in old)  # closed: the browser forgets them too
-    assert inside(page, widgets.FileUpload)[0].value == ()
+    parts = [part for panel in old for part in inside(panel, widgets.Widget)]
+    press(page, "Clear the page")
+    assert panels(page) == page.results == [] and not shown(page, "Clear the page")
+    assert all(part.comm is None for part in parts)  # closed: the browser forgets them too
+    assert "Ready" in text(page) and "Save all answers" not in text(page)
 
 
 def test_names_of_files_cannot_smuggle_html_or_mathematics(predictor, clip):
     name = '<img src=x onerror=alert(1)>"$\\bad$.wav'
     page = widget.UploadWidget(predictor)
     said = []
-    page._status.observe(lambda change: said.append(change["new"]), names="value")
+    for box in inside(page, widgets.HTML):
+        box.observe(lambda change: said.append(change["new"]), names="value")
     for content, kind in ((clip, Prediction), (PNG, Failure)):
         upload(page, **{name: content})
-        assert isinstance(page.results[0], kind)
+        assert isinstance(page.results[-1], kind)
         said.append(html(page))
     assert any("Working" in message for message in said)
     assert not any("<img src=x" in shown for shown in said)
@@ -177,7 +213,7 @@ def test_names_of_files_cannot_smuggle_html_or_mathematics(predictor, clip):
 def test_progress_counts_the_files(predictor):
     page = widget.UploadWidget(predictor)
     said = []
-    page._status.observe(lambda change: said.append(change["new"]), names="value")
+    inside(page, Controls)[0].observe(lambda change: said.append(change["new"]), names="said")
     upload(page, a=PNG, b=PNG, c=PNG)
     assert [re.search(r"(\d of \d|Done)", message)[0] for message in said] == ["1 of 3", "2 of 3", "3 of 3", "Done"]
 
@@ -194,11 +230,12 @@ def test_an_uncertain_answer_says_not_sure_and_why(predictor, clip):
 
 def test_what_needs_a_voice_is_not_measured_without_one(predictor, clip, monkeypatch):
     unvoiced = predictor.measure(clip) | {"voiced_ratio": 0.0, "pitch_mean": 0.0}
-    monkeypatch.setattr(Predictor, "measure", lambda self, source: unvoiced)
+    monkeypatch.setattr(Predictor, "measure", lambda self, source, watch=None: unvoiced)
     page = widget.UploadWidget(predictor)
     upload(page, hum=clip)
-    assert "Pitch not measurable" in text(page) and "no pitch was found" in html(page)
-    assert "Pitch 0 Hz" not in text(page)
+    assert "Pitch not measurable" in text(page) and "Pitch 0 Hz" not in text(page)
+    (told,) = re.findall(r'<p class="sk-told">(.*?)</p>', html(page))
+    assert "pitch" not in told.lower() and "jitter" not in told.lower()
 
 
 def test_a_truncated_file_is_judged_with_a_warning(predictor, clip):
@@ -212,14 +249,14 @@ def test_what_begins_with_more_silence_than_is_played_is_answered(predictor, cli
     samples, rate = soundfile.read(io.BytesIO(clip), dtype="float32")
     late = io.BytesIO()
     soundfile.write(late, np.concatenate([np.zeros(9 * rate, np.float32), samples]), rate, format="WAV")
-    monkeypatch.setattr(widget, "PLAYED_SECONDS", 3)
+    monkeypatch.setattr(answering, "PLAYED_SECONDS", 3)
     page = widget.UploadWidget(predictor)
     upload(page, late=late.getvalue())
     assert isinstance(page.results[0], Prediction) and "Pitch variation" in text(page)
 
 
 def test_an_upload_beyond_the_limit_is_refused(predictor, clip, monkeypatch):
-    monkeypatch.setattr(widget, "LARGEST_UPLOAD", 1000)
+    monkeypatch.setattr(answering, "LARGEST_UPLOAD", 1000)
     page = widget.UploadWidget(predictor)
     upload(page, large=clip)
     assert isinstance(page.results[0], Failure) and "cut it into parts" in text(page)
@@ -227,7 +264,7 @@ def test_an_upload_beyond_the_limit_is_refused(predictor, clip, monkeypatch):
 
 def test_a_fault_inside_is_said_plainly_and_logged(predictor, clip, caplog):
     class Broken(Predictor):
-        def predict(self, source):
+        def predict(self, source, watch=None):
             raise RuntimeError("no <such> thing")
 
     page = widget.UploadWidget(Broken(predictor.bundle))
@@ -239,23 +276,31 @@ def test_a_fault_inside_is_said_plainly_and_logged(predictor, clip, caplog):
 # ----------------------------------------------------------------------------------------------------- long recordings
 
 
-def test_a_long_recording_shows_its_emotions_over_time(predictor, clip):
+@pytest.fixture(scope="module")
+def talk(clip) -> np.ndarray:
+    """Eight seconds of speech, eight of silence, and a little speech again, at 16 kHz."""
     speech = read_audio(clip, rate=16000).samples
-    long = np.concatenate([np.tile(speech, 6)[: 8 * 16000], np.zeros(8 * 16000), speech])
+    return np.concatenate([np.tile(speech, 6)[: 8 * 16000], np.zeros(8 * 16000), speech])
+
+
+def test_a_recording_of_more_than_a_few_seconds_shows_its_emotion_over_time(predictor, clip, talk):
     page = widget.UploadWidget(predictor)
-    upload(page, talk=wav(long))
-    (answer,) = page.results
-    assert f"{len(answer.segments)} segments" in text(page)
-    assert all(f"{100 * s.confidence:.0f} %" in text(page) for s in answer.segments)
-    covered = sum(float(width) for width in re.findall(r'<span style="left:[^"]*width:([\d.]+)%', html(page)))
-    assert covered == pytest.approx(100 * sum(s.end - s.start for s in answer.segments) / answer.duration, abs=0.1)
+    upload(page, talk=wav(talk))
+    shown_of = html(page)
+    (stored,) = re.findall(r'data-moments="([^"]*)"', shown_of)
+    moments = json.loads(unescape(stored))
+    heard = timeline(predictor, (talk, 16000), smoothing=0)
+    assert [moment[2] for moment in moments] == [moment.emotion for moment in heard if moment.emotion]
+    assert [moment[3] for moment in moments] == [round(100 * m.confidence) for m in heard if m.emotion]
+    covered = sum(float(width) for width in re.findall(r'<span style="left:[^"]*width:([\d.]+)%', shown_of))
+    assert covered == pytest.approx(100 * sum(b - a for a, b, *_ in moments) / (len(talk) / 16000), abs=0.2)
     assert covered < 85  # the silence stays empty
     upload(page, short=clip)
-    assert "over time" not in text(page)
+    assert "over time" not in text(panels(page)[0])
 
 
 def test_the_player_of_a_very_long_recording_is_bounded(predictor, clip, monkeypatch):
-    monkeypatch.setattr(widget, "PLAYED_SECONDS", 1)
+    monkeypatch.setattr(answering, "PLAYED_SECONDS", 1)
     page = widget.UploadWidget(predictor)
     upload(page, clip=clip)
     (player,) = inside(page, widgets.Audio)
@@ -263,21 +308,81 @@ def test_the_player_of_a_very_long_recording_is_bounded(predictor, clip, monkeyp
     assert page.results[0].duration > 1.2
 
 
-@given(st.lists(st.tuples(st.sampled_from(["happy", "sad"]), st.booleans()), max_size=20))
-def test_stretches_hold_every_segment_once_in_order(windows):
-    segments = [
-        Segment(4.0 * i, 4.0 * (i + 1), emotion, 0.5, {}) for i, (emotion, silent) in enumerate(windows) if not silent
-    ]
-    runs = list(widget._runs(segments))
-    assert sum(last.end - first.start for first, last in runs) == pytest.approx(4.0 * len(segments))
-    assert all(first.emotion == last.emotion for first, last in runs)
-    for (_, before), (after, _) in zip(runs, runs[1:], strict=False):
+WINDOWS = st.lists(st.sampled_from(["happy", "sad", ""]), min_size=1, max_size=20)
+
+
+@given(WINDOWS, st.sampled_from([0.5, 1.0, 3.0]))
+def test_stretches_cover_the_recording_around_the_middles_of_their_windows(emotions, hop):
+    moments = [Moment(hop * i, hop * i + 3, emotion, 0.5) for i, emotion in enumerate(emotions)]
+    duration = moments[-1].end
+    parts = stretches(moments, duration)
+    assert [part.emotion for part in parts] == [emotion for emotion in emotions if emotion]
+    spoken = [moment for moment in moments if moment.emotion]
+    assert all(part.start <= (m.start + m.end) / 2 <= part.end for part, m in zip(parts, spoken, strict=True))
+    if all(emotions):
+        assert parts[0].start == 0 and parts[-1].end == duration
+        assert all(before.end == after.start for before, after in zip(parts, parts[1:], strict=False))
+
+
+@given(WINDOWS)
+def test_joined_stretches_hold_every_second_once_in_order(emotions):
+    moments = [Moment(float(i), i + 3.0, emotion, 0.5) for i, emotion in enumerate(emotions)]
+    parts = stretches(moments, moments[-1].end)
+    together = list(joined(parts))
+    assert sum(p.end - p.start for p in together) == pytest.approx(sum(p.end - p.start for p in parts))
+    for before, after in zip(together, together[1:], strict=False):
         assert before.emotion != after.emotion or before.end < after.start
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.05, 0.3])
+def test_a_picture_of_very_little_sound(seconds):
+    samples = np.sin(np.arange(int(16000 * seconds)) / 20).astype(np.float32)
+    assert "of hum, with" in picture("hum", read_audio((samples, 16000)))
+
+
+def test_the_picture_draws_pitch_and_intensity_where_they_are(clip):
+    recording = read_audio(clip, rate=16000)
+    drawn = picture("clip", recording)
+    for style, (times, values), (low, high) in (
+        ("sk-pitch", tracks.pitch(recording), tracks.PITCH_RANGE),
+        ("sk-intensity", tracks.intensity(recording), tracks.INTENSITY_RANGE),
+    ):
+        (path,) = re.findall(rf'<path class="{style}" d="([^"]*)"', drawn)
+        points = np.array(
+            [[float(number) for number in pair.split(",")] for pair in re.findall(r"[\d.]+,[\d.]+", path)]
+        )
+        there = np.isfinite(values)
+        np.testing.assert_allclose(
+            points[:, 0] / 1000 * recording.duration, times[there], atol=recording.duration / 1000
+        )
+        np.testing.assert_allclose(high - points[:, 1] / 100 * (high - low), values[there], atol=(high - low) / 1000)
+
+
+def measured_at(card: dict, **distances: float) -> dict[str, float]:
+    """Features as far from the mean of the neutral clips as is said, in standard deviations."""
+    usual = card["typical"]["neutral"]
+    at_mean = {name: mean for name, (mean, _) in usual.items()} | {"voiced_ratio": usual["voiced_ratio"][0]}
+    return at_mean | {name: usual[name][0] + z * usual[name][1] for name, z in distances.items()}
+
+
+def told(measured: dict, card: dict) -> str:
+    prediction = Prediction("sad", 0.5, {"sad": 0.5}, False, "", (), 1.0)
+    return re.findall(r'<p class="sk-told">(.*?)</p>', said_in_html.features(prediction, measured, card))[0]
+
+
+def test_the_most_telling_features_are_said_in_words(predictor):
+    card = predictor.bundle.card
+    measured = measured_at(card, pitch_mean=1.4, intensity_mean=-0.9, tempo=0.6, centroid_mean=0.52, jitter_local=0.1)
+    assert told(measured, card) == (
+        "Pitch 1.4 standard deviations above neutral speech, intensity 0.9 standard deviations below neutral speech, "
+        "tempo 0.6 standard deviations above neutral speech."
+    )
+    assert "close to neutral" in told(measured_at(card), card)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_comparing_says_how_far_and_on_which_side(value, mean, std):
-    said = widget._compared(value, (mean, std)).replace("&nbsp;", " ")
+    said = said_in_html._compared(value, (mean, std)).replace("&nbsp;", " ")
     if said == "as typical":
         assert abs(value - mean) <= 0.051 * std
     else:
@@ -287,7 +392,7 @@ def test_comparing_says_how_far_and_on_which_side(value, mean, std):
 
 @pytest.mark.parametrize("numbers", [None, (), (3.0, 0.0)])
 def test_without_a_spread_there_is_nothing_to_compare_with(numbers):
-    assert widget._compared(1.0, numbers) == "&ndash;"
+    assert said_in_html._compared(1.0, numbers) == "&ndash;"
 
 
 # ----------------------------------------------------------------------------------------------- versions and loading
@@ -304,6 +409,7 @@ def test_ipywidgets_7_hands_over_a_dict_that_cannot_be_written(predictor, clip, 
             "b.wav": {"metadata": {"name": "b.wav", "size": len(PNG)}, "content": PNG},
         },
     )
+    page.wait(300)
     assert [(type(r), r.path) for r in page.results] == [(Prediction, "a.wav"), (Failure, "b.wav")]
     assert "Done: 2 recordings, 1 without an answer." in text(page)
 
@@ -327,17 +433,19 @@ def test_an_upload_waits_for_the_model_that_is_being_loaded(demo_bundle, clip):
 def test_the_environment_names_the_bundle(demo_bundle, monkeypatch):
     monkeypatch.setenv(widget.BUNDLE_VARIABLE, str(demo_bundle))
     page = widget.UploadWidget()
-    assert page._predictor.result(60).bundle.card["trained_on"][0]["corpus"] == "demo"
-    assert "Ready" in text(page)
+    page.wait(60)
+    assert "speakers of the corpus demo" in text(page) and "Ready" in text(page)
 
 
 def test_a_model_that_cannot_be_loaded_is_said_and_uploads_are_closed(tmp_path, clip):
     page = widget.UploadWidget(preset=tmp_path)
-    assert page._predictor.exception(60) is not None
+    page.wait(60)
     assert "The model cannot be loaded" in text(page) and "card.json" in text(page)
     assert inside(page, widgets.FileUpload)[0].disabled
+    assert inside(page, Controls)[0].closed
     upload(page, clip=clip)
     assert page.results == [] and "The model cannot be loaded" in text(page)
+    assert not shown(page, "Cancel")
 
 
 def test_a_predictor_and_a_preset_are_one_too_many(predictor):
@@ -387,9 +495,20 @@ def test_colab_s_own_upload_gets_the_same_answers(predictor, clip, monkeypatch, 
     assert results[0].emotion in everything and "<b>.wav" not in everything and "About this model" in everything
 
 
-def test_colab_s_upload_elsewhere_points_to_the_widget(predictor):
+@pytest.mark.parametrize("one", [widget.upload_in_colab, widget.record_in_colab])
+def test_colab_s_own_elsewhere_points_to_the_widget(one, predictor):
     with pytest.raises(SerKitError, match="Colab only"):
-        widget.upload_in_colab(predictor)
+        one(predictor)
+
+
+def test_a_recording_by_colab_s_own_means_gets_its_answer(predictor, clip, monkeypatch):
+    colab = ModuleType("google.colab")
+    colab.output = ModuleType("google.colab.output")
+    colab.output.eval_js = lambda script: base64.b64encode(clip).decode() if "recordButton" in script else ""
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    monkeypatch.setattr("IPython.display.display", lambda thing: None)
+    answer = widget.record_in_colab(predictor)
+    assert answer == replace(predictor.predict(clip), path=answer.path) and answer.path.startswith("recording at ")
 
 
 def test_show_displays_one_widget(predictor, monkeypatch):
@@ -407,3 +526,138 @@ def test_the_app_is_a_clean_notebook_that_shows_the_widget(monkeypatch):
     for cell in notebook["cells"]:
         exec("".join(cell["source"]), names)
     assert shown == [True]
+
+
+# --------------------------------------------------------------------------------------------- parts, cancel, compare
+
+
+class Gate(Predictor):
+    """Judges windows only while it is open."""
+
+    def __init__(self, bundle: Bundle):
+        super().__init__(bundle)
+        self.reached, self.open = threading.Event(), threading.Event()
+
+    def judge(self, piece):
+        self.reached.set()
+        assert self.open.wait(60)
+        return super().judge(piece)
+
+
+def begin(page: widget.UploadWidget, **sizes: int) -> None:
+    files = [{"id": name, "name": name, "size": size} for name, size in sizes.items()]
+    send(page, {"kind": "files", "files": files})
+
+
+def test_a_file_comes_in_parts_and_each_is_acknowledged(predictor, clip):
+    page = widget.UploadWidget(predictor)
+    (controls,) = inside(page, Controls)
+    sent = []
+    controls.send = lambda content, buffers=None: sent.append(content)
+    begin(page, talk=len(clip), other=len(clip))
+    half = len(clip) // 2
+    send(page, {"kind": "part", "id": "talk"}, part=clip[:half])
+    assert "Uploading talk" in text(page) and "<progress" in html(page) and shown(page, "Cancel")
+    send(page, {"kind": "part", "id": "talk"}, part=clip[half:])
+    send(page, {"kind": "lost", "id": "other", "error": "it was moved"})
+    page.wait(300)
+    assert sent == 2 * [{"kind": "more", "id": "talk"}]
+    assert page.results[0] == replace(predictor.predict(clip), path="talk")
+    assert page.results[1] == Failure("other", "the browser cannot read other: it was moved")
+    assert "<progress" not in html(page) and not shown(page, "Cancel")
+
+
+def test_empty_and_huge_files_are_answered_without_a_part(predictor):
+    page = widget.UploadWidget(predictor)
+    begin(page, empty=0, huge=2 << 30)
+    page.wait(300)
+    assert all(isinstance(result, Failure) for result in page.results) and "2,048 MiB" in page.results[1].error
+
+
+def test_cancel_stops_within_a_file_and_keeps_what_is_done(demo_bundle, clip, talk):
+    predictor = Gate(Bundle.load(demo_bundle))
+    predictor.open.set()
+    page = widget.UploadWidget(predictor)
+    upload(page, first=clip)
+    predictor.open.clear()
+    predictor.reached.clear()
+    begin(page, long=len(wav(talk)), next=len(clip), coming=len(clip))
+    send(page, {"kind": "part", "id": "long"}, part=wav(talk))
+    send(page, {"kind": "part", "id": "next"}, part=clip)
+    assert predictor.reached.wait(60)
+    assert [name(panel) for panel in panels(page)] == ["long", "first"]
+    assert inside(panels(page)[0], widgets.Audio)  # what is uploaded can be heard before it is judged
+    [one for one in inside(page, widgets.Button) if one.description == "Cancel"][0].click()
+    predictor.open.set()
+    page.wait(300)
+    assert [result.path for result in page.results] == ["first"]
+    assert [name(panel) for panel in panels(page)] == ["first"]
+    assert "Cancelled: 0 of 3 recordings have an answer." in text(page)
+    send(page, {"kind": "part", "id": "coming"}, part=clip)  # it was on its way
+    page.wait(300)
+    assert len(page.results) == 1
+    upload(page, again=clip)
+    assert [result.path for result in page.results] == ["first", "again"] and "Done: 1 recording." in text(page)
+
+
+def test_cancel_after_the_verdict_keeps_it(predictor, talk):
+    page = widget.UploadWidget(predictor)
+    (cancel,) = [one for one in inside(page, widgets.Button) if one.description == "Cancel"]
+    original = answering._timeline
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answering, "_timeline", lambda *given: (cancel.click(), original(*given))[1])
+        upload(page, talk=wav(talk))
+    assert isinstance(page.results[0], Prediction) and "Cancelled: 1 of 1" in text(page)
+    assert page.results[0].emotion in text(panels(page)[0]) and "over time" not in text(panels(page)[0])
+
+
+def test_what_is_uploaded_while_others_are_judged_is_next(demo_bundle, clip):
+    predictor = Gate(Bundle.load(demo_bundle))
+    page = widget.UploadWidget(predictor)
+    for each in ("one", "two"):
+        begin(page, **{each: len(clip)})
+        send(page, {"kind": "part", "id": each}, part=clip)
+    predictor.open.set()
+    page.wait(300)
+    assert [result.path for result in page.results] == ["one", "two"] and "Done: 2 recordings." in text(page)
+
+
+def test_two_recordings_are_set_side_by_side(predictor, clip):
+    page = widget.UploadWidget(predictor)
+    first, second = inside(page, widgets.Dropdown)
+    upload(page, one=clip)
+    assert first.options == second.options and len(first.options) == 2  # nobody, and one
+    upload(page, two=clip, broken=PNG, three=clip)
+    assert [label for label, _ in first.options] == ["–", "1. two", "2. three", "3. one"]
+    first.value, second.value = first.options[3][1], second.options[2][1]
+    assert [name(panel) for panel in panels(page)] == ["one", "three"] and "sk-comparing" in page._dom_classes
+    second.value = None
+    assert len(panels(page)) == 4 and "sk-comparing" not in page._dom_classes
+
+
+def test_the_answers_can_be_saved(predictor, clip, talk):
+    page = widget.UploadWidget(predictor)
+    upload(page, **{"a.wav": clip, "b": wav(talk), "<c>": PNG})
+    files = {
+        unescape(file): base64.b64decode(content)
+        for file, content in re.findall(r'download="([^"]*)" href="data:[^;]*;base64,([^"]*)"', html(page))
+    }
+    assert list(files) == ["ser_kit.csv", "ser_kit.json", "a.png", "b.png"]
+    rows = list(csv.DictReader(io.StringIO(files["ser_kit.csv"].decode())))
+    assert [(row["path"], row["emotion"]) for row in rows] == [
+        (result.path, getattr(result, "emotion", "")) for result in page.results
+    ]
+    assert rows[2]["error"] == page.results[2].error
+    told_in_json = json.loads(files["ser_kit.json"])
+    assert [each["path"] for each in told_in_json] == ["a.wav", "b", "<c>"]
+    assert ["timeline" in each for each in told_in_json] == [False, True, False]
+    assert told_in_json[0]["probabilities"] == page.results[0].to_dict()["probabilities"]
+    assert files["a.png"].startswith(b"\x89PNG")
+
+
+def test_on_kaggle_the_script_is_left_out(predictor, clip, monkeypatch):
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    page = widget.UploadWidget(predictor)
+    assert not inside(page, Controls)
+    upload(page, clip=clip)
+    assert isinstance(page.results[0], Prediction) and 'role="status"' in html(page)

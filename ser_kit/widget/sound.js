@@ -33,14 +33,16 @@ async function decoded(blob) {
   return (await mix.startRendering()).getChannelData(0);
 }
 
-function render({ model, el }) {
+// Adds the button, and a note beside it, to an element. `recorded` is called with each WAV file; what is returned ends
+// a recording and gives the microphone back.
+function recordButton(element, mostSeconds, recorded) {
   const button = document.createElement("button");
   const note = document.createElement("span");
   button.type = "button";
-  button.className = "jupyter-button widget-button sk-record";
-  note.className = "sk-record-note";
+  button.className = "sk-button sk-record";
+  note.className = "sk-note";
   note.setAttribute("aria-live", "polite");
-  el.append(button, note);
+  element.append(button, note);
   let recorder = null;
   let ticking = null;
 
@@ -69,9 +71,7 @@ function render({ model, el }) {
       stream.getTracks().forEach((track) => track.stop());
       idle("Working…");
       try {
-        const samples = await decoded(new Blob(chunks, { type: chunks[0]?.type }));
-        model.set("content", wav(samples, RATE));
-        model.save_changes();
+        recorded(wav(await decoded(new Blob(chunks, { type: chunks[0]?.type })), RATE));
         note.textContent = "";
       } catch (error) {
         idle(`The recording cannot be used: ${error.message}`);
@@ -83,7 +83,7 @@ function render({ model, el }) {
     const tick = () => {
       const seconds = Math.floor((Date.now() - began) / 1000);
       note.textContent = `Recording ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-      if (seconds >= model.get("most_seconds")) recorder?.stop();
+      if (seconds >= mostSeconds) recorder?.stop();
     };
     tick();
     ticking = setInterval(tick, 250);
@@ -96,5 +96,3 @@ function render({ model, el }) {
     recorder?.stream.getTracks().forEach((track) => track.stop());
   };
 }
-
-export default { render };

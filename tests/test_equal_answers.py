@@ -1,0 +1,228 @@
+"""However a recording comes in, and wherever its bundle runs, the answer is the same: the contract of all ways in."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+import pytest
+import soundfile
+from conftest import rows_of
+
+from ser_kit import cli, corpora, export
+from ser_kit.audio import read_audio
+from ser_kit.bundle import preset_path
+from ser_kit.predictor import Failure, Prediction, Predictor
+from ser_kit.stream import RATE, StreamPredictor, timeline
+from ser_kit.widget import UploadWidget
+
+EXACTLY, WRITTEN, EXPORTED = 0.0, 1e-6, export.LARGEST_DIFFERENCE
+"""How far a probability may be off: not at all in Python, as far as JSON is rounded, and as other runtimes compute."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A bundle and a clip for it.
+
+    Args:
+        folder: of the bundle.
+        predictor: that judges with it.
+        clip: an utterance, shorter than what is judged in windows.
+        neighbours: other clips.
+        place: for files that a way writes.
+        exports: for exported files, which stay for the next clip.
+    """
+
+    folder: Path
+    predictor: Predictor
+    clip: Path
+    neighbours: list[Path]
+    place: Path
+    exports: Path
+
+
+Answer = Mapping[str, float]
+
+
+def single(*answers: Prediction | Failure) -> Answer:
+    (answer,) = answers
+    return answer.probabilities
+
+
+def path(case: Case) -> Answer:
+    return case.predictor.predict(case.clip).probabilities
+
+
+def text(case: Case) -> Answer:
+    return case.predictor.predict(str(case.clip)).probabilities
+
+
+def content(case: Case) -> Answer:
+    return case.predictor.predict(case.clip.read_bytes()).probabilities
+
+
+def file_object(case: Case) -> Answer:
+    with case.clip.open("rb") as file:
+        return case.predictor.predict(file).probabilities
+
+
+def array(case: Case) -> Answer:
+    return case.predictor.predict(soundfile.read(case.clip, dtype="float32")).probabilities
+
+
+def integers(case: Case) -> Answer:
+    return case.predictor.predict(soundfile.read(case.clip, dtype="int16")).probabilities
+
+
+def channels(case: Case) -> Answer:
+    samples, rate = soundfile.read(case.clip, dtype="float32", always_2d=True)
+    return case.predictor.predict((samples[:, [0, 0]], rate)).probabilities
+
+
+def recording(case: Case) -> Answer:
+    return case.predictor.predict(read_audio(case.clip)).probabilities
+
+
+def another_container(case: Case) -> Answer:
+    samples, rate = soundfile.read(case.clip, dtype="int16")
+    soundfile.write(case.place / "clip.flac", samples, rate)
+    return case.predictor.predict(case.place / "clip.flac").probabilities
+
+
+def batch(case: Case) -> Answer:
+    first, *others = case.neighbours
+    return list(case.predictor.predict_many([first, case.clip, *others]))[1].probabilities
+
+
+def batch_in_threads(case: Case) -> Answer:
+    sources = [*case.neighbours, case.clip, *case.neighbours, b"no sound", case.clip]
+    answers = list(case.predictor.predict_many(sources, jobs=3))
+    assert isinstance(answers[-2], Failure)
+    assert answers[-1].probabilities == answers[len(case.neighbours)].probabilities
+    return answers[-1].probabilities
+
+
+def stream_window(case: Case) -> Answer:
+    """What a window that holds just the clip says, fed in blocks that are no whole numbers of anything."""
+    samples, rate = soundfile.read(case.clip, dtype="int16")
+    seconds = read_audio(case.clip, rate=RATE).duration
+    stream = StreamPredictor(case.predictor, rate=rate, window=seconds, hop=seconds, smoothing=0)
+    blocks = np.array_split(samples, 37)
+    return single(*[moment for block in blocks for moment in stream.feed(block)], *stream.flush())
+
+
+def whole_timeline(case: Case) -> Answer:
+    return single(*timeline(case.predictor, case.clip, window=8, hop=8))
+
+
+def widget(case: Case) -> Answer:
+    page = UploadWidget(case.predictor)
+    (button,) = [w for box in page.children for w in getattr(box, "children", ()) if hasattr(w, "accept")]
+    assert isinstance(button, ipywidgets.FileUpload)
+    sound, now = case.clip.read_bytes(), datetime.now(UTC)
+    upload = {"name": "x.wav", "type": "audio/wav", "size": len(sound), "last_modified": now}
+    button.value = ({**upload, "content": memoryview(sound)},)
+    return single(*page.results)
+
+
+def command(case: Case) -> Answer:
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert not cli.main(["predict", str(case.clip), "--bundle", str(case.folder), "--json", "--quiet"])
+    (answer,) = json.loads(said.getvalue())
+    return answer["probabilities"]
+
+
+def exported(format: str) -> Callable[[Case], Answer]:
+    def run(case: Case) -> Answer:
+        """Samples in where the file takes these, else the features that its metadata names; probabilities out."""
+        if format == "onnx":
+            pytest.importorskip("tf2onnx", reason="the extra export is not installed")
+        bundle, out = case.predictor.bundle, case.exports / f"bundle{export.FORMATS[format]}"
+        if not out.exists():
+            table = corpora.load("demo")
+            export.export(bundle, out, rows_of(table, table["path"].isin(map(str, case.neighbours))))
+        facts, sound = export.metadata(bundle), read_audio(case.clip, rate=bundle.rate)
+        given = sound.samples if facts["input"] == "samples" else bundle.extractors[0].extract(sound)
+        return dict(zip(facts["labels"], export.runner(out)(given).tolist(), strict=True))
+
+    return run
+
+
+WAYS: dict[str, tuple[Callable[[Case], Answer], float]] = {
+    "path": (path, EXACTLY),
+    "path as text": (text, EXACTLY),
+    "bytes": (content, EXACTLY),
+    "file object": (file_object, EXACTLY),
+    "array of floats": (array, EXACTLY),
+    "array of integers": (integers, EXACTLY),
+    "array of two equal channels": (channels, EXACTLY),
+    "recording": (recording, EXACTLY),
+    "another container": (another_container, EXACTLY),
+    "batch": (batch, EXACTLY),
+    "batch in threads": (batch_in_threads, EXACTLY),
+    "stream window": (stream_window, EXACTLY),
+    "timeline": (whole_timeline, EXACTLY),
+    "widget": (widget, EXACTLY),
+    "command": (command, WRITTEN),
+    "ONNX": (exported("onnx"), EXPORTED),
+    "LiteRT": (exported("litert"), EXPORTED),
+}
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[tuple[Path, Path], Answer]:
+    """What the path gives, once for each bundle and clip."""
+    return {}
+
+
+@pytest.fixture(scope="module", params=["demo", "house"])
+def folder(request) -> Path:
+    return request.getfixturevalue("demo_bundle") if request.param == "demo" else preset_path("house")
+
+
+@pytest.fixture(scope="module")
+def predictor(folder) -> Predictor:
+    return Predictor.from_bundle(folder)
+
+
+@pytest.fixture(scope="module")
+def exports(predictor, tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module", params=["synthetic", pytest.param("real", marks=pytest.mark.realdata)])
+def clip(request, demo_table) -> Path:
+    if request.param == "synthetic":
+        return Path(demo_table["path"].iloc[3])
+    return Path(corpora.load("ravdess", root=request.getfixturevalue("real_data"))["path"].iloc[3])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_in_gives_the_same_answer(folder, predictor, clip, exports, expected, demo_few, tmp_path, way):
+    neighbours = [Path(name) for name in demo_few["path"].iloc[:3]]
+    case = Case(folder, predictor, clip, neighbours, tmp_path, exports)
+    if (folder, clip) not in expected:
+        expected[folder, clip] = path(case)
+        assert sum(expected[folder, clip].values()) == pytest.approx(1)
+    ask, tolerance = WAYS[way]
+    assert dict(ask(case)) == pytest.approx(expected[folder, clip], abs=tolerance, rel=0)
+
+
+def test_the_windows_of_a_long_recording_are_those_of_a_stream(predictor, demo_few, tmp_path):
+    spoken = np.concatenate([soundfile.read(name, dtype="int16")[0] for name in demo_few["path"]])[: 12 * RATE]
+    soundfile.write(tmp_path / "talk.wav", spoken, RATE)
+    answer = predictor.predict(tmp_path / "talk.wav")
+    moments = timeline(predictor, tmp_path / "talk.wav", window=4, hop=4, smoothing=0)
+    assert [(m.start, m.end, m.probabilities) for m in moments] == [
+        (s.start, s.end, s.probabilities) for s in answer.segments
+    ]
+    assert len(moments) == 3
+    for source in ((tmp_path / "talk.wav").read_bytes(), (spoken, RATE), read_audio(tmp_path / "talk.wav")):
+        assert predictor.predict(source) == replace(answer, path="")
