@@ -3,7 +3,7 @@
 What led to their settings is told in ``docs/research_log.md``; it was chosen on training speakers only.
 """
 
-from ..augment import AddNoise, Mixup, Sometimes, SpeedChange, Vary
+from ..augment import AddNoise, Babble, Mixup, Room, Sometimes, SpeedChange, Telephone, Vary
 from ..features import Waveform
 from ..preprocess import Trim
 from ..training import Training
@@ -12,9 +12,16 @@ from ._ensemble import Ensemble
 
 _REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
 
-_SECONDS = 2.24  # of a clip that is heard at a time
-_NOISE = Sometimes(step=AddNoise(snr_low=5, snr_high=50), share=0.3)
-_VARY = Vary(steps=(Sometimes(step=SpeedChange(low=0.84, high=1.16), share=0.8), _NOISE), seconds=_SECONDS)
+_SECONDS = 2.55  # of a clip that is heard at a time: 256 frames
+_SPEED = Sometimes(step=SpeedChange(low=0.84, high=1.16), share=0.8)
+_RECORDED = (
+    Sometimes(step=Room(rt60_low=0.1, rt60_high=0.8), share=0.2),
+    Sometimes(step=AddNoise(snr_low=5, snr_high=40), share=0.2),
+    Sometimes(step=AddNoise(kind="pink", snr_low=5, snr_high=40), share=0.2),
+    Sometimes(step=Telephone(), share=0.15),
+)
+_VARY = Vary(steps=(_SPEED, *_RECORDED), seconds=_SECONDS)
+_BABBLE = Babble(share=0.3, voices=6, snr_low=3, snr_high=30)
 
 house_one = Recipe(
     name="house_one",
@@ -39,15 +46,16 @@ house_one = Recipe(
         patience=None,
         class_weights=False,
         mask_absent=True,
-        augment=(_VARY,),
+        augment=(_VARY, _BABBLE),
     ),
     ablations={
         "without the harmonic spectrogram": {"hyperparameters.harmonic_channels": ()},
         "without simulated speakers": {
-            "training.augment": (Vary(steps=(_NOISE,), seconds=_SECONDS),),
+            "training.augment": (Vary(steps=_RECORDED, seconds=_SECONDS), _BABBLE),
             "hyperparameters": {"formants": 0.0, "pitch": 0.0, "tempo": 0.0},
         },
-        "mixed clips": {"training.mask_absent": False, "training.augment": (_VARY, Mixup())},
+        "without bad recordings": {"training.augment": (Vary(steps=(_SPEED,), seconds=_SECONDS),)},
+        "mixed clips": {"training.mask_absent": False, "training.augment": (_VARY, _BABBLE, Mixup())},
     },
 )
 
