@@ -12,20 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from bundles import SIX, SMALL, untrained
 
 from ser_kit import cli, recipes
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle, Member
+from ser_kit.bundle import Bundle
 from ser_kit.errors import ExportError
 from ser_kit.features import LogMel, Waveform
 from ser_kit.predictor import Predictor
 from ser_kit.preprocess import Trim
-from ser_kit.training import Scaler, seed_everything
 
 pytest.importorskip("tf2onnx", reason="the extra export is not installed")
 from ser_kit import export  # noqa: E402
 
-SIX = ("neutral", "happy", "sad", "angry", "fear", "disgust")
 BUILDERS = {  # a recipe with each builder of a network
     recipe.model: recipe
     for recipe in map(recipes.get, reversed(recipes.names()))  # so that the first of each stays
@@ -33,35 +32,9 @@ BUILDERS = {  # a recipe with each builder of a network
 }
 
 
-def untrained(recipe: recipes.Recipe, **card) -> Bundle:
-    """A bundle whose networks have their first weights: what is exported does not depend on what they are."""
-    labels = SIX
-    seed_everything(0)
-    rng = np.random.default_rng(0)
-    dims = len(recipe.columns)
-    model = recipe.build(len(labels))
-    for layer in model.layers:  # as they are after training: statistics that are not zero and one
-        if type(layer).__name__ == "BatchNormalization":
-            layer.set_weights([w + 0.1 * np.abs(rng.normal(size=w.shape)) for w in layer.get_weights()])
-    scaler = Scaler(*(rng.uniform(0.5, 2, dims).astype(np.float32) for _ in range(2)))
-    member = Member(
-        extractor=recipe.extractor,
-        columns=recipe.columns,
-        scaler=scaler if recipe.scale else Scaler.identity(dims),
-        builder=recipe.model,
-        hyperparameters=recipe.hyperparameters,
-        model=model,
-    )
-    facts = {"name": recipe.name, "labels": list(labels), "combine": "soft", "temperature": 0.7, "licence": "CC0"}
-    return Bundle(
-        facts | {"prior": [0.1, 0.3, 0.2, 0.1, 0.1, 0.2], "uncertain_below": 0, "typical": {}} | card, (member,)
-    )
-
-
 @pytest.fixture(scope="module")
 def house():
-    small = {"channels": (8, 16, 16, 16), "harmonic_channels": (8, 8, 8, 8), "width": 32}
-    return untrained(recipes.get("house_one").changed({"hyperparameters": small}))
+    return untrained(recipes.get("house_one").changed(SMALL))
 
 
 @pytest.fixture(scope="module")
