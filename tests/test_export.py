@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from bundles import SIX, SMALL, untrained
 
-from ser_kit import cli, recipes
+from ser_kit import cli, pruning, recipes
 from ser_kit.audio import read_audio
 from ser_kit.bundle import Bundle
 from ser_kit.errors import ExportError
@@ -91,7 +91,8 @@ def test_a_file_tells_what_it_takes_and_what_it_says(house, written):
     assert "full scale 1" in litert["normalisation"] and litert["licence"] == facts["licence"] == "CC0"
     assert [each.name for each in model.graph.input] == ["samples"]
     assert [each.name for each in model.graph.output] == ["probabilities"]
-    assert export.metadata(house) == {key: value for key, value in litert.items() if key != "quantize"}
+    for (_, quantize), (path, _) in written.items():
+        assert export.told(path) == export.metadata(house) | {"quantize": quantize}
 
 
 def test_litert_needs_built_in_operators_only(written):
@@ -122,6 +123,37 @@ def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
     assert "functionals" in export.metadata(bundle)["normalisation"]
 
 
+def test_zeros_make_a_file_smaller_when_it_is_packed(house, clips, written, tmp_path):
+    pruned = dataclasses.replace(house, card=house.card | {"pruned": {"share": 0.9}}, members=(copy_of(house),))
+    pruning._cut(pruned.members[0].model, 0.9)
+    before = written["litert", "none"][1]
+    report = export.export(pruned, tmp_path / "model.tflite", clips)
+    assert report.size == pytest.approx(before.size, rel=0.02)
+    assert report.compressed < 0.7 * before.compressed < 0.95 * before.size
+    assert export.told(tmp_path / "model.tflite")["pruned"] == 0.9
+    assert report.bundle_uar == export.uar(pruned, clips)
+
+
+def copy_of(bundle: Bundle):
+    (member,) = bundle.members
+    return dataclasses.replace(member, model=member.stripped())
+
+
+def test_a_file_is_compared_on_other_clips_than_it_was_made_with(house, clips, tmp_path):
+    made, others = clips.iloc[:4].reset_index(drop=True), clips.iloc[4:].reset_index(drop=True)
+    read = []
+    whole = export._inputs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "_inputs", lambda bundle, table: read.append(len(table)) or whole(bundle, table))
+        report = export.export(house, tmp_path / "model.onnx", others, quantize="int8", training=made)
+    assert sorted(read) == sorted([len(made), len(others)]) and report.clips == len(others)
+    again = export.compare(house, tmp_path / "model.onnx", clips)
+    assert (again.format, again.quantize, again.clips) == ("onnx", "int8", len(clips))
+    assert 0 < again.difference < 0.2 and 0 <= again.calibration_error <= 1
+    with pytest.raises(ExportError, match="is no exported file"):
+        export.compare(house, tmp_path, clips)
+
+
 def test_a_file_that_differs_is_not_written(house, clips, tmp_path, monkeypatch):
     (tmp_path / "model.onnx").write_bytes(b"the one before")
     served = export._served
@@ -144,7 +176,7 @@ def test_what_cannot_be_exported_is_an_error(house, demo_bundle, clips, tmp_path
     wrong("expected saved_model, litert, onnx and none", format="h5")
     wrong("a SavedModel is not quantised", format="saved_model", quantize="float16")
     wrong("0 clips to compare on", table=clips.iloc[:0])
-    wrong("some of bored", table=clips.assign(emotion="bored"))
+    wrong("some of bored", table=clips.assign(label="bored"))
     two = (*house.members, *Bundle.load(demo_bundle).members)
     wrong("take different features", bundle=dataclasses.replace(house, members=two))
     (tmp_path / "folder.onnx").mkdir()
@@ -162,9 +194,25 @@ def test_the_command_writes_a_file_and_shows_how_it_compares(house, tmp_path, ca
     assert cli.main(["export", str(saved), "--format", "litert", "--clips", "4"]) == 0
     shown = capsys.readouterr()
     assert "house_one.tflite" in shown.out and "named alike, %" in shown.out and "takes samples" in shown.out
-    assert "comparing it on" in shown.err
+    assert "comparing it on" in shown.err and "never heard" in shown.out
     assert (tmp_path / "house_one.tflite").stat().st_size > 10_000
     assert cli.main(["export", str(tmp_path / "nothing")]) == 2
+    assert cli.main(["export", str(saved), "--prune", "0.5"]) == 2
+    assert "--corpus" in capsys.readouterr().err
+
+
+def test_the_command_prunes_first(demo_bundle, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["export", str(demo_bundle), "--prune", "0.8", "--epochs", "2", "--corpus", "demo", "--clips", "20"]
+    assert cli.main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["pruned"] == 0.8 and found["compressed"] < 0.6 * found["size"]
+    assert 0 < found["bundle_uar"] <= 1 and 0 < found["unpruned_uar"] <= 1
+    assert [path.name for path in tmp_path.iterdir()] == ["rastogi_mlp.onnx"]
+    assert export.told("rastogi_mlp.onnx")["pruned"] == 0.8
+    assert cli.main([*command, "--compare", "demo", "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "80 % pruned" in shown and "packed" in shown and "never heard" not in shown
 
 
 @pytest.mark.parametrize("name", ["onnx", "litert"])
