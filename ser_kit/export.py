@@ -19,14 +19,15 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import re
 import shutil
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -140,10 +141,12 @@ def export(
     scaled = table if training is None else training
     scaled = scaled.iloc[np.linspace(0, len(scaled) - 1, min(len(scaled), _MEASURED)).astype(int)]
     some = _inputs(bundle, scaled) if quantize == "int8" else []
-    served = _served(bundle, products=format == "onnx")  # which has no transforms of such a shape
+    with _quietly():
+        served = _served(bundle, products=format == "onnx")  # which has no transforms of such a shape
     with workshop(out.parent, f".{out.name}-") as place:
         file = place / (out.name or "model")
-        _WRITERS[format](served, file, metadata(bundle) | {"quantize": quantize}, quantize, some)
+        with _quietly():
+            _WRITERS[format](served, file, metadata(bundle) | {"quantize": quantize}, quantize, some)
         report = replace(_compared(file, quantize, answers, _emotions(table), bundle.labels), path=out)
         _check(report)
         if out.is_dir():
@@ -428,6 +431,18 @@ def _write_onnx(served, file: Path, facts: dict, quantize: str, inputs: Sequence
 
 
 _WRITERS = {"saved_model": _write_saved_model, "litert": _write_litert, "onnx": _write_onnx}
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what converters say of their own workings, which is nothing that a user could mend."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _is_saved_model(folder: Path) -> bool:
