@@ -31,7 +31,8 @@ COMMAND = "python -m benchmarks.deployment"
 FILES = [("saved_model", "none"), *((name, how) for name in ("litert", "onnx") for how in export.QUANTIZATIONS)]
 NAMES = {"saved_model": "SavedModel", "litert": "LiteRT", "onnx": "ONNX"}
 RATE = 16_000
-_WITH_INT8 = 0.5  # the share that is pruned and quantised
+_SHARES = (0.01, 0.3, 0.5, 0.7, 0.9)  # the first is a control: further training, and nearly nothing taken away
+_BOTH = 0.5  # the share that is pruned and quantised
 SECONDS = 3.0  # of sound, whose answers are timed
 
 
@@ -73,7 +74,7 @@ def unseen(
     protocol: str,
     out: Path,
     folds: Sequence[int] | None = None,
-    shares: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
+    shares: Sequence[float] = _SHARES,
     seed: int = 0,
 ) -> pd.DataFrame:
     """A row for each file of each fold.
@@ -90,49 +91,44 @@ def unseen(
     """
     table = corpora.load(list(names), labels=system.labels)
     material = system.prepare(table)
+    kinds = [(0.0, format, quantize) for format, quantize in FILES[1:]]  # a SavedModel is the bundle itself
+    for share in shares:
+        kinds += [(share, "litert", quantize) for quantize in ("none", "int8") if quantize == "none" or share == _BOTH]
     rows = []
     for fold in system.folds(material, protocol, seed):
-        parts = (system.name, *names, protocol, seed, *shares, fold.index)
-        record = out / f"{'-'.join(map(str, parts))}.json"
-        if not record.exists() and (folds is None or fold.index + 1 in folds):
-            found = _fold(system, material, fold, tested, out / record.stem, shares)
-            write_whole(record, json.dumps(found).encode())
-        if record.exists():
-            rows += json.loads(record.read_text())
+        place = out / "-".join(map(str, (system.name, *names, protocol, seed, fold.index)))
+        records = {kind: place / f"{kind[0]:g}-{kind[2]}-{kind[1]}.json" for kind in kinds}
+        if folds is None or fold.index + 1 in folds:
+            missing = {kind: path for kind, path in records.items() if not path.exists()}
+            if missing:
+                _fold(system, material, fold, tested, missing)
+        found = [json.loads(path.read_text()) for path in records.values() if path.exists()]
+        rows += [row | {"fold": fold.index} for row in found]
     return pd.DataFrame(rows)
 
 
-def _fold(
-    system: recipes.System, material: recipes.Material, fold, tested: str, out: Path, shares: Sequence[float]
-) -> list[dict]:
-    bundle, _ = system.fit_fold(material, fold, out=out.parent, title=f"{system.name} {fold.name}")
+def _fold(system: recipes.System, material: recipes.Material, fold, tested: str, records: dict[tuple, Path]) -> None:
+    """Make the records of a fold, a file each."""
+    place = next(iter(records.values())).parent
+    place.mkdir(parents=True, exist_ok=True)
+    bundle, _ = system.fit_fold(material, fold, out=place.parent, title=f"{system.name} {fold.name}")
     bundle = bundle.joined()
     clips = material.table.iloc[fold.test].query("corpus == @tested").reset_index(drop=True)
     rest = np.setdiff1d(np.arange(len(material.table)), fold.test)  # what it learned from
     training = material.table.iloc[rest].reset_index(drop=True)
     some = training.iloc[:: max(1, len(training) // 200)]
-    rows: list[dict] = []
-
-    def add(made: Bundle, share: float, format: str, quantize: str, seconds: float = 0) -> None:
-        file = out / f"{share:g}-{quantize}{export.FORMATS[format]}"
-        row = {"fold": fold.index, "share": share, "format": format, "quantize": quantize, "seconds": seconds}
+    made = {0.0: bundle}
+    for (share, format, quantize), record in tqdm(records.items(), desc=f"fold {fold.index + 1}", unit="file"):
+        if share not in made:
+            made[share] = pruning.prune(bundle, training, share=share, system=system, out=place)
+        file = record.with_name(f"{share:g}-{quantize}{export.FORMATS[format]}")
+        row = {"share": share, "format": format, "quantize": quantize}
         try:
-            export.export(made, file, some, format=format, quantize=quantize)
+            export.export(made[share], file, some, format=format, quantize=quantize)
+            row |= asdict(export.compare(made[share], file, clips)) | {"path": f"{place.name}/{file.name}"}
         except ExportError as error:
-            rows.append(row | {"error": str(error)})
-        else:
-            report = asdict(export.compare(made, file, clips))
-            rows.append(row | report | {"path": str(file.relative_to(out.parent))})
-
-    for format, quantize in tqdm(FILES[1:], desc=f"fold {fold.index + 1}", unit="file", leave=False):
-        add(bundle, 0, format, quantize)
-    for share in shares:
-        began = time.perf_counter()
-        pruned = pruning.prune(bundle, training, share=share, system=system, out=out)
-        seconds = time.perf_counter() - began
-        for quantize in ("none", "int8") if share == _WITH_INT8 else ("none",):
-            add(pruned, share, "litert", quantize, seconds)
-    return rows
+            row["error"] = str(error)
+        write_whole(record, json.dumps(row).encode())
 
 
 def shown(found: pd.DataFrame, folder: Path) -> pd.DataFrame:
@@ -220,8 +216,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=200, help="to compare a bundle's files on (default: %(default)s)")
     parser.add_argument("--protocol", default="emobox", help="(default: %(default)s)")
     parser.add_argument("--folds", nargs="+", type=int, metavar="N", help="run these folds only (default: all)")
-    text = "of the weights to prune (default: 0.3 0.5 0.7 0.9)"
-    parser.add_argument("--shares", nargs="*", type=float, default=[0.3, 0.5, 0.7, 0.9], metavar="SHARE", help=text)
+    text = "of the weights to prune (default: %(default)s)"
+    parser.add_argument("--shares", nargs="*", type=float, default=_SHARES, metavar="SHARE", help=text)
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/deployment"), help="for files and records (%(default)s)")
     return parser.parse_args(argv)

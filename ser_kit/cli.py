@@ -885,8 +885,8 @@ def _demo(args: argparse.Namespace) -> Result:
 
 
 def _show_demo(console: Console, found: Demo) -> None:
-    names = ("01_corpora", "02_features", "04_evaluate", "05_predict", "06_published_systems")
-    clips, functionals, evaluated, predicted, published = (found.facts.get(name, {}) for name in names)
+    names = ("01_corpora", "02_features", "04_evaluate", "05_predict", "06_published_systems", "07_deploy")
+    clips, functionals, evaluated, predicted, published, deployed = (found.facts.get(name, {}) for name in names)
     lines = []
     if clips:
         nature = " (synthetic speech)" if clips["synthetic"] else ""
@@ -903,6 +903,12 @@ def _show_demo(console: Console, found: Demo) -> None:
     if published:
         recorded = f"records of {len(published['recorded'])} ({published['records']:,} folds)"
         lines.append(("published", f"{published['systems']} systems, {recorded}"))
+    if deployed:
+        least = min(deployed["files"], key=lambda file: file["bytes"])
+        alike = f"{_percent(least['agreement'])} of {deployed['clips']} clips named alike"
+        lines.append(
+            ("exported", f"{len(deployed['files'])} files; {least['file']}: {least['bytes'] / 1e6:.2f} MB, {alike}")
+        )
     for run in found.runs:
         if not run.ok:
             console.print(f"{run.name} failed in code cell {run.cells + 1} of {run.total}\n", soft_wrap=True)
@@ -1255,7 +1261,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "demo",
         _demo,
-        "Run the notebooks 01 to 06 from top to bottom and sum up what they found.",
+        "Run the notebooks 01 to 07 from top to bottom and sum up what they found.",
         "ser-kit demo",
         "ser-kit demo --corpus ravdess --out outputs/ravdess",
     )

@@ -48,7 +48,8 @@ FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 """Name -> how the file's name ends; a SavedModel is a folder."""
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 """What is made smaller: ``float16`` the weights, to half; ``dynamic`` the weights, to eight-bit integers; ``int8`` also
-what flows between layers, to integers whose range is measured on clips. Spectrograms stay floats."""
+what flows between layers, to integers whose range is measured on clips. Spectrograms stay floats; with ``int8`` also
+the statistics over time and the last layer."""
 AGREEMENT = {"none": 1.0, "float16": 0.99, "dynamic": 0.97, "int8": 0.97}
 """Least share of the clips that must be named as the bundle names them."""
 LARGEST_DIFFERENCE = 1e-4
@@ -56,6 +57,8 @@ LARGEST_DIFFERENCE = 1e-4
 OPSET = 18
 _NETWORK = r"^(?!.*(spectrogram|trim)).*$"
 """Names in the graph of all but what makes the networks' input."""
+_INTEGERS = r"^(?!.*(spectrogram|trim|statistics|emotion)).*$"
+"""Of what computes in integers: neither variances, small differences of large numbers, nor the last layer."""
 _ASIDE = Path("assets.extra", "ser_kit.json")  # of a SavedModel
 _NO_TEXTS = ("labels", "rate", "longest_seconds", "pruned")
 _MEASURED = 64  # clips that integers are scaled by
@@ -392,7 +395,7 @@ def _integers(content: bytes, quantize: str, name: str, inputs: Sequence[np.ndar
         if quantize == "dynamic":
             made.add_dynamic_config(_NETWORK, operation, 8)
         else:
-            made.add_static_config(_NETWORK, operation, 8, 8)
+            made.add_static_config(_INTEGERS, operation, 8, 8)
     measured = made.calibrate({"serving_default": [{name: x[None]} for x in inputs]}) if quantize == "int8" else None
     return made.quantize(measured).quantized_model
 
@@ -521,7 +524,7 @@ def _static(model, file: Path, name: str, inputs: Sequence[np.ndarray]):
         Clips(),
         quant_format=quantization.QuantFormat.QDQ,
         op_types_to_quantize=["Conv", "MatMul", "Gemm"],
-        nodes_to_exclude=[node.name for node in model.graph.node if not re.search(_NETWORK, node.name)],
+        nodes_to_exclude=[node.name for node in model.graph.node if not re.search(_INTEGERS, node.name)],
         per_channel=True,
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,

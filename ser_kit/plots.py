@@ -959,7 +959,7 @@ def exports(files: pd.DataFrame) -> Figure:
         _tidy(ax, "x")
         _title(ax, text)
         ax.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.24 - 0.6 / len(files)), ncols=2, frameon=False, fontsize=9
+            loc="upper center", bbox_to_anchor=(0.5, -0.08 - 0.75 / len(files)), ncols=2, frameon=False, fontsize=9
         )
     return figure
 
@@ -972,11 +972,11 @@ def pruning(files: pd.DataFrame) -> Figure:
             the share 0 is the network as it was.
     """
     figure, ((left, right),) = _figure(9, 3.4, 1, 2)
-    shares = files["share"]
-    left.plot(shares, files["uar"], "o-", color=_SERIES[0], markersize=6)
-    for share, uar in zip(shares, files["uar"], strict=True):
+    shares, whole, cut = files["share"], files[files["share"] == 0], files[files["share"] > 0]
+    left.plot(cut["share"], cut["uar"], "o-", color=_SERIES[0], markersize=6)
+    for share, uar in zip(cut["share"], cut["uar"], strict=True):
         left.annotate(f"{100 * uar:.1f}", (share, uar), (0, 8), textcoords="offset points", ha="center", fontsize=9)
-    left.axhline(files["uar"].iloc[0], color=_SOFT, linestyle="--", linewidth=1)
+    left.axhline(whole["uar"].iloc[0], color=_SOFT, linestyle="--", linewidth=1, label="as it was")
     low, high = files["uar"].min(), files["uar"].max()
     left.set_ylim(max(0, low - 0.08), min(1, high + 0.08))
     right.plot(shares, files["size"] / 1e6, "o-", color=_PALE, markersize=6, label="the file")
@@ -989,5 +989,5 @@ def pruning(files: pd.DataFrame) -> Figure:
         ax.set_xlim(-0.05, 1)
         _tidy(ax, "y")
         _title(ax, text)
-    _legend(right, loc="lower left")
+        _legend(ax, loc="lower left")
     return figure

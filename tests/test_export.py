@@ -102,7 +102,7 @@ def test_litert_needs_built_in_operators_only(written):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("builder", sorted(BUILDERS.keys() - {"house"}))
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", export.FORMATS)
 def test_every_network_of_a_recipe_can_be_exported(builder, format, clips, tmp_path):
     bundle = untrained(BUILDERS[builder])
     out = tmp_path / f"model{export.FORMATS[format]}"
@@ -111,6 +111,16 @@ def test_every_network_of_a_recipe_can_be_exported(builder, format, clips, tmp_p
     extractor = BUILDERS[builder].extractor
     takes_samples = type(extractor) in (Waveform, LogMel) and all(type(step) is Trim for step in extractor.preprocess)
     assert export.metadata(bundle)["input"] == ("samples" if takes_samples else "features")
+
+
+def test_which_recipes_take_samples():
+    single = [recipe for recipe in map(recipes.get, recipes.names()) if isinstance(recipe, recipes.Recipe)]
+    said = {recipe.name: export.metadata(untrained(recipe)) for recipe in single if recipe.model}
+    samples = {name for name, facts in said.items() if facts["input"] == "samples"}
+    assert samples == {"house_one", "td_cnn_lstm", "td_cnn_bilstm_attention"}
+    for name in set(said) - samples:  # the others tell what has to be computed, and how
+        extractor = recipes.get(name).extractor
+        assert said[name]["normalisation"].startswith(extractor.name) and said[name]["rate"] == extractor.rate
 
 
 def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
