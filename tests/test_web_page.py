@@ -36,7 +36,8 @@ VERSION = "1.30.0"
 PACKAGE = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
 SHA512 = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-PATIENCE = 120_000  # ms
+PATIENCE = 120_000  # ms; other tests may keep the machine busy
+expect.set_options(timeout=PATIENCE)
 
 pytestmark = [
     pytest.mark.slow,
@@ -199,7 +200,7 @@ def test_a_voice_is_recorded_and_answered(page):
     expect(record).to_be_enabled()
     record.press("Enter")
     expect(record).to_have_text("Stop")
-    expect(page.get_by_role("status")).to_contain_text("Recording 0:02 of 0:08")
+    expect(page.get_by_role("status")).to_contain_text(re.compile("Recording 0:0[2-7] of 0:08"))
     record.press("Enter")
     expect(page.get_by_role("status")).to_contain_text("Done: your recording")
     assert sum(shown(page).values()) == pytest.approx(1, abs=1e-4)

@@ -60,7 +60,8 @@ def kernels(model: keras.Model) -> list:
         Keras variables, in the order of ``model.trainable_variables``.
 
     Examples:
-        >>> [kernel.shape for kernel in kernels(get("mlp")((30,), 6, units=(8,), dropout=(0,), batch_norm=(True,)))]
+        >>> network = get("mlp")((30,), 6, units=(8,), dropout=(0,), batch_norm=(True,))
+        >>> [tuple(kernel.shape) for kernel in kernels(network)]
         [(30, 8), (8, 6)]
     """
     return [variable for variable in model.trainable_variables if len(variable.shape) > 1]
