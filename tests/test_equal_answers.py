@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,12 +124,18 @@ def whole_timeline(case: Case) -> Answer:
 
 def widget(case: Case) -> Answer:
     page = UploadWidget(case.predictor)
-    (button,) = [w for box in page.children for w in getattr(box, "children", ()) if hasattr(w, "accept")]
-    assert isinstance(button, ipywidgets.FileUpload)
+    (button,) = [w for w in _inside(page) if isinstance(w, ipywidgets.FileUpload)]
     sound, now = case.clip.read_bytes(), datetime.now(UTC)
     upload = {"name": "x.wav", "type": "audio/wav", "size": len(sound), "last_modified": now}
     button.value = ({**upload, "content": memoryview(sound)},)
+    page.wait(300)
     return single(*page.results)
+
+
+def _inside(box: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
+    yield box
+    for child in getattr(box, "children", ()):
+        yield from _inside(child)
 
 
 def command(case: Case) -> Answer:
