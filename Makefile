@@ -20,7 +20,7 @@ demo: $(VENV)/.installed  ## run notebooks 01 to 07 (SER_KIT_CORPUS=ravdess for 
 	$(BIN)/ser-kit demo
 
 test: $(VENV)/.installed  ## run the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed  ## check the style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -188,9 +188,19 @@ def expected() -> dict[tuple[Path, Path], Answer]:
     return {}
 
 
-@pytest.fixture(scope="module", params=["demo", "house"])
-def folder(request) -> Path:
-    return request.getfixturevalue("demo_bundle") if request.param == "demo" else preset_path("house")
+@pytest.fixture(
+    scope="module",
+    params=["demo, synthetic", "house, synthetic", pytest.param("house, real", marks=pytest.mark.realdata)],
+)
+def asked(request) -> tuple[str, str]:
+    """Which bundle, and what kind of clip."""
+    bundle, kind = request.param.split(", ")
+    return bundle, kind
+
+
+@pytest.fixture(scope="module")
+def folder(request, asked) -> Path:
+    return request.getfixturevalue("demo_bundle") if asked[0] == "demo" else preset_path("house")
 
 
 @pytest.fixture(scope="module")
@@ -203,9 +213,9 @@ def exports(predictor, tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("exports")
 
 
-@pytest.fixture(scope="module", params=["synthetic", pytest.param("real", marks=pytest.mark.realdata)])
-def clip(request, demo_table) -> Path:
-    if request.param == "synthetic":
+@pytest.fixture(scope="module")
+def clip(request, asked, demo_table) -> Path:
+    if asked[1] == "synthetic":
         return Path(demo_table["path"].iloc[3])
     return Path(corpora.load("ravdess", root=request.getfixturevalue("real_data"))["path"].iloc[3])
 
