@@ -360,7 +360,7 @@ def test_what_a_corpus_lacks_does_not_count_as_rare():
 def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature_is_known(
     demo_functionals, monkeypatch
 ):
-    network = recipes.get("rastogi_mlp").changed({"training.epochs": 6, "training.patience": None})
+    network = recipes.get("rastogi_mlp").changed({"training.epochs": 2, "training.patience": None})
     system = Ensemble.of(network, method="seeds", rounds=2).changed({"temperature": 0.5})
     material = system.prepare(demo_functionals)
     (fold,) = system.folds(material, "speaker_80_20")

@@ -218,11 +218,11 @@ def test_train(corpus, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "bundle" / "model.keras").is_file()
 
 
-def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few):
+def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few, eagerly):
     """It is switched off in the runs above: with more epochs and wider layers it takes a GPU."""
     (cell,) = [cell.source for cell in code_cells(read("03_train")) if cell.source.startswith("HOUSE = []")]
     small = {"channels": (4, 4, 4, 4), "harmonic_channels": (), "width": 8, "heads": 1}
-    quick = recipes.get("house").changed({"training.epochs": 1, "hyperparameters": small})
+    quick = recipes.get("house_one").changed({"training.epochs": 1, "hyperparameters": small})
     monkeypatch.setattr(recipes, "get", lambda name: {"house": quick}[name])
     monkeypatch.setattr(ser_kit, "load", lambda names, labels: {("demo", "eight"): demo_few}[(*names, labels)])
     shown = []
@@ -234,7 +234,7 @@ def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few):
         "display": shown.append,
     }
     exec(cell.replace("HOUSE = []", 'HOUSE = ["demo"]'), given)
-    assert shown[0]["recipe"].tolist() == ["house"]
+    assert shown[0]["recipe"].tolist() == ["house_one"]
     predictor = Predictor.from_bundle(tmp_path / "house")
     assert predictor.predict(demo_few["path"].iloc[0]).emotion in predictor.labels
 
