@@ -16,11 +16,11 @@ $(VENV)/.installed: setup.cfg pyproject.toml requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	@touch $@
 
-demo: $(VENV)/.installed  ## run notebooks 01 to 06 (SER_KIT_CORPUS=ravdess for real speech)
+demo: $(VENV)/.installed  ## run notebooks 01 to 07 (SER_KIT_CORPUS=ravdess for real speech)
 	$(BIN)/ser-kit demo
 
 test: $(VENV)/.installed  ## run the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed  ## check the style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -237,10 +237,10 @@ def _validate(args: argparse.Namespace) -> Result:
 # ----------------------------------------------------------------------------------------------------------- features
 
 
-def _load(args: argparse.Namespace, names: Sequence[str], labels: str | None) -> pd.DataFrame:
+def _load(args: argparse.Namespace, names: Sequence[str], labels: str | Iterable[str] | None) -> pd.DataFrame:
     from . import corpora
 
-    return corpora.load(names, args.root, labels_of(labels))
+    return corpora.load(names, args.root, labels_of(labels) if isinstance(labels, str) else labels)
 
 
 def _extractor(args: argparse.Namespace) -> Extractor:
@@ -806,30 +806,50 @@ def _percent(fraction: float) -> str:
 
 
 def _export(args: argparse.Namespace) -> Result:
-    from . import corpora, export
+    from . import export, pruning
     from .bundle import Bundle, bundle_path
 
+    if args.prune is not None and not args.corpus:
+        raise RecipeError("pruned networks are trained further: name what the bundle learned from with --corpus")
     folder = bundle_path(args.bundle)
     bundle = Bundle.load(folder)
-    out = args.out or bundle.card["name"] + export.FORMATS[args.format]
-    table = corpora.load(args.corpus, root=args.root)
-    table = table[table["emotion"].isin(bundle.labels)]
-    table = table.iloc[:: max(1, len(table) // args.clips)].reset_index(drop=True)
-    _note(args, f"writing {out}, and comparing it on {len(table)} clips of {', '.join(args.corpus)}")
-    report = export.export(bundle, out, table, format=args.format, quantize=args.quantize)
+    args.out = Path(args.out or bundle.card["name"] + export.FORMATS[args.format])
+    training = _load(args, args.corpus or ["demo"], bundle.labels)
+    compared = _load(args, args.compare, bundle.labels) if args.compare else training
+    compared = compared.iloc[:: max(1, len(compared) // args.clips)].reset_index(drop=True)
+    chosen = bundle
+    if args.prune is not None:
+        checkpoints = _checkpoints(args)
+        chosen = pruning.prune(
+            bundle, training, share=args.prune, epochs=args.epochs, out=checkpoints, jobs=args.jobs,
+            progress=not args.quiet,
+        )  # fmt: skip
+    _note(args, f"writing {args.out}, and comparing it on {len(compared)} clips")
+    settings = {"format": args.format, "quantize": args.quantize, "training": training}
+    report = export.export(chosen, args.out, compared, **settings)
     data = dataclasses.asdict(report) | {"path": str(report.path), "bundle_size": export.size(folder)}
+    if args.prune is not None:
+        data |= {"pruned": args.prune, "unpruned_uar": export.uar(bundle, compared)}
+        shutil.rmtree(checkpoints, ignore_errors=True)
 
     def show(console: Console) -> None:
         times = [f"{report.milliseconds[threads]:.1f}" for threads in (1, 2)]
         alike, differs = f"{100 * report.agreement:.1f}", f"{report.difference:.2g}"
-        cells = [
-            ("the bundle", f"{data['bundle_size'] / 1e6:.2f}", "–", "–", f"{100 * report.bundle_uar:.1f}", "–", "–"),
-            (str(report.path), f"{report.size / 1e6:.2f}", *times, f"{100 * report.uar:.1f}", alike, differs),
-        ]
-        columns = ("file", "MB", "ms, 1 thread", "ms, 2 threads", "UAR", "named alike, %", "largest difference")
+        megabytes = [f"{size / 1e6:.2f}" for size in (data["bundle_size"], report.size, report.compressed)]
+        before = data.get("unpruned_uar", report.bundle_uar)
+        cells = [("the bundle", megabytes[0], "–", "–", "–", f"{100 * before:.1f}", "–", "–")]
+        if args.prune is not None:
+            name = f"{100 * args.prune:g} % pruned"
+            cells.append((name, "–", "–", "–", "–", f"{100 * report.bundle_uar:.1f}", "–", "–"))
+        cells.append((str(report.path), *megabytes[1:], *times, f"{100 * report.uar:.1f}", alike, differs))
+        columns = (
+            "file", "MB", "packed", "ms, 1 thread", "ms, 2 threads", "UAR", "named alike, %", "largest difference",
+        )  # fmt: skip
         _print_table(console, columns, cells, numbers=columns[1:], wrap=("file",))
         inputs = "samples" if export.metadata(bundle)["input"] == "samples" else "features"
         console.print(f"compared on {report.clips} clips; takes {inputs}, gives probabilities", soft_wrap=True)
+        if not args.compare:
+            console.print("UAR on speakers that it never heard is lower: --compare CORPUS, if you have some of them")
 
     return Result(data, show)
 
@@ -865,8 +885,8 @@ def _demo(args: argparse.Namespace) -> Result:
 
 
 def _show_demo(console: Console, found: Demo) -> None:
-    names = ("01_corpora", "02_features", "04_evaluate", "05_predict", "06_published_systems")
-    clips, functionals, evaluated, predicted, published = (found.facts.get(name, {}) for name in names)
+    names = ("01_corpora", "02_features", "04_evaluate", "05_predict", "06_published_systems", "07_deploy")
+    clips, functionals, evaluated, predicted, published, deployed = (found.facts.get(name, {}) for name in names)
     lines = []
     if clips:
         nature = " (synthetic speech)" if clips["synthetic"] else ""
@@ -883,6 +903,12 @@ def _show_demo(console: Console, found: Demo) -> None:
     if published:
         recorded = f"records of {len(published['recorded'])} ({published['records']:,} folds)"
         lines.append(("published", f"{published['systems']} systems, {recorded}"))
+    if deployed:
+        least = min(deployed["files"], key=lambda file: file["bytes"])
+        alike = f"{_percent(least['agreement'])} of {deployed['clips']} clips named alike"
+        lines.append(
+            ("exported", f"{len(deployed['files'])} files; {least['file']}: {least['bytes'] / 1e6:.2f} MB, {alike}")
+        )
     for run in found.runs:
         if not run.ok:
             console.print(f"{run.name} failed in code cell {run.cells + 1} of {run.total}\n", soft_wrap=True)
@@ -1215,21 +1241,27 @@ def _parser() -> argparse.ArgumentParser:
         "no file, when they are not the same.",
         "ser-kit export house --format onnx",
         "ser-kit export my-bundle --format litert --quantize int8 --corpus ravdess --out app/emotion.tflite",
+        "ser-kit export my-bundle --prune 0.5 --corpus ravdess --compare cremad",
     )
     sub.add_argument("bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder")
     sub.add_argument("--format", choices=("saved_model", "litert", "onnx"), default="onnx", help="default: onnx")
     text = "weights as float16 or (dynamic) 8-bit integers; int8: activations, too (default: none)"
     sub.add_argument("--quantize", choices=("none", "float16", "int8", "dynamic"), default="none", help=text)
     sub.add_argument("--out", metavar="FILE", help="default: the bundle's name, with the format's ending")
-    text = "to compare on; for int8 it should be what the bundle learned from (default: demo)"
-    sub.add_argument("--corpus", nargs="+", default=["demo"], metavar="CORPUS", help=text)
+    text = "make so many of the networks' weights zero, the smallest, and train the others further on --corpus"
+    sub.add_argument("--prune", type=float, metavar="SHARE", help=text)
+    sub.add_argument("--epochs", type=_positive, default=6, metavar="N", help="of that training (default: 6)")
+    text = "what the bundle learned from, for --prune and to scale int8 by (default: demo)"
+    sub.add_argument("--corpus", nargs="+", metavar="CORPUS", help=text)
+    sub.add_argument("--compare", nargs="+", metavar="CORPUS", help="to compare on (default: that of --corpus)")
     root(sub)
     sub.add_argument("--clips", type=_positive, default=200, metavar="N", help="to compare on (default: about 200)")
+    jobs(sub)
 
     sub = command(
         "demo",
         _demo,
-        "Run the notebooks 01 to 06 from top to bottom and sum up what they found.",
+        "Run the notebooks 01 to 07 from top to bottom and sum up what they found.",
         "ser-kit demo",
         "ser-kit demo --corpus ravdess --out outputs/ravdess",
     )

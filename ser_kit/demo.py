@@ -21,7 +21,9 @@ from typing import Any
 
 from .errors import MissingDependencyError, SerKitError
 
-NOTEBOOKS = ("01_corpora", "02_features", "03_train", "04_evaluate", "05_predict", "06_published_systems")
+NOTEBOOKS = (
+    "01_corpora", "02_features", "03_train", "04_evaluate", "05_predict", "06_published_systems", "07_deploy",
+)  # fmt: skip
 """Names of the notebooks, in the order in which they run."""
 
 CORPUS_VARIABLE = "SER_KIT_CORPUS"

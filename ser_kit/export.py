@@ -19,14 +19,16 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import re
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ from . import models
 from .audio import read_audio
 from .bundle import Bundle
 from .errors import ExportError, MissingDependencyError
-from .evaluation import metrics
+from .evaluation import expected_calibration_error, metrics
 from .features import LogMel, Waveform
 from .folders import workshop
 from .preprocess import Trim
@@ -46,7 +48,8 @@ FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 """Name -> how the file's name ends; a SavedModel is a folder."""
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 """What is made smaller: ``float16`` the weights, to half; ``dynamic`` the weights, to eight-bit integers; ``int8`` also
-what flows between layers, to integers whose range is measured on clips. Spectrograms stay floats."""
+what flows between layers, to integers whose range is measured on clips. Spectrograms stay floats; with ``int8`` also
+the statistics over time and the last layer."""
 AGREEMENT = {"none": 1.0, "float16": 0.99, "dynamic": 0.97, "int8": 0.97}
 """Least share of the clips that must be named as the bundle names them."""
 LARGEST_DIFFERENCE = 1e-4
@@ -54,6 +57,10 @@ LARGEST_DIFFERENCE = 1e-4
 OPSET = 18
 _NETWORK = r"^(?!.*(spectrogram|trim)).*$"
 """Names in the graph of all but what makes the networks' input."""
+_INTEGERS = r"^(?!.*(spectrogram|trim|statistics|emotion)).*$"
+"""Of what computes in integers: neither variances, small differences of large numbers, nor the last layer."""
+_ASIDE = Path("assets.extra", "ser_kit.json")  # of a SavedModel
+_NO_TEXTS = ("labels", "rate", "longest_seconds", "pruned")
 _MEASURED = 64  # clips that integers are scaled by
 _RUNS = 20
 
@@ -73,9 +80,12 @@ class Report:
         difference: the largest between two probabilities.
         agreement: share of the clips that are named alike, 0..1.
         size: bytes.
-        milliseconds: threads -> median time of an answer to the longest of the clips.
+        compressed: bytes of the file when it is packed (DEFLATE), as it is for a download.
+        milliseconds: threads -> time of an answer to the longest of the clips, the least of 20.
         uar: of the file on these clips.
         bundle_uar: of the bundle.
+        calibration_error: of the file on these clips, 0..1; see
+            :func:`ser_kit.evaluation.expected_calibration_error`.
     """
 
     path: Path
@@ -85,9 +95,11 @@ class Report:
     difference: float
     agreement: float
     size: int
+    compressed: int
     milliseconds: dict[int, float]
     uar: float
     bundle_uar: float
+    calibration_error: float
 
 
 def export(
@@ -97,19 +109,21 @@ def export(
     *,
     format: str | None = None,
     quantize: str = "none",
+    training: pd.DataFrame | None = None,
 ) -> Report:
     """Write a bundle as one file for another runtime, once it is known to give the same answers.
 
     Args:
         bundle: whose members take the same features.
         out: the file, or a SavedModel's folder; what is there is replaced.
-        table: clips to compare on, of emotions that the bundle knows; ``int8`` is scaled by some of them, so they
-            should be training clips.
+        table: clips to compare on, of emotions that the bundle knows.
         format: one of :data:`FORMATS`; by default what the name of ``out`` says.
         quantize: one of :data:`QUANTIZATIONS`; a SavedModel is not quantised.
+        training: clips that the bundle learned from, some of which ``int8`` is scaled by; by default those of
+            ``table``, which should then be such clips.
 
     Returns:
-        How it compares.
+        How it compares, on the clips of ``table``.
 
     Raises:
         ExportError: the settings do not go together, the bundle cannot be one file, or the file would answer
@@ -126,17 +140,48 @@ def export(
         raise ExportError("a SavedModel is not quantised; expected quantize 'none', or another format")
     if out.exists() and (out.is_dir() != (format == "saved_model") or (out.is_dir() and not _is_saved_model(out))):
         raise ExportError(f"{out} exists and is something else; give a new name")
-    inputs, expected = _answers(bundle, table)
-    served = _served(bundle, products=format == "onnx")  # which has no transforms of such a shape
+    answers = _answers(bundle, table)
+    scaled = table if training is None else training
+    scaled = scaled.iloc[np.linspace(0, len(scaled) - 1, min(len(scaled), _MEASURED)).astype(int)]
+    some = _inputs(bundle, scaled) if quantize == "int8" else []
+    with _quietly():
+        served = _served(bundle, products=format == "onnx")  # which has no transforms of such a shape
     with workshop(out.parent, f".{out.name}-") as place:
         file = place / (out.name or "model")
-        some = [inputs[i] for i in np.linspace(0, len(inputs) - 1, min(len(inputs), _MEASURED)).astype(int)]
-        _WRITERS[format](served, file, metadata(bundle) | {"quantize": quantize}, quantize, some)
-        report = _compared(out, file, format, quantize, inputs, expected, table["emotion"], bundle.labels)
+        with _quietly():
+            _WRITERS[format](served, file, metadata(bundle) | {"quantize": quantize}, quantize, some)
+        report = replace(_compared(file, quantize, answers, _emotions(table), bundle.labels), path=out)
+        _check(report)
         if out.is_dir():
             shutil.rmtree(out)
         os.replace(file, out)
     return report
+
+
+def compare(bundle: Bundle, path: str | os.PathLike, table: pd.DataFrame) -> Report:
+    """An exported file beside its bundle, on any clips.
+
+    Args:
+        bundle: that it was made of.
+        path: of the file.
+        table: clips of emotions that the bundle knows, such as those of speakers that it never heard.
+
+    Raises:
+        ExportError: it is no exported file.
+        MissingDependencyError: its runtime is not installed.
+    """
+    path = Path(path)
+    return _compared(path, told(path)["quantize"], _answers(bundle, table), _emotions(table), bundle.labels)
+
+
+def uar(bundle: Bundle, table: pd.DataFrame) -> float:
+    """The unweighted average recall of a bundle itself, given each clip as an exported file is.
+
+    Raises:
+        ExportError: there are no clips, or some of emotions that the bundle does not know.
+    """
+    _, said = _answers(bundle, table)
+    return metrics(_emotions(table), np.array(bundle.labels)[said.argmax(axis=1)], bundle.labels)["uar"]
 
 
 def metadata(bundle: Bundle) -> dict[str, Any]:
@@ -152,10 +197,31 @@ def metadata(bundle: Bundle) -> dict[str, Any]:
         if waveform
         else f"{extractor.name} {json.dumps(extractor.parameters)}, columns {list(bundle.members[0].columns)}",
         "longest_seconds": getattr(extractor, "seconds", None),
+        "pruned": bundle.card.get("pruned", {}).get("share", 0),
         "licence": bundle.card.get("licence", ""),
         "limits": bundle.card.get("limits", ""),
         "made_by": "ser_kit",
     }
+
+
+def told(path: str | os.PathLike) -> dict[str, Any]:
+    """What an exported file says of itself: what :func:`metadata` gave, and how it is quantised.
+
+    Raises:
+        ExportError: it is no exported file.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".onnx":
+            facts = _onnx_session(path, threads=1).get_modelmeta().custom_metadata_map
+            # Texts are written as they are, all else as JSON.
+            return {key: json.loads(facts[key]) if key in _NO_TEXTS else facts[key] for key in facts}
+        if path.suffix == ".tflite":
+            with zipfile.ZipFile(path) as attached:
+                return json.loads(attached.read("ser_kit.json"))
+        return json.loads((path / _ASIDE).read_text(encoding="utf-8"))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ExportError(f"{path} is no exported file: {error}") from None
 
 
 # ------------------------------------------------------------------------------------------------ the bundle as a graph
@@ -284,8 +350,8 @@ def _save(served, folder: Path) -> None:
 
 def _write_saved_model(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
     _save(served, file)
-    (file / "assets.extra").mkdir(exist_ok=True)
-    (file / "assets.extra" / "ser_kit.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (file / _ASIDE).parent.mkdir(exist_ok=True)
+    (file / _ASIDE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def _write_litert(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
@@ -329,7 +395,7 @@ def _integers(content: bytes, quantize: str, name: str, inputs: Sequence[np.ndar
         if quantize == "dynamic":
             made.add_dynamic_config(_NETWORK, operation, 8)
         else:
-            made.add_static_config(_NETWORK, operation, 8, 8)
+            made.add_static_config(_INTEGERS, operation, 8, 8)
     measured = made.calibrate({"serving_default": [{name: x[None]} for x in inputs]}) if quantize == "int8" else None
     return made.quantize(measured).quantized_model
 
@@ -368,6 +434,31 @@ def _write_onnx(served, file: Path, facts: dict, quantize: str, inputs: Sequence
 
 
 _WRITERS = {"saved_model": _write_saved_model, "litert": _write_litert, "onnx": _write_onnx}
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what converters say of their own workings, which is nothing that a user could mend."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Without what a native library, past Python, writes to standard error: that it uses a delegate."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _is_saved_model(folder: Path) -> bool:
@@ -446,7 +537,7 @@ def _static(model, file: Path, name: str, inputs: Sequence[np.ndarray]):
         Clips(),
         quant_format=quantization.QuantFormat.QDQ,
         op_types_to_quantize=["Conv", "MatMul", "Gemm"],
-        nodes_to_exclude=[node.name for node in model.graph.node if not re.search(_NETWORK, node.name)],
+        nodes_to_exclude=[node.name for node in model.graph.node if not re.search(_INTEGERS, node.name)],
         per_channel=True,
         activation_type=quantization.QuantType.QUInt8,
         weight_type=quantization.QuantType.QInt8,
@@ -482,15 +573,19 @@ def runner(path: str | os.PathLike, threads: int = 1) -> Runner:
 
 
 def _onnx_runner(path: Path, threads: int) -> Runner:
+    session = _onnx_session(path, threads)
+    name = session.get_inputs()[0].name
+    return lambda x: session.run(["probabilities"], {name: x[None]})[0][0]
+
+
+def _onnx_session(path: Path, threads: int):
     try:
         import onnxruntime
     except ImportError:
         raise MissingDependencyError("onnxruntime", "export", "running ONNX") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: session.run(["probabilities"], {name: x[None]})[0][0]
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _litert_runner(path: Path, threads: int) -> Runner:
@@ -498,7 +593,9 @@ def _litert_runner(path: Path, threads: int) -> Runner:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise MissingDependencyError("ai-edge-litert", "export", "running LiteRT") from None
-    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    with _unheard():
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
     (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(x: np.ndarray) -> np.ndarray:
@@ -513,74 +610,86 @@ def _litert_runner(path: Path, threads: int) -> Runner:
     return run
 
 
-def _answers(bundle: Bundle, table: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarray]:
-    """What an exported file is given for each clip, and what the bundle answers."""
+def _inputs(bundle: Bundle, table: pd.DataFrame) -> list[np.ndarray]:
+    """What an exported file is given for each clip."""
     extractor, samples = _extractor(bundle), _takes_samples(bundle)
-    unknown = sorted(set(table["emotion"]) - set(bundle.labels))
+    recordings = (read_audio(path, rate=extractor.rate) for path in table["path"])
+    return [each.samples if samples else extractor.extract(each).astype(np.float32) for each in recordings]
+
+
+def _emotions(table: pd.DataFrame) -> pd.Series:
+    return table["label"] if "label" in table else table["emotion"]
+
+
+def _answers(bundle: Bundle, table: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarray]:
+    """The same, and what the bundle answers."""
+    unknown = sorted(set(_emotions(table)) - set(bundle.labels))
     if not len(table) or unknown:
         raise ExportError(
             f"{len(table)} clips to compare on{', some of ' + ', '.join(unknown) if unknown else ''}; expected one at "
             f"least, of {', '.join(bundle.labels)}"
         )
-    inputs, expected = [], []
-    for path in table["path"]:
-        recording = read_audio(path, rate=extractor.rate)
-        values = extractor.extract(recording)
-        inputs.append(recording.samples if samples else values.astype(np.float32))
-        expected.append(bundle.probabilities(values[None])[0])
-    return inputs, np.array(expected)
+    inputs, extractor = _inputs(bundle, table), _extractor(bundle)
+    values = ((extractor.extract((x, extractor.rate)) if _takes_samples(bundle) else x) for x in inputs)
+    return inputs, np.array([bundle.probabilities(each[None])[0] for each in values])
 
 
 def _compared(
-    out: Path,
     file: Path,
-    format: str,
     quantize: str,
-    inputs: Sequence[np.ndarray],
-    expected: np.ndarray,
+    answers: tuple[list[np.ndarray], np.ndarray],
     emotions: pd.Series,
     labels: Sequence[str],
 ) -> Report:
-    run = runner(file)
+    run, (inputs, expected) = runner(file), answers
     found = np.array([run(x) for x in inputs])
     if not np.isfinite(found).all():
-        raise ExportError(f"the exported file answers NaN; {out} is not written")
+        raise ExportError(f"{file.name} answers NaN")
     names = np.array(labels)
     predicted, meant = names[found.argmax(axis=1)], names[expected.argmax(axis=1)]
     longest = max(inputs, key=len)
-    report = Report(
-        path=out,
-        format=format,
+    return Report(
+        path=file,
+        format=next((name for name, end in FORMATS.items() if end and file.suffix == end), "saved_model"),
         quantize=quantize,
         clips=len(inputs),
         difference=float(np.abs(found - expected).max()),
         agreement=float(np.mean(predicted == meant)),
         size=size(file),
+        compressed=sum(len(zlib.compress(each.read_bytes(), 9)) for each in _files(file)),
         milliseconds={1: _time(run, longest), 2: _time(runner(file, threads=2), longest)},
         uar=metrics(emotions, predicted, labels)["uar"],
         bundle_uar=metrics(emotions, meant, labels)["uar"],
+        calibration_error=expected_calibration_error(found.max(axis=1), predicted == emotions.to_numpy()),
     )
-    too_far = quantize == "none" and report.difference > LARGEST_DIFFERENCE
-    if too_far or report.agreement < AGREEMENT[quantize]:
+
+
+def _check(report: Report) -> None:
+    """Refuse what is not equivalent."""
+    exact = report.quantize == "none"
+    if (exact and report.difference > LARGEST_DIFFERENCE) or report.agreement < AGREEMENT[report.quantize]:
         raise ExportError(
             f"the exported file is not equivalent: probabilities differ by up to {report.difference:.2g}, and "
             f"{100 * report.agreement:.1f} % of {report.clips} clips are named alike (expected "
-            f"{100 * AGREEMENT[quantize]:g} %{f', {LARGEST_DIFFERENCE:g}' if quantize == 'none' else ''}); "
-            f"{out} is not written"
+            f"{100 * AGREEMENT[report.quantize]:g} %{f', {LARGEST_DIFFERENCE:g}' if exact else ''}); "
+            f"{report.path} is not written"
         )
-    return report
 
 
 def size(path: str | os.PathLike) -> int:
     """Bytes of a file, or of all files in a folder."""
-    return sum(each.stat().st_size for each in [Path(path), *Path(path).rglob("*")] if each.is_file())
+    return sum(each.stat().st_size for each in _files(Path(path)))
+
+
+def _files(path: Path) -> list[Path]:
+    return [each for each in [path, *path.rglob("*")] if each.is_file()]
 
 
 def _time(run: Runner, x: np.ndarray) -> float:
-    """Median milliseconds of an answer."""
+    """Milliseconds of an answer: the least of some, since all else that a machine does only adds to it."""
     took = []
     for _ in range(_RUNS + 2):
         began = time.perf_counter()
         run(x)
         took.append(1000 * (time.perf_counter() - began))
-    return float(np.median(took[2:]))
+    return min(took[2:])

@@ -69,6 +69,9 @@ def _worth(card: Mapping[str, Any]) -> str:
             ],
         ),
     ]
+    if "pruned" in card:
+        share = 100 * card["pruned"]["share"]
+        lines.insert(1, f"**All of this was measured before {share:g} % of the weights were taken away.**")
     if "folds" in found:
         lines.append(f"UAR of each fold: {', '.join(map(percent, found['folds']))}.")
     if "classes" in found:

@@ -924,3 +924,70 @@ def probabilities(prediction) -> Figure:
     doubt = "not sure: " if getattr(prediction, "uncertain", False) else ""
     _title(ax, f"{doubt}{best}, {100 * confidence:.0f}%")
     return figure
+
+
+# --------------------------------------------------------------------------------------------------------- deployment
+
+
+def exports(files: pd.DataFrame) -> Figure:
+    """Files made of one bundle beside each other: how large, how fast, and how good on the clips they were tried on.
+
+    Args:
+        files: a row for each, in the order of the picture: ``file`` (what it is called), ``size`` and ``compressed``
+            (bytes), ``milliseconds`` (threads -> time of an answer), ``uar``, ``bundle_uar``, as in
+            :class:`ser_kit.export.Report`.
+    """
+    figure, ((left, middle, right),) = _figure(9.5, 1.9 + 0.36 * len(files), 1, 3, sharey=True)
+    rows = np.arange(len(files))
+    left.barh(rows, files["size"] / 1e6, height=0.7, color=_PALE, label="the file")
+    left.barh(rows, files["compressed"] / 1e6, height=0.7, color=_SERIES[0], label="packed")
+    for place, threads, colour in ((-0.18, 1, _SERIES[0]), (0.18, 2, _SERIES[1])):
+        times = [milliseconds[threads] for milliseconds in files["milliseconds"]]
+        middle.barh(rows + place, times, height=0.34, color=colour, label=_counted(threads, "thread"))
+    right.plot(files["uar"], rows, "o", color=_SERIES[0], markersize=8)
+    right.axvline(files["bundle_uar"].iloc[0], color=_SOFT, linestyle="--", linewidth=1, label="the bundle")
+    for row, uar in enumerate(files["uar"]):
+        right.annotate(f"{100 * uar:.1f}", (uar, row), (9, 0), textcoords="offset points", va="center", fontsize=9)
+    low, high = min(files["uar"].min(), files["bundle_uar"].min()), files["uar"].max()
+    right.set_xlim(max(0, low - 0.08), min(1, high + 0.12))
+    left.set_yticks(rows, files["file"])
+    left.invert_yaxis()
+    left.set_xlabel("MB")
+    middle.set_xlabel("milliseconds for an answer")
+    _percent_axis(right.xaxis, "UAR")
+    for ax, text in zip((left, middle, right), ("Size", "Time", "What it is worth"), strict=True):
+        _tidy(ax, "x")
+        _title(ax, text)
+        ax.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.08 - 0.75 / len(files)), ncols=2, frameon=False, fontsize=9
+        )
+    return figure
+
+
+def pruning(files: pd.DataFrame) -> Figure:
+    """What taking weights away costs and saves.
+
+    Args:
+        files: a row for each share, ascending: ``share`` of the weights, ``uar``, ``compressed`` and ``size`` (bytes);
+            the share 0 is the network as it was.
+    """
+    figure, ((left, right),) = _figure(9, 3.4, 1, 2)
+    shares, whole, cut = files["share"], files[files["share"] == 0], files[files["share"] > 0]
+    left.plot(cut["share"], cut["uar"], "o-", color=_SERIES[0], markersize=6)
+    for share, uar in zip(cut["share"], cut["uar"], strict=True):
+        left.annotate(f"{100 * uar:.1f}", (share, uar), (0, 8), textcoords="offset points", ha="center", fontsize=9)
+    left.axhline(whole["uar"].iloc[0], color=_SOFT, linestyle="--", linewidth=1, label="as it was")
+    low, high = files["uar"].min(), files["uar"].max()
+    left.set_ylim(max(0, low - 0.08), min(1, high + 0.08))
+    right.plot(shares, files["size"] / 1e6, "o-", color=_PALE, markersize=6, label="the file")
+    right.plot(shares, files["compressed"] / 1e6, "o-", color=_SERIES[1], markersize=6, label="packed")
+    right.set_ylim(0, files["size"].max() / 1e6 * 1.15)
+    right.set_ylabel("MB")
+    _percent_axis(left.yaxis, "UAR")
+    for ax, text in ((left, "What it costs"), (right, "What it saves")):
+        _percent_axis(ax.xaxis, "weights taken away")
+        ax.set_xlim(-0.05, 1)
+        _tidy(ax, "y")
+        _title(ax, text)
+        _legend(ax, loc="lower left")
+    return figure

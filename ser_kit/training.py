@@ -12,7 +12,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy as np
 
 from .augment import BatchAugmentation, Mixup, batch_augmentation
 from .errors import TrainingError
-from .models import import_keras
+from .models import import_keras, kernels
 from .threads import ahead, cores
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def fit(
     corpora: tuple[np.ndarray, np.ndarray] | None = None,
     seed: int = 0,
     checkpoint: str | os.PathLike | None = None,
+    keep_zeros: bool = False,
     progress: bool = True,
     title: str = "train",
 ) -> pd.DataFrame:
@@ -168,6 +169,8 @@ def fit(
         seed: order of the clips in each epoch, and what batch augmentation draws.
         checkpoint: folder for the state after each epoch. When it holds a state, training goes on from there;
             after Ctrl-C (or a power cut) call again with the same arguments.
+        keep_zeros: weights of :func:`ser_kit.models.kernels` that are zero stay so, as those of a pruned network; not
+            together with a speaker penalty.
         progress: show a progress bar.
         title: what stands before the bar.
 
@@ -205,6 +208,8 @@ def fit(
 
     if training.speaker_penalty and (speakers is None or len(set(speakers)) < 2):
         raise TrainingError("a speaker penalty needs the speakers of the training clips, two at least")
+    if training.speaker_penalty and keep_zeros:
+        raise TrainingError("a pruned network is trained further without a speaker penalty")
     if training.mask_absent and corpora is None:
         raise TrainingError("to mask the classes that a corpus lacks, training needs the corpora of the clips")
 
@@ -226,13 +231,15 @@ def fit(
         codes = np.unique(np.asarray(speakers), return_inverse=True)[1]
         voices = np.eye(codes.max() + 1, dtype=np.float32)[codes]
 
-    identity = _run_identity(model, (x, targets, x_val, targets_val, clip_weights, voices), training, seed)
+    kept = [np.asarray(kernel) != 0 for kernel in kernels(model)] if keep_zeros else []
+    identity = _run_identity(model, (x, targets, x_val, targets_val, clip_weights, voices, *kept), training, seed)
     if training.speaker_penalty:
         from .models.adversary import with_adversary
 
         model = with_adversary(model, voices.shape[1], training.speaker_penalty)  # around it, sharing its layers
     with _compiled(model, training, steps=-(-len(x) // training.batch_size)) as compiled:
         state = _State(compiled, training, checkpoint, identity)
+        step = _keeping_zeros(compiled, kept) if keep_zeros else compiled.train_on_batch
         nobody = np.zeros((len(y_val), voices.shape[1]), np.float32)
         with tqdm(
             total=training.epochs, initial=state.epoch, desc=title, unit="epoch", disable=not progress, leave=False
@@ -240,7 +247,7 @@ def fit(
             while not state.finished:
                 began, epoch = time.perf_counter(), state.epoch
                 drawn = _shuffled(x, targets, voices, clip_weights, training, (seed, epoch))
-                logs = _mean(compiled.train_on_batch, drawn)
+                logs = _mean(step, drawn)
                 if validation is not None:
                     found = _mean(compiled.test_on_batch, _in_order(x_val, targets_val, nobody))
                     logs |= {f"val_{name}": value for name, value in found.items()}
@@ -282,6 +289,19 @@ def _compiled(model: keras.Model, training: Training, steps: int) -> Iterator[ke
     yield copy
     _assign(model.variables, copy.variables)
     _idle[key] = copy, first
+
+
+def _keeping_zeros(model: keras.Model, kept: Sequence[np.ndarray]) -> Callable[..., dict[str, float]]:
+    """The model's training step, after which what is not kept of its kernels is zero."""
+    pairs = list(zip(kernels(model), [mask.astype(np.float32) for mask in kept], strict=True))
+
+    def step(*batch, **settings):
+        logs = model.train_on_batch(*batch, **settings)
+        for kernel, mask in pairs:
+            kernel.assign(kernel.value * mask)
+        return logs
+
+    return step
 
 
 def _assign(variables, values) -> None:

@@ -22,9 +22,13 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONGEST = ("notebooks", "odd_recordings", "widget_browser", "recipes", "equal_answers", "ensemble", "models", "export")
+
+
 def pytest_collection_modifyitems(items):
-    """The file that takes longest comes first, so that no process of pytest-xdist is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+    """Files that take long come first, so that no process of pytest-xdist is left alone with one at the end."""
+    places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ ROOT = Path(ser_kit.__file__).parent
 ORDER = [
     "_version", "errors", "folders", "threads", "labels", "audio", "corpora", "preprocess", "augment", "features",
     "speech", "protocols", "models", "weights", "training", "estimators", "evaluation", "modelcard", "bundle",
-    "recipes", "tuning", "reproduce", "predictor", "stream", "results", "export", "tracks", "plots", "widget", "demo",
-    "cli",
+    "recipes", "tuning", "reproduce", "predictor", "stream", "results", "pruning", "export", "tracks", "plots",
+    "widget", "demo", "cli",
 ]  # fmt: skip
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "ser_kit.") if not m.name.endswith("__main__"))
 HEAVY = {

@@ -360,8 +360,8 @@ def test_what_a_corpus_lacks_does_not_count_as_rare():
 def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature_is_known(
     demo_functionals, monkeypatch
 ):
-    network = recipes.get("rastogi_mlp").changed({"training.epochs": 6, "training.patience": None})
-    system = Ensemble.of(network, method="seeds", rounds=3).changed({"temperature": 0.5})
+    network = recipes.get("rastogi_mlp").changed({"training.epochs": 2, "training.patience": None})
+    system = Ensemble.of(network, method="seeds", rounds=2).changed({"temperature": 0.5})
     material = system.prepare(demo_functionals)
     (fold,) = system.folds(material, "speaker_80_20")
     seen, train = [], recipes.Recipe.train
@@ -372,7 +372,7 @@ def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature
 
     monkeypatch.setattr(recipes.Recipe, "train", watched)
     evaluation = system.run_fold(material, fold, progress=False)
-    assert [split.seed for split in seen] == [0, 1, 2]
+    assert [split.seed for split in seen] == [0, 1]
     for split in seen:
         assert split.train.tolist() == np.union1d(fold.train, fold.validation).tolist() and not len(split.validation)
     plain = system.changed({"temperature": 1.0}).run_fold(material, fold, progress=False).predictions
@@ -382,7 +382,7 @@ def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature
     )
     seen.clear()
     bundle = system.fit(material, protocol="speaker_80_20", evaluation=evaluation, progress=False)
-    assert all(split.train.tolist() == list(range(len(material.y))) for split in seen[:3]) and len(seen) == 3
+    assert all(split.train.tolist() == list(range(len(material.y))) for split in seen) and len(seen) == 2
     true = pd.Index(evaluation.labels).get_indexer(evaluation.predictions["true"])
     best = fit_temperature(plain[columns].to_numpy(), true)
     assert bundle.card["temperature"] == pytest.approx(best, rel=0.02), "refined on what was not learned from"

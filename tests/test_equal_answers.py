@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,12 +124,18 @@ def whole_timeline(case: Case) -> Answer:
 
 def widget(case: Case) -> Answer:
     page = UploadWidget(case.predictor)
-    (button,) = [w for box in page.children for w in getattr(box, "children", ()) if hasattr(w, "accept")]
-    assert isinstance(button, ipywidgets.FileUpload)
+    (button,) = [w for w in _inside(page) if isinstance(w, ipywidgets.FileUpload)]
     sound, now = case.clip.read_bytes(), datetime.now(UTC)
     upload = {"name": "x.wav", "type": "audio/wav", "size": len(sound), "last_modified": now}
     button.value = ({**upload, "content": memoryview(sound)},)
+    page.wait(300)
     return single(*page.results)
+
+
+def _inside(box: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
+    yield box
+    for child in getattr(box, "children", ()):
+        yield from _inside(child)
 
 
 def command(case: Case) -> Answer:
@@ -182,9 +188,19 @@ def expected() -> dict[tuple[Path, Path], Answer]:
     return {}
 
 
-@pytest.fixture(scope="module", params=["demo", "house"])
-def folder(request) -> Path:
-    return request.getfixturevalue("demo_bundle") if request.param == "demo" else preset_path("house")
+@pytest.fixture(
+    scope="module",
+    params=["demo, synthetic", "house, synthetic", pytest.param("house, real", marks=pytest.mark.realdata)],
+)
+def asked(request) -> tuple[str, str]:
+    """Which bundle, and what kind of clip."""
+    bundle, kind = request.param.split(", ")
+    return bundle, kind
+
+
+@pytest.fixture(scope="module")
+def folder(request, asked) -> Path:
+    return request.getfixturevalue("demo_bundle") if asked[0] == "demo" else preset_path("house")
 
 
 @pytest.fixture(scope="module")
@@ -197,9 +213,9 @@ def exports(predictor, tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("exports")
 
 
-@pytest.fixture(scope="module", params=["synthetic", pytest.param("real", marks=pytest.mark.realdata)])
-def clip(request, demo_table) -> Path:
-    if request.param == "synthetic":
+@pytest.fixture(scope="module")
+def clip(request, asked, demo_table) -> Path:
+    if asked[1] == "synthetic":
         return Path(demo_table["path"].iloc[3])
     return Path(corpora.load("ravdess", root=request.getfixturevalue("real_data"))["path"].iloc[3])
 

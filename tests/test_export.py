@@ -12,20 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from bundles import SIX, SMALL, untrained
 
-from ser_kit import cli, recipes
+from ser_kit import cli, pruning, recipes
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle, Member
+from ser_kit.bundle import Bundle
 from ser_kit.errors import ExportError
 from ser_kit.features import LogMel, Waveform
 from ser_kit.predictor import Predictor
 from ser_kit.preprocess import Trim
-from ser_kit.training import Scaler, seed_everything
 
 pytest.importorskip("tf2onnx", reason="the extra export is not installed")
 from ser_kit import export  # noqa: E402
 
-SIX = ("neutral", "happy", "sad", "angry", "fear", "disgust")
 BUILDERS = {  # a recipe with each builder of a network
     recipe.model: recipe
     for recipe in map(recipes.get, reversed(recipes.names()))  # so that the first of each stays
@@ -33,35 +32,9 @@ BUILDERS = {  # a recipe with each builder of a network
 }
 
 
-def untrained(recipe: recipes.Recipe, **card) -> Bundle:
-    """A bundle whose networks have their first weights: what is exported does not depend on what they are."""
-    labels = SIX
-    seed_everything(0)
-    rng = np.random.default_rng(0)
-    dims = len(recipe.columns)
-    model = recipe.build(len(labels))
-    for layer in model.layers:  # as they are after training: statistics that are not zero and one
-        if type(layer).__name__ == "BatchNormalization":
-            layer.set_weights([w + 0.1 * np.abs(rng.normal(size=w.shape)) for w in layer.get_weights()])
-    scaler = Scaler(*(rng.uniform(0.5, 2, dims).astype(np.float32) for _ in range(2)))
-    member = Member(
-        extractor=recipe.extractor,
-        columns=recipe.columns,
-        scaler=scaler if recipe.scale else Scaler.identity(dims),
-        builder=recipe.model,
-        hyperparameters=recipe.hyperparameters,
-        model=model,
-    )
-    facts = {"name": recipe.name, "labels": list(labels), "combine": "soft", "temperature": 0.7, "licence": "CC0"}
-    return Bundle(
-        facts | {"prior": [0.1, 0.3, 0.2, 0.1, 0.1, 0.2], "uncertain_below": 0, "typical": {}} | card, (member,)
-    )
-
-
 @pytest.fixture(scope="module")
 def house():
-    small = {"channels": (8, 16, 16, 16), "harmonic_channels": (8, 8, 8, 8), "width": 32}
-    return untrained(recipes.get("house_one").changed({"hyperparameters": small}))
+    return untrained(recipes.get("house_one").changed(SMALL))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +91,8 @@ def test_a_file_tells_what_it_takes_and_what_it_says(house, written):
     assert "full scale 1" in litert["normalisation"] and litert["licence"] == facts["licence"] == "CC0"
     assert [each.name for each in model.graph.input] == ["samples"]
     assert [each.name for each in model.graph.output] == ["probabilities"]
-    assert export.metadata(house) == {key: value for key, value in litert.items() if key != "quantize"}
+    for (_, quantize), (path, _) in written.items():
+        assert export.told(path) == export.metadata(house) | {"quantize": quantize}
 
 
 def test_litert_needs_built_in_operators_only(written):
@@ -128,7 +102,7 @@ def test_litert_needs_built_in_operators_only(written):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("builder", sorted(BUILDERS.keys() - {"house"}))
-@pytest.mark.parametrize("format", ["litert", "onnx"])
+@pytest.mark.parametrize("format", export.FORMATS)
 def test_every_network_of_a_recipe_can_be_exported(builder, format, clips, tmp_path):
     bundle = untrained(BUILDERS[builder])
     out = tmp_path / f"model{export.FORMATS[format]}"
@@ -139,6 +113,16 @@ def test_every_network_of_a_recipe_can_be_exported(builder, format, clips, tmp_p
     assert export.metadata(bundle)["input"] == ("samples" if takes_samples else "features")
 
 
+def test_which_recipes_take_samples():
+    single = [recipe for recipe in map(recipes.get, recipes.names()) if isinstance(recipe, recipes.Recipe)]
+    said = {recipe.name: export.metadata(untrained(recipe)) for recipe in single if recipe.model}
+    samples = {name for name, facts in said.items() if facts["input"] == "samples"}
+    assert samples == {"house_one", "td_cnn_lstm", "td_cnn_bilstm_attention"}
+    for name in set(said) - samples:  # the others tell what has to be computed, and how
+        extractor = recipes.get(name).extractor
+        assert said[name]["normalisation"].startswith(extractor.name) and said[name]["rate"] == extractor.rate
+
+
 def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
     bundle = Bundle.load(demo_bundle)
     export.export(bundle, tmp_path / "model.onnx", demo_table.iloc[::100])
@@ -147,6 +131,37 @@ def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
     values = bundle.extractors[0].extract(read_audio(clip, rate=bundle.rate))
     assert run(values) == pytest.approx(list(answer.probabilities.values()), abs=1e-4)
     assert "functionals" in export.metadata(bundle)["normalisation"]
+
+
+def test_zeros_make_a_file_smaller_when_it_is_packed(house, clips, written, tmp_path):
+    pruned = dataclasses.replace(house, card=house.card | {"pruned": {"share": 0.9}}, members=(copy_of(house),))
+    pruning._cut(pruned.members[0].model, 0.9)
+    before = written["litert", "none"][1]
+    report = export.export(pruned, tmp_path / "model.tflite", clips)
+    assert report.size == pytest.approx(before.size, rel=0.02)
+    assert report.compressed < 0.7 * before.compressed < 0.95 * before.size
+    assert export.told(tmp_path / "model.tflite")["pruned"] == 0.9
+    assert report.bundle_uar == export.uar(pruned, clips)
+
+
+def copy_of(bundle: Bundle):
+    (member,) = bundle.members
+    return dataclasses.replace(member, model=member.stripped())
+
+
+def test_a_file_is_compared_on_other_clips_than_it_was_made_with(house, clips, tmp_path):
+    made, others = clips.iloc[:4].reset_index(drop=True), clips.iloc[4:].reset_index(drop=True)
+    read = []
+    whole = export._inputs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export, "_inputs", lambda bundle, table: read.append(len(table)) or whole(bundle, table))
+        report = export.export(house, tmp_path / "model.onnx", others, quantize="int8", training=made)
+    assert sorted(read) == sorted([len(made), len(others)]) and report.clips == len(others)
+    again = export.compare(house, tmp_path / "model.onnx", clips)
+    assert (again.format, again.quantize, again.clips) == ("onnx", "int8", len(clips))
+    assert 0 < again.difference < 0.2 and 0 <= again.calibration_error <= 1
+    with pytest.raises(ExportError, match="is no exported file"):
+        export.compare(house, tmp_path, clips)
 
 
 def test_a_file_that_differs_is_not_written(house, clips, tmp_path, monkeypatch):
@@ -171,7 +186,7 @@ def test_what_cannot_be_exported_is_an_error(house, demo_bundle, clips, tmp_path
     wrong("expected saved_model, litert, onnx and none", format="h5")
     wrong("a SavedModel is not quantised", format="saved_model", quantize="float16")
     wrong("0 clips to compare on", table=clips.iloc[:0])
-    wrong("some of bored", table=clips.assign(emotion="bored"))
+    wrong("some of bored", table=clips.assign(label="bored"))
     two = (*house.members, *Bundle.load(demo_bundle).members)
     wrong("take different features", bundle=dataclasses.replace(house, members=two))
     (tmp_path / "folder.onnx").mkdir()
@@ -189,9 +204,25 @@ def test_the_command_writes_a_file_and_shows_how_it_compares(house, tmp_path, ca
     assert cli.main(["export", str(saved), "--format", "litert", "--clips", "4"]) == 0
     shown = capsys.readouterr()
     assert "house_one.tflite" in shown.out and "named alike, %" in shown.out and "takes samples" in shown.out
-    assert "comparing it on" in shown.err
+    assert "comparing it on" in shown.err and "never heard" in shown.out
     assert (tmp_path / "house_one.tflite").stat().st_size > 10_000
     assert cli.main(["export", str(tmp_path / "nothing")]) == 2
+    assert cli.main(["export", str(saved), "--prune", "0.5"]) == 2
+    assert "--corpus" in capsys.readouterr().err
+
+
+def test_the_command_prunes_first(demo_bundle, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["export", str(demo_bundle), "--prune", "0.8", "--epochs", "2", "--corpus", "demo", "--clips", "20"]
+    assert cli.main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["pruned"] == 0.8 and found["compressed"] < 0.6 * found["size"]
+    assert 0 < found["bundle_uar"] <= 1 and 0 < found["unpruned_uar"] <= 1
+    assert [path.name for path in tmp_path.iterdir()] == ["rastogi_mlp.onnx"]
+    assert export.told("rastogi_mlp.onnx")["pruned"] == 0.8
+    assert cli.main([*command, "--compare", "demo", "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "80 % pruned" in shown and "packed" in shown and "never heard" not in shown
 
 
 @pytest.mark.parametrize("name", ["onnx", "litert"])

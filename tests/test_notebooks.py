@@ -37,6 +37,7 @@ FIGURES = {
         "06_ablations", "06_clip", "06_emotions", "06_leakage", "06_published_systems", "06_staged_confusion",
         "06_staged_per_class", "06_staged_random_80_20", "06_staged_speaker", "06_staged_training",
     ],
+    "07_deploy": ["07_files", "07_probabilities", "07_pruning"],
 }  # fmt: skip
 TAUGHT = {"rastogi_mlp", "ahmadov_cnn_bilstm"}
 """The recipes of notebooks 03 and 04."""
@@ -109,15 +110,17 @@ def test_it_opens_with_title_badges_and_time(name):
 def test_one_setup_cell_installs_only_what_is_missing(name):
     setup, *others = [cell.source for cell in code_cells(read(name))]
     assert re.search(
-        r'^if importlib\.util\.find_spec\("ser_kit"\) is None:.*\n    %pip install -q "ser-kit @ git', setup, re.M
+        r'^if importlib\.util\.find_spec\("ser_kit"\) is None:.*\n    %pip install -q "ser-kit(\[export\])? @ git',
+        setup,
+        re.M,
     )
     assert "SER_KIT_CORPUS" in setup and "SER_KIT_OUTPUT" in setup
     assert not [cell for cell in others if re.search(r"^\s*[%!]|^(import|from) (?!ser_kit)", cell, re.M)]
 
 
 def test_all_share_one_setup():
-    """They differ in what they import, and in nothing else."""
-    imports = re.compile(r"^(import|from) .*\n|^\n", re.M)
+    """They differ in what they import, and in nothing else; one needs an extra for that."""
+    imports = re.compile(r"^(import|from) .*\n|^\n|\[export\]", re.M)
     assert len({imports.sub("", code_cells(read(name))[0].source) for name in demo.NOTEBOOKS}) == 1
 
 
@@ -215,11 +218,11 @@ def test_train(corpus, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "bundle" / "model.keras").is_file()
 
 
-def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few):
+def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few, eagerly):
     """It is switched off in the runs above: with more epochs and wider layers it takes a GPU."""
     (cell,) = [cell.source for cell in code_cells(read("03_train")) if cell.source.startswith("HOUSE = []")]
     small = {"channels": (4, 4, 4, 4), "harmonic_channels": (), "width": 8, "heads": 1}
-    quick = recipes.get("house").changed({"training.epochs": 1, "hyperparameters": small})
+    quick = recipes.get("house_one").changed({"training.epochs": 1, "hyperparameters": small})
     monkeypatch.setattr(recipes, "get", lambda name: {"house": quick}[name])
     monkeypatch.setattr(ser_kit, "load", lambda names, labels: {("demo", "eight"): demo_few}[(*names, labels)])
     shown = []
@@ -231,7 +234,7 @@ def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few):
         "display": shown.append,
     }
     exec(cell.replace("HOUSE = []", 'HOUSE = ["demo"]'), given)
-    assert shown[0]["recipe"].tolist() == ["house"]
+    assert shown[0]["recipe"].tolist() == ["house_one"]
     predictor = Predictor.from_bundle(tmp_path / "house")
     assert predictor.predict(demo_few["path"].iloc[0]).emotion in predictor.labels
 
@@ -317,3 +320,19 @@ def test_published_systems(corpus, tmp_path, monkeypatch):
     assert f"{written} records of 1 systems, kept in docs/published_systems" in said
     assert all(f"ser-kit reproduce {name} --corpus" in said for name in not_run)
     assert "94 to 95.1" in said and "not run here" in said
+
+
+def test_deploy(corpus, tmp_path, monkeypatch):
+    notebook, facts = execute("07_deploy", tmp_path, monkeypatch)
+    files = {each["file"]: each for each in facts["files"]}
+    assert set(files) == {"LiteRT, float32", "LiteRT, float16", "LiteRT, dynamic", "LiteRT, int8", "ONNX, float32"}
+    for name, each in files.items():
+        assert 1 / 6 <= each["uar"] <= 1 and 0.5 < each["agreement"] <= 1
+        assert each["difference"] <= (1e-4 if "float32" in name else 0.5)
+        assert each["bytes"] <= files["ONNX, float32"]["bytes"]
+    whole, half = facts["pruned"]
+    assert (whole["share"], half["share"]) == (0, 0.5) and half["packed"] < 0.9 * whole["packed"]
+    said = "\n".join(texts(notebook))
+    assert re.search(r"tested on \d+ clips of \d+ others: UAR [\d.]+%", said)
+    assert "'input': 'samples'" in said and "'rate': 16000" in said
+    assert (tmp_path / "out" / "07_deploy" / "int8.tflite").stat().st_size > 10_000

@@ -72,11 +72,16 @@ def check_error(answer: dict) -> None:
 
 
 @pytest.fixture(scope="module", params=["synthetic", pytest.param("real", marks=pytest.mark.realdata)])
-def clips(request) -> list[Path]:
+def kind(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def clips(request, kind) -> list[Path]:
     """One of each of six speakers."""
     from ser_kit import corpora
 
-    if request.param == "real":
+    if kind == "real":
         table = corpora.load("ravdess", root=request.getfixturevalue("real_data"))
     else:
         table = request.getfixturevalue("demo_table")
@@ -84,10 +89,10 @@ def clips(request) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def tortured(clips, tmp_path_factory):
+def tortured(clips, kind, tmp_path_factory):
     """All of them through one process of the command."""
     folder = tmp_path_factory.mktemp("odd")
-    made = torture.make(clips[0], clips, folder)
+    made = torture.make(clips[0], clips, folder, hour=kind == "synthetic")
     yield predict(folder / "clip.wav", *made.paths) | {"made": made}
     shutil.rmtree(folder)
 

@@ -486,6 +486,29 @@ class TestPublishedSystems:
             draw(records(("rastogi_mlp", "", "ravdess", "speaker", [0.5])))
 
 
+class TestDeployment:
+    FILES = pd.DataFrame({
+        "file": ["LiteRT", "LiteRT, int8"], "size": [2_000_000, 500_000], "compressed": [1_800_000, 400_000],
+        "milliseconds": [{1: 4.0, 2: 3.0}, {1: 2.0, 2: 1.0}], "uar": [0.66, 0.64], "bundle_uar": [0.66, 0.66],
+    })  # fmt: skip
+
+    def test_files_stand_beside_each_other(self):
+        size, time, worth = plots.exports(self.FILES).axes
+        assert [bar.get_width() for bar in bars(size)] == [2.0, 0.5, 1.8, 0.4]
+        assert [bar.get_width() for bar in bars(time)] == [4.0, 2.0, 3.0, 1.0]
+        assert [tick.get_text() for tick in size.get_yticklabels()] == ["LiteRT", "LiteRT, int8"]
+        assert texts(worth) == ["66.0", "64.0"]
+        assert list(worth.lines[0].get_xdata()) == [0.66, 0.64] and set(worth.lines[1].get_xdata()) == {0.66}
+
+    def test_what_pruning_costs_and_saves(self):
+        shares = pd.DataFrame({
+            "share": [0, 0.5, 0.9], "uar": [0.66, 0.67, 0.5], "size": [2e6] * 3, "compressed": [1.8e6, 1e6, 3e5],
+        })  # fmt: skip
+        cost, saving = plots.pruning(shares).axes
+        assert texts(cost) == ["67.0", "50.0"] and set(cost.lines[1].get_ydata()) == {0.66}
+        assert list(saving.lines[1].get_ydata()) == [1.8, 1.0, 0.3]
+
+
 class TestProbabilities:
     PREDICTION = SimpleNamespace(
         emotion="sad", confidence=0.5, uncertain=False, probabilities={"happy": 0.2, "sad": 0.5, "neutral": 0.3}

@@ -142,13 +142,14 @@ class Made:
     missing: dict[str, str]
 
 
-def make(clip: Path, voices: Sequence[Path], folder: Path) -> Made:
+def make(clip: Path, voices: Sequence[Path], folder: Path, hour: bool = True) -> Made:
     """Make them all.
 
     Args:
         clip: speech of a second or two.
         voices: of several speakers.
         folder: an empty one.
+        hour: one of speech too, which takes as long to judge as all others together.
     """
     samples, rate = soundfile.read(clip, always_2d=True)
     samples, missing = samples[:, 0], {}
@@ -187,7 +188,10 @@ def make(clip: Path, voices: Sequence[Path], folder: Path) -> Made:
     spoken = [soundfile.read(voice)[0] for voice in voices]
     shortest = min(map(len, spoken))
     write("babble.wav", np.mean([voice[:shortest] for voice in spoken], axis=0))
-    _write_long(folder / "hour.flac", np.concatenate(spoken), rate, HOUR * rate)
+    if hour:
+        _write_long(folder / "hour.flac", np.concatenate(spoken), rate, HOUR * rate)
+    else:
+        missing["hour.flac"] = "an hour is made of the synthetic clips"
     _damaged(folder)
     _bombs(folder)
     _no_recordings(folder, missing)

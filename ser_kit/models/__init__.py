@@ -52,6 +52,21 @@ def get(name: str) -> Callable:
     return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
 
 
+def kernels(model: keras.Model) -> list:
+    """The weights by which a model's layers multiply what they are given: of dense layers, convolutions, recurrent
+    layers and attention, but neither biases nor normalisations nor what is never trained.
+
+    Returns:
+        Keras variables, in the order of ``model.trainable_variables``.
+
+    Examples:
+        >>> network = get("mlp")((30,), 6, units=(8,), dropout=(0,), batch_norm=(True,))
+        >>> [tuple(kernel.shape) for kernel in kernels(network)]
+        [(30, 8), (8, 6)]
+    """
+    return [variable for variable in model.trainable_variables if len(variable.shape) > 1]
+
+
 def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """A model as a function from inputs to outputs, compiled once for batches of any size and clips of any length.
 

@@ -467,7 +467,9 @@ class System(ABC):
     def _fitted(self, split: Split) -> tuple[Bundle, list[pd.DataFrame]]:
         """The calibrated members."""
         members, histories = self.train(split)
-        card = {"labels": list(split.material.labels), "combine": self.combine, "temperature": 1.0}
+        card = {
+            "name": self.name, "labels": list(split.material.labels), "combine": self.combine, "temperature": 1.0,
+        }  # fmt: skip
         if self.balanced:
             card["prior"] = _prior(split.material, split.note("prior", split.train))
         bare = Bundle(card, tuple(members))
@@ -503,7 +505,6 @@ class System(ABC):
         baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
         return {
             "format": bundles.FORMAT,
-            "name": self.name,
             "title": self.title,
             "reference": self.reference,
             **fitted.card,
@@ -623,13 +624,29 @@ class Recipe(System):
         )
         return [member], histories
 
+    def refine(self, member: Member, split: Split) -> pd.DataFrame:
+        """Train a network further, in place, on the training rows of a split; pruned weights stay zero.
+
+        Args:
+            member: one that this recipe trained, scaled as it was.
+            split: of material that this recipe prepared.
+
+        Returns:
+            The history.
+        """
+        found, y = split.material.features[self.extractor], split.material.y
+        train, values = split.note("training", split.train), chosen(found.values, member.columns)
+        x = member.scaler.transform(values[train])
+        parts = (x, y[train], found.lengths[train]), (values[:0], y[:0], found.lengths[:0])
+        return self._fit(member.model, member.scaler, split, *parts, None, keep_zeros=True)
+
     def _scaler(self, values: np.ndarray, lengths: np.ndarray, split: Split) -> Scaler:
         if not self.scale:
             return Scaler.identity(values.shape[-1])
         rows = split.note("scaler", split.train)
         return Scaler.fit(values[rows], lengths[rows] if values.ndim == 3 else None)
 
-    def _fit(self, model, scaler, split: Split, training, validation, weights) -> pd.DataFrame:
+    def _fit(self, model, scaler, split: Split, training, validation, weights, keep_zeros=False) -> pd.DataFrame:
         (x, y, lengths), (raw, y_validation, lengths_validation) = training, validation
         x_validation = scaler.transform(raw)
         table = split.material.table
@@ -648,7 +665,7 @@ class Recipe(System):
         return fit(
             model, x, y, validation=held_out, training=self.training, weights=weights,
             speakers=speakers, corpora=corpora, seed=split.seed, checkpoint=split.checkpoint(self.name),
-            progress=split.progress, title=split.title,
+            keep_zeros=keep_zeros, progress=split.progress, title=split.title,
         )  # fmt: skip
 
 
