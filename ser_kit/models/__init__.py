@@ -90,7 +90,11 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
     shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     traced = tf.function(lambda inputs: model(inputs, training=False), input_signature=[shape], autograph=False)
-    return lambda inputs: traced(inputs).numpy()
+    if tf.config.functions_run_eagerly():
+        return lambda inputs: traced(inputs).numpy()
+    # Looking for the graph that fits the arguments, of which there is one, would take a tenth of an answer's time.
+    graph = traced.get_concrete_function()
+    return lambda inputs: graph(tf.constant(inputs, tf.float32)).numpy()
 
 
 def import_keras() -> ModuleType:
