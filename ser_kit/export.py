@@ -131,7 +131,7 @@ def export(
         MissingDependencyError: the extra ``export`` is not installed.
     """
     out = Path(out)
-    format = format or next((name for name, end in FORMATS.items() if end and out.suffix == end), "saved_model")
+    format = format or _format(out)
     if format not in FORMATS or quantize not in QUANTIZATIONS:
         raise ExportError(
             f"format {format!r}, quantize {quantize!r}; expected {', '.join(FORMATS)} and {', '.join(QUANTIZATIONS)}"
@@ -448,17 +448,9 @@ def _quietly() -> Iterator[None]:
         logging.disable(before)
 
 
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Without what a native library, past Python, writes to standard error: that it uses a delegate."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+def _format(path: Path) -> str:
+    """What a file's name says it is."""
+    return next((name for name, end in FORMATS.items() if end and path.suffix == end), "saved_model")
 
 
 def _is_saved_model(folder: Path) -> bool:
@@ -593,7 +585,7 @@ def _litert_runner(path: Path, threads: int) -> Runner:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise MissingDependencyError("ai-edge-litert", "export", "running LiteRT") from None
-    with _unheard():
+    with models.unheard():
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
     (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
@@ -650,7 +642,7 @@ def _compared(
     longest = max(inputs, key=len)
     return Report(
         path=file,
-        format=next((name for name, end in FORMATS.items() if end and file.suffix == end), "saved_model"),
+        format=_format(file),
         quantize=quantize,
         clips=len(inputs),
         difference=float(np.abs(found - expected).max()),

@@ -29,6 +29,7 @@ from .predictor import Predictor
 RATE = 16_000
 """Hz at which streams are judged."""
 WINDOW_SECONDS, HOP_SECONDS, SMOOTHING_SECONDS = 3.0, 1.0, 2.0
+_BLOCK = 3 * RATE  # samples of a whole recording that are judged between two looks at who watches
 
 
 @dataclass(frozen=True)
@@ -222,12 +223,16 @@ class StreamPredictor:
         return Moment(start, end, **self._predictor.named(said))
 
 
-def timeline(predictor: Predictor, source: Source, **settings: Any) -> list[Moment]:
+def timeline(
+    predictor: Predictor, source: Source, *, watch: Callable[[float], object] | None = None, **settings: Any
+) -> list[Moment]:
     """Emotion over time of a whole recording: what a stream of it gives.
 
     Args:
         predictor: what to judge with.
         source: as for :meth:`ser_kit.Predictor.predict`.
+        watch: told now and then which share is done, as by :meth:`~ser_kit.Predictor.predict`; what it raises ends the
+            work.
         settings: ``window``, ``hop``, ``smoothing`` and ``alerts`` of :class:`StreamPredictor`.
 
     Returns:
@@ -240,4 +245,9 @@ def timeline(predictor: Predictor, source: Source, **settings: Any) -> list[Mome
     if recording.duration < MIN_SECONDS:
         raise TooShortError(f"{recording.name} lasts {recording.duration:.3f} s; expected {MIN_SECONDS} s or more")
     stream = StreamPredictor(predictor, **settings)
-    return stream.feed(recording.samples) + stream.flush()
+    moments: list[Moment] = []
+    for start in range(0, len(recording.samples), _BLOCK):
+        if watch is not None:
+            watch(start / len(recording.samples))
+        moments += stream.feed(recording.samples[start : start + _BLOCK])
+    return moments + stream.flush()

@@ -603,9 +603,11 @@ def test_cancel_stops_within_a_file_and_keeps_what_is_done(demo_bundle, clip, ta
 def test_cancel_after_the_verdict_keeps_it(predictor, talk):
     page = widget.UploadWidget(predictor)
     (cancel,) = [one for one in inside(page, widgets.Button) if one.description == "Cancel"]
-    original = answering._timeline
+    original = answering.timeline
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answering, "_timeline", lambda *given: (cancel.click(), original(*given))[1])
+        patch.setattr(
+            answering, "timeline", lambda *given, **settings: (cancel.click(), original(*given, **settings))[1]
+        )
         upload(page, talk=wav(talk))
     assert isinstance(page.results[0], Prediction) and "Cancelled: 1 of 1" in text(page)
     assert page.results[0].emotion in text(panels(page)[0]) and "over time" not in text(panels(page)[0])

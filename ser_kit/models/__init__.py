@@ -16,7 +16,8 @@ import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -105,14 +106,24 @@ def import_keras() -> ModuleType:
     """
     if "keras" in sys.modules:
         return sys.modules["keras"]
+    with unheard():
+        return importlib.import_module("keras")
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Without what native libraries, past Python, write to standard error; after an error it is shown after all."""
     try:
         stderr = os.dup(2)
     except OSError:  # no standard error to keep clean
-        return importlib.import_module("keras")
+        stderr = None
+    if stderr is None:
+        yield
+        return
     with tempfile.TemporaryFile() as written:
         os.dup2(written.fileno(), 2)
         try:
-            return importlib.import_module("keras")
+            yield
         except BaseException:
             written.seek(0)
             os.write(stderr, written.read())

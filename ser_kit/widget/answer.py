@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ..audio import Recording, read_audio
 from ..errors import AudioError, SerKitError, SilentAudioWarning, TruncatedAudioWarning
 from ..predictor import Failure, Prediction, Predictor
-from ..stream import WINDOW_SECONDS, Moment, StreamPredictor
+from ..stream import Moment, timeline
 from . import html, picture
 
 ACCEPTED = "audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.m4a,.aac,.mp4,.webm,.aif,.aiff,.au,.caf,.w64"
@@ -81,7 +81,7 @@ def _pieces(
     recording, notes = _read(answer.name, content, predictor.bundle.rate)
     answer.played = beginning = _beginning(recording)
     answer.parts["head"] = html.head(answer.name, recording, notes, beginning.duration)
-    answer.parts["player"] = _wav(beginning)
+    answer.parts["player"] = wav(beginning)
     answer.parts["picture"] = picture.picture(answer.name, beginning)
     yield answer
 
@@ -91,7 +91,8 @@ def _pieces(
     yield answer
 
     if recording.duration > RIBBON_FROM:
-        answer.moments = _timeline(predictor, beginning, lambda share: watch(0.4 + 0.3 * share))
+        # Smoothing would let each emotion appear late.
+        answer.moments = timeline(predictor, beginning, smoothing=0, watch=lambda share: watch(0.4 + 0.3 * share))
         answer.parts["ribbon"] = picture.ribbon(prediction, answer.moments, beginning.duration)
         yield answer
 
@@ -124,24 +125,14 @@ def too_large(name: str, size: int) -> AudioError:
     )
 
 
-def _timeline(predictor: Predictor, recording: Recording, watch: Callable[[float], object]) -> list[Moment]:
-    """As :func:`ser_kit.stream.timeline` without smoothing, which would let each emotion appear late."""
-    stream = StreamPredictor(predictor, rate=recording.rate, smoothing=0)
-    moments: list[Moment] = []
-    block = int(WINDOW_SECONDS * recording.rate)
-    for start in range(0, len(recording.samples), block):
-        watch(start / len(recording.samples))
-        moments += stream.feed(recording.samples[start : start + block])
-    return moments + stream.flush()
-
-
 def _beginning(recording: Recording) -> Recording:
     if recording.duration <= PLAYED_SECONDS:
         return recording
     return replace(recording, samples=recording.samples[: PLAYED_SECONDS * recording.rate])
 
 
-def _wav(recording: Recording) -> bytes:
+def wav(recording: Recording) -> bytes:
+    """A WAV file of 16 bits."""
     import soundfile
 
     buffer = io.BytesIO()

@@ -20,10 +20,11 @@ import ipywidgets as widgets
 import numpy as np
 
 from .. import plots, results
+from ..audio import Recording
 from ..errors import AudioError
 from ..predictor import Failure, Prediction, Predictor
 from . import html
-from .answer import ACCEPTED, Answer, plain, work_out
+from .answer import ACCEPTED, Answer, plain, wav, work_out
 from .controls import Controls
 
 BUNDLE_VARIABLE = "SER_KIT_BUNDLE"
@@ -390,12 +391,8 @@ def opened(preset: str | os.PathLike | None) -> Predictor:
 
 def _warm_up(predictor: Predictor) -> None:
     """The first answer of a network is slow; have it now, while a recording is being chosen."""
-    import soundfile
-
     noise = np.random.default_rng(0).normal(size=_WARM_RATE).astype(np.float32) / 10
-    content = io.BytesIO()
-    soundfile.write(content, noise, _WARM_RATE, format="WAV")
-    for _ in work_out(predictor, "", content.getvalue()):
+    for _ in work_out(predictor, "", wav(Recording(noise, _WARM_RATE, _WARM_RATE, 1, "noise"))):
         pass
 
 
