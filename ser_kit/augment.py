@@ -123,12 +123,24 @@ class AddNoise(Variation):
     snr_high: float = 30.0
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        ratio = rng.uniform(self.snr_low, self.snr_high)
-        noise = rng.uniform(-1, 1, len(samples)) if self.kind == "uniform" else rng.standard_normal(len(samples))
-        if self.kind == "pink":
-            spectrum = np.fft.rfft(noise)
-            noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), len(samples))
+        ratio, length = rng.uniform(self.snr_low, self.snr_high), len(samples)
+        if self.kind == "uniform":
+            noise = rng.uniform(-1, 1, length)
+        elif self.kind == "pink":
+            noise = _pink(length, rng)
+        else:
+            noise = rng.standard_normal(length)
         return samples + noise * (rms(samples) / rms(noise) * 10 ** (-ratio / 20))
+
+
+def _pink(length: int, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise whose power falls by 3 dB an octave, float64 ``[length]``."""
+    from scipy import fft
+
+    longer = fft.next_fast_len(length, real=True)  # a length with a large prime factor takes ten times as long
+    spectrum = fft.rfft(rng.standard_normal(longer))
+    spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
+    return fft.irfft(spectrum, longer)[:length]
 
 
 def levelled(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
