@@ -94,7 +94,7 @@ def table(records: pd.DataFrame, baseline: Sequence[float], milliseconds: Mappin
         for mark in MARKS
     ]
     tested = records["corpora"].str.split(", ").map(lambda names: CORPUS in names)
-    emobox = records[tested & records[["protocol", "ablation"]].eq((PROTOCOL, "")).all(axis=1)]
+    emobox = records[tested & (records["protocol"] == PROTOCOL) & (records["ablation"] == "")]
     found = {key: part for key, part in emobox.groupby(["recipe", "corpora"]) if key[0] in milliseconds}
     for (name, place), part in sorted(found.items(), key=lambda item: item[1]["uar"].mean()):
         others = [corpus for corpus in place.split(", ") if corpus != CORPUS]

@@ -35,14 +35,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import models
+from . import graph, models
 from .audio import read_audio
 from .bundle import Bundle
 from .errors import ExportError, MissingDependencyError
 from .evaluation import expected_calibration_error, metrics
-from .features import LogMel, Waveform
 from .folders import workshop
-from .preprocess import Trim
 
 FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 """Name -> how the file's name ends; a SavedModel is a folder."""
@@ -187,7 +185,7 @@ def uar(bundle: Bundle, table: pd.DataFrame) -> float:
 def metadata(bundle: Bundle) -> dict[str, Any]:
     """What an exported file says of itself."""
     extractor = _extractor(bundle)
-    waveform = _takes_samples(bundle)
+    waveform = graph.takes_samples(extractor)
     return {
         "name": bundle.card["name"],
         "labels": list(bundle.labels),
@@ -236,12 +234,6 @@ def _extractor(bundle: Bundle):
     return bundle.extractors[0]
 
 
-def _takes_samples(bundle: Bundle) -> bool:
-    """Whether the graph can begin with samples: it knows how to trim, and needs nothing else before the network."""
-    extractor = _extractor(bundle)
-    return type(extractor) in (Waveform, LogMel) and all(type(step) is Trim for step in extractor.preprocess)
-
-
 def _served(bundle: Bundle, products: bool):
     """The bundle as a TensorFlow module with one function, ``input -> {"probabilities"}``, a clip at a time.
 
@@ -253,30 +245,15 @@ def _served(bundle: Bundle, products: bool):
         raise ExportError("exporting needs Keras on TensorFlow; set KERAS_BACKEND=tensorflow")
     import tensorflow as tf
 
-    from .models.layers import LogMelSpectrogram, fourier_as_products
+    from .models.layers import fourier_as_products
 
-    extractor, samples = _extractor(bundle), _takes_samples(bundle)
+    extractor = _extractor(bundle)
+    samples = graph.takes_samples(extractor)
+    prepared = graph.inputs(extractor) if samples else tf.identity
     prior = np.array(bundle.card.get("prior", np.ones(len(bundle.labels))), np.float32)
     weights = np.array([member.weight for member in bundle.members], np.float32)
-    logmel = None
-    if samples and type(extractor) is LogMel:
-        settings = {key: getattr(extractor, key) for key in ("rate", "n_fft", "window", "hop", "n_mels")}
-        logmel = LogMelSpectrogram(**settings)
     if bundle.card["combine"] != "soft" and len(bundle.members) > 1:
         raise ExportError("members that vote by hand are not exported; expected one network or soft voting")
-
-    def prepared(x):
-        if not samples:
-            return x
-        with tf.name_scope("trim"):
-            for step in extractor.preprocess:
-                x = _trimmed(x, step, extractor.rate)
-        most = None if extractor.seconds is None else round(extractor.seconds * extractor.rate)
-        x = x[:, :most]
-        if logmel is None:
-            return tf.expand_dims(_without_zeros(x), 2)
-        x = tf.pad(x, [[0, 0], [0, most - tf.shape(x)[1]]])
-        return tf.reshape(logmel(x), (1, *extractor.shape))
 
     class Served(tf.Module):
         def __init__(self):
@@ -301,33 +278,6 @@ def _served(bundle: Bundle, products: bool):
     with fourier_as_products() if products else nullcontext():
         module.serve.get_concrete_function()
     return module
-
-
-def _trimmed(x, step: Trim, rate: int):
-    """:class:`~ser_kit.preprocess.Trim` of ``[1, samples]``."""
-    import tensorflow as tf
-
-    length, hop = round(step.frame_seconds * rate), round(step.hop_seconds * rate)
-    squares = tf.pad(tf.square(x), [[0, 0], [length // 2, length // 2]])
-    energies = tf.nn.conv1d(squares[:, :, None], np.ones((length, 1, 1), np.float32), stride=hop, padding="VALID")
-    heard = energies[0, :, 0] > tf.reduce_max(energies) * np.float32(10 ** (-step.top_db / 10))
-    first, last = _ends(heard)
-    return x[:, first * hop : (last + 1) * hop]
-
-
-def _without_zeros(x):
-    """``[1, samples]`` without the zeros at its end."""
-    return x[:, : _ends(x[0] != 0)[1] + 1]
-
-
-def _ends(found):
-    """The first and the last place where something is found; the whole where nothing is."""
-    import tensorflow as tf
-
-    count = tf.shape(found)[0]
-    places = tf.range(count)
-    found = tf.logical_or(found, tf.logical_not(tf.reduce_any(found)))
-    return tf.reduce_min(tf.where(found, places, count)), tf.reduce_max(tf.where(found, places, 0))
 
 
 # ------------------------------------------------------------------------------------------------------------- formats
@@ -604,7 +554,8 @@ def _litert_runner(path: Path, threads: int) -> Runner:
 
 def _inputs(bundle: Bundle, table: pd.DataFrame) -> list[np.ndarray]:
     """What an exported file is given for each clip."""
-    extractor, samples = _extractor(bundle), _takes_samples(bundle)
+    extractor = _extractor(bundle)
+    samples = graph.takes_samples(extractor)
     recordings = (read_audio(path, rate=extractor.rate) for path in table["path"])
     return [each.samples if samples else extractor.extract(each).astype(np.float32) for each in recordings]
 
@@ -622,7 +573,8 @@ def _answers(bundle: Bundle, table: pd.DataFrame) -> tuple[list[np.ndarray], np.
             f"least, of {', '.join(bundle.labels)}"
         )
     inputs, extractor = _inputs(bundle, table), _extractor(bundle)
-    values = ((extractor.extract((x, extractor.rate)) if _takes_samples(bundle) else x) for x in inputs)
+    samples = graph.takes_samples(extractor)
+    values = ((extractor.extract((x, extractor.rate)) if samples else x) for x in inputs)
     return inputs, np.array([bundle.probabilities(each[None])[0] for each in values])
 
 

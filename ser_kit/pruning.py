@@ -27,8 +27,7 @@ from . import recipes
 from .bundle import Bundle, Member
 from .errors import RecipeError, TableError, TrainingError
 from .models import kernels
-from .recipes import Ensemble, Material, Recipe, System
-from .recipes._base import Split
+from .recipes import Ensemble, Material, Recipe, Split, System
 from .training import Training, seed_everything
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ import numpy as np
 
 from .augment import BatchAugmentation, Mixup, batch_augmentation
 from .errors import TrainingError
+from .folders import write_whole
 from .models import import_keras, kernels
 from .threads import ahead, cores
 
@@ -492,9 +493,7 @@ class _State:
         }  # fmt: skip
         np.savez(self.folder / state["arrays"], **arrays)
         # The JSON names its arrays and is replaced in one step: a kill at any moment leaves a whole state.
-        part = self.folder / "state.json.part"
-        part.write_text(json.dumps(state))
-        os.replace(part, self.folder / "state.json")
+        write_whole(self.folder / "state.json", json.dumps(state).encode())
         for old in self.folder.glob("epoch_*.npz"):
             if old.name != state["arrays"]:
                 old.unlink()

@@ -165,7 +165,7 @@ def test_the_standing_is_of_all_folds_and_goes_into_pages(monkeypatch, tmp_path,
     ]  # fmt: skip
     assert rows[-2][5] == "45.0" and rows[-2][11] == "2" and rows[2][10] == "50.0 ± 7.1"
 
-    records.drop(index=0, inplace=True)
+    monkeypatch.setattr(standing.reproduce, "load", lambda folder: records.drop(index=0))
     assert standing.main([str(page), "--records", str(tmp_path)]) == 1
     assert "house has no record of some folds" in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -35,14 +36,40 @@ def fourier_as_products():
         _as_products.reset(token)
 
 
-def _fourier(window: np.ndarray, n_fft: int) -> tuple[np.ndarray, np.ndarray]:
-    """What the real and the imaginary part of a windowed Fourier transform are products with, ``[samples, bins]``."""
-    turns = np.outer(np.arange(len(window)), np.arange(n_fft // 2 + 1)) % n_fft * (2 * np.pi / n_fft)
-    return tuple((window[:, None] * wave(turns)).astype("float32") for wave in (np.cos, np.sin))
+def _transformed(frames, n_fft):
+    """Real and imaginary part of the Fourier transform of ``[batch, count, samples]``, filled up with zeros.
+
+    As products: with two small matrices and a turn in between (J. W. Cooley and J. W. Tukey, "An algorithm for the
+    machine calculation of complex Fourier series", 1965), not with a large one.
+    """
+    if not _as_products.get():
+        return ops.rfft(frames, n_fft)
+    rows = max(n for n in range(1, math.isqrt(n_fft) + 1) if n_fft % n == 0)
+    columns, half = n_fft // rows, n_fft // rows // 2 + 1
+
+    def waves(first, second, period):
+        turns = np.outer(np.arange(first), np.arange(second)) % period * (2 * np.pi / period)
+        return np.cos(turns).astype("float32"), np.sin(turns).astype("float32")
+
+    x = ops.pad(frames, [[0, 0], [0, 0], [0, n_fft - frames.shape[2]]])
+    x = ops.transpose(ops.reshape(x, (-1, ops.shape(x)[1], rows, columns)), (0, 1, 3, 2))
+    real, imaginary = (ops.matmul(x, wave) for wave in waves(rows, rows, rows))
+    cosine, sine = waves(columns, rows, n_fft)
+    turned = real * cosine - imaginary * sine, real * sine + imaginary * cosine
+    real, imaginary = (ops.transpose(part, (0, 1, 3, 2)) for part in turned)
+    cosine, sine = waves(columns, half, columns)
+    parts = (
+        ops.matmul(real, cosine) - ops.matmul(imaginary, sine),
+        ops.matmul(real, sine) + ops.matmul(imaginary, cosine),
+    )
+    return [
+        ops.reshape(ops.transpose(part, (0, 1, 3, 2)), (-1, ops.shape(part)[1], half * rows))[:, :, : n_fft // 2 + 1]
+        for part in parts
+    ]
 
 
-def _levels(padded, count, hop, window, n_fft, filters):
-    """Decibels of so many frames of padded samples in the bands of filters, ``[batch, count, bands]``.
+def _powers(padded, count, hop, window, n_fft):
+    """Squared magnitudes of the transforms of so many frames of padded samples, ``[batch, count, bins]``.
 
     The samples reach over the last window to the next multiple of the hop. Frames are put together of rows of a hop
     each, which is faster than gathering their samples.
@@ -50,13 +77,41 @@ def _levels(padded, count, hop, window, n_fft, filters):
     width = -(-len(window) // hop)
     rows = ops.reshape(padded[:, : (count - 1 + width) * hop], (-1, count - 1 + width, hop))
     parts = [rows[:, i : i + count, : len(window) - i * hop] for i in range(width)]
-    frames = ops.concatenate(parts, axis=2)
-    if _as_products.get():
-        real, imaginary = (ops.matmul(frames, basis) for basis in _fourier(window, n_fft))
-    else:
-        real, imaginary = ops.rfft(frames * window, n_fft)
-    power = ops.square(real) + ops.square(imaginary)
-    return 10.0 * ops.log10(ops.maximum(ops.matmul(power, filters), _spectrum.AMIN))
+    real, imaginary = _transformed(ops.concatenate(parts, axis=2) * window, n_fft)
+    return ops.square(real) + ops.square(imaginary)
+
+
+def powers(samples, n_fft, hop, window):
+    """Squared magnitudes of the short-time Fourier transform, with a Hann window, as of ``librosa.stft``.
+
+    Args:
+        samples: ``[batch, samples]``.
+        n_fft: length of the transform.
+        hop: samples between frames.
+        window: samples in the window.
+
+    Returns:
+        ``[batch, 1 + samples // hop, 1 + n_fft // 2]``.
+
+    Examples:
+        >>> tuple(powers(np.zeros((1, 16000), "float32"), 512, 160, 400).shape)
+        (1, 101, 257)
+    """
+    margin = n_fft // 2 - (n_fft - window) // 2  # the window lies in the middle of the transform
+    padded = ops.pad(samples, [[0, 0], [margin, window - margin + hop]])
+    return _powers(
+        padded, 1 + ops.shape(samples)[1] // hop, hop, _spectrum.hann(window, window).astype("float32"), n_fft
+    )
+
+
+def decibels(power):
+    """``10 log10(power)``, -100 at least.
+
+    Examples:
+        >>> keras.ops.convert_to_numpy(decibels(np.array([1.0, 0.0], "float32"))).tolist()
+        [0.0, -100.0]
+    """
+    return 10.0 * ops.log10(ops.maximum(power, _spectrum.AMIN))
 
 
 @keras.saving.register_keras_serializable("ser_kit")
@@ -88,11 +143,8 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def call(self, waveform):
         e = self.extractor
-        window = _spectrum.hann(e.window, e.window).astype("float32")
-        margin = e.n_fft // 2 - (e.n_fft - e.window) // 2  # the window lies in the middle of the transform
-        padded = ops.pad(waveform, [[0, 0], [margin, e.window - margin + e.hop]])
         filters = _spectrum.mel_filters(e.rate, e.n_fft, e.n_mels).astype("float32")
-        return _levels(padded, 1 + ops.shape(waveform)[1] // e.hop, e.hop, window, e.n_fft, filters)
+        return decibels(ops.matmul(powers(waveform, e.n_fft, e.hop, e.window), filters))
 
     def compute_output_shape(self, input_shape):
         batch, samples = input_shape
@@ -205,7 +257,7 @@ class HarmonicSpectrogram(keras.layers.Layer):
         slow = ops.squeeze(ops.conv(padded, self.lowpass[:, None, None], strides=step, padding="valid"), 2)
         slow = ops.pad(slow, [[0, 0], [half, half + 1 + self.hop // step]])
         frames = 1 + ops.shape(waveform)[1] // self.hop
-        return _levels(slow, frames, self.hop // step, self.window, self.n_fft, self.filters)
+        return decibels(ops.matmul(_powers(slow, frames, self.hop // step, self.window, self.n_fft), self.filters))
 
     def compute_output_shape(self, input_shape):
         batch, samples = input_shape

@@ -9,7 +9,7 @@ Examples:
 from __future__ import annotations
 
 from ..errors import UnknownNameError
-from ._base import PUBLISHED, Material, Published, Recipe, System
+from ._base import PUBLISHED, Material, Published, Recipe, Split, System
 from ._ensemble import Ensemble
 from .ahmadov import ahmadov_cnn_bilstm, ahmadov_forest
 from .house import house, house_one
@@ -32,7 +32,9 @@ from .voting import (
     voting_svm,
 )
 
-__all__ = ["OWN", "PUBLISHED", "RECIPES", "Ensemble", "Material", "Published", "Recipe", "System", "get", "names"]
+__all__ = [
+    "OWN", "PUBLISHED", "RECIPES", "Ensemble", "Material", "Published", "Recipe", "Split", "System", "get", "names",
+]  # fmt: skip
 
 RECIPES: dict[str, System] = {
     system.name: system
