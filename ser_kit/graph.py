@@ -144,16 +144,13 @@ def _frames(x, extractor: FrameFeatures):
 
     e = extractor
     x = x[:, : e.frames * e.hop + e.n_fft]
-    power = powers(x, e.n_fft, e.hop, e.n_fft)[:, : e.frames]
-    mel, chroma = _mel(power, e, e.n_fft), _chroma(power, e.rate, e.n_fft)
     below = tf.cast(x < -1e-10, tf.float32)
     changes = tf.pad(tf.abs(below[:, 1:] - below[:, :-1]), [[0, 0], [e.n_fft // 2, e.n_fft // 2]])
-    crossings = _sums(changes, e.n_fft - 1, e.hop)[None, : e.frames, None] / e.n_fft
-
-    missing = e.frames - tf.shape(power)[1]
-    floor = tf.maximum(tf.reduce_max(mel) - e.top_db, _spectrum.FLOOR_DB)
-    mel = tf.pad(mel - floor, [[0, 0], [0, missing], [0, 0]]) + floor
-    chroma, crossings = (tf.pad(part, [[0, 0], [0, missing], [0, 0]]) for part in (chroma, crossings))
+    crossings = _sums(changes, e.n_fft - 1, e.hop)[None, :, None] / e.n_fft
+    # Rows of zeros stand for what is missing: their mel bands lie at the floor, and all else of them is 0.
+    parts = (powers(x, e.n_fft, e.hop, e.n_fft)[:, : e.frames], crossings[:, : e.frames])
+    power, crossings = (tf.pad(part, [[0, 0], [0, e.frames - tf.shape(part)[1]], [0, 0]]) for part in parts)
+    mel, chroma = _mel(power, e, e.n_fft), _chroma(power, e.rate, e.n_fft)
     return tf.reshape(tf.concat([_mfcc(mel, e.n_mfcc), chroma, mel, crossings], axis=2), (1, *e.shape))
 
 
