@@ -19,12 +19,12 @@ _FILES_A_SECOND = 100
 
 
 def rows(table: pd.DataFrame) -> Iterator[Row]:
-    """Measure a thread for each core beside one, and give the row.
+    """Measure as many threads as ``ser-kit predict`` has beside one, and give the row.
 
     Args:
         table: clips to answer for.
     """
-    predictor, paths, jobs = Predictor.from_preset(), table["path"].tolist(), cores()
+    predictor, paths, jobs = Predictor.from_preset(), table["path"].tolist(), cores() + 1
 
     def answer(threads: int) -> None:
         failed = [found for found in predictor.predict_many(paths, jobs=threads) if isinstance(found, Failure)]

@@ -624,9 +624,10 @@ def _predict(args: argparse.Namespace) -> Result:
     from tqdm.auto import tqdm
 
     paths = _recordings(args.recording)
-    jobs = min(args.jobs or cores(), len(paths))
+    jobs = min(args.jobs or cores() + 1, len(paths))
     if jobs > 1:  # a recording for each core is faster than all cores for each recording
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from .predictor import Failure
     from .results import Results, columns, rows, to_dict
@@ -1211,7 +1212,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--csv", action="store_true", help="print comma-separated values")
     text = "write each answer there as soon as it is known; what it holds already is not judged again"
     sub.add_argument("--out", metavar="FILE.csv|FILE.jsonl", help=text)
-    sub.add_argument("--jobs", type=_positive, metavar="N", help="recordings at a time (default: one per core)")
+    sub.add_argument("--jobs", type=_positive, metavar="N", help="recordings at a time (default: one more than cores)")
 
     sub = command(
         "listen",
