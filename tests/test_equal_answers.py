@@ -150,7 +150,7 @@ def exported(format: str) -> Callable[[Case], Answer]:
         """Samples in where the file takes these, else the features that its metadata names; probabilities out."""
         if format == "onnx":
             pytest.importorskip("tf2onnx", reason="the extra export is not installed")
-        bundle, out = case.predictor.bundle, case.exports / f"bundle{export.FORMATS[format]}"
+        bundle, out = case.predictor.bundle, case.exports / f"{case.folder.name}{export.FORMATS[format]}"
         if not out.exists():
             table = corpora.load("demo")
             export.export(bundle, out, rows_of(table, table["path"].isin(map(str, case.neighbours))))
@@ -209,7 +209,7 @@ def predictor(folder) -> Predictor:
 
 
 @pytest.fixture(scope="module")
-def exports(predictor, tmp_path_factory) -> Path:
+def exports(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("exports")
 
 
