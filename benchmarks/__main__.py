@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from ser_kit import threads
 from ser_kit.features import _pool
 
 from .rows import Row, markdown, show
@@ -41,8 +42,6 @@ class Part(NamedTuple):
     clips: int = 1
 
 
-_ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as ``ser-kit predict`` does
-
 PARTS = {
     "extraction": Part("extraction", _pool._SETTINGS, one_core=True),  # all sides run as the library's workers do
     "runs": Part("runs", {}, clips=4),
@@ -50,7 +49,7 @@ PARTS = {
     "tensorflow": Part("pipeline", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow", clips=4),
     "steps": Part("steps", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow"),
     "answers": Part("answers", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
-    "predictions": Part("predictions", _ONE_THREAD, needs="tensorflow", clips=4),
+    "predictions": Part("predictions", threads.ONE_EACH, needs="tensorflow", clips=4),
     "streams": Part("streams", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
     "jax": Part("pipeline", {"KERAS_BACKEND": "jax"}, needs="jax", clips=4),
 }

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ._version import __version__
 from .errors import AudioError, FeatureError, MissingDependencyError, RecipeError, SerKitError, TableError
 from .labels import labels_of
-from .threads import ahead, cores
+from .threads import ONE_EACH, ahead, cores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -625,9 +625,8 @@ def _predict(args: argparse.Namespace) -> Result:
 
     paths = _recordings(args.recording)
     jobs = min(args.jobs or cores() + 1, len(paths))
-    if jobs > 1:  # a recording for each core is faster than all cores for each recording
-        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if jobs > 1:
+        os.environ.update(ONE_EACH | os.environ)
 
     from .predictor import Failure
     from .results import Results, columns, rows, to_dict

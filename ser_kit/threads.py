@@ -11,6 +11,10 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+ONE_EACH = {"TF_NUM_INTRAOP_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""Environment of a process that answers for several recordings at a time, before TensorFlow and NumPy are loaded: one
+for each core is faster than all cores for each."""
+
 
 def cores() -> int:
     """Cores that this process may use."""
