@@ -323,7 +323,10 @@ def test_the_emotion_over_time_moves_with_the_player(page, talk):
         )
         line = card.locator(".sk-playhead").first
         expect(line).to_be_visible()
-        assert line.bounding_box()["x"] == pytest.approx(box["x"] + box["width"] * seconds / 16, abs=4)
+        page.wait_for_function(  # the line follows the player, a moment later
+            "x => Math.abs(document.querySelector('.sk-playhead').getBoundingClientRect().x - x) <= 4",
+            arg=box["x"] + box["width"] * seconds / 16,
+        )
         there = [f"{emotion}, {share} %" for start, end, emotion, share in moments if start <= seconds < end]
         expect(card.locator(".sk-now")).to_have_text(f"0:{int(seconds):02d} {there[0] if there else 'no speech'}")
     assert not there
