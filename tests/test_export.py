@@ -98,15 +98,19 @@ def test_litert_needs_built_in_operators_only(written):
     assert b"Flex" not in content and b"FlexRFFT" not in content
 
 
+@pytest.fixture(scope="module", params=sorted(BUILDERS.keys() - {"house"}))
+def built(request):
+    return BUILDERS[request.param], untrained(BUILDERS[request.param])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("builder", sorted(BUILDERS.keys() - {"house"}))
 @pytest.mark.parametrize("format", export.FORMATS)
-def test_every_network_of_a_recipe_can_be_exported(builder, format, clips, tmp_path):
-    bundle = untrained(BUILDERS[builder])
+def test_every_network_of_a_recipe_can_be_exported(built, format, clips, tmp_path):
+    recipe, bundle = built
     out = tmp_path / f"model{export.FORMATS[format]}"
     report = export.export(bundle, out, clips.iloc[:3])
     assert report.difference <= export.LARGEST_DIFFERENCE and report.agreement == 1
-    samples = graph.takes_samples(BUILDERS[builder].extractor)
+    samples = graph.takes_samples(recipe.extractor)
     assert export.metadata(bundle)["input"] == ("samples" if samples else "features")
 
 
@@ -164,7 +168,7 @@ def test_a_file_is_compared_on_other_clips_than_it_was_made_with(house, clips, t
 
 
 def test_a_file_that_differs_is_not_written(house, clips, tmp_path, monkeypatch):
-    (tmp_path / "model.onnx").write_bytes(b"the one before")
+    (tmp_path / "model.tflite").write_bytes(b"the one before")
     served = export._served
 
     def other(bundle, products):
@@ -172,9 +176,9 @@ def test_a_file_that_differs_is_not_written(house, clips, tmp_path, monkeypatch)
 
     monkeypatch.setattr(export, "_served", other)
     with pytest.raises(ExportError, match="not equivalent: probabilities differ by up to"):
-        export.export(house, tmp_path / "model.onnx", clips)
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
-    assert (tmp_path / "model.onnx").read_bytes() == b"the one before"
+        export.export(house, tmp_path / "model.tflite", clips)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.tflite"]
+    assert (tmp_path / "model.tflite").read_bytes() == b"the one before"
 
 
 def test_what_cannot_be_exported_is_an_error(house, demo_bundle, clips, tmp_path):
