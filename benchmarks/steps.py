@@ -16,6 +16,7 @@ from .rows import Row
 
 _RECIPES = ("td_cnn_lstm", "staged_cnn_lstm", "voting_cnn_lstm")
 _BATCH, _CLASSES, _STEPS = 32, 8, 16
+_COMMAND = (sys.executable, "-m", __name__)
 
 
 def rows(table: pd.DataFrame) -> Iterator[Row]:
@@ -36,7 +37,7 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
 @contextmanager
 def _stepping(recipe: str, whose: str) -> Iterator:
     """A process that makes a training step each time it is called: TensorFlow chooses once in a process."""
-    command = [sys.executable, "-m", __name__, recipe, whose]
+    command = [*_COMMAND, recipe, whose]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
 
         def step(_: int) -> None:

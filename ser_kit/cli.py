@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
 _COUNTS = ("found", "expected")
+_SCHEDULER_SECONDS = 10  # that Dask's scheduler may take to answer
 
 
 class Result(NamedTuple):
@@ -319,7 +320,7 @@ def _cluster(scheduler: str | None) -> Iterator[str]:
     except ImportError:
         raise MissingDependencyError("dask.distributed", "dask", "--dask") from None
     try:
-        client = distributed.Client(scheduler, timeout=10)
+        client = distributed.Client(scheduler, timeout=_SCHEDULER_SECONDS)
     except (OSError, ValueError) as error:
         raise FeatureError(f"--dask {scheduler}: no scheduler answers there ({error})") from None
     with client:

@@ -100,6 +100,14 @@ def demo_bundle(demo_table, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def predictor():
+    """A predictor with the bundle that ships."""
+    from ser_kit.predictor import Predictor
+
+    return Predictor.from_preset()
+
+
+@pytest.fixture(scope="session")
 def kaggle_cache(tmp_path_factory):
     """A cache of kagglehub with stand-ins for networks of others: their numbers are the level of what they hear."""
     import tensorflow as tf

@@ -102,11 +102,23 @@ def test_memory_and_pipeline_give_their_rows(monkeypatch, demo_table):
 
 
 def test_a_training_step_is_measured_with_and_without_our_setting(monkeypatch, demo_table):
-    monkeypatch.setattr(steps, "_RECIPES", ("rastogi_mlp",))
+    """Each side in a process of its own, which makes a step for each line that it is told."""
+    told = "import sys, time\nfor _ in sys.stdin: time.sleep(0.1 * (sys.argv[2] == 'theirs')); print(flush=True)"
+    monkeypatch.setattr(steps, "_COMMAND", (sys.executable, "-c", told))
     monkeypatch.setattr(steps, "_STEPS", 2)
-    monkeypatch.chdir(ROOT)
-    (row,) = steps.rows(demo_table)
-    assert "rastogi_mlp" in row.what and row.ours > 0 and row.theirs > 0 and row.ratio > 0
+    found = list(steps.rows(demo_table))
+    assert [row.what.split()[3] for row in found] == ["td_cnn_lstm,", "staged_cnn_lstm,", "voting_cnn_lstm,"]
+    assert all(0 < row.ours < 50 < row.theirs and row.ratio > 1 for row in found)
+
+
+def test_a_step_is_made_for_each_line(monkeypatch, capsys, eagerly):
+    monkeypatch.setattr(sys, "stdin", ["\n"] * 3)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    made = []
+    monkeypatch.setattr("keras.Model.train_on_batch", lambda model, x, y: made.append((x.shape, y.shape)))
+    steps._steps("rastogi_mlp", "theirs")
+    assert capsys.readouterr().out == "\n" * 3 and "TF_ENABLE_ONEDNN_OPTS" not in os.environ
+    assert made == [((32, *recipes.get("rastogi_mlp").input_shape), (32, 8))] * 3
 
 
 def test_our_own_systems_answer_with_a_size_and_a_time(monkeypatch, demo_table):

@@ -175,6 +175,7 @@ def test_wrong_usage_is_status_2(ser_kit, arguments):
 )
 def test_what_cannot_be_tried_is_one_line_and_status_2(ser_kit, arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "_SCHEDULER_SECONDS", 1)
     status, out, err = ser_kit(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("ser-kit: ") and message in err

@@ -38,7 +38,7 @@ def mixed():
 
 @pytest.fixture(scope="module")
 def material(mixed, demo_few):
-    return mixed.prepare(demo_few, jobs=1, progress=False)
+    return mixed.prepare(demo_few, jobs=0, progress=False)
 
 
 class Says:
@@ -95,7 +95,7 @@ def test_members_of_different_features_are_run_saved_and_answer_together(mixed, 
     assert mixed.name == "rastogi_mlp&forest" and mixed.extractors == tuple(m.extractor for m in mixed.members)
     assert mixed.labels == "six" and not mixed.published.accuracy
     evaluation = mixed.run(material, "speaker_80_20", progress=False)
-    bundle = mixed.fit(material, evaluation=evaluation, jobs=1, progress=False)
+    bundle = mixed.fit(material, evaluation=evaluation, jobs=0, progress=False)
     assert [member.builder for member in bundle.members] == ["mlp", "forest"]
     assert len(evaluation.histories) == 1  # a forest has no epochs
     loaded = Bundle.load(bundle.save(tmp_path / "bundle"))
@@ -114,7 +114,7 @@ def test_members_of_different_features_are_run_saved_and_answer_together(mixed, 
 def test_members_of_one_kind_of_features_share_them(demo_few):
     both = Ensemble.of(forest("a"), forest("b", **{"training.n_estimators": 2}), method="hard")
     assert both.extractors == (FUNCTIONALS,) and both.combine == "hard"
-    material = both.prepare(demo_few, jobs=1, progress=False)
+    material = both.prepare(demo_few, jobs=0, progress=False)
     assert list(material.features) == [FUNCTIONALS]
     assert both.run(material, "speaker_80_20", progress=False).parameters > 0
 
@@ -197,7 +197,7 @@ def handed(monkeypatch):
 @pytest.mark.parametrize("method", ["bagging", "boosting"])
 def test_rounds_take_the_recipes_in_turn_with_weights_of_their_own(method, demo_few, handed):
     system = Ensemble.of(forest("a"), forest("b"), method=method, rounds=3)
-    material = system.prepare(demo_few, jobs=1, progress=False)
+    material = system.prepare(demo_few, jobs=0, progress=False)
     evaluation = system.run(material, "speaker_80_20", progress=False)
     assert [name for name, _, _ in handed] == [f"a-{method}-0", f"b-{method}-1", f"a-{method}-2"]
     assert [seed for _, seed, _ in handed] == [0, 1, 2]
@@ -271,7 +271,7 @@ def test_boosting_is_the_samme_of_scikit_learn(demo_few, demo_functionals):
         forest(**{"training.n_estimators": 1, "training.min_samples_leaf": 60, "training.max_features": None}),
         method="boosting", rounds=3,
     )  # fmt: skip
-    material = system.prepare(demo_functionals, jobs=1, progress=False)
+    material = system.prepare(demo_functionals, jobs=0, progress=False)
     (fold,) = system.folds(material, "speaker_80_20")
     split = system._split(material, fold.train, fold.validation, 0, None, "", False, "")
     members, _ = system.train(split)
@@ -360,7 +360,9 @@ def test_what_a_corpus_lacks_does_not_count_as_rare():
 def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature_is_known(
     demo_functionals, monkeypatch
 ):
-    network = recipes.get("rastogi_mlp").changed({"training.epochs": 2, "training.patience": None})
+    network = recipes.get("rastogi_mlp").changed(
+        {"training.epochs": 2, "training.patience": None, "training.batch_size": 128}
+    )
     system = Ensemble.of(network, method="seeds", rounds=2).changed({"temperature": 0.5})
     material = system.prepare(demo_functionals)
     (fold,) = system.folds(material, "speaker_80_20")
@@ -391,4 +393,4 @@ def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature
 def test_who_waits_for_the_validation_loss_cannot_know_the_temperature_before(demo_few):
     waits = recipes.get("rastogi_mlp").changed({"temperature": 1.0})
     with pytest.raises(TrainingError, match="expected validation clips"):
-        waits.run(waits.prepare(demo_few, progress=False), "speaker_80_20", progress=False)
+        waits.run(waits.prepare(demo_few, jobs=0, progress=False), "speaker_80_20", progress=False)

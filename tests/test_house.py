@@ -149,13 +149,13 @@ def test_how_loud_and_how_long_before_and_after_changes_little():
 
 
 def test_the_house_system_from_samples_to_one_file(demo_few, tmp_path, eagerly):
-    quick = {"training.epochs": 1, "hyperparameters": SMALL, "training.batch_size": 8, "rounds": 2}
+    quick = {"training.epochs": 1, "hyperparameters": SMALL, "training.batch_size": 30, "rounds": 2}
     system = recipes.get("house").changed(quick)
     material = system.prepare(demo_few, jobs=0, progress=False)
     (fold,) = protocols.get("speaker_80_20")(material.table, 0)
     evaluation = system.run_fold(material, fold, progress=False)
     assert len(evaluation.predictions) == len(fold.test) and len(evaluation.histories) == 2
-    bundle = system.fit(material, evaluation=evaluation, progress=False)
+    bundle = system.fit(material, evaluation=evaluation, jobs=0, progress=False)
     assert len(bundle.members) == 1 and bundle.members[0].builder == "committee"
     folder = bundle.save(tmp_path / "bundle")
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "card.json", "model.keras"]

@@ -173,7 +173,7 @@ def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, som
     system, calibrated = short(recipes.get(name)), []
     fitted = recipes.System._fitted
     monkeypatch.setattr(recipes.System, "_fitted", lambda *args: calibrated.append(fitted(*args)) or calibrated[-1])
-    material = system.prepare(some_clips, jobs=1, progress=False)
+    material = system.prepare(some_clips, jobs=0, progress=False)
     assert list(material.features) == list(system.extractors)
     for extractor, found in material.features.items():
         assert found.values.shape[1:] == (extractor.shape[0] or found.lengths.max(), *extractor.shape[1:])
@@ -275,7 +275,7 @@ def test_scaling_never_sees_test_clips(quick, demo_functionals, monkeypatch):
 
 def test_what_is_not_scaled_is_left_alone(demo_few):
     recipe = recipes.get("ahmadov_forest").changed({"scale": False, "training.n_estimators": 2})
-    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    material = recipe.prepare(demo_few, jobs=0, progress=False)
     split = recipe._split(material, *_folded(recipe, material), 0, None, "", False, "")
     (member,), _ = recipe.train(split)
     assert (member.scaler.mean == 0).all() and (member.scaler.scale == 1).all()
@@ -303,7 +303,7 @@ def test_what_each_part_was_fitted_on_is_noted(demo_functionals):
 @pytest.mark.parametrize("what", ["scaler", "training", "early stopping", "calibration"])
 def test_whatever_is_fitted_on_a_test_clip_is_caught(what, demo_few, monkeypatch):
     recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 1})
-    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     note = recipes._base.Split.note
 
@@ -358,7 +358,7 @@ def noisy():
 
 @pytest.fixture(scope="module")
 def copied(noisy, demo_few):
-    return noisy.prepare(demo_few, jobs=1, progress=False)
+    return noisy.prepare(demo_few, jobs=0, progress=False)
 
 
 def test_copies_stand_behind_their_clips_and_differ_from_them(copied, demo_few):
@@ -408,7 +408,7 @@ def test_a_bundle_is_fitted_on_copies_of_no_clip_that_stops_it(noisy, copied, mo
     fitted = recipes.System._fitted
     monkeypatch.setattr(recipes.System, "_fitted", lambda self, split: seen.append(split) or fitted(self, split))
     evaluation = noisy.run(copied, "speaker_80_20", progress=False)
-    bundle = noisy.fit(copied, evaluation=evaluation, jobs=1, progress=False)
+    bundle = noisy.fit(copied, evaluation=evaluation, jobs=0, progress=False)
     final = seen[-1]
     family = np.where(copied.table["parent"] == "", copied.table["clip_id"], copied.table["parent"])
     assert set(family) == set(family[final.train]) | set(family[final.validation])
@@ -418,7 +418,7 @@ def test_a_bundle_is_fitted_on_copies_of_no_clip_that_stops_it(noisy, copied, mo
 
 def test_members_of_features_that_failed_on_different_clips_stay_aligned(demo_few):
     two = features.Functionals(), features.FrameStatistics()
-    found = {e: features.extract(demo_few, e, jobs=1, progress=False) for e in two}
+    found = {e: features.extract(demo_few, e, jobs=0, progress=False) for e in two}
     found = {e: f.subset(np.arange(len(f)) != lost) for (e, f), lost in zip(found.items(), (3, 7), strict=True)}
     first, second = recipes._base._same_rows(found).values()
     assert list(first.table["clip_id"]) == list(second.table["clip_id"])
@@ -455,5 +455,5 @@ def test_a_saved_bundle_gives_the_same_probabilities(quick, demo_functionals, ev
 
 def test_an_evaluation_of_something_else_is_refused(demo_few, evaluation):
     with pytest.raises(TrainingError, match="the evaluation given is of rastogi_mlp"):
-        recipes.get("ahmadov_forest").fit(demo_few, evaluation=evaluation, jobs=1, progress=False)
+        recipes.get("ahmadov_forest").fit(demo_few, evaluation=evaluation, jobs=0, progress=False)
     assert isinstance(evaluation, Evaluation)

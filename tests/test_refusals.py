@@ -12,7 +12,7 @@ import pytest
 from scipy import signal
 
 from ser_kit import corpora
-from ser_kit.predictor import Failure, Predictor
+from ser_kit.predictor import Failure
 
 ROOT = Path(__file__).parent.parent
 if not (ROOT / "benchmarks").is_dir():
@@ -23,11 +23,6 @@ from benchmarks import refusals, sounds  # noqa: E402
 
 RATE, SEEDS = 16000, 3
 HELD = "a pitch that is held"
-
-
-@pytest.fixture(scope="module")
-def predictor():
-    return Predictor.from_preset()
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,7 @@ from hypothesis import strategies as st
 
 from ser_kit.audio import read_audio
 from ser_kit.errors import AudioError, InvalidSamplesError, LabelError, TooShortError
-from ser_kit.predictor import Predictor
 from ser_kit.stream import RATE, Alert, Moment, StreamPredictor, timeline
-
-
-@pytest.fixture(scope="module")
-def predictor():
-    return Predictor.from_preset()
 
 
 @pytest.fixture(scope="module")

@@ -406,7 +406,7 @@ def test_single_segments_train_the_model_of_clips(demo_few, penalty, untraced):
 
     recipe = recipes.get("segment_dnn").changed({"training.epochs": 1, "hyperparameters.units": (8,),
                                                  "training.speaker_penalty": penalty})  # fmt: skip
-    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     split = recipe._split(material, fold.train, fold.validation, 0, None, "", False, "")
     (member,), _ = recipe.train(split)
@@ -420,7 +420,7 @@ def test_segments_carry_the_label_and_weight_of_their_clip_and_padding_is_left_o
     from ser_kit import recipes
 
     recipe, seen = recipes.get("segment_dnn").changed({"hyperparameters.units": (8,)}), {}
-    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     split = recipe._split(material, fold.train, fold.validation, 0, None, "", False, "")
 
@@ -470,7 +470,7 @@ def test_a_recipe_pretrains_on_its_training_clips(demo_few, monkeypatch, untrace
     from ser_kit import recipes
 
     recipe = recipes.get("deep_belief_network").changed({"training.epochs": 1})
-    material = recipe.prepare(demo_few, jobs=1, progress=False)
+    material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     seen, pretrain = [], recipes._base.pretrain
 

@@ -179,13 +179,13 @@ def test_candidates_of_other_copies_have_rows_of_their_own(forest, demo_few, mon
     noisy = dataclasses.replace(forest, augmentation=(AddNoise(),))
     for system in (noisy, noisy.changed({"copies": 1})):
         seen.clear()
-        tuning.search(system, demo_few, {"copies": [0, 1]}, method="grid", jobs=1, progress=False)
+        tuning.search(system, demo_few, {"copies": [0, 1]}, method="grid", jobs=0, progress=False)
         (_, clips, alone, scored), (_, both, doubled, same) = sorted(seen)
         assert (both, doubled, same) == (2 * clips, 2 * alone, scored)
 
 
 def test_an_extractor_is_a_setting_too(forest, demo_few, tmp_path):
     space = {"extractor": [features.Functionals(), features.FrameStatistics()]}
-    found = tuning.search(forest, demo_few, space, method="grid", jobs=1, out=tmp_path, progress=False)
+    found = tuning.search(forest, demo_few, space, method="grid", jobs=0, out=tmp_path, progress=False)
     assert set(found.results["extractor"]) == set(space["extractor"])
     assert found.best.extractor == found.results["extractor"].iloc[0]
