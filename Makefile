@@ -10,7 +10,9 @@ help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # The stamp is remade whenever the dependencies change; sources are installed in place. Python compiles what it imports;
-# to compile all that is installed takes half a minute more.
+# to compile all that is installed takes half a minute more. What it compiled it must be allowed to keep, though: else
+# each process compiles TensorFlow anew, which takes longer than to load it.
+unexport PYTHONDONTWRITEBYTECODE
 $(VENV)/.installed: setup.cfg pyproject.toml requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ser_kit needs Python 3.11 or later; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)

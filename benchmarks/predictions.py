@@ -9,7 +9,7 @@ import pandas as pd
 
 from ser_kit.audio import read_audio
 from ser_kit.predictor import Failure, Predictor
-from ser_kit.threads import cores
+from ser_kit.threads import at_once
 
 from .racing import race
 from .rows import Goal, Row
@@ -24,7 +24,7 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
     Args:
         table: clips to answer for.
     """
-    predictor, paths, jobs = Predictor.from_preset(), table["path"].tolist(), cores() + 1
+    predictor, paths, jobs = Predictor.from_preset(), table["path"].tolist(), at_once()
 
     def answer(threads: int) -> None:
         failed = [found for found in predictor.predict_many(paths, jobs=threads) if isinstance(found, Failure)]

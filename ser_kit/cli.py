@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ._version import __version__
 from .errors import AudioError, FeatureError, MissingDependencyError, RecipeError, SerKitError, TableError
 from .labels import labels_of
-from .threads import ONE_EACH, ahead, cores
+from .threads import ONE_EACH, ahead, at_once
 
 if TYPE_CHECKING:
     import numpy as np
@@ -625,7 +625,7 @@ def _predict(args: argparse.Namespace) -> Result:
     from tqdm.auto import tqdm
 
     paths = _recordings(args.recording)
-    jobs = min(args.jobs or cores() + 1, len(paths))
+    jobs = min(args.jobs or at_once(), len(paths))
     if jobs > 1:
         os.environ.update(ONE_EACH | os.environ)
 

@@ -21,6 +21,11 @@ def cores() -> int:
     return len(available_cores())
 
 
+def at_once() -> int:
+    """Recordings to answer for at a time: one more than cores, since each waits for its file now and then."""
+    return cores() + 1
+
+
 def available_cores() -> list[int]:
     """Their numbers, where the system tells."""
     if hasattr(os, "sched_getaffinity"):
