@@ -257,6 +257,8 @@ def _encoder(layer, inputs, epochs, learning_rate, seed) -> list[np.ndarray]:
     autoencoder = keras.Sequential([keras.Input(inputs.shape[1:]), encoder, decoder])
     encoder.set_weights(layer.get_weights())
     autoencoder.compile(keras.optimizers.Adam(learning_rate), "mean_squared_error")
+    # TensorFlow traces a step twice that makes variables.
+    autoencoder.optimizer.build(autoencoder.trainable_variables)
     order = np.random.default_rng(seed)
     for _ in range(epochs):
         for rows in np.split(order.permutation(len(inputs)), range(_BATCH, len(inputs), _BATCH)):

@@ -11,6 +11,8 @@ from ser_kit import models
 from ser_kit.errors import TrainingError
 from ser_kit.estimators import SVM, Forest, pretrain
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def clips(n=300, dims=6, classes=4, seed=0):
     rng = np.random.default_rng(seed)
