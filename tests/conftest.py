@@ -22,7 +22,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-LONGEST = ("notebooks", "odd_recordings", "widget_browser", "recipes", "equal_answers", "ensemble", "models", "export")
+LONGEST = (
+    "notebooks", "odd_recordings", "widget_browser", "export", "recipes", "features_survival", "training", "cli",
+    "equal_answers", "reproduce", "models", "features_dask", "web_page", "widget", "plots",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items):
