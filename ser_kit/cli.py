@@ -992,7 +992,9 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-_CORPORA = "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, iemocap, folder (your own), demo (synthetic)"
+_CORPORA = (
+    "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, emospeech, iemocap, folder (your own), demo (synthetic)"
+)
 _FEATURES = "functionals, frames, frame_statistics, logmel, segments, stacked, waveform, yamnet or trillsson"
 _RECIPES = (
     "staged_cnn_lstm, rastogi_mlp, rastogi_cnn_lstm, voting_soft, voting_hard, voting_bagging, voting_boosting, "

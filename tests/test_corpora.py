@@ -309,6 +309,9 @@ def test_damaged_names_never_crash(name, data):
         ("cremad", "1001_ABC_ANG_HI.wav", "sentence ABC"),
         ("emodb", "04a01Fa.wav", "speaker 04"),
         ("savee", "DC_a16.wav", "01 to 15"),
+        ("emospeech", "House/help-safe-None-20190701193438-016294ed23b0c5a7.wav", "emotion none is not one of angry"),
+        ("emospeech", "House/background-safe-None-20190701193438-016294ed23b0c5a7.wav", "keyword background"),
+        ("emospeech", "House/help-safe-calm-20190709085906-d14a028c2a3a2bc9.wav", "publisher does not know"),
         ("folder", "cheerful/take1.wav", "cheerful"),
         ("folder", "take1.wav", "folder named after its emotion"),
     ],
@@ -526,20 +529,19 @@ def recordings_there(real_data: Path, name: str) -> list[Path]:
 
 
 @pytest.mark.realdata
-@pytest.mark.parametrize("name", ["ravdess", "ravdess_song", "tess", "emodb", "nemo"])
+@pytest.mark.parametrize("name", ["ravdess", "ravdess_song", "tess", "emodb", "nemo", "emospeech"])
 def test_real_recordings(real_data, monkeypatch, name):
     there = recordings_there(real_data, name)
     monkeypatch.setenv("SER_KIT_DATA", str(real_data))
     table = corpora.load(name)
     assert set(table["path"]) == {str(path) for path in there} and table["clip_id"].is_unique
     assert table.attrs["excluded"] == []
-    # Speakers stand first in the names of EMO-DB, nEMO and TESS, and last in those of RAVDESS.
-    last = name.startswith("ravdess")
-    named = {path.stem[-2:] if last else re.split("_|(?<=^\\d\\d)", path.stem)[0] for path in there}
-    named -= {"OA"}  # TESS has one misnamed clip
+    speaker = {"tess": "[A-Z]+", "emodb": "..", "nemo": "...", "emospeech": "[0-9a-f]+"}.get(name, r"..$")
+    named = {re.search(speaker, path.stem)[0] for path in there} - {"OA"}  # TESS has one misnamed clip
     assert set(table["speaker"].str.partition(":")[2]) == named
-    assert set(table["sex"]) <= {"female", "male"} and set(table["language"]) == {corpora.get(name).language}
-    assert set(table["emotion"]) <= set(corpora.get(name).expected)
+    assert set(table["sex"]) <= ({""} if name == "emospeech" else {"female", "male"})
+    assert set(table["language"]) <= ({"en", "hi", ""} if name == "emospeech" else {corpora.get(name).language})
+    assert set(table["emotion"]) <= set(corpora.get(name).expected or ("angry", "calm", "fear", "happy"))
 
 
 @pytest.mark.realdata
