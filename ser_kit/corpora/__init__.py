@@ -31,7 +31,9 @@ __all__ = ["COLUMNS", "Corpus", "Validation", "get", "load", "losses", "names", 
 logger = logging.getLogger(__name__)
 
 # A module of this name stands beside this file; everything else about a corpus stands in it.
-_NAMES = ("ravdess", "ravdess_song", "cremad", "tess", "savee", "emodb", "nemo", "emospeech", "iemocap", "folder", "demo")
+_NAMES = (
+    "ravdess", "ravdess_song", "cremad", "tess", "savee", "emodb", "nemo", "emospeech", "iemocap", "folder", "demo",
+)  # fmt: skip
 
 
 def names() -> tuple[str, ...]:
