@@ -510,6 +510,61 @@ class TestShares:
             protocols.get(name)(table)
 
 
+SPEAKER_PROMISES = [each for each in protocols.names() if protocols.get(each).speaker_independent]
+
+
+class TestSpeakersHalfNamed:
+    """Clips without a named speaker may be of anybody in their corpus, also of those who are tested."""
+
+    @pytest.fixture
+    def table(self):
+        return self.half_named(make_table(12))
+
+    def half_named(self, table):
+        nameless = table["speaker"].str.replace(r"\w+$", "unknown", regex=True)
+        return table.assign(speaker=table["speaker"].where(np.arange(len(table)) % 3 > 0, nameless))
+
+    @pytest.mark.parametrize("name", SPEAKER_PROMISES)
+    def test_no_protocol_promises_unseen_speakers_then(self, name):
+        table = self.half_named(suited(name, make_table(12)))
+        with pytest.raises(
+            TableError, match=r"the speaker of \d+ of 144 clips of '(c|ravdess)' is not known.*'random'"
+        ):
+            protocols.get(name)(table)
+
+    def test_those_that_promise_nothing_divide_it(self, table):
+        assert len(protocols.get("random")(table)) == 5
+
+    def test_the_audit_refuses_folds_made_by_hand(self, table):
+        half = Fold("mine", 0, 0, [1, 4], [], [12, 13], ("speaker",))
+        with pytest.raises(TableError, match="fold mine/0 cannot promise unseen speakers"):
+            audit(table, half, fingerprints=np.arange(len(table)))
+
+    def test_a_corpus_without_names_can_be_tested_by_others(self, table):
+        named = make_table(12).assign(corpus="d", speaker=make_table(12)["speaker"].str.replace("c:", "d:"))
+        named["clip_id"] = "d" + named["clip_id"]
+        both = pd.concat([table.assign(speaker="c:unknown"), named], ignore_index=True)
+        (fold,) = cross_corpus(both, train=["d"], test=["c"])
+        audit(both, fold, fingerprints=np.arange(len(both)))
+        with pytest.raises(TableError, match="holds one speaker only"):
+            cross_corpus(both, train=["c"], test=["d"])
+
+
+def test_speakers_whose_names_look_alike_are_pointed_out():
+    table = make_table(12)
+    spellings = {"c:01": "c:1", "c:02": "c:01", "c:03": "c:Actor_01", "c:04": "c:Anna", "c:05": "c:anna "}
+    with pytest.warns(UserWarning, match="'c:01', 'c:1', 'c:Actor_01'; 'c:Anna', 'c:anna '. If they are the same"):
+        protocols.get("speaker")(table.replace({"speaker": spellings}))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["f01", "m01"], ["Ses01F", "Ses01M"], ["a:1", "b:1"], ["1", "10", "100"], ["s1e2", "s12"], ["speaker", "actor"]],
+)
+def test_people_with_names_of_their_own_are_not(names):
+    assert _table.alike(names) == []
+
+
 def test_temporal_tests_what_was_said_last():
     table = make_table(speakers=4, takes=20)
     table["clip_id"] = [f"{i:04d}" for i in range(len(table))]

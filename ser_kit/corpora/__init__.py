@@ -22,11 +22,11 @@ import pandas as pd
 
 from .. import labels as _labels
 from ..errors import TableError, UnknownNameError
-from ._base import COLUMNS, Corpus
+from ._base import COLUMNS, UNKNOWN_SPEAKER, Corpus
 from ._validation import Validation
 from ._validation import validate as _validate
 
-__all__ = ["COLUMNS", "Corpus", "Validation", "get", "load", "losses", "names", "validate"]
+__all__ = ["COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "get", "load", "losses", "names", "validate"]
 
 logger = logging.getLogger(__name__)
 

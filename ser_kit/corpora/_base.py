@@ -29,6 +29,7 @@ AUDIO_SUFFIXES = frozenset({
 
 DATA_VARIABLE = "SER_KIT_DATA"
 UNKNOWN_SPEAKER = "unknown"
+"""What stands behind the name of the corpus where it is not known who speaks: one person or many."""
 _RETRIES = 2
 
 
@@ -276,8 +277,8 @@ class Corpus:
         unknown = int((table["speaker"] == f"{self.speakers_of}:{UNKNOWN_SPEAKER}").sum())
         if unknown:
             warnings.warn(
-                f"{self.name}: the speaker of {unknown} of {len(table)} clips is not known, so they all count as "
-                f"{self.speakers_of}:{UNKNOWN_SPEAKER}; accuracy on unseen speakers cannot be measured with them",
+                f"{self.name}: the speaker of {unknown} of {len(table)} clips is not known ({self.speakers_of}:"
+                f"{UNKNOWN_SPEAKER}); protocols of unseen speakers refuse the corpus while they are among its clips",
                 stacklevel=4,
             )
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import LeakageError, TableError
 from ._base import COPIES, TEST_AS_VALIDATION, Fold
-from ._table import codes, column, parents
+from ._table import check_speakers_are_known, codes, column, parents
 from ._table import fingerprints as hashed
 
 
@@ -52,7 +52,8 @@ def audit(
 
     Raises:
         LeakageError: something crosses; ``.offenders`` holds every clip or speaker that does.
-        TableError: a fold points outside the table, or ``fingerprints`` has another length than the table.
+        TableError: a fold points outside the table, ``fingerprints`` has another length than the table, or speakers
+            are not known whom a fold promises to be unseen.
 
     Examples:
         >>> table = pd.DataFrame({"clip_id": ["a", "b", "c"], "speaker": ["x", "y", "z"]})
@@ -86,6 +87,8 @@ def audit(
     }
     fitted = {what: np.asarray(rows, dtype=np.intp) for what, rows in (fitted or {}).items()}
     for fold in folds:
+        if fold.speaker_independent:
+            check_speakers_are_known(table, fold.sides().values(), f"fold {fold.name}")
         _check(fold, table, identities, promised, is_copy, fitted)
 
 

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 
 from ..errors import TableError, UnknownNameError
-from ._table import classes, first_of_same_sound, listed, originals
+from ._table import (
+    check_speakers_are_known,
+    classes,
+    first_of_same_sound,
+    listed,
+    originals,
+    warn_of_alike,
+)
 
 TEST_AS_VALIDATION = "test as validation"
 COPIES = "augmented copies"
@@ -138,7 +145,11 @@ class Protocol(Promise):
             The folds, as positions into ``table`` (for ``table.iloc``, whatever its index).
 
         Raises:
-            TableError: the table lacks speakers, classes or clips for this protocol; the message says which.
+            TableError: the table lacks speakers, classes or clips for this protocol; the message says which. Also where
+                unseen speakers are promised and clips whose speaker is not known stand beside others of their corpus.
+
+        Warns:
+            UserWarning: unseen speakers are promised, and names of speakers look alike (``1``, ``01``, ``Actor_01``).
         """
         labels = classes(table)
         kinds, kind = np.unique(labels, return_inverse=True)
@@ -148,6 +159,8 @@ class Protocol(Promise):
         part = table if len(divided) == len(table) else table.iloc[divided]
         # Where whole speakers are moved, the doubles of a recording move with them.
         firsts = None if self.speaker_independent else first_of_same_sound(part)
+        if self.speaker_independent:
+            warn_of_alike(part)
         folds = []
         for index, parts in enumerate(self.split(part, labels[divided], seed)):
             if firsts is not None:
@@ -163,6 +176,8 @@ class Protocol(Promise):
                     f"fold {self.name}/{index} would train on no clip of {listed(kinds[untaught])}; "
                     f"leave the class out with load(..., labels=[...]), or add clips of it of another {another}"
                 )
+            if self.speaker_independent:
+                check_speakers_are_known(table, (train, validation, test), f"protocol {self.name!r}")
             folds.append(Fold(self.name, index, seed, train, validation, test, self.independent_of, self.leaks))
         return folds
 

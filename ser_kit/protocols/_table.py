@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 
@@ -11,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..audio import fingerprint
+from ..corpora import UNKNOWN_SPEAKER
 from ..errors import AudioError, TableError
 
 
@@ -54,6 +57,57 @@ def unseen_speakers(table: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
             "or use protocol 'random'"
         )
     return speakers
+
+
+def check_speakers_are_known(table: pd.DataFrame, sides: Iterable[np.ndarray], what: str) -> None:
+    """See to it that no clip without a named speaker stands where it may be of somebody on another side.
+
+    Anybody in its corpus may have spoken it, so where one such clip is used, its corpus must stay on one side.
+
+    Raises:
+        TableError: it does not.
+    """
+    corpora, names = np.array([name.rpartition(":")[::2] for name in column(table, "speaker")], dtype=str).T
+    for corpus in np.unique(corpora[names == UNKNOWN_SPEAKER]):
+        of = corpora == corpus
+        if sum(of[rows].any() for rows in sides) > 1:
+            unknown = np.count_nonzero(of & (names == UNKNOWN_SPEAKER))
+            raise TableError(
+                f"the speaker of {unknown} of {np.count_nonzero(of)} clips of {listed([corpus])} is not known, and may "
+                f"be one of those who are tested, so {what} cannot promise unseen speakers. Name the speakers, leave these "
+                "clips out, or use protocol 'random', which does not measure unseen speakers"
+            )
+
+
+_TITLES = frozenset({"actor", "actress", "id", "p", "participant", "person", "s", "sp", "speaker", "spk", "subject"})
+
+
+def alike(names: Iterable[str]) -> list[list[str]]:
+    """Names that differ in no more than case, leading zeros, punctuation or a word such as "speaker".
+
+    Examples:
+        >>> alike(["folder:1", "folder:01", "folder:Actor_01", "folder:2", "folder:anna", "folder:Anna"])
+        [['folder:01', 'folder:1', 'folder:Actor_01'], ['folder:Anna', 'folder:anna']]
+    """
+    groups = defaultdict(list)
+    for name in sorted(set(names)):
+        corpus, _, speaker = name.rpartition(":")
+        parts = [
+            part.lstrip("0") if part.isdigit() else part for part in re.findall(r"[^\W\d_]+|\d+", speaker.casefold())
+        ]
+        bare = [part for part in parts if part not in _TITLES]
+        groups[corpus, *(bare or parts)].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def warn_of_alike(table: pd.DataFrame) -> None:
+    """Point out speakers whose names look like different spellings of one."""
+    if groups := alike(column(table, "speaker")):
+        warnings.warn(
+            f"these names of speakers look alike: {'; '.join(listed(group) for group in groups)}. If they are the same "
+            "person, name them the same way, or people who were trained on are tested as unseen ones",
+            stacklevel=3,
+        )
 
 
 def listed(names: Iterable[str]) -> str:
