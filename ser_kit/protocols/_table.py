@@ -74,8 +74,8 @@ def check_speakers_are_known(table: pd.DataFrame, sides: Iterable[np.ndarray], w
             unknown = np.count_nonzero(of & (names == UNKNOWN_SPEAKER))
             raise TableError(
                 f"the speaker of {unknown} of {np.count_nonzero(of)} clips of {listed([corpus])} is not known, and may "
-                f"be one of those who are tested, so {what} cannot promise unseen speakers. Name the speakers, leave these "
-                "clips out, or use protocol 'random', which does not measure unseen speakers"
+                f"be one of those who are tested, so {what} cannot promise unseen speakers. Name the speakers, leave "
+                "these clips out, or use protocol 'random', which does not measure unseen speakers"
             )
 
 
