@@ -129,7 +129,38 @@ class Recording:
         return self._resampled[rate]
 
 
-Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | tuple | Recording
+@dataclass(frozen=True)
+class Excerpt:
+    """A part of a sound file, such as one turn of a conversation; what it is cut from is decoded up to its end.
+
+    Args:
+        path: the file.
+        start: where the part begins, s.
+        end: where it ends, s; ``None`` for the end of the file. One that lies beyond is taken for the end of the file,
+            with a :class:`~ser_kit.errors.TruncatedAudioWarning`.
+
+    Raises:
+        AudioError: the two are no part of a file: ``0 <= start < end`` does not hold.
+
+    Examples:
+        >>> print(Excerpt("talk.wav", 1.5, 3.25), Excerpt("talk.wav", 60))  # as the W3C writes media fragments
+        talk.wav#t=1.5,3.25 talk.wav#t=60
+    """
+
+    path: str | os.PathLike
+    start: float = 0.0
+    end: float | None = None
+
+    def __post_init__(self):
+        if not (0 <= self.start < np.inf and (self.end is None or self.start < self.end < np.inf)):
+            raise AudioError(f"{self.path}: a part of it from {self.start} to {self.end} s; expected 0 <= start < end")
+
+    def __str__(self) -> str:
+        times = (self.start,) if self.end is None else (self.start, self.end)
+        return f"{os.fspath(self.path)}#t=" + ",".join(np.format_float_positional(t, trim="-") for t in times)
+
+
+Source = str | os.PathLike | Excerpt | bytes | bytearray | memoryview | BinaryIO | tuple | Recording
 """What :func:`read_audio` takes."""
 
 
@@ -137,10 +168,11 @@ def read_audio(source: Source, *, rate: int | None = None) -> Recording:
     """Read a recording: decode, mix to mono, resample, check.
 
     Args:
-        source: a path; the bytes of a sound file; a binary file object, which is read from its start to its end into
-            memory (its ``name``, if it has one, appears in messages); an ``(array, rate)`` pair; or a
-            :class:`Recording`. An array is ``[n]``, ``[n, channels]`` or ``[channels, n]`` (the shorter axis is taken
-            for the channels), of int8, int16, int32, uint8 (128 is zero) or float samples.
+        source: a path; an :class:`Excerpt` of a file; the bytes of a sound file; a binary file object, which is read
+            from its start to its end into memory (its ``name``, if it has one, appears in messages); an
+            ``(array, rate)`` pair; or a :class:`Recording`. An array is ``[n]``, ``[n, channels]`` or
+            ``[channels, n]`` (the shorter axis is taken for the channels), of int8, int16, int32, uint8 (128 is zero)
+            or float samples.
         rate: sampling rate of the result in Hz, 4,000 to 384,000; ``None`` keeps the source's own. Give it for long
             recordings: they are then resampled while they are decoded.
 
@@ -332,6 +364,9 @@ def _locate(source: Source) -> tuple[str, _Opener]:
         if not stat.S_ISREG(mode):
             raise NotAudioError(f"{name}: is a device or a socket; expected a sound file")
         return name, partial(_open_file, path, name)
+    if isinstance(source, Excerpt):
+        name, opener = _locate(source.path)
+        return str(replace(source, path=name)), partial(_open_excerpt, opener, source)
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
         name = _printable(os.path.basename(name)) if isinstance(name, str) and name else "<file>"
@@ -407,6 +442,29 @@ def _check_pair(pair: tuple) -> tuple[np.ndarray, int]:
     if array.ndim == 1:
         array = array[:, None]
     return (array.T if array.shape[0] < array.shape[1] else array), rate
+
+
+@contextmanager
+def _open_excerpt(opener: _Opener, excerpt: Excerpt) -> Iterator[_Stream]:
+    with opener() as whole:
+        first = round(excerpt.start * whole.rate)
+        last = None if excerpt.end is None else round(excerpt.end * whole.rate)
+
+        def blocks():
+            done = 0
+            for block in whole.blocks:
+                wanted = block[max(0, first - done) : None if last is None else last - done]
+                done += len(block)
+                if len(wanted):
+                    yield wanted
+                if last is not None and done >= last:
+                    return
+            if done <= first:
+                raise AudioError(f"{excerpt}: begins where nothing is; the recording lasts {done / whole.rate:.2f} s")
+            stream.missing = whole.missing or ("" if last is None else "the file ends before this part of it does")
+
+        stream = _Stream(whole.rate, whole.channels, None, blocks())
+        yield stream
 
 
 @contextmanager

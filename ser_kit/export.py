@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import graph, models
+from . import corpora, graph, models
 from .audio import read_audio
 from .bundle import Bundle
 from .errors import ExportError, MissingDependencyError
@@ -556,7 +556,7 @@ def _inputs(bundle: Bundle, table: pd.DataFrame) -> list[np.ndarray]:
     """What an exported file is given for each clip."""
     extractor = _extractor(bundle)
     samples = graph.takes_samples(extractor)
-    recordings = (read_audio(path, rate=extractor.rate) for path in table["path"])
+    recordings = (read_audio(source, rate=extractor.rate) for source in corpora.sources(table))
     return [each.samples if samples else extractor.extract(each).astype(np.float32) for each in recordings]
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import speech
-from .audio import SILENT_PEAK, Recording, Source, read_audio
+from .audio import SILENT_PEAK, Excerpt, Recording, Source, read_audio
 from .bundle import BASELINE, Bundle, bundle_path, preset_path, strangeness
 from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
 from .evaluation import mean_log, without_habit
@@ -393,6 +393,8 @@ def _weights(evidence: Sequence[speech.Evidence]) -> np.ndarray:
 
 def _path(source: Source) -> str:
     """Where a recording came from, where that is a path at all."""
+    if isinstance(source, Excerpt):
+        return str(source)
     return os.fspath(source) if isinstance(source, str | os.PathLike) else ""
 
 

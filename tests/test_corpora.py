@@ -7,6 +7,7 @@ import logging
 import lzma
 import re
 import shutil
+import unicodedata
 import warnings
 import zipfile
 from collections import Counter
@@ -23,6 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_kit import corpora
+from ser_kit.audio import Excerpt
 from ser_kit.corpora import iemocap, nemo
 from ser_kit.errors import CorpusNotFoundError, FileNameError, LabelError, TableError, UnknownNameError
 from ser_kit.labels import EMOTIONS, LabelSet, canonical, merged
@@ -452,17 +454,21 @@ def test_own_csv(tmp_path):
     ]
     assert all(Path(path).is_file() for path in table["path"])
     reasons = [clip["reason"] for clip in table.attrs["excluded"]]
-    assert "unknown emotion 'wrath'" in reasons[0] and reasons[1] == "the file does not exist"
+    assert "unknown emotion 'wrath'" in reasons[0] and reasons[1] == f"there is no file {listed.parent / '../gone.wav'}"
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("file,emotion\na.wav,sad\n", "lacks the column path"),
+        ("clip,emotion\na.wav,sad\n", "lacks the column path"),
         ("path,emotion\na.wav,sad\na.wav,happy\n", "'a.wav' with more than one emotion"),
-        ("path,emotion,sex\na.wav,sad,yes\n", "sex of 'a.wav' is 'yes'"),
-        ("", "not a CSV file"),
-        ("path,emotion\n\xff,sad\n".encode("latin-1"), "not a CSV file in UTF-8"),
+        ("path,emotion,speaker\na.wav,sad,anna\na.wav,sad,ben\n", "'a.wav' with more than one speaker"),
+        ("path,emotion,onset\na.wav,sad,0\na.wav,sad,2\n", "'a.wav' with more than one onset; parts of a file are"),
+        ("path,emotion,start\na.wav,sad,1\na.wav,happy,1\n", "'a.wav' with more than one emotion"),
+        ("", "not a CSV file: it is empty"),
+        ("path,emotion\na, b.wav,sad\n", "more cells than columns in 'a,b.wav,sad'"),
+        ("path,path,emotion\na.wav,b.wav,sad\n", "more than one column path"),
+        (b"path,emotion\n\x81,sad\n", "not a CSV file in UTF-8, UTF-16 or Windows-1252"),
     ],
 )
 def test_own_csv_errors(tmp_path, content, why):
@@ -470,6 +476,105 @@ def test_own_csv_errors(tmp_path, content, why):
     listed.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(TableError, match=why):
         corpora.load("folder", root=listed)
+
+
+def listing(tmp_path: Path, content: str | bytes) -> pd.DataFrame:
+    """What is loaded of a CSV file."""
+    listed = tmp_path / "mine.csv"
+    listed.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return corpora_load("folder", root=listed)
+
+
+LIST = "path,emotion,speaker\ngrüße/ja ä.wav,angry,Jörg\ntwo.wav,sad,Jörg\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LIST,
+        LIST.replace(",", ";"),
+        LIST.replace(",", "\t"),
+        "sep=;\n" + LIST.replace(",", ";"),
+        "\ufeff" + LIST.replace("\n", "\r\n"),
+        LIST.encode("utf-16"),
+        LIST.replace(",", "\t").encode("utf-16"),
+        LIST.encode("cp1252"),
+        LIST.replace(",", ";").encode("cp1252"),
+        LIST.replace("/", "\\"),
+        LIST.replace(".wav", ".WAV"),
+        LIST.replace("grü", "Grü"),
+        unicodedata.normalize("NFD", LIST),
+        LIST.replace("path", "file"),
+        LIST.replace("Jörg\n", "Jörg,\n"),
+    ],
+    ids=[
+        "plain", "semicolons", "tabs", "Excel's note", "BOM", "UTF-16", "Excel's Unicode text", "cp1252",
+        "German Excel", "backslashes", "suffix", "case", "NFD", "file", "trailing comma",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_csv_files_as_people_have_them(tmp_path, content, form):
+    lay_out(tmp_path, [unicodedata.normalize(form, "grüße/ja ä.wav"), "two.wav"])
+    table = listing(tmp_path, content)
+    assert table[["emotion", "speaker"]].values.tolist() == [["angry", "folder:Jörg"], ["sad", "folder:Jörg"]]
+    assert all(Path(path).is_file() for path in table["path"]) and table.attrs["excluded"] == []
+
+
+def test_of_two_files_that_differ_in_case_none_is_guessed(tmp_path):
+    lay_out(tmp_path, ["A.wav", "a.WAV", "b.wav"])
+    table = listing(tmp_path, "path,emotion\na.wav,sad\nA.wav,sad\nB.wav,sad\n")
+    assert [Path(path).name for path in table["path"]] == ["A.wav", "b.wav"]
+    assert [clip["reason"] for clip in table.attrs["excluded"]] == [f"there is no file {tmp_path / 'a.wav'}"]
+
+
+def test_rows_for_one_clip_in_other_spellings_are_one(tmp_path):
+    lay_out(tmp_path, ["a.wav"])
+    rows = "a.wav,sad,1,2\nA.wav,sad,1.0,2\n./a.wav,sad,0 days 00:00:01,2.00\na.wav,sad,2,\n"
+    assert len(listing(tmp_path, "path,emotion,start,end\n" + rows)) == 2
+    with pytest.raises(TableError, match="'a.wav' with more than one emotion"):
+        listing(tmp_path, "path,emotion,start,end\n" + rows + "a.wav,happy,2.0,\n")
+
+
+def test_names_too_long_for_the_disk_are_not_there(tmp_path):
+    lay_out(tmp_path, ["a.wav"])
+    table = listing(tmp_path, f"path,emotion\na.wav,sad\n{'b' * 300}.wav,sad\n,sad\n")
+    assert len(table) == 1 and len(table.attrs["excluded"]) == 2
+
+
+def test_one_row_that_cannot_be_used_is_set_aside(tmp_path):
+    lay_out(tmp_path, [f"{i}.wav" for i in range(6)])
+    times = "0.wav,sad,f,,\n1.wav,sad,alien,,\n2.wav,sad,,2,1\n3.wav,sad,,soon,\n4.wav,sad,w,-1,\n5.wav,sad,m,,2\n"
+    table = listing(tmp_path, "path,emotion,sex,start,end\n" + times)
+    assert table[["clip_id", "sex"]].values.tolist() == [["folder:0.wav", "female"], ["folder:5.wav#t=0,2", "male"]]
+    reasons = [clip["reason"] for clip in table.attrs["excluded"]]
+    assert "its sex is 'alien'" in reasons[0] and "2.wav: a part of it from 2.0 to 1.0 s" in reasons[1]
+    assert "its start or end is 'soon'" in reasons[2] and "its start or end is '-1'" in reasons[3]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "path,emotion,speaker,start,end\ntalk.wav,sad,anna,,2.5\ntalk.wav,joy,ben,2.5,4\ntalk.wav,joy,anna,4,\n",
+        "path;emotion;speaker;start;end\ntalk.wav;sad;anna;0;2,5\ntalk.wav;joy;ben;2,5;4\ntalk.wav;joy;anna;4;\n",
+        "file,start,end,emotion,speaker\ntalk.wav,0 days,0 days 00:00:02.500000,sad,anna\n"
+        "talk.wav,0 days 00:00:02.500000,0 days 00:00:04,joy,ben\ntalk.wav,0 days 00:00:04,NaT,joy,anna\n",
+    ],
+    ids=["seconds", "German Excel", "audformat"],
+)
+def test_parts_of_a_file(tmp_path, content):
+    lay_out(tmp_path, ["talk.wav"])
+    table = listing(tmp_path, content)
+    assert list(table.columns) == [*COLUMNS, "start", "end"]
+    assert table[["clip_id", "speaker", "emotion", "start", "end"]].values.tolist() == [
+        ["folder:talk.wav#t=0,2.5", "folder:anna", "sad", "", "2.5"],
+        ["folder:talk.wav#t=2.5,4", "folder:ben", "happy", "2.5", "4.0"],
+        ["folder:talk.wav#t=4", "folder:anna", "happy", "4.0", ""],
+    ]
+    path = str(tmp_path / "talk.wav")
+    assert corpora.losses(table).empty
+    assert corpora.sources(table) == [Excerpt(path, 0, 2.5), Excerpt(path, 2.5, 4), Excerpt(path, 4)]
+    six = corpora.load("folder", root=tmp_path / "mine.csv", labels="six")
+    assert list(six.columns) == [*COLUMNS, "start", "end", "label"]
 
 
 # nEMO's own download

@@ -22,11 +22,14 @@ import pandas as pd
 
 from .. import labels as _labels
 from ..errors import TableError, UnknownNameError
-from ._base import COLUMNS, UNKNOWN_SPEAKER, Corpus
+from ._base import COLUMNS, UNKNOWN_SPEAKER, Corpus, sources, spans
 from ._validation import Validation
 from ._validation import validate as _validate
 
-__all__ = ["COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "get", "load", "losses", "names", "validate"]
+__all__ = [
+    "COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "get", "load", "losses", "names", "sources", "spans",
+    "validate",
+]  # fmt: skip
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +69,8 @@ def load(
         labels: a label set to join the corpora under, such as ``"six"``; see :func:`ser_kit.labels.label_set`.
 
     Returns:
-        One row per clip, columns :data:`COLUMNS`, and ``label`` if ``labels`` was given. ``attrs["excluded"]`` lists
+        One row per clip, columns :data:`COLUMNS`, ``start`` and ``end`` (seconds, or ``""``) if a clip is a part of a
+        file, see :func:`sources`, and ``label`` if ``labels`` was given. ``attrs["excluded"]`` lists
         each recording left out and why, ``attrs["lost"]`` counts them (see :func:`losses`), ``attrs["labels"]`` holds
         the labels in order.
 
@@ -85,7 +89,7 @@ def load(
         parts.append(corpus.load(root))
     excluded = [clip for part in parts for clip in part.attrs["excluded"]]
     lost = [loss for part in parts for loss in part.attrs["lost"]]
-    table = pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True).fillna("")  # parts of files beside whole ones
     table.attrs = {"excluded": excluded, "lost": lost}
     return table if label_set is None else _labelled(table, label_set)
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 
-from ..errors import CorpusNotFoundError, FileNameError
+from ..audio import Excerpt
+from ..errors import CorpusNotFoundError, FileNameError, TableError
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,9 @@ COLUMNS = (
     "clip_id", "path", "corpus", "speaker", "sex", "emotion", "native_emotion", "intensity", "text_id", "language",
 )  # fmt: skip
 """Columns of the clip table, in order; all of them hold strings."""
+
+SPAN_COLUMNS = ("start", "end")
+"""Columns that stand behind them where a clip is a part of a file: seconds, or ``""`` for its beginning and its end."""
 
 AUDIO_SUFFIXES = frozenset({
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff", ".aifc",
@@ -31,6 +36,48 @@ DATA_VARIABLE = "SER_KIT_DATA"
 UNKNOWN_SPEAKER = "unknown"
 """What stands behind the name of the corpus where it is not known who speaks: one person or many."""
 _RETRIES = 2
+
+
+def spans(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Where each clip begins and ends in its file, s: 0 and infinity for the whole file; two float arrays ``[n]``.
+
+    Raises:
+        TableError: a cell of the columns ``start`` and ``end`` is neither empty nor a number.
+    """
+    found = []
+    for column, whole in zip(SPAN_COLUMNS, (0.0, np.inf), strict=True):
+        cells = table[column] if column in table else pd.Series(whole, table.index)
+        try:
+            numbers = pd.to_numeric(cells.replace("", np.nan))
+        except (ValueError, TypeError) as error:
+            raise TableError(f"the clip table's column {column!r} must hold seconds: {error}") from None
+        found.append(numbers.fillna(whole).to_numpy(float))
+    return found[0], found[1]
+
+
+def sources(table: pd.DataFrame) -> list[str | Excerpt]:
+    """What :func:`ser_kit.audio.read_audio` takes for each clip: its file, or a part of it. The one way to its sound.
+
+    Args:
+        table: a clip table; with columns ``start`` and ``end`` (s, or empty) clips are parts of files.
+
+    Returns:
+        Of each row its ``path``, or a :class:`~ser_kit.audio.Excerpt` of it.
+
+    Raises:
+        TableError: a time is no number.
+        AudioError: a clip ends before it begins.
+
+    Examples:
+        >>> turns = {"path": ["talk.wav", "talk.wav", "take.wav"], "start": ["0.5", "2", ""], "end": ["2", "", ""]}
+        >>> print(*sources(pd.DataFrame(turns)))
+        talk.wav#t=0.5,2 talk.wav#t=2 take.wav
+    """
+    times = (column.tolist() for column in spans(table))
+    return [
+        Excerpt(path, start, None if end == np.inf else end) if start > 0 or end < np.inf else path
+        for path, start, end in zip(table["path"].astype(str), *times, strict=True)
+    ]
 
 
 def name_error(corpus: str, filename: object, why: str, example: str) -> FileNameError:
@@ -255,7 +302,9 @@ class Corpus:
         if not rows:
             hint = f" ({next(iter(excluded.values()))['reason']})" if excluded else ""
             raise self._not_found(f"{folder} holds none of them{hint}")
-        table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=list(COLUMNS))
+        parts = any(row[column] for row in rows.values() for column in SPAN_COLUMNS)
+        columns = [*COLUMNS, *(SPAN_COLUMNS if parts else ())]
+        table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=columns)
         table.attrs["excluded"] = list(excluded.values())
         table.attrs["lost"] = [{"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())]
         self._tell(table)
@@ -264,7 +313,7 @@ class Corpus:
     def _row(self, entry: Entry, clip_id: str) -> dict[str, str]:
         fields = {"language": self.language, **entry.fields}
         speaker = fields.get("speaker", "").removeprefix(f"{self.speakers_of}:")
-        return {column: fields.get(column, "") for column in COLUMNS} | {
+        return {column: fields.get(column, "") for column in (*COLUMNS, *SPAN_COLUMNS)} | {
             "clip_id": clip_id,
             "path": str(entry.path),
             "corpus": self.name,

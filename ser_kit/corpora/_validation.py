@@ -8,12 +8,13 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from ..errors import AudioError, PointerFileError, SilentAudioWarning, TruncatedAudioWarning
-from ._base import Corpus, Entry
+from ._base import Corpus, Entry, sources
 
 PROBLEMS = ("missing", "extra", "duplicate", "unreadable", "truncated", "silent", "pointer", "count")
 """Findings that make a corpus differ from the published one."""
@@ -104,11 +105,11 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
         else:
             clips[entry.clip].append(entry)
 
-    digests: dict[Path, str] = {}
+    digests: dict[tuple[str, Path], str] = {}
     bar = tqdm(total=sum(map(len, clips.values())), desc=f"validate {corpus.name}", unit="file", disable=not progress)
     with bar:
         for entry in (entry for group in clips.values() for entry in group):
-            kind, detail, digests[entry.path] = _read(entry.path)
+            kind, detail, digests[entry.clip, entry.path] = _read(entry)
             if kind:
                 known = corpus.known_bad.get(entry.clip) if kind == "silent" else None
                 clip_id = f"{corpus.name}:{entry.clip}"
@@ -128,20 +129,28 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
     return Validation(corpus.name, str(folder), len(clips), dict(found), expected, tuple(findings))
 
 
-def _read(path: Path) -> tuple[str, str, str]:
-    """Kind and detail of what is wrong with a file, and the hash of its bytes (empty if it cannot be read)."""
+@lru_cache(maxsize=1)  # the parts of a file stand together
+def _content(path: Path) -> tuple[bytes, str]:
+    content = path.read_bytes()
+    return content, hashlib.sha256(content).hexdigest()
+
+
+def _read(entry: Entry) -> tuple[str, str, str]:
+    """Kind and detail of what is wrong with a clip, and what is equal for equal ones (empty if it cannot be read)."""
     from .. import audio
 
+    (source,) = sources(pd.DataFrame([{"path": str(entry.path), **entry.fields}]))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            content = path.read_bytes()
-            audio.read_audio(content)
+            content, digest = _content(entry.path)
+            audio.read_audio(content if isinstance(source, str) else source)
         except PointerFileError as error:
             return "pointer", str(error), ""
         except (AudioError, OSError) as error:
             return "unreadable", str(error), ""
-    digest = hashlib.sha256(content).hexdigest()
+    if isinstance(source, audio.Excerpt):
+        digest += f" {source.start} {source.end}"
     for category, kind in ((SilentAudioWarning, "silent"), (TruncatedAudioWarning, "truncated")):
         for warning in caught:
             if issubclass(warning.category, category):
@@ -162,15 +171,15 @@ def _presence(corpus: Corpus, folder: Path, clips: dict[str, list[Entry]]) -> It
         )
 
 
-def _repeats(corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[Path, str]) -> Iterator[Finding]:
+def _repeats(corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[str, Path], str]) -> Iterator[Finding]:
     """Files that hold the same bytes under two names, and copies of one clip."""
     owners: dict[str, list[str]] = defaultdict(list)
     for clip, (first, *copies) in clips.items():
-        if digests[first.path]:
-            owners[digests[first.path]].append(clip)
+        if digests[clip, first.path]:
+            owners[digests[clip, first.path]].append(clip)
         for copy in copies:
             clip_id, path = f"{corpus.name}:{clip}", str(copy.path)
-            if digests[copy.path] == digests[first.path]:
+            if digests[clip, copy.path] == digests[clip, first.path]:
                 yield Finding("copy", clip_id, path, f"the same bytes as {first.path}")
             elif copy.path.suffix.lower() != first.path.suffix.lower():
                 yield Finding("copy", clip_id, path, f"another format of {first.path}")

@@ -1,18 +1,32 @@
 """Your own recordings: a folder for each emotion, or a CSV file that lists them.
 
 In a folder, ``angry/take1.wav`` or, with the speaker, ``angry/anna/take1.wav``; any sound format will do. A CSV file
-has the columns ``path`` (relative to the CSV file, or absolute) and ``emotion``, and may have ``speaker``, ``sex``,
-``intensity``, ``text_id`` and ``language``. Emotions may have any common name (see :func:`ser_kit.labels.canonical`).
+has the columns ``path`` (or ``file``; relative to the CSV file, or absolute) and ``emotion``, and may have ``speaker``,
+``sex`` (or ``gender``), ``intensity``, ``text_id`` and ``language``; with ``start`` and ``end`` a row is a part of its
+file: seconds, or what audformat and nkululeko write (``0 days 00:00:01.5``), empty for the beginning or the end.
+Emotions may have any common name (see :func:`ser_kit.labels.canonical`). Separator (comma, semicolon, tab) and encoding
+(UTF-8, UTF-16, Windows-1252) are found out; paths may have backslashes, and differ in case or in the form of their
+accents from the names on the disk, as they do when a list comes from another system.
+
+A row that cannot be used is left out, with its reason. Two rows for one clip that differ are an error: which of them is
+right, the file cannot say.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+import os
+import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
-from ..errors import LabelError, TableError
+from ..audio import Excerpt
+from ..errors import AudioError, LabelError, TableError
 from ..labels import canonical
 from ._base import Entry, name_error
 
@@ -26,8 +40,15 @@ BIBTEX = ""
 EXPECTED: dict[str, int] = {}
 KNOWN_BAD: dict[str, str] = {}
 
-_SEXES = {"": "", "f": "female", "female": "female", "m": "male", "male": "male"}
-_OPTIONAL = ("speaker", "intensity", "text_id", "language")
+_SEXES = {
+    "": "", "unknown": "", "f": "female", "female": "female", "w": "female", "woman": "female",
+    "m": "male", "male": "male", "man": "male",
+}  # fmt: skip
+_NOBODY = frozenset({"unknown", "n/a", "nan", "?"})
+_NAMES = {"file": "path", "gender": "sex"}
+"""What others call our columns: nkululeko and audformat."""
+_READ = ("path", "emotion", "speaker", "sex", "intensity", "text_id", "language", "start", "end")
+_ENCODINGS = ("utf-8-sig", "cp1252")
 
 
 def parse(filename: str) -> dict[str, str]:
@@ -54,38 +75,159 @@ def parse(filename: str) -> dict[str, str]:
 
 
 def listing(file: Path) -> Iterator[Entry]:
-    """The recordings that a CSV file lists.
+    """The recordings, or parts of recordings, that a CSV file lists.
 
     Args:
         file: a CSV file with the columns ``path`` and ``emotion``, and perhaps others (see above).
 
     Raises:
-        TableError: the file is no CSV, lacks a column, has a sex that is not understood, or gives a recording two
-            emotions.
+        TableError: the file is no CSV, lacks a column, or has rows for one clip that differ.
     """
-    try:
-        rows = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig").fillna("")
-    except ValueError as error:  # what pandas raises for an empty file, ragged rows and bytes that are not UTF-8
-        raise TableError(f"{file} is not a CSV file in UTF-8: {error}") from error
-    rows.columns = [str(column).strip().lower() for column in rows.columns]
+    rows = _rows(file)
+    for name in rows.columns[rows.columns.duplicated()]:
+        raise TableError(f"{file} has more than one column {name}")
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
         raise TableError(f"{file} lacks the column {' and '.join(sorted(missing))}; it has {', '.join(rows.columns)}")
-    rows = rows.apply(lambda column: column.str.strip())
-    repeated = rows[["path", "emotion"]].drop_duplicates()["path"].duplicated()
-    if repeated.any():
-        raise TableError(f"{file} lists {rows['path'][repeated.idxmax()]!r} with more than one emotion")
+    find = _Finder()
+    for name in _READ:
+        rows[name] = rows.get(name, "")
+    rows["found"] = [find(file.parent, path) for path in rows["path"]]
+    for name in ("start", "end"):
+        rows[name] = rows[name].map(_time)
+    rows = rows.drop_duplicates(rows.columns.drop("path"))
+    _check_rows_agree(file, rows)
     for row in rows.to_dict("records"):
-        path = file.parent / row["path"]
-        if row.get("sex", "").lower() not in _SEXES:
-            raise TableError(f"{file}: the sex of {row['path']!r} is {row['sex']!r}; expected female, male or nothing")
-        if not path.is_file():
-            yield Entry(path, row["path"], reason="the file does not exist")
-            continue
+        clip, path = row["path"].replace("\\", "/"), Path(row["found"])
         try:
-            fields = {"emotion": canonical(row["emotion"]), "native_emotion": row["emotion"]}
-        except LabelError as error:
-            yield Entry(path, row["path"], reason=str(error))
+            if row["start"] or row["end"]:
+                clip = str(Excerpt(clip, _seconds(row["start"]) or 0.0, _seconds(row["end"])))
+            if row["sex"].lower() not in _SEXES:
+                raise TableError(f"its sex is {row['sex']!r}; expected female, male or nothing")
+            if not os.path.isfile(path):
+                raise TableError(f"there is no file {path}")
+            emotion = canonical(row["emotion"])
+        except (AudioError, LabelError, TableError) as error:
+            yield Entry(path, clip, reason=str(error))
             continue
-        fields |= {column: row[column] for column in _OPTIONAL if column in row}
-        yield Entry(path, row["path"], fields | {"sex": _SEXES[row.get("sex", "").lower()]})
+        fields = {name: row[name] for name in ("intensity", "text_id", "language", "start", "end")}
+        fields |= {"emotion": emotion, "native_emotion": row["emotion"], "sex": _SEXES[row["sex"].lower()]}
+        fields["speaker"] = "" if row["speaker"].lower() in _NOBODY else row["speaker"]
+        yield Entry(path, clip, fields)
+
+
+def _rows(file: Path) -> pd.DataFrame:
+    """The cells of a CSV file as text, stripped, under our names of the columns."""
+    content = file.read_bytes()
+    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else _ENCODINGS
+    for encoding in encodings:
+        try:
+            text = unicodedata.normalize("NFC", content.decode(encoding))
+            break
+        except UnicodeDecodeError:
+            continue
+    else:
+        raise TableError(f"{file} is not a CSV file in UTF-8, UTF-16 or Windows-1252")
+    header, _, rest = text.partition("\n")
+    separator = max(",;\t", key=header.count)
+    if header.lower().startswith("sep="):  # Excel's own note
+        separator, text = header.strip()[4:5] or separator, rest
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    try:
+        lines = [[cell.strip() for cell in line] for line in reader if any(cell.strip() for cell in line)]
+    except csv.Error as error:
+        raise TableError(f"{file} is not a CSV file: line {reader.line_num}: {error}") from error
+    if not lines:
+        raise TableError(f"{file} is not a CSV file: it is empty")
+    columns = [name.lower() for name in lines[0]]
+    for cells in lines[1:]:
+        if any(cells[len(columns) :]):
+            raise TableError(f"{file} is not a CSV file: more cells than columns in {separator.join(cells)!r}")
+    named = [i for i, name in enumerate(columns) if name]
+    rows = pd.DataFrame(
+        [[cells[i] if i < len(cells) else "" for i in named] for cells in lines[1:]],
+        columns=[columns[i] for i in named],
+        dtype=str,
+    )
+    return rows.rename(columns={theirs: ours for theirs, ours in _NAMES.items() if ours not in rows})
+
+
+def _check_rows_agree(file: Path, rows: pd.DataFrame) -> None:
+    """Raises ``TableError`` where rows for one clip differ, be it in a column that is not read: which is right?"""
+    of_one = rows[rows.duplicated(["found", "start", "end"], keep=False)]
+    for _, group in of_one.groupby(["found", "start", "end"], sort=False):
+        differ = [name for name in rows.columns if name not in ("path", "found") and group[name].nunique() > 1]
+        if differ:
+            hint = "" if set(differ) & set(_READ) else "; parts of a file are told apart by 'start' and 'end', in s"
+            raise TableError(f"{file} lists {group['path'].iloc[0]!r} with more than one {differ[0]}{hint}")
+
+
+def _time(text: str) -> str:
+    """The same for all spellings of a time: empty for none and for 0, else seconds; what is no time stays as it is."""
+    try:
+        return str(_seconds(text) or "")
+    except TableError:
+        return text
+
+
+def _seconds(text: str) -> float | None:
+    """A time as people and audformat write it, or ``None`` for an empty one.
+
+    Raises:
+        TableError: it is neither.
+
+    Examples:
+        >>> _seconds("1.5"), _seconds("1,5"), _seconds("0 days 00:01:01.5"), _seconds("NaT")
+        (1.5, 1.5, 61.5, None)
+    """
+    if text in ("", "NaT", "nan"):
+        return None
+    try:
+        seconds = float(text.replace(",", "."))
+    except ValueError:
+        try:
+            seconds = pd.Timedelta(text).total_seconds()
+        except ValueError:
+            seconds = np.nan
+    if not 0 <= seconds < np.inf:
+        raise TableError(f"its start or end is {text!r}; expected seconds, or a time such as 0 days 00:00:01.5")
+    return seconds
+
+
+class _Finder:
+    """Finds files by names that were written down on another system."""
+
+    def __init__(self):
+        self._names = cache(_names_in)
+
+    def __call__(self, folder: Path, name: str) -> str:
+        """The path of a file: as it is written, or else the only one that differs in nothing but separators, case and
+        the form of accents; where there is none, as it is written."""
+        written = folder / name
+        if os.path.isfile(written):
+            return str(written)
+        place = Path()
+        for part in (folder / name.replace("\\", "/")).parts:
+            exact = place / part
+            if not os.path.exists(exact):
+                alike = self._names(place).get(_bare(part), ())
+                if len(alike) != 1:
+                    return str(written)
+                exact = place / alike[0]
+            place = exact
+        return str(place)
+
+
+def _bare(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _names_in(folder: Path) -> dict[str, list[str]]:
+    """Names in a folder by what is left of them without case and form of accents."""
+    found: dict[str, list[str]] = {}
+    try:
+        for entry in folder.iterdir():
+            found.setdefault(_bare(entry.name), []).append(entry.name)
+    except OSError:
+        pass
+    return found

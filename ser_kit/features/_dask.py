@@ -7,7 +7,6 @@ time for, and waits for ever for a task that killed its workers.
 
 from __future__ import annotations
 
-import os
 import pickle
 import sys
 import threading
@@ -23,7 +22,7 @@ from typing import Any
 from .._version import __version__
 from ..errors import FeatureError, MissingDependencyError, SerKitError
 from ._pool import Clip, Job, Outcome, WorkerProcess
-from .store import extractor_key
+from .store import absolute, extractor_key
 
 _READERS = 16  # batches of files that are read at once to know their contents; a shared file system answers late
 _RECOUNT = 2.0  # seconds after which the cluster, which may grow, is asked again for its size
@@ -69,7 +68,7 @@ def in_dask(job: Job, workers: int | None) -> Iterator[Outcome]:
     def settled(found: Future) -> tuple[list[Outcome], list[Clip]]:
         outcomes, rest = found.result()
         # A worker's working folder is another.
-        return outcomes, [(index, os.path.abspath(path)) for index, path in rest]
+        return outcomes, [(index, absolute(source)) for index, source in rest]
 
     def computed(found: Future, clips: list[Clip], alone: bool) -> tuple[list[Outcome], list[Clip]]:
         try:

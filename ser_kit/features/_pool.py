@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..audio import read_audio
+from ..audio import Excerpt, read_audio
 from ..errors import FeatureError, SilentAudioWarning
 from ..threads import available_cores
 from ._base import Extractor
@@ -41,8 +41,8 @@ _SETTINGS = dict.fromkeys(
 }
 """Of a worker's environment."""
 
-Clip = tuple[int, str]
-"""A clip's place in the table, and its path."""
+Clip = tuple[int, str | Excerpt]
+"""A clip's place in the table, and its file or the part of it that it is."""
 
 
 class Outcome(NamedTuple):
@@ -61,14 +61,14 @@ class Job(NamedTuple):
 
     Args:
         clips: places in the table.
-        path: the path of the clip at a place.
+        sources: of the whole table, see :func:`ser_kit.corpora.sources`.
         resolve: the outcome of a clip that need not be computed, or ``None``.
         extractor: what computes the others.
         timeout: seconds that one clip may take; ``None`` for ever.
     """
 
     clips: Sequence[int]
-    path: Callable[[int], str]
+    sources: Sequence[str | Excerpt]
     resolve: Callable[[int], Outcome | None]
     extractor: Extractor
     timeout: float | None
@@ -81,14 +81,14 @@ class Job(NamedTuple):
     def settle(self, batch: Sequence[int]) -> tuple[list[Outcome], list[Clip]]:
         """The outcomes of those that need not be computed, and the other clips."""
         outcomes = {index: self.resolve(index) for index in batch}
-        rest = [(index, self.path(index)) for index, outcome in outcomes.items() if outcome is None]
+        rest = [(index, self.sources[index]) for index, outcome in outcomes.items() if outcome is None]
         return [outcome for outcome in outcomes.values() if outcome is not None], rest
 
 
 def in_process(job: Job) -> Iterator[Outcome]:
     """The outcomes of all clips, in order, computed here; nothing can be done about a clip that hangs or crashes."""
     for index in job.clips:
-        yield job.resolve(index) or _outcome(index, job.path(index), job.extractor)
+        yield job.resolve(index) or _outcome(index, job.sources[index], job.extractor)
 
 
 def in_workers(job: Job, workers: int) -> Iterator[Outcome]:
@@ -142,12 +142,12 @@ def in_workers(job: Job, workers: int) -> Iterator[Outcome]:
             worker.close()
 
 
-def _outcome(index: int, path: str, extractor: Extractor) -> Outcome:
+def _outcome(index: int, source: str | Excerpt, extractor: Extractor) -> Outcome:
     error, values, length = None, None, 0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            recording = read_audio(path)
+            recording = read_audio(source)
             if any(w.category is SilentAudioWarning for w in caught):
                 error = ("SilentAudioWarning", "silent")
             else:
@@ -307,8 +307,8 @@ def work(core: int | None) -> None:
             return answer(str(problem))
         answer(None)
         while True:
-            for index, path in pickle.load(sys.stdin.buffer):
-                answer(_outcome(index, path, extractor))
+            for index, source in pickle.load(sys.stdin.buffer):
+                answer(_outcome(index, source, extractor))
 
 
 def _end_with(parent: int) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from .. import errors
+from ..corpora import sources
 from ..errors import DamagedStoreWarning, FeatureError, MissingDependencyError, TableError
 from ..folders import workshop
 from ..threads import cores
@@ -328,16 +329,13 @@ class _Run:
         # A class made in a notebook or script cannot be imported by another process, and may be another one tomorrow.
         if type(extractor).__module__ == "__main__":
             self.jobs, self.dask, cache = 0, False, False
-        self.paths = table["path"].array  # to ask the table for a column copies all its attrs
+        self.sources = sources(table)
         self.contents = np.zeros(len(table), "V16")  # the hash of each clip's file
         self.errors: dict[int, tuple[str, str]] = {}
         self.hits = 0
         self.started = time.perf_counter()
         self.kept = cache is not False
         self.store = Store(TEMPORARY if cache is False else None if cache is True else cache)
-
-    def path(self, index: int) -> str:
-        return str(self.paths[index])
 
     def __enter__(self) -> _Run:
         return self
@@ -357,7 +355,7 @@ class _Run:
     def _outcomes(self, indices: Sequence[int]) -> Iterator[Outcome]:
         rest = []
         for index in indices:
-            content = self.store.recall(self.extractor, self.path(index)) if self.kept else None
+            content = self.store.recall(self.extractor, self.sources[index]) if self.kept else None
             if content is None:
                 rest.append(index)
             else:
@@ -365,7 +363,7 @@ class _Run:
                 yield Outcome(index, hit=True)
         if rest:
             self.extractor.ready()
-        job = Job(rest, self.path, self._resolve, self.extractor, self.timeout)
+        job = Job(rest, self.sources, self._resolve, self.extractor, self.timeout)
         if self.dask and rest:
             yield from in_dask(job, self.asked)
         elif self.jobs == 0:
@@ -413,11 +411,12 @@ class _Run:
                 values[place, lengths[place] :] = 0  # the store goes on with the last row
             for category, message in warned:
                 kind = getattr(errors, category, None) or getattr(builtins, category, UserWarning)
-                warnings.warn(f"{self.path(index)}: {message}", kind, stacklevel=4)
+                warnings.warn(f"{self.sources[index]}: {message}", kind, stacklevel=4)
         return np.array(damaged, np.int64)
 
     def failures(self) -> pd.DataFrame:
-        rows = [(self.table["clip_id"].iloc[i], self.path(i), *self.errors[i]) for i in sorted(self.errors)]
+        clips, paths = self.table["clip_id"].array, self.table["path"].array
+        rows = [(clips[i], paths[i], *self.errors[i]) for i in sorted(self.errors)]
         return pd.DataFrame(rows, columns=_FAILURE_COLUMNS, dtype=str)
 
     def summarise(self) -> float:
@@ -436,14 +435,14 @@ class _Run:
             self.contents[index] = index.to_bytes(16, "big")
             return None
         try:
-            content = self.store.content(self.path(index))
+            content = self.store.content(self.sources[index])
         except (OSError, ValueError):
             return None  # extraction will say what is wrong with it
         self.contents[index] = content
         return Outcome(index, hit=True) if self.store.has(self.extractor, content) else None
 
     def _take(self, outcome: Outcome) -> None:
-        index, path = outcome.index, self.path(outcome.index)
+        index = outcome.index
         if outcome.hit:
             self.hits += 1
         elif outcome.error is not None:
@@ -451,13 +450,13 @@ class _Run:
         elif self.kept and not self._is_unchanged(index):
             self.errors[index] = ("ChangedFile", "the file changed while it was read; extract it again")
         else:
-            name = os.path.basename(path)
+            name = os.path.basename(str(self.sources[index]))
             warned = tuple((kind, text.removeprefix(f"{name}: ")) for kind, text in outcome.warned)
             self.store.put(self.extractor, self.contents[index].tobytes(), outcome.values, outcome.length, warned)
 
     def _is_unchanged(self, index: int) -> bool:
         try:
-            return self.store.content(self.path(index)) == self.contents[index].tobytes()
+            return self.store.content(self.sources[index]) == self.contents[index].tobytes()
         except (OSError, ValueError):
             return False
 

@@ -21,6 +21,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from stat import S_ISREG
@@ -28,6 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..audio import Excerpt
 from ..errors import DamagedStoreWarning, StoreError
 from ..folders import cache_folder
 from ._base import Extractor
@@ -89,6 +91,22 @@ def content_of(path: str) -> bytes:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
+def absolute(source: str | Excerpt) -> str | Excerpt:
+    """A file, or a part of one, by its whole path."""
+    return replace(source, path=absolute(source.path)) if isinstance(source, Excerpt) else os.path.abspath(source)
+
+
+def _file_of(source: str | Excerpt) -> str:
+    return os.path.abspath(source.path if isinstance(source, Excerpt) else source)
+
+
+def _clip_of(content: bytes, source: str | Excerpt) -> bytes:
+    """The hash of a clip, given that of its file: the same, or for a part of the file one of its own."""
+    if not isinstance(source, Excerpt):
+        return content
+    return hashlib.blake2b(content + f"{source.start!r} {source.end!r}".encode(), digest_size=16).digest()
+
+
 class Store:
     """Features of clips, by content and extractor; safe to share between threads and processes.
 
@@ -127,13 +145,14 @@ class Store:
 
     # Contents --------------------------------------------------------------------------------------------------------
 
-    def content(self, path: str) -> bytes:
-        """The hash of a file's bytes, remembered from an earlier time if the file has not changed since.
+    def content(self, source: str | Excerpt) -> bytes:
+        """The hash of a clip: of its file's bytes, remembered from an earlier time if the file has not changed since,
+        and of the part of the file that it is.
 
         Raises:
             OSError: it cannot be read, or is no regular file.
         """
-        path = os.path.abspath(path)
+        path = _file_of(source)
         status = os.stat(path)
         if not S_ISREG(status.st_mode):
             raise OSError(f"{path} is not a regular file")
@@ -143,13 +162,13 @@ class Store:
             query = "SELECT stamp, content FROM files WHERE path = ?"
             known = self._stamps.get(path) or self._database.execute(query, (path,)).fetchone()
         if known is not None and known[0] == stamp:
-            return known[1]
+            return _clip_of(known[1], source)
         content = content_of(path)
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED:
             with self._guarded():
                 self._stamps[path] = stamp, content
                 self._flush_if_due()
-        return content
+        return _clip_of(content, source)
 
     # Entries ---------------------------------------------------------------------------------------------------------
 
@@ -170,20 +189,21 @@ class Store:
             return row[0] if row and isinstance(row[0], int) else 0
         return 0
 
-    def recall(self, extractor: Extractor, path: str) -> bytes | None:
-        """The content of a file that is remembered and has an entry, without a look into the file; else ``None``."""
-        path = os.path.abspath(path)
-        query = (
-            "SELECT files.content FROM files JOIN entries ON entries.content = files.content "
-            "WHERE path = ? AND stamp = ? AND extractor = ?"
-        )
+    def recall(self, extractor: Extractor, source: str | Excerpt) -> bytes | None:
+        """The content of a clip that is remembered and has an entry, without a look into its file; else ``None``."""
+        path = _file_of(source)
         try:
             stamp = _stamp(os.stat(path))
         except (OSError, ValueError):
             return None
         with self._guarded():
-            row = self._database.execute(query, (path, stamp, self._id(extractor))).fetchone()
-            return row and row[0]
+            query = "SELECT content FROM files WHERE path = ? AND stamp = ?"
+            row = self._database.execute(query, (path, stamp)).fetchone()
+            if row is None:
+                return None
+            content = _clip_of(row[0], source)
+            query = "SELECT 1 FROM entries WHERE extractor = ? AND content = ?"
+            return content if self._database.execute(query, (self._id(extractor), content)).fetchone() else None
         return None
 
     def put(

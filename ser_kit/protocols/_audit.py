@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..errors import LeakageError, TableError
 from ._base import COPIES, TEST_AS_VALIDATION, Fold
-from ._table import check_speakers_are_known, codes, column, parents
+from ._table import check_speakers_are_known, codes, column, parents, stretches
 from ._table import fingerprints as hashed
 
 
@@ -37,8 +37,9 @@ def audit(
 ) -> None:
     """Make sure that nothing which is tested was seen in training.
 
-    A clip is the same clip by its row, its ``clip_id``, its path, the recording that it is an augmented copy of
-    (column ``parent``), or its sound: two files with equal samples are one recording, whatever they are called.
+    A clip is the same clip by its row, its ``clip_id``, its path (parts of one file: if they overlap), the recording
+    that it is an augmented copy of (column ``parent``), or its sound: two files with equal samples are one recording,
+    whatever they are called.
     What folds promise independence of, such as speakers, is compared too. What a fold admits to by name (its
     ``leaks``) passes, and nothing beyond it.
 
@@ -46,7 +47,7 @@ def audit(
         table: the clip table that the folds point into.
         folds: one fold or several.
         fingerprints: what identifies the content of each row, ``[len(table)]``; rows made from one recording, such as
-            augmented copies, share theirs. Left out, the decoded samples of each ``path`` are hashed, once per process.
+            augmented copies, share theirs. Left out, the decoded samples of each clip are hashed, once per process.
         fitted: what was fitted for these folds -> the rows it was fitted on, such as ``{"scaler": fold.train}``. Where
             a fold admits to test as validation, what was fitted on its validation rows alone passes.
 
@@ -78,7 +79,7 @@ def audit(
     if is_copy.any():
         identities.append(Identity("recording", codes(np.where(is_copy, made_of, clips)), clips, True))
     if "path" in table:
-        identities.append(Identity("file", codes(column(table, "path")), clips, True))
+        identities.append(Identity("part of a file" if "start" in table else "file", stretches(table), clips, True))
     identities.append(Identity("sound", codes(content), clips, True))
     promised = {
         name: Identity(name.removesuffix("_id"), codes(values), values)

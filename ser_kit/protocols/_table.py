@@ -12,8 +12,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from ..audio import fingerprint
-from ..corpora import UNKNOWN_SPEAKER
+from ..audio import Excerpt, fingerprint
+from ..corpora import UNKNOWN_SPEAKER, sources, spans
 from ..errors import AudioError, TableError
 
 
@@ -140,23 +140,23 @@ def originals(table: pd.DataFrame) -> np.ndarray:
 
 
 @cache
-def _fingerprint(path: str, modified_ns: int, size: int) -> str:
-    """Each state of a file is decoded once per process, however many folds and audits ask for it."""
-    return fingerprint(path)
+def _fingerprint(source: str | Excerpt, modified_ns: int, size: int) -> str:
+    """Each state of a clip is decoded once per process, however many folds and audits ask for it."""
+    return fingerprint(source)
 
 
 def fingerprints(table: pd.DataFrame) -> np.ndarray:
-    """A hash of the decoded samples of each row's ``path``, ``str [n]``; warns of files that cannot be read."""
+    """A hash of the decoded samples of each row's clip, ``str [n]``; warns of those that cannot be read."""
     found, unread = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # silent or truncated: not this audit's business
-        for path in column(table, "path"):
+        for path, source in zip(column(table, "path"), sources(table), strict=True):
             try:
                 status = os.stat(path)
-                found.append(_fingerprint(path, status.st_mtime_ns, status.st_size))
+                found.append(_fingerprint(source, status.st_mtime_ns, status.st_size))
             except (OSError, AudioError):
-                found.append(f"unread:{path}")
-                unread.append(path)
+                found.append(f"unread:{source}")
+                unread.append(source)
     if unread:
         warnings.warn(
             f"{len(unread)} of {len(table)} recordings cannot be read (the first: {unread[0]}); "
@@ -166,19 +166,42 @@ def fingerprints(table: pd.DataFrame) -> np.ndarray:
     return np.array(found)
 
 
+def stretches(table: pd.DataFrame) -> np.ndarray:
+    """Equal for rows that have some moment of a file in common, themselves or by way of others between, ``int [n]``."""
+    files, (start, end) = codes(column(table, "path")), spans(table)
+    found, file, until = np.empty(len(table), int), -1, 0.0
+    number = -1
+    for row in np.lexsort((start, files)):
+        if files[row] != file or start[row] >= until:
+            file, until, number = files[row], 0.0, number + 1
+        found[row], until = number, max(until, end[row])
+    return found
+
+
 def first_of_same_sound(table: pd.DataFrame) -> np.ndarray:
     """For each row, the first original with the same sound: corpora hold doubles (RAVDESS one), which stay together.
 
-    Augmented copies stand for themselves: their ``path`` is that of the recording they were made from.
+    So do parts of a file that overlap. Augmented copies stand for themselves: their ``path`` is that of the recording
+    they were made from.
     """
     firsts = np.arange(len(table))
     if "path" in table:
         rows = np.flatnonzero(parents(table) == "")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the audit says which recordings cannot be read
-            sounds = codes(fingerprints(table.iloc[rows]))
+            sounds = _joined(codes(fingerprints(table.iloc[rows])), stretches(table.iloc[rows]))
         firsts[rows] = rows[np.unique(sounds, return_index=True)[1][sounds]]
     return firsts
+
+
+def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Equal for rows that are equal in one of two ways, themselves or by way of others between, ``int [n]``."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    size = len(one) + len(other)
+    edges = coo_array((np.ones(len(one), bool), (one, len(one) + other)), shape=(size, size))
+    return codes(connected_components(edges, directed=False)[1][one])
 
 
 def codes(values: np.ndarray) -> np.ndarray:
