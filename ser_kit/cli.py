@@ -244,6 +244,13 @@ def _load(args: argparse.Namespace, names: Sequence[str], labels: str | Iterable
     return corpora.load(names, args.root, labels_of(labels) if isinstance(labels, str) else labels)
 
 
+def _failed(table: pd.DataFrame, failures: pd.DataFrame) -> list[dict[str, str]]:
+    """All clips that were asked for and could not be used: the failures of extraction and the rows of lists."""
+    listed = set(table.attrs["failed"])
+    rows = [{**clip, "error": "TableError"} for clip in table.attrs["excluded"] if clip["clip_id"] in listed]
+    return pd.concat([failures, pd.DataFrame(rows, columns=failures.columns)]).to_dict("records")
+
+
 def _extractor(args: argparse.Namespace) -> Extractor:
     from . import features
 
@@ -290,23 +297,26 @@ def _extract(args: argparse.Namespace) -> Result:
             found = features.extract(table, extractor, backend=backend, **settings)
             found.save(out)
             clips, failures = len(found), found.failures
+    failed = _failed(table, failures)
+    known = {clip["clip_id"] for clip in failed}
     data = {
         "out": str(out),
         "features": args.features,
         "clips": clips,
         "shape": [clips, *extractor.shape],
         "names": list(extractor.feature_names),
-        "failures": failures.to_dict("records"),
+        "failures": failed,
+        "excluded": [clip for clip in table.attrs["excluded"] if clip["clip_id"] not in known],
     }
 
     def show(console: Console) -> None:
-        if len(failures):
-            rows = failures[["clip_id", "reason"]].to_numpy()
+        if failed:
+            rows = [(clip["clip_id"], clip["reason"]) for clip in failed]
             _print_table(console, ("clip", "why it failed"), rows, wrap=("why it failed",))
         shape = (clips, *extractor.shape)
         console.print(f"{args.features} of {clips} clips saved as {out}, shape {shape}", soft_wrap=True)
 
-    return Result(data, show, 1 if len(failures) else 0)
+    return Result(data, show, 1 if failed else 0)
 
 
 @contextlib.contextmanager
@@ -378,10 +388,13 @@ def _checkpoints(args: argparse.Namespace) -> Path:
     return out.with_name(f"{out.name}.run")
 
 
-def _tell_failures(args: argparse.Namespace, found: Material) -> None:
-    if len(found.failures):
-        first = found.failures.iloc[0]
-        _note(args, f"note: {len(found.failures)} clips cannot be used; the first: {first.clip_id}: {first.reason}")
+def _tell_failures(args: argparse.Namespace, table: pd.DataFrame, found: Material) -> list[dict[str, str]]:
+    """The clips that could not be used, of which the first is named."""
+    failed = _failed(table, found.failures)
+    if failed:
+        clip, reason = failed[0]["clip_id"], failed[0]["reason"]
+        _note(args, f"note: {len(failed)} clips cannot be used; the first: {clip}: {reason}")
+    return failed
 
 
 def _train(args: argparse.Namespace) -> Result:
@@ -395,7 +408,7 @@ def _train(args: argparse.Namespace) -> Result:
     checkpoints = _checkpoints(args)
     table = _load(args, args.corpus, args.labels or recipe.labels)
     found = recipe.prepare(table, jobs=args.jobs, progress=progress)
-    _tell_failures(args, found)
+    failed = _tell_failures(args, table, found)
     settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
     evaluation = recipe.run(found, args.protocol, **settings)
     bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
@@ -406,7 +419,7 @@ def _train(args: argparse.Namespace) -> Result:
         "recipe": recipe.name,
         "labels": list(bundle.labels),
         "trained_on": bundle.card["trained_on"],
-        "failures": found.failures.to_dict("records"),
+        "failures": failed,
         "evaluation": _record(evaluation),
     }
 
@@ -449,7 +462,7 @@ def _evaluate(args: argparse.Namespace) -> Result:
     for recipe in chosen:
         table = _load(args, args.corpus, args.labels or recipe.labels)
         found = recipe.prepare(table, jobs=args.jobs, progress=progress)
-        _tell_failures(args, found)
+        _tell_failures(args, table, found)
         for protocol in divided:
             for seed in seeds:
                 started = time.perf_counter()

@@ -264,6 +264,25 @@ def test_extract_tells_which_clips_failed(ser_kit, recordings, tmp_path):
     assert "not a sound file but text" in ser_kit(*arguments)[1]
 
 
+def test_extract_answers_for_every_row_of_a_list(ser_kit, recordings, tmp_path):
+    clips = sorted(recordings.rglob("*.wav"))
+    emotions = ["sad", "surprised", "sad", "wrath"]
+    rows = [
+        f"{path},{emotion}"
+        for path, emotion in zip([*clips[:2], tmp_path / "gone.wav", clips[3]], emotions, strict=True)
+    ]
+    listed = tmp_path / "list.csv"
+    listed.write_text("\n".join(["path,emotion", *rows]))
+    arguments = ("extract", "folder", "--root", listed, "--out", tmp_path / "f.csv", "--labels", "six")
+    status, found, err = ser_kit(*arguments, "--json")
+    assert (status, found["clips"]) == (1, 1)
+    assert [clip["path"] for clip in found["failures"]] == [str(tmp_path / "gone.wav"), str(clips[3])]
+    assert found["failures"][0]["reason"] == f"there is no file {tmp_path / 'gone.wav'}"
+    assert [clip["path"] for clip in found["excluded"]] == [str(clips[1])]
+    assert "1 left out: no such file" in err
+    assert str(tmp_path / "gone.wav") in ser_kit(*arguments)[1]
+
+
 def test_what_was_extracted_is_kept_checked_and_cleared(ser_kit, recordings, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_KIT_STORE", str(tmp_path / "store"))
     arguments = ("extract", "folder", "--root", recordings, "--out", tmp_path / "a.csv")

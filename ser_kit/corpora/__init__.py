@@ -71,8 +71,8 @@ def load(
     Returns:
         One row per clip, columns :data:`COLUMNS`, ``start`` and ``end`` (seconds, or ``""``) if a clip is a part of a
         file, see :func:`sources`, and ``label`` if ``labels`` was given. ``attrs["excluded"]`` lists
-        each recording left out and why, ``attrs["lost"]`` counts them (see :func:`losses`), ``attrs["labels"]`` holds
-        the labels in order.
+        each recording left out and why, ``attrs["lost"]`` counts them (see :func:`losses`), ``attrs["failed"]`` holds
+        the ``clip_id`` of those that a list asks for and that cannot be used, ``attrs["labels"]`` the labels in order.
 
     Raises:
         UnknownNameError: a name is unknown.
@@ -87,10 +87,9 @@ def load(
     parts = []
     for corpus in [get(name) for name in wanted]:  # all names are checked before any corpus is downloaded
         parts.append(corpus.load(root))
-    excluded = [clip for part in parts for clip in part.attrs["excluded"]]
-    lost = [loss for part in parts for loss in part.attrs["lost"]]
+    attrs = {name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")}
     table = pd.concat(parts, ignore_index=True).fillna("")  # parts of files beside whole ones
-    table.attrs = {"excluded": excluded, "lost": lost}
+    table.attrs = attrs
     return table if label_set is None else _labelled(table, label_set)
 
 
@@ -109,6 +108,7 @@ def _labelled(table: pd.DataFrame, label_set: _labels.LabelSet) -> pd.DataFrame:
         logger.info("%s: %d clips left out: %s", corpus, clips, reason)
     result = table[kept].assign(label=label[kept].astype(str)).reset_index(drop=True)
     result.attrs = {
+        "failed": table.attrs["failed"],
         "excluded": table.attrs["excluded"] + dropped[["clip_id", "path", "corpus", "reason"]].to_dict("records"),
         "lost": table.attrs["lost"] + [{"corpus": c, "reason": r, "clips": n} for (c, r), n in counts.items()],
         "labels": list(label_set.labels),

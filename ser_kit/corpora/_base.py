@@ -278,7 +278,8 @@ class Corpus:
 
         Returns:
             One row per clip, ordered by ``clip_id``. ``attrs["excluded"]`` lists the recordings left out and why,
-            ``attrs["lost"]`` counts them.
+            ``attrs["lost"]`` counts them, ``attrs["failed"]`` names those of them that a list asks for and that
+            cannot be used.
 
         Raises:
             CorpusNotFoundError: the recordings cannot be had, or no file is one of the corpus.
@@ -306,6 +307,7 @@ class Corpus:
         columns = [*COLUMNS, *(SPAN_COLUMNS if parts else ())]
         table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=columns)
         table.attrs["excluded"] = list(excluded.values())
+        table.attrs["failed"] = list(excluded) if folder.is_file() else []
         table.attrs["lost"] = [{"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())]
         self._tell(table)
         return table

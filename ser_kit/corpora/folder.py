@@ -45,6 +45,7 @@ _SEXES = {
     "m": "male", "male": "male", "man": "male",
 }  # fmt: skip
 _NOBODY = frozenset({"unknown", "n/a", "nan", "?"})
+_KINDS = {FileNotFoundError: "no such file", LabelError: "emotion not known"}
 _NAMES = {"file": "path", "gender": "sex"}
 """What others call our columns: nkululeko and audformat."""
 _READ = ("path", "emotion", "speaker", "sex", "intensity", "text_id", "language", "start", "end")
@@ -105,10 +106,10 @@ def listing(file: Path) -> Iterator[Entry]:
             if row["sex"].lower() not in _SEXES:
                 raise TableError(f"its sex is {row['sex']!r}; expected female, male or nothing")
             if not os.path.isfile(path):
-                raise TableError(f"there is no file {path}")
+                raise FileNotFoundError(f"there is no file {path}")
             emotion = canonical(row["emotion"])
-        except (AudioError, LabelError, TableError) as error:
-            yield Entry(path, clip, reason=str(error))
+        except (AudioError, LabelError, TableError, FileNotFoundError) as error:
+            yield Entry(path, clip, reason=str(error), kind=_KINDS.get(type(error), "cell not understood"))
             continue
         fields = {name: row[name] for name in ("intensity", "text_id", "language", "start", "end")}
         fields |= {"emotion": emotion, "native_emotion": row["emotion"], "sex": _SEXES[row["sex"].lower()]}
