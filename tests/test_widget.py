@@ -32,7 +32,7 @@ from ser_kit.stream import Moment, timeline
 from ser_kit.widget import answer as answering
 from ser_kit.widget import html as said_in_html
 from ser_kit.widget.controls import Controls
-from ser_kit.widget.picture import joined, picture, stretches
+from ser_kit.widget.picture import joined, picture, ribbon, stretches
 
 NOW = datetime.now(UTC)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -663,3 +663,41 @@ def test_on_kaggle_the_script_is_left_out(predictor, clip, monkeypatch):
     assert not inside(page, Controls)
     upload(page, clip=clip)
     assert isinstance(page.results[0], Prediction) and 'role="status"' in html(page)
+
+
+HOSTILE = """<img src=x onerror="alert(1)">'&"""
+
+
+def test_nothing_from_a_bundle_or_a_file_name_is_markup(predictor, clip):
+    """Whatever a stranger can write is shown as the text it is."""
+    bundle = predictor.bundle
+    corpus = {key: HOSTILE for key in ("corpus", "speakers", "licence")} | {"clips": 3}
+    evaluation = bundle.card["evaluation"] | {"tested": [corpus]}
+    card = bundle.card | {"title": HOSTILE, "licence": HOSTILE, "trained_on": [corpus], "evaluation": evaluation}
+    card["labels"] = [HOSTILE, *bundle.labels[1:]]
+    recording = read_audio(io.BytesIO(clip))
+    moments = [Moment(0, 1, HOSTILE, 0.9, {HOSTILE: 0.9}), Moment(1, 2, "sad", 0.9, {"sad": 0.9})]
+    said = {"probabilities": {HOSTILE: 0.9, "sad": 0.1}, "segments": (), "duration": 9.0, "path": HOSTILE}
+    prediction = Prediction(HOSTILE, 0.9, uncertain=True, reason=HOSTILE, **said)
+    pages = [
+        said_in_html.about(Bundle(card, bundle.members)),
+        said_in_html.head(HOSTILE, recording, [HOSTILE], 1.0),
+        said_in_html.failure(Failure(HOSTILE, HOSTILE)),
+        said_in_html.verdict(prediction),
+        said_in_html.features(prediction, predictor.measure(recording), card | {"typical": {}}),
+        picture(HOSTILE, recording),
+        ribbon(replace(prediction, segments=()), moments, 2.0),
+    ]
+    for page in pages:
+        assert "&lt;img src=x onerror=" in page and "<img src=x" not in page
+    assert said_in_html.shown(HOSTILE) == escape(HOSTILE).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+
+
+def test_what_the_page_says_is_text(predictor, monkeypatch):
+    def broken(preset):
+        raise SerKitError(HOSTILE)
+
+    monkeypatch.setattr("ser_kit.widget.page.opened", broken)
+    page = widget.UploadWidget()
+    page.wait(30)
+    assert "<img" not in page._status.value and "&lt;img" in page._status.value

@@ -95,6 +95,6 @@ def _shown(predictor: Predictor, files: Iterable[tuple[str, bytes | AudioError]]
         player = parts.pop("player", None)
         if player:
             display(Audio(data=player))
-        display(HTML(f'<div class="ser-kit sk-card">{"".join(parts.values())}</div>'))
-    display(HTML(f'<div class="ser-kit sk-card">{html.about(predictor.bundle)}</div>'))
+        display(HTML(html.card(parts.values())))
+    display(HTML(html.card([html.about(predictor.bundle)])))
     return found

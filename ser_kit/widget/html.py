@@ -1,12 +1,18 @@
-"""What the page says, as HTML."""
+"""What the page says, as HTML.
+
+All of it is made by filling :class:`markupsafe.Markup`: whatever is put into such a text is escaped, unless it is
+``Markup`` itself, and :func:`shown` escapes once more what reaches the page as plain text. So names of files, labels
+and cards of bundles, which may come from anyone, can be nothing but text there.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from markupsafe import Markup, escape
 
 from ..audio import Recording
 from ..bundle import BASELINE, Bundle
@@ -16,25 +22,31 @@ from ..predictor import Failure, Prediction
 _TELLING = 0.5  # standard deviations from which a feature is worth a word
 _TOLD = 3  # features, at most
 
-INTRODUCTION = (
+INTRODUCTION = Markup(
     "<h2>Which emotion does this recording carry?</h2>"
     "<p>One or several recordings of speech, in any common format. They are judged on the computer that runs this page,"
     " and go nowhere else.</p>"
 )
-LARGE_FILES = (
+LARGE_FILES = Markup(
     '<p class="sk-facts">Nothing happens? Many notebook servers drop uploads above 10 MB. Take fewer files at once,'
     " or FLAC or MP3 instead of WAV.</p>"
 )
 
 
-def style() -> str:
+def shown(content: str) -> str:
+    """What a widget may show as HTML: the markup as it is, any other text escaped."""
+    return str(escape(content))
+
+
+def style() -> Markup:
     """The style sheet."""
-    return f"<style>{(Path(__file__).parent / 'page.css').read_text(encoding='utf-8')}</style>"
+    css = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+    return Markup("<style>{}</style>").format(Markup(css))
 
 
-def percent(share: float) -> str:
+def percent(share: float) -> Markup:
     """0.5 as 50 %."""
-    return f"{100 * share:.0f}&nbsp;%"
+    return Markup("{:.0f}&nbsp;%").format(100 * share)
 
 
 def clock(seconds: float) -> str:
@@ -48,7 +60,7 @@ def colour(emotion: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return escape(text[:1].upper() + text[1:]).rstrip(".") + "."
+    return (text[:1].upper() + text[1:]).rstrip(".") + "."
 
 
 def summary(results: Sequence[Prediction | Failure]) -> str:
@@ -58,7 +70,7 @@ def summary(results: Sequence[Prediction | Failure]) -> str:
     return f"{len(results)} {recordings}" + (f", {failed} without an answer" if failed else "")
 
 
-def head(name: str, recording: Recording, notes: Sequence[str], played: float) -> str:
+def head(name: str, recording: Recording, notes: Sequence[str], played: float) -> Markup:
     """Name and facts of a recording.
 
     Args:
@@ -69,38 +81,51 @@ def head(name: str, recording: Recording, notes: Sequence[str], played: float) -
     """
     channels = {1: "mono", 2: "stereo"}.get(recording.channels, f"{recording.channels} channels")
     bounded = f" Player and picture hold the first {clock(played)}." if recording.duration > played else ""
-    return (
-        f'<h3 class="sk-name">{escape(name)}</h3>'
-        f'<p class="sk-facts">{recording.duration:.2f} s, {recording.native_rate:,} Hz, {channels}.{bounded}</p>'
-        + "".join(f'<p class="sk-warning">{_sentence(note)}</p>' for note in notes)
-    )
+    return Markup(
+        '<h3 class="sk-name">{}</h3><p class="sk-facts">{:.2f} s, {:,} Hz, {}.{}</p>{}'
+    ).format(
+        name, recording.duration, recording.native_rate, channels, bounded,
+        concatenated(Markup('<p class="sk-warning">{}</p>').format(_sentence(note)) for note in notes),
+    )  # fmt: skip
 
 
-def failure(result: Failure) -> str:
+def concatenated(parts: Iterable[str]) -> Markup:
+    """Parts of a page one after the other."""
+    return Markup("").join(parts)
+
+
+def card(parts: Iterable[str]) -> Markup:
+    """Parts on a card, where no widget is one."""
+    return Markup('<div class="ser-kit sk-card">{}</div>').format(concatenated(parts))
+
+
+def failure(result: Failure) -> Markup:
     """Why there is no answer."""
-    return (
-        f'<h3 class="sk-name">{escape(result.path)}</h3><p class="sk-verdict">No answer</p>'
-        f'<p class="sk-error" role="alert">{escape(result.error)}</p>'
-    )
+    return Markup(
+        '<h3 class="sk-name">{}</h3><p class="sk-verdict">No answer</p><p class="sk-error" role="alert">{}</p>'
+    ).format(result.path, result.error)
 
 
-def verdict(prediction: Prediction) -> str:
+def verdict(prediction: Prediction) -> Markup:
     """The emotion, or that it is not sure, and the probabilities."""
-    nearest = f"<strong>{escape(prediction.emotion)}</strong>, {percent(prediction.confidence)}"
+    confidence = percent(prediction.confidence)
     if prediction.uncertain:
-        said, explained = "Not sure", f"{_sentence(prediction.reason)} The nearest is {nearest}."
+        said = "Not sure"
+        explained = Markup("{} The nearest is <strong>{}</strong>, {}.").format(
+            _sentence(prediction.reason), prediction.emotion, confidence
+        )
     else:
-        said, explained = escape(prediction.emotion), f"{percent(prediction.confidence)} confident."
-    bars = "".join(
-        f'<li><span class="sk-label">{escape(label)}</span><span class="sk-track" aria-hidden="true">'
-        f'<span style="width:{100 * p:.1f}%;background:{colour(label)}"></span></span>'
-        f'<span class="sk-value">{percent(p)}</span></li>'
+        said, explained = prediction.emotion, Markup("{} confident.").format(confidence)
+    bars = concatenated(
+        Markup(
+            '<li><span class="sk-label">{}</span><span class="sk-track" aria-hidden="true">'
+            '<span style="width:{:.1f}%;background:{}"></span></span><span class="sk-value">{}</span></li>'
+        ).format(label, 100 * p, colour(label), percent(p))
         for label, p in sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     )
-    return (
-        f'<p class="sk-verdict{" sk-unsure" if prediction.uncertain else ""}">{said}</p><p>{explained}</p>'
-        f'<h4>Probability of each emotion</h4><ul class="sk-bars">{bars}</ul>'
-    )
+    return Markup(
+        '<p class="sk-verdict{}">{}</p><p>{}</p><h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>'
+    ).format(" sk-unsure" if prediction.uncertain else "", said, explained, bars)
 
 
 # ---------------------------------------------------------------------------------------------------------- features
@@ -115,15 +140,16 @@ class _Shown(NamedTuple):
     decimals: int = 0
 
     def value(self, value: float) -> str:
-        return f"{self.scale * value:,.{self.decimals}f}" + (f"&nbsp;{self.unit}" if self.unit else "")
+        return f"{self.scale * value:,.{self.decimals}f}" + (Markup("&nbsp;{}").format(self.unit) if self.unit else "")
 
     def spread(self, numbers: Sequence[float] | None) -> str:
         if not numbers:
             return _NOTHING
-        return "&nbsp;&plusmn;&nbsp;".join(f"{self.scale * number:,.{self.decimals}f}" for number in numbers)
+        return _PLUS_MINUS.join(f"{self.scale * number:,.{self.decimals}f}" for number in numbers)
 
 
-_NOTHING = "&ndash;"
+_NOTHING = Markup("&ndash;")
+_PLUS_MINUS = Markup("&nbsp;&plusmn;&nbsp;")
 _SHOWN: dict[str, _Shown] = {
     "pitch_mean": _Shown("Pitch", "Hz"),
     "pitch_variation": _Shown("Pitch variation", "%"),
@@ -144,7 +170,7 @@ _VOICE = ("pitch_", "jitter_", "shimmer_")
 """Beginnings of the features that need a voice to be measured."""
 
 
-def features(prediction: Prediction, measured: Mapping[str, float], card: Mapping) -> str:
+def features(prediction: Prediction, measured: Mapping[str, float], card: Mapping) -> Markup:
     """What was measured, beside what is typical of the clips that the model learned from.
 
     Args:
@@ -154,16 +180,17 @@ def features(prediction: Prediction, measured: Mapping[str, float], card: Mappin
     """
     rest = [name for name in measured if name not in _SHOWN and name not in _UNSHOWN]
     more = {name: _Shown(name.replace("_", " "), decimals=3) for name in rest}
-    return (
-        "<h4>Acoustic features beside the training clips</h4>"
-        f"{_told(measured, card)}<p>Typical: mean &plusmn; standard deviation (sd) over the clips.</p>"
-        f"{_feature_table(prediction.emotion, measured, card, _SHOWN)}"
-        f"<details><summary>{len(rest)} more features</summary>"
-        f"{_feature_table(prediction.emotion, measured, card, more)}</details>"
-    )
+    return Markup(
+        "<h4>Acoustic features beside the training clips</h4>{}"
+        "<p>Typical: mean &plusmn; standard deviation (sd) over the clips.</p>{}"
+        "<details><summary>{} more features</summary>{}</details>"
+    ).format(
+        _told(measured, card), _feature_table(prediction.emotion, measured, card, _SHOWN),
+        len(rest), _feature_table(prediction.emotion, measured, card, more),
+    )  # fmt: skip
 
 
-def _told(measured: Mapping[str, float], card: Mapping) -> str:
+def _told(measured: Mapping[str, float], card: Mapping) -> Markup:
     """The features that are farthest from a neutral voice, in words."""
     usual = card.get("typical", {}).get(BASELINE, {})
     found = {
@@ -172,92 +199,103 @@ def _told(measured: Mapping[str, float], card: Mapping) -> str:
         if _measurable(name, measured) and usual.get(name) and usual[name][1] > 0
     }
     if not found:
-        return ""
+        return Markup()
     farthest = sorted(((z, title) for title, z in found.items() if abs(z) >= _TELLING), key=lambda each: -abs(each[0]))
     if not farthest:
-        return f'<p class="sk-told">All of these lie close to {BASELINE} speech.</p>'
+        return Markup('<p class="sk-told">All of these lie close to {} speech.</p>').format(BASELINE)
     words = [
         f"{title.lower()} {abs(z):.1f} standard deviations {'above' if z > 0 else 'below'} {BASELINE} speech"
         for z, title in farthest[:_TOLD]
     ]
-    return f'<p class="sk-told">{_sentence(", ".join(words))}</p>'
+    return Markup('<p class="sk-told">{}</p>').format(_sentence(", ".join(words)))
 
 
 def _measurable(name: str, measured: Mapping[str, float]) -> bool:
     return bool(measured["voiced_ratio"]) or not name.startswith(_VOICE)
 
 
-def _feature_table(emotion: str, measured: Mapping[str, float], card: Mapping, shown: Mapping[str, _Shown]) -> str:
+def _feature_table(emotion: str, measured: Mapping[str, float], card: Mapping, shown: Mapping[str, _Shown]) -> Markup:
     typical = card.get("typical", {})
     overall, alike = typical.get("all", {}), typical.get(emotion, {})
-    rows = ""
+    rows = []
     for name, feature in shown.items():
         value, found, compared = measured[name], "not measurable", _NOTHING
         if _measurable(name, measured):
             found, compared = feature.value(value), _compared(value, overall.get(name))
-        rows += (
-            f"<tr><th scope=row>{escape(feature.title)}</th><td>{found}</td>"
-            f"<td>{feature.spread(overall.get(name))}</td><td>{compared}</td><td>{feature.spread(alike.get(name))}</td></tr>"
-        )
-    heads = ("Feature", "This recording", "Typical", "Compared", f"Typical for {escape(emotion)}")
+        spreads = feature.spread(overall.get(name)), feature.spread(alike.get(name))
+        rows.append((feature.title, found, spreads[0], compared, spreads[1]))
+    heads = ("Feature", "This recording", "Typical", "Compared", f"Typical for {emotion}")
     return scrolling(table(heads, rows), "Acoustic features", "sk-features")
 
 
-def scrolling(html: str, label: str, style: str = "") -> str:
+def scrolling(html: Markup, label: str, style: str = "") -> Markup:
     """A part that is scrolled on a narrow screen, by keyboard too."""
-    return f'<div class="sk-scroll {style}" role="region" aria-label="{label}" tabindex="0">{html}</div>'
+    return Markup('<div class="sk-scroll {}" role="region" aria-label="{}" tabindex="0">{}</div>').format(
+        style, label, html
+    )
 
 
-def table(heads: Sequence[str], rows: str) -> str:
-    """A table with the heads of its columns."""
-    head = "".join(f"<th scope=col>{head}</th>" for head in heads)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
+    """A table with the heads of its columns and, first in them, of its rows."""
+    top = concatenated(Markup("<th scope=col>{}</th>").format(head) for head in heads)
+    body = concatenated(
+        Markup("<tr><th scope=row>{}</th>{}</tr>").format(
+            first, concatenated(Markup("<td>{}</td>").format(cell) for cell in others)
+        )
+        for first, *others in rows
+    )
+    return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(top, body)
 
 
 def _compared(value: float, numbers: Sequence[float] | None) -> str:
     if not numbers or not numbers[1] > 0:
         return _NOTHING
     z = (value - numbers[0]) / numbers[1]
-    return "as typical" if abs(z) < 0.05 else f"{abs(z):.1f}&nbsp;sd {'above' if z > 0 else 'below'}"
+    return "as typical" if abs(z) < 0.05 else Markup("{:.1f}&nbsp;sd {}").format(abs(z), "above" if z > 0 else "below")
 
 
 # ------------------------------------------------------------------------------------------------------------- model
 
 
-def about(bundle: Bundle) -> str:
+def about(bundle: Bundle) -> Markup:
     """What the model was trained on, what it is worth, and what it must not be used for."""
     card = bundle.card
-    corpora = [
-        f"{c['clips']:,} clips by {c['speakers']} speakers of the corpus {escape(c['corpus'])}"
-        for c in card.get("trained_on", ())
-    ]
-    licences = [f"{escape(c['corpus'])}: {escape(c['licence'])}" for c in card.get("trained_on", ())]
+    used = card.get("trained_on", ())
+    corpora = " and ".join(
+        f"{c['clips']:,} clips by {c['speakers']} speakers of the corpus {c['corpus']}" for c in used
+    )
+    licences = "; ".join(f"{c['corpus']}: {c['licence']}" for c in used)
     items = [
-        f"It tells apart {len(bundle.labels)} emotions: {escape(', '.join(bundle.labels))}.",
-        f"Trained on {' and '.join(corpora)}. Other languages, rooms, microphones and ways to speak are strange to it."
+        f"It tells apart {len(bundle.labels)} emotions: {', '.join(bundle.labels)}.",
+        f"Trained on {corpora}. Other languages, rooms, microphones and ways to speak are strange to it."
         if corpora else "",
         _score(card),
-        "It hears how something is said, not what a person feels. <strong>Do not use it to decide about people</strong>"
-        " (work, credit, insurance, policing, health, education).",
-        f"Licence of the recordings it learned from, which binds it too: {'; '.join(licences)}." if licences else "",
-        f"Licence of the model: {escape(str(card['licence']))}." if card.get("licence") else "",
+        Markup(
+            "It hears how something is said, not what a person feels. <strong>Do not use it to decide about people"
+            "</strong> (work, credit, insurance, policing, health, education)."
+        ),
+        f"Licence of the recordings it learned from, which binds it too: {licences}." if licences else "",
+        f"Licence of the model: {card['licence']}." if card.get("licence") else "",
     ]  # fmt: skip
-    name = escape(str(card.get("title") or card["name"]))
-    return f"<h3>About this model</h3><p>{name}.</p><ul>{''.join(f'<li>{item}</li>' for item in items if item)}</ul>"
+    return Markup("<h3>About this model</h3><p>{}.</p><ul>{}</ul>").format(
+        card.get("title") or card["name"], concatenated(Markup("<li>{}</li>").format(item) for item in items if item)
+    )
 
 
-def _score(card: Mapping) -> str:
+def _score(card: Mapping) -> Markup | str:
     scores = card.get("evaluation", {}).get("scores", {}).get("uar")
     if not scores:
         return "How well it does was not measured."
     unseen = card["evaluation"].get("speaker_independent")
     interval = ""
-    if math.isfinite(scores.get("low", math.nan)):
-        interval = f", 95&nbsp;% interval {percent(scores['low'])} to {percent(scores['high'])}"
-    tested = " and ".join(escape(each["corpus"]) for each in card["evaluation"].get("tested", ()))
-    heard = "On speakers it had never heard" if unseen else "On speakers it had also heard in training"
-    return (
-        f"{heard} it named {percent(scores['mean'])} of the clips{f' of {tested}' if tested else ''} rightly, averaged"
-        f" over the emotions (UAR{interval}; guessing: {percent(1 / len(card['labels']))})."
-        + ("" if unseen else " Expect less of a new voice.")
+    if scores.get("low") is not None and math.isfinite(scores["low"]):
+        interval = Markup(", 95&nbsp;% interval {} to {}").format(percent(scores["low"]), percent(scores["high"]))
+    tested = " and ".join(each["corpus"] for each in card["evaluation"].get("tested", ()))
+    return Markup("{} it named {} of the clips{} rightly, averaged over the emotions (UAR{}; guessing: {}).{}").format(
+        "On speakers it had never heard" if unseen else "On speakers it had also heard in training",
+        percent(scores["mean"]),
+        f" of {tested}" if tested else "",
+        interval,
+        percent(1 / len(card["labels"])),
+        "" if unseen else " Expect less of a new voice.",
     )

@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from functools import partial
-from html import escape
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
+from markupsafe import Markup
 
 from .. import plots, results
 from ..audio import Recording
@@ -77,7 +77,7 @@ class UploadWidget(widgets.VBox):
         if predictor is not None:
             self._ready(predictor)
         else:
-            self._say("Loading the model&hellip;")
+            self._say("Loading the model…")
             self._submit(self._load, preset)
 
     def wait(self, timeout: float | None = None) -> None:
@@ -98,7 +98,7 @@ class UploadWidget(widgets.VBox):
     def _build(self) -> None:
         self._upload = widgets.FileUpload(accept=ACCEPTED, multiple=True, description="Choose recordings")
         self._upload.observe(self._uploaded, names="value")
-        plain_ones = widgets.VBox([self._upload, widgets.HTML(html.LARGE_FILES)])
+        plain_ones = widgets.VBox([self._upload, _html(html.LARGE_FILES)])
         plain_ones.add_class("sk-plain")  # hidden where the controls are
         self._controls = None
         if _KAGGLE_VARIABLE not in os.environ:
@@ -119,7 +119,7 @@ class UploadWidget(widgets.VBox):
         for one in (self._cancel, self._clear, self._choice):
             _show(one, False)
         controls = [self._controls] if self._controls else []
-        introduction = widgets.HTML(html.style() + html.INTRODUCTION)
+        introduction = _html(html.style() + html.INTRODUCTION)
         super().__init__(
             [
                 introduction,
@@ -136,10 +136,10 @@ class UploadWidget(widgets.VBox):
         self.add_class("ser-kit")
 
     def _say(self, message: str, kind: str = "busy") -> None:
-        role = "" if self._controls else ' role="status"'
-        self._status.value = f'<p class="sk-status sk-{kind}"{role}>{message}</p>'
+        role = Markup("" if self._controls else ' role="status"')
+        self._status.value = html.shown(Markup('<p class="sk-status sk-{}"{}>{}</p>').format(kind, role, message))
         if self._controls:
-            self._controls.said = message.replace("&hellip;", "…")
+            self._controls.said = message
 
     def _tell(self, share: float | None) -> None:
         """How far the work is, 0..1; ``None`` hides it."""
@@ -159,13 +159,13 @@ class UploadWidget(widgets.VBox):
                 self._controls.closed = True
             self._run = None
             _show(self._cancel, False)
-            self._say(f"The model cannot be loaded: {escape(plain(error))}", "error")
+            self._say(f"The model cannot be loaded: {plain(error)}", "error")
             return
         self._ready(predictor)
 
     def _ready(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        self._about.value = html.about(predictor.bundle)
+        self._about.value = html.shown(html.about(predictor.bundle))
         if self._run is None:
             self._say("Ready: choose one or several recordings.")
 
@@ -189,7 +189,7 @@ class UploadWidget(widgets.VBox):
             if self._run is None:
                 self._run = _Run()
                 if self._predictor is None:
-                    self._say("Loading the model&hellip; your recordings are next.")
+                    self._say("Loading the model… your recordings are next.")
             self._run.total += count
         _show(self._cancel, True)
 
@@ -198,9 +198,8 @@ class UploadWidget(widgets.VBox):
             if self._run is None or self._run.judging:
                 return
         if time.monotonic() - self._told_at >= _PROGRESS_SECONDS:
-            self._status.value = (
-                f'<p class="sk-status">Uploading {escape(name)}: {_megabytes(there)} of {_megabytes(size)} MB</p>'
-            )
+            uploading = f"Uploading {name}: {_megabytes(there)} of {_megabytes(size)} MB"
+            self._status.value = html.shown(Markup('<p class="sk-status">{}</p>').format(uploading))
             self._tell(there / size)
 
     def _received(self, name: str, content: bytes | AudioError) -> None:
@@ -221,7 +220,7 @@ class UploadWidget(widgets.VBox):
         if run.cancelled or self._predictor is None:
             return
         run.judging = True
-        self._say(f"Working&hellip; {run.finished + 1} of {run.total}: {escape(name)}")
+        self._say(f"Working… {run.finished + 1} of {run.total}: {name}")
         card = _Card()
         with self._lock:
             self._cards.insert(run.finished, card)
@@ -261,7 +260,7 @@ class UploadWidget(widgets.VBox):
             run.cancelled = True
         if self._controls:
             self._controls.stop()
-        self._say("Stopping&hellip;")
+        self._say("Stopping…")
         self._submit(self._finish, run)  # behind what is being judged
 
     def _finish(self, run: _Run) -> None:
@@ -340,7 +339,7 @@ class _Card(widgets.VBox):
     def save(self, png: bytes) -> None:
         """Offer a picture to keep."""
         link = _link(f"{Path(self.answer.name).stem}.png", "image/png", png, "Save the picture (PNG)")
-        self._bring(self.answer.parts | {"saved": f'<p class="sk-downloads">{link}</p>'})
+        self._bring(self.answer.parts | {"saved": Markup('<p class="sk-downloads">{}</p>').format(link)})
 
     def close(self) -> None:
         """Take it off the page, with all that is in it."""
@@ -369,7 +368,11 @@ def _log_failure(job: Future) -> None:
 def _piece(content: str | bytes) -> widgets.Widget:
     if isinstance(content, bytes):
         return widgets.Audio(value=content, format="wav", autoplay=False, loop=False)
-    return widgets.HTML(content)
+    return _html(content)
+
+
+def _html(content: str) -> widgets.HTML:
+    return widgets.HTML(html.shown(content))
 
 
 def show(predictor: Predictor | None = None, preset: str | os.PathLike | None = None) -> None:
@@ -408,7 +411,7 @@ def _show(widget: widgets.DOMWidget, there: bool) -> None:
 
 
 def _replace(box: widgets.Box, content: str) -> None:
-    before, box.children = box.children, (widgets.HTML(content),) if content else ()
+    before, box.children = box.children, (_html(content),) if content else ()
     for one in before:
         one.close()
 
@@ -424,7 +427,7 @@ def _portrait(answer: Answer) -> bytes:
     return plots.png(plots.portrait(answer.played, ("waveform", "mel"), title=title.replace("$", r"\$")))
 
 
-def _links(predictor: Predictor, answers: Sequence[Answer]) -> str:
+def _links(predictor: Predictor, answers: Sequence[Answer]) -> Markup:
     """All answers as files, with the columns that ``ser-kit predict`` writes."""
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, results.columns(predictor), restval="")
@@ -436,9 +439,9 @@ def _links(predictor: Predictor, answers: Sequence[Answer]) -> str:
         _link("ser_kit.csv", "text/csv", table.getvalue().encode(), "CSV"),
         _link("ser_kit.json", "application/json", told.encode(), "JSON"),
     )
-    return f'<p class="sk-downloads">Save all answers: {" ".join(links)}</p>'
+    return Markup('<p class="sk-downloads">Save all answers: {}</p>').format(Markup(" ").join(links))
 
 
-def _link(name: str, kind: str, content: bytes, text: str) -> str:
+def _link(name: str, kind: str, content: bytes, text: str) -> Markup:
     data = base64.b64encode(content).decode()
-    return f'<a class="sk-button" download="{escape(name)}" href="data:{kind};base64,{data}">{text}</a>'
+    return Markup('<a class="sk-button" download="{}" href="data:{};base64,{}">{}</a>').format(name, kind, data, text)

@@ -8,15 +8,15 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 
 import numpy as np
+from markupsafe import Markup
 
 from .. import tracks
 from ..audio import Recording
 from ..predictor import Prediction, Segment
 from ..stream import Moment
-from .html import clock, colour, percent, scrolling, table
+from .html import clock, colour, concatenated, percent, scrolling, table
 
 _WIDTH = 1000  # of all drawings, in units of their own
 _TICKS = (500, 1000, 2000, 4000)  # Hz
@@ -25,7 +25,7 @@ _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)  # s between the times be
 _MOST_TIMES = 8
 
 
-def picture(name: str, recording: Recording) -> str:
+def picture(name: str, recording: Recording) -> Markup:
     """Waveform, and mel spectrogram with pitch and intensity drawn over it.
 
     Args:
@@ -41,36 +41,41 @@ def picture(name: str, recording: Recording) -> str:
     lines = _line("sk-intensity", recording, *tracks.intensity(recording), tracks.INTENSITY_RANGE)
     lines += _line("sk-pitch", recording, times, hertz, tracks.PITCH_RANGE)
     image = base64.b64encode(_mel(recording)).decode()
-    return (
+    return Markup(
         "<h4>Waveform, and mel spectrogram with pitch and intensity</h4>"
-        '<ul class="sk-legend"><li><span class="sk-key sk-pitch"></span>pitch (Hz, at the right; '
-        f'{said})</li><li><span class="sk-key sk-intensity"></span>intensity ({tracks.INTENSITY_RANGE[0]} to '
-        f"{tracks.INTENSITY_RANGE[1]} dB, from bottom to top)</li><li>brightness: 80 dB</li></ul>"
-        f'<div class="sk-stage" data-seconds="{recording.duration:.3f}">{_waveform(recording)}'
-        f'<div class="sk-mel"><img alt="{escape(alt)}" src="data:image/png;base64,{image}">'
-        f'<svg viewBox="0 0 {_WIDTH} 100" preserveAspectRatio="none" aria-hidden="true">{lines}</svg>'
-        f'<div class="sk-scales" aria-hidden="true">{_scales()}</div></div>'
-        f'{_times(recording.duration)}<div class="sk-playhead"></div></div>'
-    )
+        '<ul class="sk-legend"><li><span class="sk-key sk-pitch"></span>pitch (Hz, at the right; {said})</li>'
+        '<li><span class="sk-key sk-intensity"></span>intensity ({low} to {high} dB, from bottom to top)</li>'
+        '<li>brightness: 80 dB</li></ul><div class="sk-stage" data-seconds="{seconds:.3f}">{wave}'
+        '<div class="sk-mel"><img alt="{alt}" src="data:image/png;base64,{image}">'
+        '<svg viewBox="0 0 {width} 100" preserveAspectRatio="none" aria-hidden="true">{lines}</svg>'
+        '<div class="sk-scales" aria-hidden="true">{scales}</div></div>'
+        '{times}<div class="sk-playhead"></div></div>'
+    ).format(
+        said=said, low=tracks.INTENSITY_RANGE[0], high=tracks.INTENSITY_RANGE[1], seconds=recording.duration,
+        wave=_waveform(recording), alt=alt, image=image, width=_WIDTH, lines=lines, scales=_scales(),
+        times=_times(recording.duration),
+    )  # fmt: skip
 
 
-def _waveform(recording: Recording) -> str:
+def _waveform(recording: Recording) -> Markup:
     times, low, high = tracks.envelope(recording, _WIDTH)
     reach = max(float(np.abs(recording.samples).max()) * 1.05, 1e-3)
     x = times / recording.duration * _WIDTH
     above = _points(x, -100 * high / reach)
     below = _points(x[::-1], -100 * low[::-1] / reach)
-    return (
-        f'<svg class="sk-wave" viewBox="0 -100 {_WIDTH} 200" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path d="M{above} {below}Z"/></svg>'
-    )
+    return Markup(
+        '<svg class="sk-wave" viewBox="0 -100 {} 200" preserveAspectRatio="none" aria-hidden="true">'
+        '<path d="M{} {}Z"/></svg>'
+    ).format(_WIDTH, above, below)
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> str:
     return " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
 
 
-def _line(style: str, recording: Recording, times: np.ndarray, values: np.ndarray, limits: tuple[float, float]) -> str:
+def _line(
+    style: str, recording: Recording, times: np.ndarray, values: np.ndarray, limits: tuple[float, float]
+) -> Markup:
     """A track, broken where it has no value, with a dark edge."""
     low, high = limits
     x, y = times / recording.duration * _WIDTH, 100 * (high - values) / (high - low)
@@ -78,7 +83,9 @@ def _line(style: str, recording: Recording, times: np.ndarray, values: np.ndarra
     starts = np.flatnonzero(there & ~np.r_[False, there[:-1]]) if len(there) else []
     ends = np.flatnonzero(there & ~np.r_[there[1:], False]) + 1 if len(there) else []
     path = "".join(f"M{_points(x[a:b], y[a:b])}" for a, b in zip(starts, ends, strict=True))
-    return f'<path class="sk-edge" d="{path}"/><path class="{style}" d="{path}"/>' if path else ""
+    if not path:
+        return Markup()
+    return Markup('<path class="sk-edge" d="{path}"/><path class="{style}" d="{path}"/>').format(path=path, style=style)
 
 
 @cache
@@ -100,28 +107,37 @@ def _mel(recording: Recording) -> bytes:
     return written.getvalue()
 
 
-def _scales() -> str:
+def _scales() -> Markup:
     """Frequencies at the left, pitches at the right."""
 
     def mel(hertz: float) -> float:  # Slaney's, which is Librosa's
         return hertz / 66.667 if hertz < 1000 else 15 + 27 * np.log(hertz / 1000) / np.log(6.4)
 
     top, (low, high) = mel(tracks.RATE / 2), tracks.PITCH_RANGE
-    left = "".join(
-        f'<span style="bottom:{100 * mel(t) / top:.1f}%">{f"{t // 1000}k" if t >= 1000 else t}</span>' for t in _TICKS
-    )
-    right = "".join(
-        f'<span class="sk-right" style="bottom:{100 * (t - low) / (high - low):.1f}%">{t}</span>' for t in _PITCH_TICKS
-    )
-    return left + right
+    left = [
+        Markup('<span style="bottom:{:.1f}%">{}</span>').format(
+            100 * mel(tick) / top, f"{tick // 1000}k" if tick >= 1000 else tick
+        )
+        for tick in _TICKS
+    ]
+    right = [
+        Markup('<span class="sk-right" style="bottom:{:.1f}%">{}</span>').format(
+            100 * (tick - low) / (high - low), tick
+        )
+        for tick in _PITCH_TICKS
+    ]
+    return concatenated(left + right)
 
 
-def _times(duration: float) -> str:
+def _times(duration: float) -> Markup:
     step = next((step for step in _STEPS if duration / step <= _MOST_TIMES), _STEPS[-1])
     places = np.arange(0, duration - 0.03 * duration, step)
     write = clock if duration > 60 else "{:g} s".format
-    times = "".join(f'<span style="left:{100 * t / duration:.2f}%">{write(round(float(t), 1))}</span>' for t in places)
-    return f'<div class="sk-times" aria-hidden="true">{times}</div>'
+    times = concatenated(
+        Markup('<span style="left:{:.2f}%">{}</span>').format(100 * t / duration, write(round(float(t), 1)))
+        for t in places
+    )
+    return Markup('<div class="sk-times" aria-hidden="true">{}</div>').format(times)
 
 
 # ------------------------------------------------------------------------------------------------- emotion over time
@@ -178,7 +194,7 @@ def _one(parts: Sequence[Stretch | Segment]) -> Stretch:
     return Stretch(parts[0].start, parts[-1].end, parts[0].emotion, confidence)
 
 
-def ribbon(prediction: Prediction, moments: Sequence[Moment], played: float) -> str:
+def ribbon(prediction: Prediction, moments: Sequence[Moment], played: float) -> Markup:
     """Emotion over time below the picture, and of the whole recording where the picture holds less.
 
     Args:
@@ -189,40 +205,41 @@ def ribbon(prediction: Prediction, moments: Sequence[Moment], played: float) -> 
     parts = stretches(moments, played)
     told = [[round(p.start, 2), round(p.end, 2), p.emotion, round(100 * p.confidence)] for p in parts]
     found = list(joined(parts))
-    whole = ""
+    whole = Markup()
     if prediction.duration > played:
         over_all = list(joined(prediction.segments))
-        whole = f"<h4>The whole recording</h4>{_band(over_all, prediction.duration)}{_list(over_all)}"
-    return (
-        f'<div class="sk-stage" data-seconds="{played:.3f}" data-moments="{escape(json.dumps(told))}">'
-        f'{_band(found, played)}<div class="sk-playhead"></div></div>'
+        whole = Markup("<h4>The whole recording</h4>{}{}").format(_band(over_all, prediction.duration), _list(over_all))
+    return Markup(
+        '<div class="sk-stage" data-seconds="{:.3f}" data-moments="{}">{}<div class="sk-playhead"></div></div>'
         '<h4>Emotion over time</h4><p class="sk-now" aria-hidden="true">Play, or choose a place in the picture.</p>'
-        f'<p class="sk-aloud sk-unseen" aria-live="polite"></p>{_legend(found)}{_list(found)}{whole}'
-    )
+        '<p class="sk-aloud sk-unseen" aria-live="polite"></p>{}{}{}'
+    ).format(played, json.dumps(told), _band(found, played), _legend(found), _list(found), whole)
 
 
-def _band(parts: Sequence[Stretch], duration: float) -> str:
+def _band(parts: Sequence[Stretch], duration: float) -> Markup:
     spoken = ", ".join(f"{clock(p.start)} to {clock(p.end)} {p.emotion}" for p in parts) or "no speech"
-    spans = "".join(
-        f'<span style="left:{100 * p.start / duration:.2f}%;background:{colour(p.emotion)};'
-        f'width:{100 * (p.end - p.start) / duration:.2f}%"></span>'
+    spans = concatenated(
+        Markup('<span style="left:{:.2f}%;background:{};width:{:.2f}%"></span>').format(
+            100 * p.start / duration, colour(p.emotion), 100 * (p.end - p.start) / duration
+        )
         for p in parts
     )
-    return f'<div class="sk-ribbon" role="img" aria-label="Emotion over time: {escape(spoken)}">{spans}</div>'
+    return Markup('<div class="sk-ribbon" role="img" aria-label="Emotion over time: {}">{}</div>').format(spoken, spans)
 
 
-def _legend(parts: Sequence[Stretch]) -> str:
-    heard = dict.fromkeys(part.emotion for part in parts)
-    items = "".join(f'<li><span style="background:{colour(e)}"></span>{escape(e)}</li>' for e in heard)
-    return f'<ul class="sk-legend" aria-hidden="true">{items}</ul>'
-
-
-def _list(parts: Sequence[Stretch]) -> str:
-    rows = "".join(
-        f"<tr><th scope=row>{clock(p.start)}&ndash;{clock(p.end)}</th><td>{escape(p.emotion)}</td>"
-        f"<td>{percent(p.confidence)}</td></tr>"
-        for p in parts
+def _legend(parts: Sequence[Stretch]) -> Markup:
+    items = concatenated(
+        Markup('<li><span style="background:{}"></span>{}</li>').format(colour(emotion), emotion)
+        for emotion in dict.fromkeys(part.emotion for part in parts)
     )
+    return Markup('<ul class="sk-legend" aria-hidden="true">{}</ul>').format(items)
+
+
+def _list(parts: Sequence[Stretch]) -> Markup:
+    rows = [
+        (Markup("{}&ndash;{}").format(clock(p.start), clock(p.end)), p.emotion, percent(p.confidence)) for p in parts
+    ]
     count = f"{len(parts)} stretch" + ("" if len(parts) == 1 else "es")
-    rows = scrolling(table(("Time", "Emotion", "Confidence"), rows), "Emotion over time", "sk-tall")
-    return f"<details><summary>{count} in words</summary>{rows}</details>"
+    return Markup("<details><summary>{} in words</summary>{}</details>").format(
+        count, scrolling(table(("Time", "Emotion", "Confidence"), rows), "Emotion over time", "sk-tall")
+    )
