@@ -248,7 +248,7 @@ def _failed(table: pd.DataFrame, failures: pd.DataFrame) -> list[dict[str, str]]
     """All clips that were asked for and could not be used: the failures of extraction and the rows of lists."""
     listed = set(table.attrs["failed"])
     rows = [{**clip, "error": "TableError"} for clip in table.attrs["excluded"] if clip["clip_id"] in listed]
-    return pd.concat([failures, pd.DataFrame(rows, columns=failures.columns)]).to_dict("records")
+    return failures.to_dict("records") + [{name: row[name] for name in failures.columns} for row in rows]
 
 
 def _extractor(args: argparse.Namespace) -> Extractor:
