@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
 import dataclasses
 import functools
 import glob
@@ -643,7 +642,7 @@ def _predict(args: argparse.Namespace) -> Result:
         os.environ.update(ONE_EACH | os.environ)
 
     from .predictor import Failure
-    from .results import Results, columns, rows, to_dict
+    from .results import Results, columns, csv_text, rows, to_dict
     from .stream import timeline
 
     predictor = _predictor(args)
@@ -655,10 +654,13 @@ def _predict(args: argparse.Namespace) -> Result:
         (answer,) = predictor.predict_many([path])
         if not args.timeline or isinstance(answer, Failure):
             return answer, None
-        return answer, timeline(predictor, path, **settings)
+        try:
+            return answer, timeline(predictor, path, **settings)
+        except SerKitError as error:
+            return Failure(path, str(error)), None
 
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(Results(args.out, predictor, args.timeline)) if args.out else None
+        file = stack.enter_context(Results(args.out, predictor, args.timeline, settings)) if args.out else None
         if file:
             args.when_interrupted = f"; {args.out} holds what was done, and the same command goes on from there"
         left = file.missing(paths) if file else paths
@@ -676,10 +678,8 @@ def _predict(args: argparse.Namespace) -> Result:
 
     def show(console: Console) -> None:
         if args.csv:
-            names = columns(predictor, args.timeline)
-            table = csv.DictWriter(sys.stdout, names, restval="", lineterminator="\n")
-            table.writeheader()
-            table.writerows(row for answer, moments in answers for row in rows(answer, moments))
+            flat = (row for answer, moments in answers for row in rows(answer, moments))
+            sys.stdout.write(csv_text(flat, columns(predictor, args.timeline)))
         elif args.out:
             _print_table(console, ("emotion", "recordings", "uncertain"), _counted(answers), numbers=("recordings",))
             for failure in failed:

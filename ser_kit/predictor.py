@@ -10,6 +10,8 @@ Examples:
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +25,7 @@ import numpy as np
 from . import speech
 from .audio import SILENT_PEAK, Excerpt, Recording, Source, read_audio
 from .bundle import BASELINE, Bundle, bundle_path, preset_path, strangeness
-from .errors import AudioError, BundleError, SilentAudioWarning, TooShortError
+from .errors import AudioError, BundleError, SerKitError, SilentAudioWarning, TooShortError
 from .evaluation import mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
 from .labels import LabelSet, merged
@@ -36,6 +38,9 @@ LONG_SECONDS = 8.0
 """Recordings longer than this are judged window by window."""
 WINDOW_SECONDS = 4.0
 """About the length of the utterances that corpora hold."""
+
+BEYOND = "it sounds most like {}, which is not among the labels"
+"""What is said of a recording whose most probable emotion the labels leave out."""
 
 _NO_SPEECH = "it does not sound like speech"
 
@@ -72,6 +77,8 @@ class Prediction:
         segments: the windows of a long recording, or one segment for a short one.
         duration: s.
         path: where the recording came from, or ``""``.
+        covered: probability that the emotion is one of the labels at all, 0..1; below 1 only where the labels of the
+            predictor leave some of the bundle's out.
     """
 
     emotion: str
@@ -82,6 +89,7 @@ class Prediction:
     segments: tuple[Segment, ...]
     duration: float
     path: str = ""
+    covered: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain values, ready for JSON."""
@@ -128,7 +136,8 @@ class Predictor:
     Args:
         bundle: what to predict with.
         labels: answer in another label set, such as ``"six"`` where the bundle tells eight emotions apart; see
-            :func:`ser_kit.labels.merged`. ``None`` answers in the bundle's own.
+            :func:`ser_kit.labels.merged`. ``None`` answers in the bundle's own. Probabilities are then relative to
+            these labels; what the bundle gives to emotions that they leave out counts as doubt.
 
     Raises:
         LabelError: the bundle cannot answer in these labels.
@@ -201,6 +210,7 @@ class Predictor:
         labels = self.bundle.labels
         said = [[answer.probabilities[label] for label in labels] for answer in answers]
         one = copy(self)
+        one.__dict__.pop("identity", None)
         one._habit = habit(said, [usual[label] for label in labels])
         return one
 
@@ -208,6 +218,17 @@ class Predictor:
     def labels(self) -> tuple[str, ...]:
         """The emotions that it answers with."""
         return tuple(self._merged)
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of all that decides about its answers: the bundle, the labels, and who was enrolled."""
+        members = [member.to_card() for member in self.bundle.members]
+        described = [self.bundle.card, members, self._merged, self._habit.round(6).tolist()]
+        digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16)
+        for member in self.bundle.members:
+            for weights in member.model.get_weights():
+                digest.update(np.ascontiguousarray(weights))
+        return digest.hexdigest()
 
     @cached_property
     def _functionals(self) -> Functionals:
@@ -231,9 +252,10 @@ class Predictor:
         by_window, evidence, rows = zip(*heard, strict=True)
         weights = _weights(evidence)
         pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
-        reason = self._doubt(float(pooled.max()), evidence, rows, weights)
+        reason = self._doubt(pooled, evidence, rows, weights)
         return Prediction(
             **self.named(pooled),
+            covered=self.covered(pooled),
             uncertain=bool(reason),
             reason=reason,
             segments=tuple(
@@ -318,16 +340,33 @@ class Predictor:
         def answer(source: Source) -> Prediction | Failure:
             try:
                 return self.predict(source)
-            except AudioError as error:
+            except SerKitError as error:
                 return Failure(_path(source), str(error))
+            except Exception as error:  # whatever is wrong with one recording, the others have their answers
+                return Failure(_path(source), f"{type(error).__name__}: {error}")
 
         return map(answer, sources) if jobs == 1 else ahead(answer, sources, jobs)
 
+    def _shares(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities of the bundle's labels, added up to those of this predictor's; their sum is what is covered."""
+        places = [[self.bundle.labels.index(each) for each in given] for given in self._merged.values()]
+        return np.array([probabilities[place].sum() for place in places])
+
+    def covered(self, probabilities: np.ndarray) -> float:
+        """Probability that the emotion is one of this predictor's labels, 0..1, from those of the bundle's labels."""
+        return min(1.0, float(self._shares(probabilities).sum()))
+
+    def beyond(self, probabilities: np.ndarray) -> str:
+        """The emotion that this predictor's labels leave out and that is more probable than each of them, or ``""``."""
+        within = {label for labels in self._merged.values() for label in labels}
+        each = zip(probabilities, self.bundle.labels, strict=True)
+        most, label = max(((p, label) for p, label in each if label not in within), default=(0.0, ""))
+        return label if most > self._shares(probabilities).max() else ""
+
     def named(self, probabilities: np.ndarray) -> dict[str, Any]:
         """Probabilities of the bundle's labels as the fields ``emotion``, ``confidence`` and ``probabilities``, in the
-        labels that this predictor answers with."""
-        places = {label: [self.bundle.labels.index(each) for each in given] for label, given in self._merged.items()}
-        probabilities = np.array([probabilities[place].sum() for place in places.values()])
+        labels that this predictor answers with, as if the emotion were certainly one of them."""
+        probabilities = self._shares(probabilities)
         probabilities = probabilities / probabilities.sum()
         return {
             "emotion": self.labels[int(probabilities.argmax())],
@@ -337,7 +376,7 @@ class Predictor:
 
     def _doubt(
         self,
-        confidence: float,
+        probabilities: np.ndarray,
         evidence: Sequence[speech.Evidence],
         rows: Sequence[np.ndarray | None],
         weights: np.ndarray,
@@ -354,7 +393,9 @@ class Predictor:
                 names = [self._functionals.feature_names[column] for column in self._functionals.model_columns]
                 farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
                 return f"it is unlike the recordings that the model learned from (most of all in {farthest})"
-        if confidence < card["uncertain_below"]:
+        if label := self.beyond(probabilities):
+            return BEYOND.format(label)
+        if self._shares(probabilities).max() < card["uncertain_below"]:
             return "no emotion stands out"
         return ""
 

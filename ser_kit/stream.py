@@ -24,12 +24,12 @@ from . import speech
 from .audio import SILENT_PEAK, Recording, Source, read_audio, resampler, to_mono
 from .errors import AudioError, LabelError, TooShortError
 from .features import MIN_SECONDS
-from .predictor import Predictor
+from .predictor import BEYOND, Predictor
 
 RATE = 16_000
-"""Hz at which streams are judged."""
+"""Hz of a stream whose rate is not given."""
 WINDOW_SECONDS, HOP_SECONDS, SMOOTHING_SECONDS = 3.0, 1.0, 2.0
-_BLOCK = 3 * RATE  # samples of a whole recording that are judged between two looks at who watches
+_BLOCK_SECONDS = 3  # of a whole recording between two calls of who watches
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,12 @@ class Moment:
     Args:
         start: of the window, s.
         end: of the window, s; what comes later is not known to this answer.
-        emotion: the most probable label, ``""`` where nobody speaks.
-        confidence: its smoothed probability, 0..1; 0 where nobody speaks.
+        emotion: the most probable label, ``""`` where nobody speaks, or where an emotion that the predictor's labels
+            leave out is more probable.
+        confidence: its smoothed probability, 0..1; 0 where there is no emotion.
         probabilities: label -> smoothed probability; empty where nobody speaks.
         reason: why nothing is answered, in a few words; ``""`` where something is.
+        covered: probability that the emotion is one of the labels, as :attr:`ser_kit.predictor.Prediction.covered`.
     """
 
     start: float
@@ -51,6 +53,7 @@ class Moment:
     confidence: float = 0.0
     probabilities: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    covered: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """The moment as plain values, ready for JSON."""
@@ -60,6 +63,7 @@ class Moment:
             "end": round(self.end, 3),
             "confidence": round(self.confidence, 6),
             "probabilities": rounded,
+            "covered": round(self.covered, 6),
         }
 
 
@@ -101,7 +105,7 @@ class Alert:
         """Take in the next moment."""
         if not moment.probabilities:
             return
-        p = moment.probabilities[self.emotion]
+        p = moment.probabilities[self.emotion] * moment.covered
         if p < self.below:
             self._since = None
         elif p >= self.above and self._since is None:
@@ -159,12 +163,14 @@ class StreamPredictor:
             if alert.emotion not in predictor.labels:
                 raise LabelError(f"an alert waits for {alert.emotion!r}; expected one of {', '.join(predictor.labels)}")
         self._predictor, self._rate = predictor, rate
-        self._window, self._hop = round(window * RATE), round(hop * RATE)
+        # The rate that the bundle reads recordings at; their own, where its members want different ones.
+        self._work_rate = predictor.bundle.rate or rate
+        self._window, self._hop = round(window * self._work_rate), round(hop * self._work_rate)
         self._kept_share = np.exp(-hop / smoothing) if smoothing else 0.0
         self._begin()
 
     def _begin(self) -> None:
-        self._resample = resampler(self._rate, RATE)
+        self._resample = resampler(self._rate, self._work_rate)
         self._kept = np.zeros(0, np.float32)  # from the beginning of the next window on
         self._start = 0  # where that is, in samples
         self._smoothed: np.ndarray | None = None
@@ -188,7 +194,7 @@ class StreamPredictor:
         """End the stream: judge what came since the last window, with a window that may be shorter; then begin anew."""
         found = list(self._complete(self._resample(np.zeros(0, np.float32), True)))
         told = self._window - self._hop if self._start else 0  # samples of what is kept that a window has held before
-        if len(self._kept) - told >= MIN_SECONDS * RATE:
+        if len(self._kept) - told >= MIN_SECONDS * self._work_rate:
             found.append(self._next(self._kept))
         self._begin()
         return found
@@ -209,10 +215,11 @@ class StreamPredictor:
         return moment
 
     def _judged(self, samples: np.ndarray) -> Moment:
-        start, end = self._start / RATE, (self._start + len(samples)) / RATE
+        rate = self._work_rate
+        start, end = self._start / rate, (self._start + len(samples)) / rate
         if np.abs(samples).max() <= SILENT_PEAK:
             return Moment(start, end, reason="silence")
-        judged = self._predictor.judge(Recording(samples, RATE, self._rate, 1, "<stream>"))
+        judged = self._predictor.judge(Recording(samples, rate, self._rate, 1, "<stream>"))
         against = speech.against([judged.evidence])
         if against:
             return Moment(start, end, reason=f"no speech: {', '.join(against)}")
@@ -220,7 +227,10 @@ class StreamPredictor:
         if self._smoothed is not None:
             said = self._kept_share * self._smoothed + (1 - self._kept_share) * said
         self._smoothed = said
-        return Moment(start, end, **self._predictor.named(said))
+        named, covered = self._predictor.named(said), self._predictor.covered(said)
+        if beyond := self._predictor.beyond(said):
+            named |= {"emotion": "", "confidence": 0.0, "reason": BEYOND.format(beyond)}
+        return Moment(start, end, **named, covered=covered)
 
 
 def timeline(
@@ -241,13 +251,14 @@ def timeline(
     Raises:
         AudioError: the recording cannot be read or is shorter than 0.1 s, or a setting is out of range.
     """
-    recording = read_audio(source, rate=RATE)
+    recording = read_audio(source, rate=predictor.bundle.rate)
     if recording.duration < MIN_SECONDS:
         raise TooShortError(f"{recording.name} lasts {recording.duration:.3f} s; expected {MIN_SECONDS} s or more")
-    stream = StreamPredictor(predictor, **settings)
+    stream = StreamPredictor(predictor, rate=recording.rate, **settings)
     moments: list[Moment] = []
-    for start in range(0, len(recording.samples), _BLOCK):
+    block = _BLOCK_SECONDS * recording.rate
+    for start in range(0, len(recording.samples), block):
         if watch is not None:
             watch(start / len(recording.samples))
-        moments += stream.feed(recording.samples[start : start + _BLOCK])
+        moments += stream.feed(recording.samples[start : start + block])
     return moments + stream.flush()

@@ -499,12 +499,22 @@ def test_predict_goes_on_from_what_its_file_holds(ser_kit, demo_bundle, recordin
     status, _, err = ser_kit(*command, *clips, broken)
     assert status == 1 and out.read_text() == whole
     assert "2 of 5 recordings are answered for" in err
-    status, _, _ = ser_kit(*command, *clips, broken)
+    status, _, err = ser_kit(*command, *clips, broken)  # what failed is tried again
+    assert status == 1 and out.read_text() == whole and "4 of 5 recordings are answered for" in err
+    status, _, _ = ser_kit(*command, *clips)
     assert status == 0 and out.read_text() == whole
 
     status, _, err = ser_kit(*command, *clips, "--labels", "four")
     assert status == 2 and "holds something else than answers for neutral, happy, sad, angry" in err
+    status, _, err = ser_kit(*command, *clips, "--enroll", clips[0])
+    assert status == 2 and "answers of another bundle, or with other settings" in err
     assert out.read_text() == whole
+
+    broken.write_bytes(clips[0].read_bytes())  # mended
+    status, _, _ = ser_kit(*command, *clips, broken)
+    mended = pd.read_csv(out) if suffix == "csv" else pd.read_json(out, lines=True)
+    assert status == 0 and set(mended["path"]) == {*map(str, clips), str(broken)}
+    assert "error" not in mended or mended["error"].isna().all()
 
 
 def test_predict_prints_comma_separated_values_and_timelines(ser_kit, demo_bundle, recordings):

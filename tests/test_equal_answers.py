@@ -18,7 +18,7 @@ from conftest import rows_of
 
 from ser_kit import cli, corpora, export
 from ser_kit.audio import read_audio
-from ser_kit.bundle import preset_path
+from ser_kit.bundle import Bundle, preset_path
 from ser_kit.predictor import Failure, Prediction, Predictor
 from ser_kit.stream import RATE, StreamPredictor, timeline
 from ser_kit.widget import UploadWidget
@@ -112,7 +112,7 @@ def batch_in_threads(case: Case) -> Answer:
 def stream_window(case: Case) -> Answer:
     """What a window that holds just the clip says, fed in blocks that are no whole numbers of anything."""
     samples, rate = soundfile.read(case.clip, dtype="int16")
-    seconds = read_audio(case.clip, rate=RATE).duration
+    seconds = read_audio(case.clip, rate=case.predictor.bundle.rate).duration
     stream = StreamPredictor(case.predictor, rate=rate, window=seconds, hop=seconds, smoothing=0)
     blocks = np.array_split(samples, 37)
     return single(*[moment for block in blocks for moment in stream.feed(block)], *stream.flush())
@@ -190,7 +190,12 @@ def expected() -> dict[tuple[Path, Path], Answer]:
 
 @pytest.fixture(
     scope="module",
-    params=["demo, synthetic", "house, synthetic", pytest.param("house, real", marks=pytest.mark.realdata)],
+    params=[
+        "demo, synthetic",
+        "demo at 48 kHz, synthetic",
+        "house, synthetic",
+        pytest.param("house, real", marks=pytest.mark.realdata),
+    ],
 )
 def asked(request) -> tuple[str, str]:
     """Which bundle, and what kind of clip."""
@@ -199,8 +204,15 @@ def asked(request) -> tuple[str, str]:
 
 
 @pytest.fixture(scope="module")
-def folder(request, asked) -> Path:
-    return request.getfixturevalue("demo_bundle") if asked[0] == "demo" else preset_path("house")
+def folder(request, asked, tmp_path_factory) -> Path:
+    if asked[0] == "house":
+        return preset_path("house")
+    folder = request.getfixturevalue("demo_bundle")
+    if asked[0] == "demo":
+        return folder
+    bundle = Bundle.load(folder)  # the same numbers, of features at another rate
+    members = tuple(replace(each, extractor=replace(each.extractor, rate=48_000)) for each in bundle.members)
+    return replace(bundle, members=members).save(tmp_path_factory.mktemp("wide") / "bundle")
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +226,13 @@ def exports(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def clip(request, asked, demo_table) -> Path:
+def clip(request, asked, demo_table, tmp_path_factory) -> Path:
+    if "48 kHz" in asked[0]:
+        samples = read_audio(demo_table["path"].iloc[3], rate=48_000).samples
+        hiss = np.random.default_rng(0).normal(size=len(samples)) / 200  # above what 16 kHz can hold, too
+        path = tmp_path_factory.mktemp("wide") / "clip.wav"
+        soundfile.write(path, samples + hiss, 48_000)
+        return path
     if asked[1] == "synthetic":
         return Path(demo_table["path"].iloc[3])
     return Path(corpora.load("ravdess", root=request.getfixturevalue("real_data"))["path"].iloc[3])

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from ser_kit.audio import read_audio
-from ser_kit.errors import AudioError, BundleError, LabelError
+from ser_kit.errors import AudioError, BundleError, FeatureError, LabelError
 from ser_kit.features import Functionals
 from ser_kit.predictor import ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
 
@@ -142,6 +142,24 @@ def test_one_bad_recording_does_not_stop_the_others(predictor, clip, tmp_path):
     assert "bad.wav" in bad.error
 
 
+@pytest.mark.parametrize("error", [FeatureError("no such feature"), ValueError("of a library")])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_whatever_fails_for_one_recording_is_one_failure(predictor, clip, monkeypatch, error, jobs):
+    judge, calls = Predictor.judge, []
+
+    def judged(self, piece):
+        calls.append(piece)
+        if len(calls) == 2:
+            raise error
+        return judge(self, piece)
+
+    monkeypatch.setattr(Predictor, "judge", judged)
+    found = list(predictor.predict_many([clip, clip, clip], jobs=jobs))
+    (failure,) = [each for each in found if isinstance(each, Failure)]
+    assert str(error) in failure.error and failure.path == str(clip)
+    assert sum(isinstance(each, Prediction) for each in found) == 2
+
+
 def test_a_recording_unlike_those_learned_from_is_uncertain_and_says_in_what(predictor, demo_table):
     samples = [read_audio(path).samples for path in demo_table["path"].iloc[::60]]
     as_recorded = [predictor.predict((s, RATE)) for s in samples]
@@ -190,6 +208,27 @@ def test_an_answer_in_fewer_labels_adds_up_what_is_merged(demo_bundle, answer, c
     assert fewer.segments[0].probabilities == fewer.probabilities
     with pytest.raises(LabelError, match="expected two of these"):
         Predictor.from_bundle(demo_bundle, ["boredom", "calm"])
+
+
+def test_what_the_labels_leave_out_counts_as_doubt(demo_bundle, predictor, answer, clip):
+    ranked = sorted(answer.probabilities, key=answer.probabilities.get)
+    few = Predictor(predictor.bundle, ranked[:2]).predict(clip)
+    assert few.uncertain and few.reason == f"it sounds most like {answer.emotion}, which is not among the labels"
+    assert sum(few.probabilities.values()) == pytest.approx(1)
+    assert few.covered == pytest.approx(sum(answer.probabilities[label] for label in ranked[:2]))
+    assert few.covered < few.confidence
+    both = Predictor(predictor.bundle, [answer.emotion, ranked[0]]).predict(clip)
+    assert answer.emotion not in both.reason and answer.covered == 1
+
+
+def test_a_confidence_below_the_bound_is_doubted_before_what_is_left_out_is_taken_off(predictor, clip):
+    best, *_, least = sorted(predictor.labels, key=predictor.predict(clip).probabilities.get, reverse=True)
+    few = Predictor(predictor.bundle, [best, least])
+    share = few.covered(np.array(list(predictor.predict(clip).probabilities.values())))
+    between = (few.predict(clip).confidence * share + few.predict(clip).confidence) / 2
+    card = predictor.bundle.card | {"uncertain_below": between}
+    doubted = Predictor(dataclasses.replace(predictor.bundle, card=card), [best, least]).predict(clip)
+    assert doubted.confidence > between and doubted.uncertain and doubted.reason == "no emotion stands out"
 
 
 def test_an_enrolled_speaker_is_heard_against_the_own_neutral_voice(predictor, answer, clip, demo_table):

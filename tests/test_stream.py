@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ser_kit.audio import read_audio
 from ser_kit.errors import AudioError, InvalidSamplesError, LabelError, TooShortError
+from ser_kit.predictor import Predictor
 from ser_kit.stream import RATE, Alert, Moment, StreamPredictor, timeline
 
 
@@ -77,6 +78,19 @@ def test_without_smoothing_each_window_is_judged_alone(predictor, talk):
     kept = np.exp(-1 / 2)
     first, second = (np.array(list(m.probabilities.values())) for m in found[:2])
     assert list(smooth[1].probabilities.values()) == pytest.approx(kept * first + (1 - kept) * second)
+
+
+def test_an_emotion_that_the_labels_leave_out_is_no_answer_and_no_alert(predictor, talk):
+    inside = [m for m in timeline(predictor, (talk, RATE)) if m.emotion]
+    often = {m.emotion for m in inside}
+    others = [label for label in predictor.labels if label not in often][:2]
+    begun = []
+    alerts = [Alert(label, lambda alert, moment: begun.append(moment), above=0.5, seconds=0) for label in others]
+    found = timeline(Predictor(predictor.bundle, others), (talk, RATE), alerts=alerts)
+    heard = [m for m in found if m.probabilities]
+    assert len(heard) == len(inside) and not begun
+    assert all(m.reason.startswith("it sounds most like ") and not m.emotion and m.confidence == 0 for m in heard)
+    assert [m.covered for m in heard] == pytest.approx([sum(m.probabilities[x] for x in others) for m in inside])
 
 
 def test_a_stream_begins_anew_after_its_end(predictor, talk, moments):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 import logging
 import os
@@ -429,14 +427,11 @@ def _portrait(answer: Answer) -> bytes:
 
 def _links(predictor: Predictor, answers: Sequence[Answer]) -> Markup:
     """All answers as files, with the columns that ``ser-kit predict`` writes."""
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, results.columns(predictor), restval="")
-    writer.writeheader()
-    for answer in answers:
-        writer.writerows(results.rows(answer.result))
+    rows = [row for answer in answers for row in results.rows(answer.result)]
+    table = results.csv_text(rows, results.columns(predictor))
     told = json.dumps([results.to_dict(a.result, a.moments) for a in answers], ensure_ascii=False, indent=1)
     links = (
-        _link("ser_kit.csv", "text/csv", table.getvalue().encode(), "CSV"),
+        _link("ser_kit.csv", "text/csv", table.encode(), "CSV"),
         _link("ser_kit.json", "application/json", told.encode(), "JSON"),
     )
     return Markup('<p class="sk-downloads">Save all answers: {}</p>').format(Markup(" ").join(links))
