@@ -13,10 +13,12 @@ import dataclasses
 import functools
 import glob
 import importlib.util
+import itertools
 import json
 import logging
 import math
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -29,7 +31,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._version import __version__
-from .errors import AudioError, FeatureError, MissingDependencyError, RecipeError, SerKitError, TableError
+from .errors import (
+    AudioError,
+    FeatureError,
+    MissingDependencyError,
+    RecipeError,
+    SerKitError,
+    TableError,
+    UnknownNameError,
+)
 from .labels import labels_of
 from .threads import ONE_EACH, ahead, at_once
 
@@ -397,11 +407,11 @@ def _tell_failures(args: argparse.Namespace, table: pd.DataFrame, found: Materia
 
 
 def _train(args: argparse.Namespace) -> Result:
-    from . import protocols, recipes
+    from . import recipes
     from .bundle import check_target
 
     recipe = _changed(args, recipes.get(args.recipe))
-    protocols.get(args.protocol)
+    _protocol(args.protocol)
     out, progress = Path(args.out), not args.quiet
     check_target(out)
     checkpoints = _checkpoints(args)
@@ -443,18 +453,18 @@ def _changed(args: argparse.Namespace, system: System) -> System:
     return system.changed(changes)
 
 
-def _protocols(text: str) -> list[str]:
-    """The protocols that were asked for, which are looked up before any work is done."""
+def _protocol(name: str) -> str:
+    """The protocol that was asked for, which is looked up before any work is done."""
     from . import protocols, recipes
 
-    return [name if name == recipes.PUBLISHED else protocols.get(name).name for name in _listed(text)]
+    return name if name == recipes.PUBLISHED else protocols.get(name).name
 
 
 def _evaluate(args: argparse.Namespace) -> Result:
     from . import recipes
 
-    chosen = [_changed(args, recipes.get(name)) for name in dict.fromkeys(args.recipe)]
-    divided = _protocols(args.protocol)
+    chosen = [_changed(args, recipes.get(name)) for name in args.recipe]
+    divided = list(map(_protocol, args.protocol))
     seeds = range(args.seeds) if args.seeds else [args.seed]
     out, progress, checkpoints = Path(args.out), not args.quiet, _checkpoints(args)
     evaluations: dict[Path, Evaluation] = {}
@@ -481,10 +491,10 @@ def _reproduce(args: argparse.Namespace) -> Result:
 
     if bool(args.recipe) == args.all:
         raise RecipeError("name the recipes to reproduce, or give --all; see ser-kit reproduce --help")
-    chosen = [recipes.get(name) for name in (recipes.RECIPES if args.all else dict.fromkeys(args.recipe))]
+    chosen = [recipes.get(name) for name in (recipes.RECIPES if args.all else args.recipe)]
     if args.ablations:
         chosen = [each for system in chosen for each in (system, *(system.variant(name) for name in system.ablations))]
-    divided = _protocols(args.protocols)
+    divided = list(map(_protocol, args.protocols))
     args.when_interrupted = "; the same command goes on from there"
     failures = []
     if not args.report:
@@ -544,6 +554,7 @@ def _tune(args: argparse.Namespace) -> Result:
     from . import recipes, tuning
 
     system = _changed(args, recipes.get(args.recipe))
+    _protocol(args.protocol)
     space = {}
     for given in args.space:
         name, equals, text = given.partition("=")
@@ -954,7 +965,6 @@ def _mean_and_deviation(numbers: dict[str, float | None]) -> str:
 
 def _show_versions(args: argparse.Namespace) -> Result:
     import platform
-    import re
     from importlib import metadata
 
     found = {"ser-kit": __version__, "python": platform.python_version(), "platform": platform.platform()}
@@ -981,14 +991,56 @@ def _show_versions(args: argparse.Namespace) -> Result:
 # ---------------------------------------------------------------------------------------------------------- arguments
 
 
+class _Parser(argparse.ArgumentParser):
+    """Suggests the command or choice that a misspelt one is like."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            kind = "command" if action.metavar == "COMMAND" else action.dest
+            raise argparse.ArgumentError(action, str(UnknownNameError(kind, value, action.choices)))
+
+
+class _Names(argparse.Action):
+    """Names, each once, with spaces or commas between them."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        setattr(namespace, self.dest, list(dict.fromkeys(itertools.chain.from_iterable(values))))
+
+
 def _listed(text: str) -> list[str]:
-    return list(dict.fromkeys(text.split(",")))
+    """Names with commas between them; in that of an ablation a comma may be followed by a space."""
+    names = [name.strip() for name in re.split(r",(?! )" if "+" in text else ",", text)]
+    if not any(names):
+        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+    return list(dict.fromkeys(filter(None, names)))
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
+def _whole(least: int, most: float = math.inf) -> Callable[[str], int]:
+    """Takes whole numbers in a range, ends included."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            of = f"of {least} or more" if most == math.inf else f"from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {of}")
+        return int(text)
+
+    return number
+
+
+_positive = _whole(1)
+_seed = _whole(0, 2**31 - 1)
+_seeds = _whole(1, 1000)
+_jobs = _whole(1, 256)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return share
 
 
 def _seconds_or_none(text: str) -> float:
@@ -1017,7 +1069,7 @@ _RECIPES = (
     "RECIPE+ABLATION for one of its ablations"
 )
 _PROTOCOLS = (
-    "one or more with commas: speaker, loso, speaker_80_20, emobox (unseen speakers), cross_corpus, "
+    "speaker, loso, speaker_80_20, emobox (unseen speakers), cross_corpus, "
     "cross_corpus_pairs, text, published (the recipe's own); speakers also heard in training: random, random_80_20, "
     "random_80_10_10, random_70_15_15, random_76_12_12, temporal_80_10_10; with leaks besides: random_80_20_peeking, "
     "random_80_20_copies, random_80_10_10_copies"
@@ -1025,7 +1077,7 @@ _PROTOCOLS = (
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="ser-kit",
         description="Speech emotion recognition: name the emotion of recordings, train and evaluate systems.",
         epilog="ser-kit COMMAND --help tells more. Results go to standard output, all else to standard error.",
@@ -1050,8 +1102,11 @@ def _parser() -> argparse.ArgumentParser:
         text = "the corpus's folder or one that contains it (default: SER_KIT_DATA, then a download)"
         sub.add_argument("--root", metavar="FOLDER", help=text)
 
+    def names(sub: argparse.ArgumentParser, name: str, help: str, nargs: str = "+", **settings: Any) -> None:
+        sub.add_argument(name, nargs=nargs, type=_listed, action=_Names, help=help, **settings)
+
     def corpora(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--corpus", nargs="+", required=True, metavar="CORPUS", help=_CORPORA)
+        names(sub, "--corpus", _CORPORA, required=True, metavar="CORPUS")
         root(sub)
 
     def labels(sub: argparse.ArgumentParser, default: str) -> None:
@@ -1059,7 +1114,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--labels", metavar="SET", help=text)
 
     def jobs(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--jobs", type=_positive, metavar="N", help="processes for features (default: one per core)")
+        sub.add_argument("--jobs", type=_jobs, metavar="N", help="processes for features (default: one per core)")
 
     def over_time(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--window", type=_seconds, metavar="S", help="seconds judged at a time (default: 3)")
@@ -1091,7 +1146,7 @@ def _parser() -> argparse.ArgumentParser:
         "ser-kit extract ravdess tess --labels six --features frames --out frames.npz",
         "ser-kit extract demo --features logmel --set seconds=3 --out logmel.npz",
     )
-    sub.add_argument("corpus", nargs="+", metavar="CORPUS", help=_CORPORA)
+    names(sub, "corpus", _CORPORA, metavar="CORPUS")
     root(sub)
     sub.add_argument(
         "--features",
@@ -1139,8 +1194,8 @@ def _parser() -> argparse.ArgumentParser:
     labels(sub, "the recipe's")
     settings(sub)
     sub.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle's folder")
-    sub.add_argument("--seed", type=int, default=0, help="of folds, first weights and order (default: 0)")
-    sub.add_argument("--protocol", default="speaker", help=f"{_PROTOCOLS}; default: speaker")
+    sub.add_argument("--seed", type=_seed, default=0, help="of folds, first weights and order (default: 0)")
+    sub.add_argument("--protocol", default="speaker", help=f"one of: {_PROTOCOLS}; default: speaker")
     jobs(sub)
 
     sub = command(
@@ -1150,15 +1205,16 @@ def _parser() -> argparse.ArgumentParser:
         "ser-kit evaluate rastogi_mlp ahmadov_cnn_bilstm --corpus ravdess --protocol speaker,random --out results",
         "ser-kit evaluate rastogi_mlp --corpus demo --seeds 3 --out results",
     )
-    sub.add_argument("recipe", nargs="+", metavar="RECIPE", help=_RECIPES)
+    names(sub, "recipe", _RECIPES, metavar="RECIPE")
     corpora(sub)
     labels(sub, "each recipe's")
     settings(sub)
     sub.add_argument("--out", required=True, metavar="FOLDER", help="for the records of the evaluations")
-    sub.add_argument("--protocol", default="speaker", help=f"{_PROTOCOLS}; default: speaker")
+    several = f"one or more with commas: {_PROTOCOLS}"
+    sub.add_argument("--protocol", type=_listed, default="speaker", help=f"{several}; default: speaker")
     group = sub.add_mutually_exclusive_group()
-    group.add_argument("--seed", type=int, default=0, help="of folds, first weights and order (default: 0)")
-    group.add_argument("--seeds", type=_positive, metavar="N", help="evaluate with the seeds 0 to N-1")
+    group.add_argument("--seed", type=_seed, default=0, help="of folds, first weights and order (default: 0)")
+    group.add_argument("--seeds", type=_seeds, metavar="N", help="evaluate with the seeds 0 to N-1")
     jobs(sub)
 
     sub = command(
@@ -1170,13 +1226,14 @@ def _parser() -> argparse.ArgumentParser:
         "ser-kit reproduce staged_cnn_lstm --ablations --corpus ravdess --seeds 1 --out results",
         "ser-kit reproduce --all --corpus ravdess --out results --report --figures results/figures",
     )
-    sub.add_argument("recipe", nargs="*", metavar="RECIPE", help=_RECIPES)
+    names(sub, "recipe", _RECIPES, nargs="*", metavar="RECIPE")
     sub.add_argument("--all", action="store_true", help="every recipe")
     sub.add_argument("--ablations", action="store_true", help="their ablations too")
     corpora(sub)
     labels(sub, "each recipe's")
-    sub.add_argument("--protocols", default="published,speaker", help=f"{_PROTOCOLS}; default: published,speaker")
-    sub.add_argument("--seeds", type=_positive, default=3, metavar="N", help="run the seeds 0 to N-1 (default: 3)")
+    text = f"{several}; default: published,speaker"
+    sub.add_argument("--protocols", type=_listed, default="published,speaker", help=text)
+    sub.add_argument("--seeds", type=_seeds, default=3, metavar="N", help="run the seeds 0 to N-1 (default: 3)")
     text = "run these folds only, counted from 1: two commands with one --out share the work (default: all)"
     sub.add_argument("--folds", nargs="+", type=_positive, metavar="N", help=text)
     sub.add_argument("--out", required=True, metavar="FOLDER", help="for the records")
@@ -1200,8 +1257,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--space", action="append", required=True, metavar="SETTING=LIST", help=text)
     sub.add_argument("--method", choices=("random", "grid"), default="random", help="default: random")
     sub.add_argument("--candidates", type=_positive, default=20, metavar="N", help="of a random search (default: 20)")
-    sub.add_argument("--protocol", default="speaker", help="whose first fold's training part is searched on")
-    sub.add_argument("--seed", type=int, default=0, help="of folds, draws and trainings (default: 0)")
+    text = "one, as for train, whose first fold's training part is searched on (default: speaker)"
+    sub.add_argument("--protocol", default="speaker", help=text)
+    sub.add_argument("--seed", type=_seed, default=0, help="of folds, draws and trainings (default: 0)")
     sub.add_argument("--out", required=True, metavar="FOLDER", help="for the results")
     jobs(sub)
 
@@ -1227,7 +1285,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--csv", action="store_true", help="print comma-separated values")
     text = "write each answer there as soon as it is known; what it holds already is not judged again"
     sub.add_argument("--out", metavar="FILE.csv|FILE.jsonl", help=text)
-    sub.add_argument("--jobs", type=_positive, metavar="N", help="recordings at a time (default: one more than cores)")
+    sub.add_argument("--jobs", type=_jobs, metavar="N", help="recordings at a time (default: one more than cores)")
 
     sub = command(
         "listen",
@@ -1240,14 +1298,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--raw", action="store_true", help="read 16-bit little-endian samples from standard input")
     sub.add_argument("--rate", type=_positive, default=16000, metavar="HZ", help="of the samples (default: 16000)")
-    sub.add_argument("--channels", type=_positive, default=1, metavar="N", help="of raw samples (default: 1)")
+    sub.add_argument("--channels", type=_whole(1, 1024), default=1, metavar="N", help="of raw samples (default: 1)")
     sub.add_argument("--bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder (default: house)")
     sub.add_argument("--enroll", nargs="+", metavar="RECORDING", help="neutral recordings of the one person who speaks")
     labels(sub, "those of the bundle")
     over_time(sub)
-    sub.add_argument("--alert", nargs="+", metavar="EMOTION", help="say when one of these lasts, and when it is over")
-    sub.add_argument("--above", type=float, default=0.7, metavar="P", help="probability of its begin (default: 0.7)")
-    sub.add_argument("--below", type=float, default=0.5, metavar="P", help="probability of its end (default: 0.5)")
+    names(sub, "--alert", "say when one of these lasts, and when it is over", metavar="EMOTION")
+    sub.add_argument("--above", type=_share, default=0.7, metavar="P", help="probability of its begin (default: 0.7)")
+    sub.add_argument("--below", type=_share, default=0.5, metavar="P", help="probability of its end (default: 0.5)")
     sub.add_argument("--seconds", type=_seconds, default=2.0, metavar="S", help="it must have lasted (default: 2)")
 
     sub = command(
@@ -1265,11 +1323,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--quantize", choices=("none", "float16", "int8", "dynamic"), default="none", help=text)
     sub.add_argument("--out", metavar="FILE", help="default: the bundle's name, with the format's ending")
     text = "make so many of the networks' weights zero, the smallest, and train the others further on --corpus"
-    sub.add_argument("--prune", type=float, metavar="SHARE", help=text)
+    sub.add_argument("--prune", type=_share, metavar="SHARE", help=text)
     sub.add_argument("--epochs", type=_positive, default=6, metavar="N", help="of that training (default: 6)")
     text = "what the bundle learned from, for --prune and to scale int8 by (default: demo)"
-    sub.add_argument("--corpus", nargs="+", metavar="CORPUS", help=text)
-    sub.add_argument("--compare", nargs="+", metavar="CORPUS", help="to compare on (default: that of --corpus)")
+    names(sub, "--corpus", text, metavar="CORPUS")
+    names(sub, "--compare", "to compare on (default: that of --corpus)", metavar="CORPUS")
     root(sub)
     sub.add_argument("--clips", type=_positive, default=200, metavar="N", help="to compare on (default: about 200)")
     jobs(sub)
@@ -1283,7 +1341,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--notebooks", metavar="FOLDER", help="default: ./notebooks, else the installed ones")
     sub.add_argument("--out", default="outputs/demo", metavar="FOLDER", help="default: outputs/demo")
-    sub.add_argument("--corpus", nargs="+", metavar="CORPUS", help=f"default: SER_KIT_CORPUS, else demo; {_CORPORA}")
+    names(sub, "--corpus", f"default: SER_KIT_CORPUS, else demo; {_CORPORA}", metavar="CORPUS")
 
     command("show-versions", _show_versions, "Show versions, for bug reports.", "ser-kit show-versions")
     return parser

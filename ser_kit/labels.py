@@ -120,7 +120,7 @@ def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
 
 def labels_of(text: str | None) -> str | list[str] | None:
     """What a text such as ``"six"`` or ``"happy,sad"`` asks for: a label set by its name, or emotions."""
-    return text.split(",") if text and "," in text else text
+    return [name.strip() for name in text.split(",") if name.strip()] if text and "," in text else text
 
 
 def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -147,6 +147,31 @@ def test_wrong_usage_is_status_2(ser_kit, arguments):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("predcit x.wav", "unknown command 'predcit'; did you mean 'predict'?"),
+        ("cache claer", "unknown action 'claer'; did you mean 'clear'?"),
+        ("export house --format onx", "unknown format 'onx'; did you mean 'onnx'?"),
+        ("evaluate rastogi_mlp --corpus demo --out x --seed -1", "'-1' is not a whole number from 0 to 2147483647"),
+        ("train rastogi_mlp --corpus demo --out x --seed 1e3", "'1e3' is not a whole number from 0 to 2147483647"),
+        ("tune rastogi_mlp --corpus demo --out x --space a=[1] --seed 4294967296", "from 0 to 2147483647"),
+        ("evaluate rastogi_mlp --corpus demo --out x --seeds 1000000000000", "from 1 to 1000"),
+        ("extract demo --out x.csv --jobs 100000", "from 1 to 256"),
+        ("reproduce --all --corpus demo --out x --folds 0", "'0' is not a whole number of 1 or more"),
+        ("evaluate rastogi_mlp --corpus , --out x", "',' names nothing"),
+        ("listen --above 1.5", "'1.5' is not a number from 0 to 1"),
+        ("listen --below nan", "'nan' is not a number from 0 to 1"),
+        ("listen --raw --channels 99999999999", "from 1 to 1024"),
+        ("export house --corpus demo --prune much", "'much' is not a number from 0 to 1"),
+    ],
+)
+def test_wrong_usage_says_what_would_be_right(ser_kit, arguments, message):
+    status, out, err = ser_kit(*arguments.split())
+    assert (status, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (("validate", "ravdes"), "did you mean 'ravdess'?"),
         (("train", "rastogi", "--corpus", "demo", "--out", "x"), "did you mean 'rastogi_mlp'?"),
         (("train", "staged_cnn_lstm+mfcc", "--corpus", "demo", "--out", "x"), "'MFCC alone'"),
