@@ -422,7 +422,7 @@ def _train(args: argparse.Namespace) -> Result:
     evaluation = recipe.run(found, args.protocol, **settings)
     bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
     bundle.save(out)
-    shutil.rmtree(checkpoints, ignore_errors=True)  # a forest leaves none
+    recipe.forget(checkpoints, args.protocol, args.seed)
     data = {
         "bundle": str(out),
         "recipe": recipe.name,
@@ -481,7 +481,10 @@ def _evaluate(args: argparse.Namespace) -> Result:
                 uar = evaluation.metrics()["uar"]
                 took = time.perf_counter() - started
                 _note(args, f"{recipe.name}, protocol {protocol}, seed {seed}: UAR {100 * uar:.1f} ({took:.0f} s)")
-    shutil.rmtree(checkpoints, ignore_errors=True)  # a forest leaves none
+    for recipe in chosen:
+        for protocol in divided:
+            for seed in seeds:
+                recipe.forget(checkpoints, protocol, seed)
     records = [{**_record(evaluation), "folder": str(folder)} for folder, evaluation in evaluations.items()]
     return Result({"evaluations": records}, lambda console: _show_evaluations(console, list(evaluations.values()), out))
 

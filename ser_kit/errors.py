@@ -103,6 +103,10 @@ class DamagedStoreWarning(UserWarning):
     """The feature store, or an entry of it, was spoiled; what was lost is extracted anew."""
 
 
+class DamagedCheckpointWarning(UserWarning):
+    """The state of an interrupted training was spoiled; that training starts anew."""
+
+
 class LeakageError(SerKitError):
     """A clip or a speaker stands on both sides of a split.
 

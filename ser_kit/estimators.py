@@ -13,6 +13,7 @@ import numpy as np
 
 from . import models
 from .errors import TrainingError
+from .training import subseed
 
 if TYPE_CHECKING:
     import keras
@@ -228,9 +229,9 @@ def pretrain(
     for i, layer in enumerate(layer for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)):
         inputs = keras.Model(model.inputs, layer.input).predict(x, batch_size=256, verbose=0)
         if method == "rbm":
-            layer.set_weights(_rbm(layer, inputs, epochs, learning_rate, seed + i))
+            layer.set_weights(_rbm(layer, inputs, epochs, learning_rate, subseed(seed, "layer", i)))
         else:
-            layer.set_weights(_encoder(layer, inputs, epochs, learning_rate, seed + i))
+            layer.set_weights(_encoder(layer, inputs, epochs, learning_rate, subseed(seed, "layer", i)))
 
 
 def _rbm(layer, inputs, epochs, learning_rate, seed) -> list[np.ndarray]:

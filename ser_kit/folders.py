@@ -51,7 +51,7 @@ def workshop(folder: Path, prefix: str) -> Iterator[Path]:
         yield Path(unfinished)
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

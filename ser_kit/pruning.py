@@ -28,7 +28,7 @@ from .bundle import Bundle, Member
 from .errors import RecipeError, TableError, TrainingError
 from .models import kernels
 from .recipes import Ensemble, Material, Recipe, Split, System
-from .training import Training, seed_everything
+from .training import Training, seed_everything, subseed
 
 if TYPE_CHECKING:
     import keras
@@ -93,7 +93,7 @@ def prune(
                 material=material,
                 train=np.arange(len(material.y)),
                 validation=np.array([], int),
-                seed=seed + number,
+                seed=subseed(seed, "network", number),
                 progress=progress,
                 checkpoint=lambda name, place=place: place,
                 title=f"network {number} of {len(networks)}, round {turn} of {rounds}",

@@ -17,7 +17,6 @@ import functools
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,10 +148,7 @@ class _Task:
 
     def clean(self) -> None:
         """Remove the state of trainings that are over."""
-        for part in (self.system, *getattr(self.system, "members", ())):
-            name = re.sub(r"[^\w.+-]+", "_", part.name)
-            for folder in self.checkpoints.glob(f"{name}*-{self.protocol}-{self.seed}-*"):
-                shutil.rmtree(folder, ignore_errors=True)
+        self.system.forget(self.checkpoints, self.protocol, self.seed)
 
     def path(self, fold: int) -> Path:
         return self.folder / f"{self.protocol}-{self.seed}-{fold}.json"

@@ -1,6 +1,6 @@
 """One Keras model, fitted: seeds, class weights, early stopping, a progress bar, interruption and resume.
 
-The order of the clips in epoch *e* follows from ``(seed, e)`` alone and everything else that changes during training
+The order of the clips in epoch *e* follows from the seed and *e* alone and everything else that changes during training
 (weights, optimiser, dropout generators, early stopping) is in the checkpoint, so a run that was killed and started
 again ends with the same weights as one that was left alone.
 """
@@ -8,10 +8,13 @@ again ends with the same weights as one that was left alone.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
 import time
+import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .augment import BatchAugmentation, Mixup, batch_augmentation
-from .errors import TrainingError
+from .errors import DamagedCheckpointWarning, TrainingError
 from .folders import write_whole
 from .models import import_keras, kernels
 from .threads import ahead, cores
@@ -124,6 +127,42 @@ class Scaler:
         if not self.mean.any() and (self.scale == 1).all():
             return values.astype(np.float32, copy=False)
         return ((values - self.mean) / self.scale).astype(np.float32)
+
+
+def sequence(seed: int, *place: str | int) -> np.random.SeedSequence:
+    """What a generator of its own is seeded with, for one of the places where a training draws.
+
+    ``numpy.random.default_rng((seed, epoch))`` would be the generator of ``(seed, epoch, 0)`` too, and seeds that are
+    added up meet those of other runs.
+
+    Args:
+        seed: of the whole, 0 or more.
+        place: names and numbers of what draws, such as ``"epoch", 3``; numbers 0 or more.
+
+    Examples:
+        >>> one, other = (np.random.default_rng(sequence(0, "epoch", *place)) for place in ([1], [1, 0]))
+        >>> one.random() == other.random()
+        False
+    """
+    key = (zlib.crc32(part.encode()) if isinstance(part, str) else part for part in place)
+    return np.random.SeedSequence(seed, spawn_key=tuple(key))
+
+
+def subseed(seed: int, *place: str | int) -> int:
+    """The seed of a part of a run, such as of one member of an ensemble, which no other part and no other run has.
+
+    Args:
+        seed: of the whole, 0 or more.
+        place: as for :func:`sequence`.
+
+    Returns:
+        An integer of 32 bits, which is what scikit-learn and Keras take.
+
+    Examples:
+        >>> len({subseed(seed, "member", i) for seed in range(10) for i in range(10)})
+        100
+    """
+    return int(sequence(seed, *place).generate_state(1)[0])
 
 
 def seed_everything(seed: int) -> None:
@@ -247,7 +286,7 @@ def fit(
         ) as bar:
             while not state.finished:
                 began, epoch = time.perf_counter(), state.epoch
-                drawn = _shuffled(x, targets, voices, clip_weights, training, (seed, epoch))
+                drawn = _shuffled(x, targets, voices, clip_weights, training, seed, epoch)
                 logs = _mean(step, drawn)
                 if validation is not None:
                     found = _mean(compiled.test_on_batch, _in_order(x_val, targets_val, nobody))
@@ -260,6 +299,7 @@ def fit(
 
 
 _MOST_THREADS = 4  # that make batches: a network on a GPU takes no more of them
+_DRAWN = 2  # another number when the same seed begins to draw otherwise
 _ABSENT = -1.0  # in a clip's targets: a class that its corpus does not have
 
 _idle: dict[tuple, tuple[keras.Model, list[np.ndarray]]] = {}
@@ -368,27 +408,33 @@ def _masked_crossentropy(label_smoothing: float):
 def _run_identity(model, arrays: tuple[np.ndarray, ...], training: Training, seed: int) -> str:
     """What must be equal for a checkpoint to be this run's own."""
     digest = hashlib.blake2b(digest_size=16)
-    facts = [repr(training), seed, [array.shape for array in arrays], _architecture(model)]
+    facts = [_DRAWN, repr(training), seed, [array.shape for array in arrays], _architecture(model)]
     digest.update(json.dumps(facts).encode())
     for array in arrays:
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()
 
 
-def _shuffled(x, targets, voices, weights, training: Training, drawn: tuple[int, int]) -> Iterator[tuple]:
-    """The batches of one epoch; ``drawn``, its seed and number, decides about their order and their augmentation.
+def _shuffled(x, targets, voices, weights, training: Training, seed: int, epoch: int) -> Iterator[tuple]:
+    """The batches of one epoch; the seed and its number decide about their order and their augmentation.
 
     Of arrays, memory-mapped ones too, a batch at a time is copied and never the whole.
     """
-    order = np.random.default_rng(drawn).permutation(len(x))
+    order = np.random.default_rng(sequence(seed, "epoch", epoch)).permutation(len(x))
 
     def made(index: int) -> tuple:
         rows = order[index * training.batch_size : (index + 1) * training.batch_size]
-        inputs, wanted = x[rows], targets[rows]
-        rng = np.random.default_rng((*drawn, index))
-        for change in training.augment:
-            inputs, wanted = change(inputs, wanted, rng)
-        return _batch(inputs, wanted, voices[rows], weights[rows], heard=1)
+        inputs, wanted, who, counts = x[rows], targets[rows], voices[rows], weights[rows]
+        if training.augment:
+            rng = np.random.default_rng(sequence(seed, "epoch", epoch, "batch", index))
+            # What mixes clips mixes all that is wanted of them. A label counts as much as its clip, so that one of
+            # weight 0 says nothing where it is mixed with another.
+            joined = np.column_stack([wanted * counts[:, None], who, counts])
+            for change in training.augment:
+                inputs, joined = change(inputs, joined, rng)
+            wanted, who, counts = np.split(joined, [wanted.shape[1], joined.shape[1] - 1], axis=1)
+            wanted, counts = np.divide(wanted, counts, out=np.zeros_like(wanted), where=counts > 0), counts[:, 0]
+        return _batch(inputs, wanted, who, counts, heard=1)
 
     count = -(-len(x) // training.batch_size)
     # Much of what augmentation does, such as resampling, lets other threads run.
@@ -460,12 +506,14 @@ class _State:
     def update(self, row: dict) -> None:
         """Take in one epoch: early stopping, learning rate, checkpoint."""
         self.history.append(row)
-        if row["val_loss"] < self.best_loss or self.training.patience is None:
-            self.best_loss, self.best_weights = row["val_loss"], self.model.get_weights()
-            self.stale = self.stale_rate = 0
+        better = row["val_loss"] < self.best_loss
+        if better:
+            self.best_loss, self.stale, self.stale_rate = row["val_loss"], 0, 0
         else:
             self.stale += 1
             self.stale_rate += 1
+        if better or self.training.patience is None:
+            self.best_weights = self.model.get_weights()
         if self.training.halve_after and self.stale_rate >= self.training.halve_after:
             self.model.optimizer.learning_rate = float(self.model.optimizer.learning_rate) / 2
             self.stale_rate = 0
@@ -491,26 +539,47 @@ class _State:
             "identity": self.identity, "history": self.history, "best_loss": self.best_loss,
             "stale": self.stale, "stale_rate": self.stale_rate, "arrays": f"epoch_{self.epoch:04d}.npz",
         }  # fmt: skip
-        np.savez(self.folder / state["arrays"], **arrays)
-        # The JSON names its arrays and is replaced in one step: a kill at any moment leaves a whole state.
+        packed = io.BytesIO()
+        np.savez(packed, **arrays)
+        # The JSON names its arrays, which are on the disk before it, and is replaced in one step: a kill or a power cut
+        # at any moment leaves a whole state.
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / state["arrays"], packed.getbuffer())
         write_whole(self.folder / "state.json", json.dumps(state).encode())
         for old in self.folder.glob("epoch_*.npz"):
             if old.name != state["arrays"]:
                 old.unlink()
 
     def _read(self) -> None:
-        state = json.loads((self.folder / "state.json").read_text())
-        if state["identity"] != self.identity:
+        variables = self._variables()
+        try:
+            state = json.loads((self.folder / "state.json").read_bytes())
+            other = state["identity"] != self.identity
+            if not other:
+                history, best_loss = state["history"], float(state["best_loss"])
+                stale, stale_rate = int(state["stale"]), int(state["stale_rate"])
+                path = self.folder / state["arrays"]
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                    found = [arrays[f"variable_{i:04d}"] for i in range(len(variables))]
+                    best = [arrays[name] for name in sorted(arrays.files) if name.startswith("best_")]
+                for value, variable in zip([*found, *best], [*variables, *self.model.weights], strict=False):
+                    if value.shape != tuple(variable.shape):
+                        raise ValueError(f"an array of shape {value.shape} stands for one of {tuple(variable.shape)}")
+        except Exception as error:  # JSON, ZIP and NumPy raise many kinds over spoiled bytes
+            warnings.warn(
+                f"{self.folder} holds a damaged checkpoint ({error}); this training starts anew",
+                DamagedCheckpointWarning,
+                stacklevel=2,
+            )
+            return
+        if other:
             raise TrainingError(
                 f"{self.folder} holds the checkpoint of another run (other data, model, settings or seed); "
                 "delete that folder to start anew, or give another one"
             )
-        self.history, self.best_loss = state["history"], state["best_loss"]
-        self.stale, self.stale_rate = state["stale"], state["stale_rate"]
-        with np.load(self.folder / state["arrays"], allow_pickle=False) as arrays:
-            for i, variable in enumerate(self._variables()):
-                variable.assign(arrays[f"variable_{i:04d}"])
-            self.best_weights = [arrays[name] for name in sorted(arrays.files) if name.startswith("best_")]
+        self.history, self.best_loss, self.stale, self.stale_rate = history, best_loss, stale, stale_rate
+        self.best_weights = best or None
+        _assign(variables, found)
 
     def _variables(self) -> list:
         # Model.variables holds the weights and the states of the dropout generators.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ser_kit import features, recipes
+from ser_kit import features, recipes, training
 from ser_kit.augment import AddNoise
 from ser_kit.bundle import Bundle
 from ser_kit.errors import RecipeError, TrainingError
@@ -200,14 +200,28 @@ def test_rounds_take_the_recipes_in_turn_with_weights_of_their_own(method, demo_
     material = system.prepare(demo_few, jobs=0, progress=False)
     evaluation = system.run(material, "speaker_80_20", progress=False)
     assert [name for name, _, _ in handed] == [f"a-{method}-0", f"b-{method}-1", f"a-{method}-2"]
-    assert [seed for _, seed, _ in handed] == [0, 1, 2]
+    assert [seed for _, seed, _ in handed] == [training.subseed(0, "member", i) for i in range(3)]
     weights = [given for _, _, given in handed]
-    assert weights[0].sum() == weights[1].sum() == pytest.approx(len(weights[0]))
+    assert [given.sum() for given in weights[:2]] == pytest.approx([len(weights[0])] * 2)
     if method == "bagging":
         assert (weights[0] != weights[1]).any() and system.combine == "soft"
     else:
         assert (weights[0] == 1).all() and system.combine == "hard"
     assert evaluation.parameters > 0
+
+
+def test_ensembles_of_neighbouring_seeds_share_no_member(monkeypatch):
+    trained = []
+    monkeypatch.setattr(
+        recipes.Recipe, "train", lambda self, split, weights=None: trained.append(split.seed) or ([], [])
+    )
+    table = pd.DataFrame({"clip_id": list("abc")})
+    for method in ("seeds", "bagging"):
+        for seed in range(4):
+            Ensemble.of(forest(), method=method, rounds=3).train(split_of(table, np.zeros(3, int), seed=seed))
+    assert len(trained) == 24 and len(set(trained)) == 12 and not set(trained) & set(range(7))
+    draws = {tuple(Ensemble._drawn(split_of(table, np.zeros(3, int), seed=s), i)) for s in range(9) for i in range(9)}
+    assert len(draws) == 10, "all ways of drawing three of three"
 
 
 class Known(Says):
@@ -374,7 +388,7 @@ def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature
 
     monkeypatch.setattr(recipes.Recipe, "train", watched)
     evaluation = system.run_fold(material, fold, progress=False)
-    assert [split.seed for split in seen] == [0, 1]
+    assert [split.seed for split in seen] == [training.subseed(0, "member", i) for i in range(2)]
     for split in seen:
         assert split.train.tolist() == np.union1d(fold.train, fold.validation).tolist() and not len(split.validation)
     plain = system.changed({"temperature": 1.0}).run_fold(material, fold, progress=False).predictions

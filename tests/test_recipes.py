@@ -12,7 +12,7 @@ import pytest
 from ser_kit import corpora, features, labels, models, protocols, recipes, training
 from ser_kit.augment import AddNoise
 from ser_kit.bundle import Bundle, Member
-from ser_kit.errors import LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
+from ser_kit.errors import LabelError, LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
 from ser_kit.evaluation import Evaluation
 from ser_kit.predictor import Predictor
 
@@ -334,6 +334,16 @@ def test_classes_are_the_table_s_labels_or_all_its_emotions(quick, demo_function
     found = quick.prepare(plain, progress=False)
     assert list(found.labels) == [e for e in labels.EMOTIONS if e in set(plain.table["emotion"])]
     assert (np.array(found.labels)[found.y] == plain.table["emotion"]).all()
+
+
+@pytest.mark.parametrize("column", ["label", "emotion"])
+def test_a_label_that_is_not_known_is_named_before_any_work(quick, demo_few, column, monkeypatch):
+    monkeypatch.setattr(recipes._base, "extract", lambda *_, **__: pytest.fail("extracted"))
+    table = demo_few if column == "label" else demo_few.drop(columns="label")
+    table = table.assign(**{column: ["bored"] + ["gleeful"] * 2 + table[column].tolist()[3:]})
+    table.attrs = demo_few.attrs
+    with pytest.raises(LabelError, match=f"column '{column}' has 'bored', 'gleeful'; expected neutral, .*sad"):
+        quick.prepare(table, progress=False)
 
 
 def test_wrong_features_and_a_single_class_are_refused(quick, demo_functionals):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -130,6 +131,35 @@ def test_what_was_broken_off_goes_on_to_the_same_records(quick, reproduced, tmp_
     whole = {path: record for path, record in written(reproduced[0]).items() if path in written(tmp_path)}
     assert len(whole) == 5 and written(tmp_path) == whole
     assert not list((tmp_path / "checkpoints").glob("*/*"))
+
+
+def test_cleaning_up_leaves_what_others_are_at(tmp_path):
+    others = [
+        "house_one-speaker-0-0", "house-seeds-0-speaker-0-0", "house_one-seeds-3-speaker-0-1",
+        "house_one-seeds-0-speaker-1-0", "house_one-seeds-0-speaker_80_20-0-0", "voting_cnn_lstm-speaker-0-0", "notes",
+    ]  # fmt: skip
+    own = [f"house_one-seeds-{i}-speaker-0-{fold}" for i in range(3) for fold in (0, 11, "final")]
+    for name in (*others, *own, "voting_cnn-speaker-0-0"):
+        (tmp_path / name).mkdir()
+    recipes.get("house").forget(tmp_path, "speaker", 0)
+    recipes.get("voting_cnn").forget(tmp_path, "speaker", 0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
+    for path in tmp_path.iterdir():
+        path.rmdir()
+    recipes.get("house").forget(tmp_path, "speaker", 0)
+    assert not tmp_path.exists()
+
+
+@pytest.mark.parametrize("name", ["rastogi_mlp", "voting_soft", "voting_hard", "voting_bagging", "house"])
+def test_parts_are_the_names_of_checkpoints(name, monkeypatch):
+    asked = []
+    split = recipes._base.Split(None, np.arange(3), np.arange(0), 0, False, asked.append)
+    monkeypatch.setattr(
+        recipes.Recipe, "train", lambda self, split, weights=None: (split.checkpoint(self.name), ([], []))[1]
+    )
+    monkeypatch.setattr(recipes.Ensemble, "_drawn", staticmethod(lambda split, i: 1))
+    recipes.get(name).train(split)
+    assert tuple(asked) == recipes.get(name).parts
 
 
 def test_a_system_that_was_changed_is_run_anew_and_what_only_reads_otherwise_is_not(forest, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from ser_kit import estimators, models, training
 from ser_kit.augment import Mixup, SpecAugment
-from ser_kit.errors import TrainingError
+from ser_kit.errors import DamagedCheckpointWarning, TrainingError
 
 
 @pytest.fixture
@@ -172,8 +172,8 @@ def test_without_patience_the_last_weights_are_kept(data, monkeypatch, untraced)
         kept.append(self.model.get_weights())
 
     monkeypatch.setattr(training._State, "update", keep)
-    weights, history = run(data, settings=replace(FAST, learning_rate=0.3, patience=None, epochs=8))
-    assert len(history) == 8 and history["val_loss"].idxmin() < 7, "the last is not the best here"
+    weights, history = run(data, settings=replace(FAST, learning_rate=0.3, patience=None, halve_after=None, epochs=7))
+    assert len(history) == 7 and history["val_loss"].idxmin() < 6, "the last is not the best here"
     assert equal(weights, kept[-1])
 
 
@@ -294,6 +294,52 @@ def test_batches_are_augmented_anew_each_epoch_and_validation_never(data, monkey
     training.fit(new_model(), x, y, validation=validation, training=settings, progress=False)
     batches = [changed.tobytes() for _, changed in seen]
     assert {n for n, _ in seen} == {16} and len(set(batches)) >= 8  # four batches, two epochs, each drawn by itself
+
+
+def test_every_place_that_draws_has_a_stream_of_its_own():
+    places = [(s, *p) for s in range(4) for p in ([], [0], [0, 0], [1], [1, 0], ["a"], ["a", 0], ["a", 0, 0])]
+    drawn = {np.random.default_rng(training.sequence(*place)).bytes(16) for place in places}
+    assert len(drawn) == len(places)
+    assert len({training.subseed(*place) for place in places}) == len(places)
+
+
+def test_an_epochs_order_and_what_its_batches_draw_are_streams_of_their_own(data, monkeypatch):
+    drawn, default_rng = [], np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda key: drawn.append(default_rng(key)) or drawn[-1])
+    (x, y), _ = data
+    targets, nobody = np.eye(3, dtype=np.float32)[y], np.zeros((64, 0), np.float32)
+    for seed, epoch in [(0, 0), (0, 1), (1, 0)]:
+        settings = replace(FAST, augment=("mixup",))
+        list(training._shuffled(x, targets, nobody, np.ones(64, np.float32), settings, seed, epoch))
+    assert len(drawn) == 3 * (1 + 4)
+    assert len({repr(rng.bit_generator.seed_seq.generate_state(4)) for rng in drawn}) == len(drawn)
+
+
+def test_what_is_mixed_is_mixed_with_its_weight_and_its_speaker():
+    """Each clip's number is its input, class and speaker, so that what became of it can be read off all of them."""
+    n = 8
+    weights = np.linspace(0, 2, n).astype(np.float32)
+    settings = training.Training(batch_size=n, augment=(Mixup(alpha=1.0),), speaker_penalty=0.1)
+    one_hot = np.eye(n, dtype=np.float32)
+    ((x, wanted, counts),) = training._shuffled(one_hot, one_hot, one_hot, weights, settings, 0, 0)
+    assert ((x > 0).sum(axis=1) == 2).any(), "some are mixed"
+    np.testing.assert_allclose(wanted["speaker"], x, atol=1e-6)
+    np.testing.assert_allclose(counts["emotion"], x @ weights, atol=1e-6)
+    # A label counts as much as its share of the clip and its weight say.
+    np.testing.assert_allclose(wanted["emotion"] * counts["emotion"][:, None], x * weights, atol=1e-6)
+    assert (counts["speaker"] == 1).all()
+
+
+def test_augmentation_that_mixes_nothing_leaves_labels_and_weights_as_they_were():
+    n = 8
+    weights, one_hot = np.linspace(0, 2, n).astype(np.float32), np.eye(n, dtype=np.float32)
+    absent = np.where(np.arange(n) == 3, -1, one_hot).astype(np.float32)
+    settings = training.Training(batch_size=n, augment=(SpecAugment(),))
+    x = np.repeat(one_hot[:, None], 4, axis=1)
+    ((_, wanted, counts),) = training._shuffled(x, absent, np.zeros((n, 0), np.float32), weights, settings, 0, 0)
+    order = np.argsort(counts)
+    np.testing.assert_array_equal(counts[order], weights)
+    np.testing.assert_array_equal(wanted[order][1:], absent[1:])
 
 
 # ------------------------------------------------------------------------------------------------------------- weights
@@ -521,6 +567,63 @@ def test_the_learning_rate_is_halved(data):
         training=training.Training(epochs=30, patience=6, halve_after=2, learning_rate=0.01),
     )  # fmt: skip
     assert history["learning_rate"].iloc[-1] == pytest.approx(0.01 / 2 ** ((6 - 1) // 2))
+
+
+def test_the_learning_rate_is_halved_without_patience_too(data, untraced):
+    (x, y), (x_val, y_val) = data
+    history = training.fit(
+        plain_model(), x, y, validation=(x_val, (y_val + 1) % 3), seed=1, progress=False,
+        training=training.Training(epochs=7, patience=None, halve_after=2, learning_rate=0.01),
+    )  # fmt: skip
+    assert history["val_loss"].idxmin() == 0, "it gets no better here"
+    np.testing.assert_allclose(history["learning_rate"] / 0.01, [1, 1, 1, 0.5, 0.5, 0.25, 0.25])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    {
+        "no JSON": lambda state, arrays: state.write_text("{"),
+        "no text": lambda state, arrays: state.write_bytes(b"\xff\xfe\x00"),
+        "something else": lambda state, arrays: state.write_text("[]"),
+        "no arrays": lambda state, arrays: arrays.unlink(),
+        "cut arrays": lambda state, arrays: arrays.write_bytes(arrays.read_bytes()[:-300]),
+        "empty arrays": lambda state, arrays: arrays.write_bytes(b""),
+        "other arrays": lambda state, arrays: np.savez(arrays, variable_0000=np.zeros(3)),
+        "a spoiled bit": lambda state, arrays: arrays.write_bytes(_flipped(arrays.read_bytes())),
+    }.items(),
+    ids=lambda case: case[0],
+)
+def test_a_damaged_checkpoint_is_begun_anew(data, tmp_path, spoil, untraced):
+    (x, y), validation = data
+    whole, model = plain_model(), plain_model()
+    settings = {"validation": validation, "training": replace(SIMPLE, epochs=2), "progress": False}
+    training.fit(whole, x, y, **settings, checkpoint=tmp_path)
+    spoil[1](tmp_path / "state.json", tmp_path / "epoch_0002.npz")
+    with pytest.warns(DamagedCheckpointWarning, match="starts anew") as warned:
+        history = training.fit(model, x, y, **settings, checkpoint=tmp_path)
+    assert len(warned) == 1 and "\n" not in str(warned[0].message)
+    assert len(history) == 2 and equal(model.get_weights(), whole.get_weights())
+    training.fit(plain_model(), x, y, **settings, checkpoint=tmp_path)  # the state that it left is whole
+
+
+def _flipped(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def test_arrays_are_on_the_disk_before_the_state_that_names_them(data, tmp_path, monkeypatch, untraced):
+    written, write_whole = [], training.write_whole
+
+    def watched(path, content):
+        write_whole(path, content)
+        written.append(path.name)
+
+    monkeypatch.setattr(training, "write_whole", watched)
+    (x, y), validation = data
+    settings = replace(SIMPLE, epochs=2)
+    training.fit(plain_model(), x, y, validation=validation, training=settings, progress=False, checkpoint=tmp_path)
+    assert written == ["epoch_0001.npz", "state.json", "epoch_0002.npz", "state.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch_0002.npz", "state.json"]
 
 
 @pytest.mark.parametrize("spoil", ["nan", "empty", "length"])

@@ -11,9 +11,11 @@ import inspect
 import json
 import platform
 import re
+import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +28,7 @@ from .. import bundle as bundles
 from .. import corpora, models, protocols
 from ..augment import with_seed
 from ..bundle import Bundle, Member, chosen, rounded
-from ..errors import RecipeError, TableError, TrainingError
+from ..errors import LabelError, RecipeError, TableError, TrainingError
 from ..estimators import SVM, Forest, pretrain
 from ..evaluation import Evaluation, apply_temperature, expected_calibration_error, fit_temperature, mean_log
 from ..features import Extractor, Features, Functionals, Waveform, extract
@@ -187,6 +189,11 @@ class System(ABC):
         """Augmented copies of each training clip."""
 
     @property
+    @abstractmethod
+    def parts(self) -> tuple[str, ...]:
+        """Names of its trainings, which their checkpoints go by."""
+
+    @property
     def combine(self) -> str:
         """How its members agree; see :data:`ser_kit.bundle.COMBINATIONS`."""
         return "soft"
@@ -255,11 +262,17 @@ class System(ABC):
 
         Raises:
             TrainingError: the features given are not this system's.
+            LabelError: the table has a label that is none of its label set, or an emotion that is not known.
             TableError: there are clips of one emotion only.
         """
         if isinstance(data, Material):
             return data
         table = data.table if isinstance(data, Features) else data
+        column = "label" if "label" in table else "emotion"
+        order = table.attrs.get("labels", EMOTIONS) if column == "label" else EMOTIONS
+        unknown = [repr(label) for label in table[column].unique() if label not in order]
+        if unknown:
+            raise LabelError(f"the column {column!r} has {', '.join(unknown)}; expected {', '.join(order)}")
         if isinstance(data, Features) and data.extractor not in self.extractors:
             wanted = ", ".join(extractor.identity for extractor in self.extractors)
             raise TrainingError(f"{self.name} needs features of {wanted}, not of {data.extractor.identity}")
@@ -271,9 +284,7 @@ class System(ABC):
         failures = pd.concat([f.failures for f in features.values()]).drop_duplicates("clip_id", ignore_index=True)
         features = _same_rows(features)
         found = next(iter(features.values())).table
-        column = "label" if "label" in found else "emotion"
         present = set(found[column])
-        order = found.attrs.get("labels", EMOTIONS) if column == "label" else EMOTIONS
         labels = tuple(label for label in order if label in present)
         if len(labels) < 2:
             raise TableError(f"training needs two emotions at least; there are clips of {', '.join(labels) or 'none'}")
@@ -447,6 +458,23 @@ class System(ABC):
             fitted = replace(fitted, card={**fitted.card, "temperature": self.temperature * further})
         return Bundle(self._card(material, fitted, evaluation, calibrated, jobs, progress), fitted.members).joined()
 
+    def forget(self, out: str | Path, protocol: str, seed: int) -> None:
+        """Remove the checkpoints of this system's own runs under a protocol and a seed, and of :meth:`fit`.
+
+        Args:
+            out: folder for checkpoints; it is removed too when nothing else is in it.
+            protocol: as in :meth:`run`.
+            seed: likewise.
+        """
+        name = protocols.get(self.published.protocol if protocol == PUBLISHED else protocol).name
+        for part in self.parts:
+            own = re.compile(re.escape(_plainly(f"{part}-{name}-{seed}")) + r"-(\d+|final)")
+            for folder in Path(out).glob("*"):
+                if own.fullmatch(folder.name):
+                    shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # other runs are in it, or it is not there: a forest leaves nothing
+            Path(out).rmdir()
+
     @staticmethod
     def _family(material: Material, rows: np.ndarray) -> np.ndarray:
         """Rows with their copies."""
@@ -460,7 +488,7 @@ class System(ABC):
             train, validation = np.union1d(train, validation), validation[:0]
 
         def checkpoint(part: str) -> Path | None:
-            return None if out is None else Path(out) / re.sub(r"[^\w.+-]+", "_", f"{part}-{prefix}")
+            return None if out is None else Path(out) / _plainly(f"{part}-{prefix}")
 
         return Split(material, train, validation, seed, progress, checkpoint, title)
 
@@ -562,6 +590,10 @@ class Recipe(System):
     @property
     def extractors(self) -> tuple[Extractor, ...]:
         return (self.extractor,)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.name,)
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -711,6 +743,11 @@ def _predictions(material: Material, rows: np.ndarray, probabilities: np.ndarray
     frame["predicted"] = labels[probabilities.argmax(axis=1)]
     frame["confidence"] = probabilities.max(axis=1)
     return frame.assign(**{f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)})
+
+
+def _plainly(name: str) -> str:
+    """A name as part of a path."""
+    return re.sub(r"[^\w.+-]+", "_", name)
 
 
 def _decisive(thing: Any) -> Any:

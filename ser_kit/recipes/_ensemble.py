@@ -13,6 +13,7 @@ from ..bundle import Member
 from ..errors import RecipeError
 from ..features import Extractor
 from ..preprocess import Step
+from ..training import sequence, subseed
 from ._base import Recipe, Split, System
 
 _SMALLEST_ERROR = 1e-3  # of a boosted member: one without errors would have an infinite say
@@ -104,6 +105,13 @@ class Ensemble(System):
         return self.members[0].copies
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        if self.method in ("soft", "hard"):
+            return tuple(part for member in self.members for part in member.parts)
+        turns = (self.members[i % len(self.members)].name for i in range(self.rounds))
+        return tuple(f"{name}-{self.method}-{i}" for i, name in enumerate(turns))
+
+    @property
     def combine(self) -> str:
         return "hard" if self.method in ("hard", "boosting") else "soft"
 
@@ -124,9 +132,10 @@ class Ensemble(System):
         """The recipes in turn, each with weights of its own."""
         members, histories = [], []
         for i in range(self.rounds):
-            recipe = self.members[i % len(self.members)]
-            recipe = replace(recipe, name=f"{recipe.name}-{self.method}-{i}")
-            turn = replace(split, seed=split.seed + i, title=f"{split.title} {self.method} {i + 1}/{self.rounds}")
+            recipe = replace(self.members[i % len(self.members)], name=self.parts[i])
+            # Not seed + i, which would give the members of one ensemble to that of the next seed too.
+            seed, title = subseed(split.seed, "member", i), f"{split.title} {self.method} {i + 1}/{self.rounds}"
+            turn = replace(split, seed=seed, title=title)
             found, epochs = recipe.train(turn, weigh(i))
             members += [after(member, i) for member in found]
             histories += epochs
@@ -140,7 +149,8 @@ class Ensemble(System):
         if "parent" in table:
             clips = np.where(table["parent"] == "", clips, table["parent"])
         codes, known = pd.factorize(clips)
-        drawn = np.random.default_rng([split.seed, i]).multinomial(len(known), np.full(len(known), 1 / len(known)))
+        rng = np.random.default_rng(sequence(split.seed, "bootstrap", i))
+        drawn = rng.multinomial(len(known), np.full(len(known), 1 / len(known)))
         return drawn[codes].astype(float)
 
     def _boost(self, split: Split, given: np.ndarray):
