@@ -135,7 +135,8 @@ class ExportError(SerKitError):
 
 
 class MissingDependencyError(SerKitError, ImportError):
-    """An optional package is absent; the message names the extra that brings it."""
+    """A package is absent; the message names what to install: an extra of ser-kit, or the package itself."""
 
     def __init__(self, package: str, extra: str, purpose: str):
-        super().__init__(f'{purpose} needs {package}: pip install "ser-kit[{extra}]"')
+        wanted = f'"ser-kit[{extra}]"' if extra else package
+        super().__init__(f"{purpose} needs {package}: pip install {wanted}")

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from .audio import Recording
+from .praat import praat
 
 RATE = 16_000
 """Hz."""
@@ -74,8 +75,7 @@ def at_least(samples: np.ndarray, length: int) -> np.ndarray:
 
 def pitch(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     """Times in s and Praat's pitch in Hz (50 to 500), NaN where there is no voice."""
-    import parselmouth
-
+    parselmouth = praat("drawing the pitch")
     try:
         found = _sound(recording).to_pitch(
             time_step=_step(recording), pitch_floor=PITCH_RANGE[0], pitch_ceiling=PITCH_RANGE[1]
@@ -88,8 +88,7 @@ def pitch(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
 
 def intensity(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     """Times in s and Praat's intensity in dB, NaN in silence."""
-    import parselmouth
-
+    parselmouth = praat("drawing the intensity")
     try:
         found = _sound(recording).to_intensity(minimum_pitch=_LOWEST_PITCH, time_step=_step(recording))
     except parselmouth.PraatError:  # shorter than its window
@@ -99,9 +98,7 @@ def intensity(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sound(recording: Recording):
-    import parselmouth
-
-    return parselmouth.Sound(recording.at(RATE).astype(np.float64), RATE)
+    return praat("drawing a voice").Sound(recording.at(RATE).astype(np.float64), RATE)
 
 
 def _step(recording: Recording) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import sys
 import warnings
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from ser_kit import features, tracks
 from ser_kit.audio import read_audio
-from ser_kit.errors import AudioError, BundleError, FeatureError, LabelError
+from ser_kit.errors import AudioError, BundleError, FeatureError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
 from ser_kit.predictor import ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
+from ser_kit.stream import timeline
 
 RATE = 16000
 
@@ -50,6 +53,22 @@ def test_path_text_bytes_file_array_and_recording_give_the_same_answer(predictor
         sources = [str(clip), clip.read_bytes(), io.BytesIO(clip.read_bytes()), file, (samples, rate), read_audio(clip)]
         answers = [predictor.predict(source) for source in sources]
     assert all(other.probabilities == answer.probabilities for other in answers)
+
+
+def test_the_shipped_model_needs_no_praat(clip, demo_table, monkeypatch):
+    """Which is under the GPL, so that whoever distributes ser_kit may have to leave it out."""
+    shipped = Predictor.from_preset()
+    monkeypatch.setitem(sys.modules, "parselmouth", None)  # importing it fails
+    assert shipped.predict(clip).emotion in shipped.labels
+    assert shipped.enroll(demo_table["path"].iloc[:2]).predict(clip).emotion in shipped.labels
+    assert all(moment.probabilities or moment.reason for moment in timeline(shipped, clip))
+    missing = "pitch.* needs praat-parselmouth: pip install praat-parselmouth"
+    with pytest.raises(MissingDependencyError, match=missing):
+        Functionals().extract(clip)
+    with pytest.raises(MissingDependencyError, match=missing):
+        tracks.pitch(read_audio(clip))
+    for name in set(features.names()) - {"functionals", "yamnet", "trillsson"}:  # these two are downloaded
+        assert features.get(name)().extract(clip).size
 
 
 def test_neighbours_do_not_change_an_answer(predictor, answer, clip, demo_table):

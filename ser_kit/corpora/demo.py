@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..folders import cache_folder, workshop
+from ..praat import praat
 from ._base import name_error, stem
 
 if TYPE_CHECKING:
@@ -306,10 +307,10 @@ class _Voiced(NamedTuple):
 
 def _speak(speaker: Speaker, sentence: str, cues: Cues, rng: np.random.Generator) -> _Voiced:
     """Everything that pitch, time and formants need: eSpeak, a shift of the sampling rate, and PSOLA."""
-    import parselmouth
     import soxr
-    from parselmouth.praat import call
 
+    parselmouth = praat("making the demo corpus")
+    call = parselmouth.praat.call
     stretch = speaker.formants * (1 + cues.formants / 100)  # replaying at another rate moves formants, pitch and tempo
     median = speaker.pitch * 2 ** (cues.pitch / 12)
     native_pitch = float(np.clip(median / stretch, 50, 200))  # near the target, so that PSOLA has little to do
@@ -350,8 +351,7 @@ that this has to be the same for all, and longer than any of them."""
 
 
 def _say(accent: str, voice: str, text: str, pitch: float, words_per_minute: int) -> parselmouth.Sound:
-    from parselmouth.praat import call
-
+    call = praat("making the demo corpus").praat.call
     synthesiser = call("Create SpeechSynthesizer", accent, voice)
     call(synthesiser, "Speech output settings", _NATIVE_RATE, 0.01, pitch, 1.0, words_per_minute, "IPA")
     return call(synthesiser, "To Sound", text, "no")[0]

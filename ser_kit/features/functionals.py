@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..audio import Recording
+from ..praat import praat
 from . import _spectrum
 from ._base import Extractor
 
@@ -166,9 +167,8 @@ class Functionals(Extractor):
 
     def _voice(self, samples: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
         """Intensity, pitch, jitter and shimmer, and the pitch track; one pitch object serves the last four."""
-        import parselmouth
-        from parselmouth.praat import call
-
+        parselmouth = praat("measuring pitch, intensity, jitter and shimmer")
+        call = parselmouth.praat.call
         sound = parselmouth.Sound(samples.astype(np.float64), self.rate)
         pitch = sound.to_pitch_ac(pitch_floor=self.pitch_floor, pitch_ceiling=self.pitch_ceiling)
         frequencies = pitch.selected_array["frequency"]
