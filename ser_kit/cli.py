@@ -490,7 +490,7 @@ def _evaluate(args: argparse.Namespace) -> Result:
 
 
 def _reproduce(args: argparse.Namespace) -> Result:
-    from . import recipes, reproduce
+    from . import corpora, recipes, reproduce
 
     if bool(args.recipe) == args.all:
         raise RecipeError("name the recipes to reproduce, or give --all; see ser-kit reproduce --help")
@@ -507,7 +507,7 @@ def _reproduce(args: argparse.Namespace) -> Result:
             tell=functools.partial(_note, args),
         )  # fmt: skip
     records = reproduce.load(args.out)
-    place = ", ".join(sorted(args.corpus))
+    place = ", ".join(sorted(corpora.get(name).name for name in args.corpus))
     table = reproduce.table(records, place)
     asked = {system.name.partition("+")[0] for system in chosen}
     own = reproduce.folds(records[records["recipe"].isin(asked & set(recipes.OWN))])
@@ -1061,7 +1061,8 @@ def _seconds(text: str) -> float:
 
 
 _CORPORA = (
-    "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, emospeech, iemocap, folder (your own), demo (synthetic)"
+    "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, emospeech, iemocap, folder (your own), demo (synthetic); "
+    "NAME:PATH says where one is, and gives others of your own a name: ravdess folder:mine calls:list.csv"
 )
 _FEATURES = "functionals, frames, frame_statistics, logmel, segments, stacked, waveform, yamnet or trillsson"
 _RECIPES = (
@@ -1102,7 +1103,7 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def root(sub: argparse.ArgumentParser) -> None:
-        text = "the corpus's folder or one that contains it (default: SER_KIT_DATA, then a download)"
+        text = "the corpus's folder or one that contains it, or all of them (default: SER_KIT_DATA, then a download)"
         sub.add_argument("--root", metavar="FOLDER", help=text)
 
     def names(sub: argparse.ArgumentParser, name: str, help: str, nargs: str = "+", **settings: Any) -> None:

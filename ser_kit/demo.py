@@ -98,7 +98,8 @@ def run(
         notebooks: folder of the notebooks; by default ``./notebooks``, else those installed with ser_kit.
         out: folder for the executed notebooks (``.ipynb`` and ``.html``), their figures and results. A notebook that
             fails, or is interrupted, is kept as far as it came.
-        corpora: names; by default those in ``SER_KIT_CORPUS``, else the synthetic demo corpus.
+        corpora: names, see :func:`ser_kit.corpora.get`; by default those in ``SER_KIT_CORPUS``, else the synthetic
+            demo corpus.
         progress: show a bar, and then a line, for each notebook on standard error.
 
     Raises:
@@ -116,8 +117,9 @@ def run(
     started = time.perf_counter()
     paths = _find(notebooks)
     names = tuple(corpora or filter(None, map(str.strip, os.environ.get(CORPUS_VARIABLE, DEFAULT_CORPUS).split(","))))
-    for name in names:
-        registry.get(name)
+    # The notebooks run in another folder.
+    chosen = map(registry.get, names)
+    names = tuple(each.name if each.root is None else f"{each.name}:{each.root.absolute()}" for each in chosen)
     _require()
     out = Path(os.path.abspath(out))
     if out == Path(os.path.abspath(paths[0].parent)):

@@ -64,7 +64,7 @@ def run(
 
     Args:
         systems: recipes, ensembles, or variants of them.
-        names: of the corpora, joined under each system's label set.
+        names: of the corpora, joined under each system's label set; see :func:`ser_kit.corpora.get`.
         divided: names in :mod:`ser_kit.protocols`, or ``"published"`` for all that each system's document names.
         seeds: of folds and trainings.
         out: folder of the records (``records/``) and of the state of what is under way (``checkpoints/``).
@@ -87,7 +87,14 @@ def run(
 
     seeds, chosen = list(seeds), None if numbers is None else set(numbers)
     wanted = [
-        _Task(system, tuple(sorted(names)), labels or system.labels, protocol, seed, Path(out))
+        _Task(
+            system,
+            tuple(sorted(corpora.get(name).name for name in names)),
+            labels or system.labels,
+            protocol,
+            seed,
+            Path(out),
+        )
         for system in systems
         for seed in seeds
         for protocol in dict.fromkeys(each for name in divided for each in _resolved(system, name))

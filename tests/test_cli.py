@@ -308,6 +308,21 @@ def test_extract_answers_for_every_row_of_a_list(ser_kit, recordings, tmp_path):
     assert str(tmp_path / "gone.wav") in ser_kit(*arguments)[1]
 
 
+def test_corpora_at_places_of_their_own(ser_kit, recordings, tmp_path):
+    listed = recordings / "list.csv"
+    listed.write_text("path,emotion,speaker\n" + "".join(f"{p},angry,anna\n" for p in recordings.rglob("01_a*.wav")))
+    arguments = ("extract", f"folder:{recordings}", f"calls:{listed}", "--out", tmp_path / "f.csv", "--json")
+    status, found, _ = ser_kit(*arguments)
+    assert (status, found["clips"]) == (0, 22)
+    assert pd.read_csv(tmp_path / "f.csv")["corpus"].value_counts().to_dict() == {"folder": 20, "calls": 2}
+    status, found, _ = ser_kit("validate", f"calls:{listed}", "--json")
+    assert (status, found["corpus"], found["clips"]) == (0, "calls", 2)
+    listed.unlink()
+    status, _, err = ser_kit("extract", "ravdess", "folder", "--root", recordings, "--out", tmp_path / "g.csv")
+    assert status == 2 and "given for 2 corpora, holds no folder 'ravdess-emotional-speech-audio'" in err
+    assert "ravdess:PATH" in err and not (tmp_path / "g.csv").exists()
+
+
 def test_what_was_extracted_is_kept_checked_and_cleared(ser_kit, recordings, tmp_path, monkeypatch):
     monkeypatch.setenv("SER_KIT_STORE", str(tmp_path / "store"))
     arguments = ("extract", "folder", "--root", recordings, "--out", tmp_path / "a.csv")
@@ -385,7 +400,7 @@ def test_train_leaves_a_folder_that_is_no_bundle_alone(ser_kit, tmp_path):
 
 def test_evaluate_compares_protocols_and_saves_records(ser_kit, quick, recordings, tmp_path):
     out = tmp_path / "results"
-    arguments = ("evaluate", "rastogi_mlp", "--corpus", "folder", "--root", recordings, "--out", out)
+    arguments = ("evaluate", "rastogi_mlp", "--corpus", f"calls:{recordings}", "--out", out)
     status, found, err = ser_kit(*arguments, "--protocol", "speaker_80_20,random_80_20", "--seed", 3, "--json")
     assert status == 0
     runs = [(e["protocol"], e["seed"], e["speaker_independent"]) for e in found["evaluations"]]

@@ -527,6 +527,41 @@ def test_of_two_files_that_differ_in_case_none_is_guessed(tmp_path):
     assert [clip["reason"] for clip in table.attrs["excluded"]] == [f"there is no file {tmp_path / 'a.wav'}"]
 
 
+def test_each_corpus_at_a_place_of_its_own(tmp_path):
+    lay_out(tmp_path / "somewhere", PUBLISHED_NAMES["emodb"][:2])
+    lay_out(tmp_path / "mine", ["sad/anna/1.wav"])
+    lay_out(tmp_path, ["calls/a.wav"])
+    (tmp_path / "calls" / "list.csv").write_text("path,emotion,speaker\na.wav,happy,anna\n")
+    named = [f"emodb:{tmp_path}/somewhere", f"folder:{tmp_path}/mine", f"calls:{tmp_path}/calls/list.csv"]
+    table = corpora.load(named)
+    assert Counter(table["corpus"]) == {"emodb": 2, "folder": 1, "calls": 1}
+    assert table["clip_id"].iloc[-1] == "calls:a.wav" and table["speaker"].iloc[-1] == "calls:anna"
+    assert [corpus.name for corpus in corpora.of(table)] == ["calls", "emodb", "folder"]
+    assert {corpus.license for corpus in corpora.of(table)} == {"CC BY 4.0", "that of your recordings"}
+    # A place that a name gives counts more than a root for all.
+    pd.testing.assert_frame_equal(corpora.load(named, root=tmp_path / "nowhere"), table)
+    assert corpora.get("folder:~/mine").root == Path.home() / "mine"
+
+
+def test_one_root_for_several_corpora_must_hold_them_all(tmp_path):
+    lay_out(tmp_path, ["sad/anna/1.wav"])
+    lay_out(tmp_path / "ravdess", PUBLISHED_NAMES["ravdess"][:1])
+    with pytest.raises(CorpusNotFoundError, match="given for 2 corpora, holds no folder 'folder'.*folder:PATH"):
+        corpora.load(["ravdess", "folder"], root=tmp_path)
+    assert len(corpora.load(["ravdess", f"folder:{tmp_path}"], root=tmp_path)) == 2
+
+
+@pytest.mark.parametrize("name", ["calls", "calls:", "ravdess:", "two words:x", ":x", "ravdes"])
+def test_names_without_a_place_are_of_the_registry(name):
+    with pytest.raises(UnknownNameError, match="unknown corpus"):
+        corpora.get(name)
+
+
+def test_a_corpus_is_named_once(tmp_path):
+    with pytest.raises(TableError, match="'folder' is named 2 times"):
+        corpora.load([f"folder:{tmp_path}/a", f"folder:{tmp_path}/b"])
+
+
 def test_rows_for_one_clip_in_other_spellings_are_one(tmp_path):
     lay_out(tmp_path, ["a.wav"])
     rows = "a.wav,sad,1,2\nA.wav,sad,1.0,2\n./a.wav,sad,0 days 00:00:01,2.00\na.wav,sad,2,\n"

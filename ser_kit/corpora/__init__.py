@@ -15,8 +15,10 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
@@ -27,8 +29,8 @@ from ._validation import Validation
 from ._validation import validate as _validate
 
 __all__ = [
-    "COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "get", "load", "losses", "names", "sources", "spans",
-    "validate",
+    "COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "get", "load", "losses", "names", "of", "sources",
+    "spans", "validate",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -47,12 +49,31 @@ def names() -> tuple[str, ...]:
 def get(name: str) -> Corpus:
     """The corpus of that name.
 
+    Args:
+        name: one of :func:`names`; with a path behind a colon, its copy there: ``"ravdess:data/ravdess"``. Another name
+            with a path stands for your own recordings, a folder or CSV file as for ``"folder"``: ``"calls:list.csv"``.
+
     Raises:
         UnknownNameError: there is none.
+
+    Examples:
+        >>> get("calls:2024/list.csv")
+        Corpus('calls')
     """
-    if name not in _NAMES:
+    known, colon, root = name.partition(":")
+    if (bool(colon) != bool(root)) or not (known in _NAMES or (root and re.fullmatch(r"\w[\w.-]*", known))):
         raise UnknownNameError("corpus", name, _NAMES)
-    return Corpus(importlib.import_module(f"{__name__}.{name}"))
+    return _corpus(known, Path(root).expanduser() if root else None)
+
+
+def of(table: pd.DataFrame) -> list[Corpus]:
+    """The corpora in a clip table, by name; one that is in no registry is of somebody's own recordings."""
+    return [_corpus(name) for name in sorted(table["corpus"].unique())]
+
+
+def _corpus(name: str, root: Path | None = None) -> Corpus:
+    own = name not in _NAMES
+    return Corpus(importlib.import_module(f"{__name__}.{'folder' if own else name}"), name if own else "", root)
 
 
 def load(
@@ -63,9 +84,10 @@ def load(
     """The clip table of a corpus, or of several joined.
 
     Args:
-        names: name or names of corpora, see :func:`names`.
-        root: the corpus's folder or one that contains it. Without it each corpus is looked for in
-            ``SER_KIT_DATA/<slug>``, then in a Kaggle mount, and is then downloaded.
+        names: name or names of corpora, see :func:`get`: ``["ravdess", "folder:mine", "calls:list.csv"]``.
+        root: the corpus's folder or one that contains it; of several corpora, one that contains the folder of each.
+            Where neither this nor a name says where, a corpus is looked for in ``SER_KIT_DATA/<slug>``, then in a
+            Kaggle mount, and is then downloaded.
         labels: a label set to join the corpora under, such as ``"six"``; see :func:`ser_kit.labels.label_set`.
 
     Returns:
@@ -78,15 +100,25 @@ def load(
         UnknownNameError: a name is unknown.
         CorpusNotFoundError: the recordings of a corpus cannot be had.
         LabelError: the label set cannot be understood.
-        TableError: no corpus was named, or no clip has one of the labels.
+        TableError: no corpus was named, or one twice, or no clip has one of the labels.
     """
     wanted = list(dict.fromkeys([names] if isinstance(names, str) else names))
     if not wanted:
         raise TableError(f"name at least one corpus: {', '.join(_NAMES)}")
     label_set = None if labels is None else _labels.label_set(labels)
-    parts = []
-    for corpus in [get(name) for name in wanted]:  # all names are checked before any corpus is downloaded
-        parts.append(corpus.load(root))
+    chosen = [get(name) for name in wanted]  # all names are checked before any corpus is downloaded
+    for name, times in Counter(corpus.name for corpus in chosen).items():
+        if times > 1:
+            raise TableError(
+                f"corpus {name!r} is named {times} times; give others of your own another name, calls:PATH"
+            )
+    for corpus in chosen if root is not None and len(chosen) > 1 else ():
+        if corpus.root is None and corpus.place_in(Path(root)) is None:
+            raise corpus.not_found(
+                f"root={os.fspath(root)!r}, given for {len(chosen)} corpora, holds no folder {corpus.slug!r}. Say "
+                f"where each of them is: {corpus.name}:PATH"
+            )
+    parts = [corpus.load(root) for corpus in chosen]
     attrs = {name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")}
     table = pd.concat(parts, ignore_index=True).fillna("")  # parts of files beside whole ones
     table.attrs = attrs
@@ -134,7 +166,7 @@ def validate(name: str, root: str | os.PathLike | None = None, *, progress: bool
     """Checks every recording of a corpus: present, readable, not silent, not twice, and as many as there should be.
 
     Args:
-        name: of the corpus.
+        name: of the corpus, as for :func:`get`.
         root: as for :func:`load`.
         progress: show a progress bar.
 

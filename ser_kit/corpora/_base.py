@@ -143,17 +143,21 @@ class Corpus:
 
     Args:
         module: the corpus's module.
+        alias: a name of its own, for your own recordings.
+        root: where this copy is: as for :meth:`locate`, which goes by it first.
     """
 
     module: ModuleType
+    alias: str = ""
+    root: Path | None = None
 
     def __repr__(self) -> str:
         return f"Corpus({self.name!r})"
 
     @property
     def name(self) -> str:
-        """Name in the registry."""
-        return self.module.NAME
+        """Name in the registry, or the one that your own recordings were given."""
+        return self.alias or self.module.NAME
 
     @property
     def speakers_of(self) -> str:
@@ -230,6 +234,7 @@ class Corpus:
         Raises:
             CorpusNotFoundError: the recordings cannot be had; the message says how to get them.
         """
+        root = root if self.root is None else self.root
         if root is not None:
             return self._below(Path(root))
         local = self.find_local()
@@ -237,14 +242,14 @@ class Corpus:
             return local
         fetch = getattr(self.module, "fetch", None)
         if fetch is None and self.kaggle_handle is None:
-            raise self._not_found("no local folder has them, and they cannot be downloaded automatically")
+            raise self.not_found("no local folder has them, and they cannot be downloaded automatically")
         try:
             return Path(fetch() if fetch else _kaggle_download(self.kaggle_handle))
         except CorpusNotFoundError:
             raise
         # The clients below raise a dozen unrelated types; for the caller all of them mean the same.
         except Exception as error:
-            raise self._not_found(f"the download failed ({type(error).__name__}: {_one_line(error)})") from error
+            raise self.not_found(f"the download failed ({type(error).__name__}: {_one_line(error)})") from error
 
     def entries(self, root: Path) -> Iterator[Entry]:
         """Every recording under a located root, copies included.
@@ -302,7 +307,7 @@ class Corpus:
                 rows[clip_id] = self._row(entry, clip_id)
         if not rows:
             hint = f" ({next(iter(excluded.values()))['reason']})" if excluded else ""
-            raise self._not_found(f"{folder} holds none of them{hint}")
+            raise self.not_found(f"{folder} holds none of them{hint}")
         parts = any(row[column] for row in rows.values() for column in SPAN_COLUMNS)
         columns = [*COLUMNS, *(SPAN_COLUMNS if parts else ())]
         table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=columns)
@@ -340,11 +345,12 @@ class Corpus:
         if root.is_file() and hasattr(self.module, "listing"):
             return root
         if not root.is_dir():
-            raise self._not_found(f"root={str(root)!r} is not a folder")
-        for folder in (root / self.slug, root / self.name):
-            if folder.is_dir():
-                return folder
-        return root
+            raise self.not_found(f"root={str(root)!r} is not a folder")
+        return self.place_in(root) or root
+
+    def place_in(self, folder: Path) -> Path | None:
+        """The corpus's own folder in one that holds several, or ``None``."""
+        return next((place for place in (folder / self.slug, folder / self.name) if place.is_dir()), None)
 
     def find_local(self) -> Path | None:
         """The corpus's folder under ``SER_KIT_DATA`` or a Kaggle mount, or ``None``; nothing is downloaded."""
@@ -359,7 +365,8 @@ class Corpus:
             places.append(mount / "datasets" / self.kaggle_handle.split("/")[0] / self.slug)
         return next((place for place in places if place.is_dir()), None)
 
-    def _not_found(self, why: str) -> CorpusNotFoundError:
+    def not_found(self, why: str) -> CorpusNotFoundError:
+        """The error that says why the recordings cannot be had, and how to get them."""
         have = f"load({self.name!r}, root='their folder'), or set {DATA_VARIABLE} to a folder that holds {self.slug!r}"
         lines = [f"the recordings of {self.name!r} cannot be had: {why}.", f"- If you have them: {have}."]
         if self.kaggle_handle:

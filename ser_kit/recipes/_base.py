@@ -528,7 +528,7 @@ class System(ABC):
             # clip against itself.
             distances = bundles.strangeness(plain.values, typical["all"]).mean(axis=1)
             strange_above = float(np.quantile(distances, 1 - STRANGE_SHARE))
-        used = [corpora.get(name) for name in sorted(table["corpus"].unique())]
+        used = corpora.of(table)
         plainly = calibrated.predictions.query("true == @bundles.BASELINE")[[f"prob_{la}" for la in evaluation.labels]]
         baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
         return {
