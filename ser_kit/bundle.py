@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import tempfile
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,6 +23,7 @@ import numpy as np
 from . import features, modelcard, models
 from .errors import BundleError, SerKitError, UnknownNameError
 from .evaluation import apply_temperature
+from .folders import put, replaceable, standing, workshop
 from .preprocess import without_filling
 from .training import Scaler
 from .weights import build
@@ -42,6 +42,7 @@ COMBINATIONS = ("soft", "hard")
 """How several members agree: mean of their probabilities, or share of their votes."""
 PRESETS = Path(__file__).parent / "presets"
 _MOST_CARD = 16 << 20
+_OWN = re.compile(r"card\.json|README\.md|model(_\d+)?\.keras")
 _BATCH = 32  # clips at a time: what convolutions make of a clip is a hundred times as large as the clip
 
 
@@ -271,12 +272,13 @@ class Bundle:
         """Write the bundle; a bundle already there is replaced as a whole or not at all.
 
         Raises:
-            BundleError: the folder exists and is something else than a bundle.
+            BundleError: the folder holds something else than a bundle, or more.
+            TargetError: nothing can be written there, or a folder there cannot be replaced.
         """
-        folder = check_target(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-        try:
+        place = check_target(folder)
+        with workshop(place.parent, ".saving-") as unfinished:
+            part = unfinished / "bundle"
+            part.mkdir()
             described = []
             for member, file in zip(self.members, _files(len(self.members)), strict=True):
                 member.stripped().save(part / file)
@@ -284,13 +286,8 @@ class Bundle:
             card = {**self.card, "members": described}
             (part / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             (part / "README.md").write_text(modelcard.markdown(card), encoding="utf-8")
-            part.chmod(0o755)
-            if folder.exists():
-                shutil.rmtree(folder)
-            part.rename(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-        return folder
+            put(part, place)
+        return Path(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> Bundle:
@@ -300,7 +297,7 @@ class Bundle:
             BundleError: a file is missing, the card lacks something, the weights are not the card's, or this version
                 of ser_kit measures the features in another way than the one that trained the model.
         """
-        folder = Path(folder)
+        folder = standing(Path(folder))
         try:
             if (folder / "card.json").stat().st_size > _MOST_CARD:
                 raise BundleError(f"{folder / 'card.json'} is larger than {_MOST_CARD >> 20} MiB")
@@ -361,15 +358,27 @@ def strangeness(functionals: np.ndarray, typical: Mapping[str, tuple[float, floa
 
 
 def check_target(folder: str | os.PathLike) -> Path:
-    """A folder in which a bundle may be saved: one that is not there, is empty, or holds a bundle.
+    """Where a bundle may be saved: a folder that is not there, is empty, or holds a bundle and nothing else.
+
+    To be called before the training whose bundle it is for.
+
+    Returns:
+        The absolute path, without links.
 
     Raises:
-        BundleError: it is something else, which saving would destroy.
+        BundleError: it holds something else, which saving would destroy.
+        TargetError: nothing can be written there, or a folder there cannot be replaced.
     """
-    folder = Path(folder)
-    if folder.exists() and not (folder / "card.json").is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    place = Path(os.path.realpath(folder))
+    if place.exists() and not (place / "card.json").is_file() and (not place.is_dir() or any(place.iterdir())):
         raise BundleError(f"{folder} exists and is not a bundle; give a new folder")
-    return folder
+    others = sorted(each.name for each in place.glob("*") if not (_OWN.fullmatch(each.name) and each.is_file()))
+    if others:
+        raise BundleError(
+            f"{folder} holds {', '.join(others[:3])} beside its bundle, and is replaced as a whole; give a new folder, "
+            "or move what is not the bundle's elsewhere"
+        )
+    return replaceable(folder)
 
 
 def _sha256(path: Path) -> str:
@@ -390,7 +399,7 @@ def bundle_path(name: str | os.PathLike) -> Path:
     """
     if str(name) in preset_names():
         return preset_path(str(name))
-    if not os.path.isdir(name):
+    if not standing(Path(name)).is_dir():
         raise BundleError(f"{name} is neither a bundle's folder nor a preset ({', '.join(preset_names())})")
     return Path(name)
 

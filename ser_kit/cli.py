@@ -392,7 +392,10 @@ def _megabytes(size: int) -> str:
 
 def _checkpoints(args: argparse.Namespace) -> Path:
     """The folder beside ``--out`` that holds what an interrupted command needs to go on."""
+    from .folders import writable
+
     out = Path(os.path.abspath(args.out))
+    writable(out.parent)
     args.when_interrupted = f"; the same command goes on from there (what was done so far is in {out.name}.run)"
     return out.with_name(f"{out.name}.run")
 
@@ -462,11 +465,12 @@ def _protocol(name: str) -> str:
 
 def _evaluate(args: argparse.Namespace) -> Result:
     from . import recipes
+    from .folders import writable
 
     chosen = [_changed(args, recipes.get(name)) for name in args.recipe]
     divided = list(map(_protocol, args.protocol))
     seeds = range(args.seeds) if args.seeds else [args.seed]
-    out, progress, checkpoints = Path(args.out), not args.quiet, _checkpoints(args)
+    out, progress, checkpoints = writable(args.out), not args.quiet, _checkpoints(args)
     evaluations: dict[Path, Evaluation] = {}
     for recipe in chosen:
         table = _load(args, args.corpus, args.labels or recipe.labels)
@@ -491,7 +495,9 @@ def _evaluate(args: argparse.Namespace) -> Result:
 
 def _reproduce(args: argparse.Namespace) -> Result:
     from . import corpora, recipes, reproduce
+    from .folders import writable
 
+    writable(args.out)
     if bool(args.recipe) == args.all:
         raise RecipeError("name the recipes to reproduce, or give --all; see ser-kit reproduce --help")
     chosen = [recipes.get(name) for name in (recipes.RECIPES if args.all else args.recipe)]
@@ -555,7 +561,9 @@ def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]
 
 def _tune(args: argparse.Namespace) -> Result:
     from . import recipes, tuning
+    from .folders import writable
 
+    writable(args.out)
     system = _changed(args, recipes.get(args.recipe))
     _protocol(args.protocol)
     space = {}
@@ -840,8 +848,11 @@ def _export(args: argparse.Namespace) -> Result:
     if args.prune is not None and not args.corpus:
         raise RecipeError("pruned networks are trained further: name what the bundle learned from with --corpus")
     folder = bundle_path(args.bundle)
+    if args.out:
+        export.check_target(args.out, args.format)
     bundle = Bundle.load(folder)
     args.out = Path(args.out or bundle.card["name"] + export.FORMATS[args.format])
+    export.check_target(args.out, args.format)
     training = _load(args, args.corpus or ["demo"], bundle.labels)
     compared = _load(args, args.compare, bundle.labels) if args.compare else training
     compared = compared.iloc[:: max(1, len(compared) // args.clips)].reset_index(drop=True)
@@ -858,7 +869,7 @@ def _export(args: argparse.Namespace) -> Result:
     data = dataclasses.asdict(report) | {"path": str(report.path), "bundle_size": export.size(folder)}
     if args.prune is not None:
         data |= {"pruned": args.prune, "unpruned_uar": export.uar(bundle, compared)}
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        pruning.forget(checkpoints)
 
     def show(console: Console) -> None:
         times = [f"{report.milliseconds[threads]:.1f}" for threads in (1, 2)]

@@ -126,6 +126,10 @@ class TrainingError(SerKitError, ValueError):
     """Training cannot start or go on as asked."""
 
 
+class TargetError(SerKitError, OSError):
+    """Results cannot be put where they were asked for."""
+
+
 class BundleError(SerKitError, ValueError):
     """A folder is not a usable ser_kit bundle."""
 

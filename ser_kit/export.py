@@ -22,7 +22,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import time
 import zipfile
 import zlib
@@ -40,7 +39,7 @@ from .audio import read_audio
 from .bundle import Bundle
 from .errors import ExportError, MissingDependencyError
 from .evaluation import expected_calibration_error, metrics
-from .folders import workshop
+from .folders import put, replaceable, workshop
 
 FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
 """Name -> how the file's name ends; a SavedModel is a folder."""
@@ -58,6 +57,7 @@ _NETWORK = r"^(?!.*(spectrogram|trim)).*$"
 _INTEGERS = r"^(?!.*(spectrogram|trim|statistics|emotion)).*$"
 """Of what computes in integers: neither variances, small differences of large numbers, nor the last layer."""
 _ASIDE = Path("assets.extra", "ser_kit.json")  # of a SavedModel
+_OWN = re.compile(r"saved_model\.pb|fingerprint\.pb|ser_kit\.json|variables\.(index|data-\d+-of-\d+)")
 _NO_TEXTS = ("labels", "rate", "longest_seconds", "pruned")
 _MEASURED = 64  # clips that integers are scaled by
 _RUNS = 20
@@ -136,24 +136,52 @@ def export(
         )
     if format == "saved_model" and quantize != "none":
         raise ExportError("a SavedModel is not quantised; expected quantize 'none', or another format")
-    if out.exists() and (out.is_dir() != (format == "saved_model") or (out.is_dir() and not _is_saved_model(out))):
-        raise ExportError(f"{out} exists and is something else; give a new name")
+    place = check_target(out, format)
     answers = _answers(bundle, table)
     scaled = table if training is None else training
     scaled = scaled.iloc[np.linspace(0, len(scaled) - 1, min(len(scaled), _MEASURED)).astype(int)]
     some = _inputs(bundle, scaled) if quantize == "int8" else []
     with _quietly():
         served = _served(bundle, products=format == "onnx")  # which has no transforms of such a shape
-    with workshop(out.parent, f".{out.name}-") as place:
-        file = place / (out.name or "model")
+    with workshop(place.parent, ".saving-") as unfinished:
+        file = unfinished / place.name
         with _quietly():
             _WRITERS[format](served, file, metadata(bundle) | {"quantize": quantize}, quantize, some)
         report = replace(_compared(file, quantize, answers, _emotions(table), bundle.labels), path=out)
         _check(report)
-        if out.is_dir():
-            shutil.rmtree(out)
-        os.replace(file, out)
+        put(file, place)
     return report
+
+
+def check_target(out: str | os.PathLike, format: str | None = None) -> Path:
+    """Where a file may be exported to, to be called before work whose result is exported.
+
+    Args:
+        out: the file, or a SavedModel's folder.
+        format: one of :data:`FORMATS`; by default what the name of ``out`` says.
+
+    Returns:
+        The absolute path, without links.
+
+    Raises:
+        ExportError: something else than a file of this kind is there, which would be lost.
+        TargetError: nothing can be written there, or a folder there cannot be replaced.
+    """
+    place = Path(os.path.realpath(out))
+    folder = (format or _format(Path(out))) == "saved_model"
+    if place.exists() and (place.is_dir() != folder or (folder and not _is_saved_model(place))):
+        raise ExportError(f"{out} exists and is something else; give a new name")
+    others = [
+        each
+        for each in sorted(place.rglob("*"))
+        if (each.is_file() or each.is_symlink()) and not _OWN.fullmatch(each.name)
+    ]
+    if others:
+        raise ExportError(
+            f"{out} holds {others[0].relative_to(place)} beside its SavedModel, and is replaced as a whole; give a new "
+            "folder, or move what is not the model's elsewhere"
+        )
+    return replaceable(out)
 
 
 def compare(bundle: Bundle, path: str | os.PathLike, table: pd.DataFrame) -> Report:

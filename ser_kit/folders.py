@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .errors import TargetError
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _ABANDONED = 24 * 3600  # seconds; no process works that long on one file
 
 
@@ -64,3 +69,100 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def writable(folder: str | os.PathLike) -> Path:
+    """A folder that files can be put into: looked at before the work whose results they hold.
+
+    Args:
+        folder: it need not exist yet.
+
+    Raises:
+        TargetError: a file stands there, or nothing may be written there.
+
+    Examples:
+        >>> writable(Path(tempfile.mkdtemp()) / "results" / "first").name
+        'first'
+    """
+    place = folder = Path(folder)
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise TargetError(f"{place} is a file; expected a folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise TargetError(f"nothing can be written in {place.absolute()}; give another folder")
+    return folder
+
+
+def replaceable(target: str | os.PathLike) -> Path:
+    """Where a folder or a file can be put as a whole by :func:`put`: looked at before the work that makes it.
+
+    Args:
+        target: it need not exist yet. Of a link, what it points to.
+
+    Returns:
+        The absolute path, without links.
+
+    Raises:
+        TargetError: nothing may be written there, or it is the folder that one works in, or one that other file
+            systems are mounted at: these cannot change places with another.
+    """
+    place = Path(os.path.realpath(target))
+    if place.is_dir() and (Path.cwd().is_relative_to(place) or place.is_mount()):
+        kind = "the working directory, or contains it" if Path.cwd().is_relative_to(place) else "a mount point"
+        raise TargetError(f"{target} is {kind}, and cannot be replaced; give a folder inside it")
+    writable(place.parent)
+    return place
+
+
+def put(made: Path, place: Path) -> None:
+    """Move what is finished, a file or a folder, to its place; what stood there is deleted, but not before.
+
+    A kill at any moment leaves the old or the new there, whole. Where a system cannot let two folders change places in
+    one step (Linux can, on most file systems), the old one stands beside its place for a moment, and
+    :func:`standing` finds it.
+
+    Args:
+        made: on the same file system, in a :func:`workshop`, which sweeps up what is left there.
+        place: as :func:`replaceable` gives it.
+
+    Examples:
+        >>> place = Path(tempfile.mkdtemp()) / "letters"
+        >>> for name in ("a", "b"):
+        ...     with workshop(place.parent, ".letters-") as unfinished:
+        ...         made = unfinished / "made"
+        ...         made.mkdir()
+        ...         _ = (made / name).write_text(name)
+        ...         put(made, place)
+        >>> [path.name for path in place.iterdir()]
+        ['b']
+    """
+    for file in made.rglob("*") if made.is_dir() else (made,):
+        if file.is_file():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+    aside = _aside(place)
+    if not place.is_dir() or not _exchanged(made, place):
+        if place.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+            os.rename(place, aside)
+        os.replace(made, place)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def standing(folder: Path) -> Path:
+    """Where a folder is to be read: at its place, or beside it after a kill while :func:`put` was replacing it."""
+    aside = _aside(folder)
+    return aside if not folder.exists() and aside.is_dir() else folder
+
+
+def _aside(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.replaced"
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether two folders have changed places, in one step."""
+    if sys.platform != "linux":
+        return False
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None)
+    return exchange is not None and exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0

@@ -16,6 +16,8 @@ Examples:
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,6 +103,18 @@ def prune(
             _shortly(recipe, length).refine(part, split)
     facts = {"share": share, "epochs": epochs, "clips": len(material.originals)}
     return replace(bundle, card={**bundle.card, "pruned": facts}, members=tuple(members))
+
+
+def forget(out: str | Path) -> None:
+    """Remove the checkpoints that :func:`prune` has left.
+
+    Args:
+        out: folder for checkpoints; it is removed too when nothing else is in it.
+    """
+    for folder in Path(out).glob("pruned-*-network-*-round-*"):
+        shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # something else is in it
+        Path(out).rmdir()
 
 
 def zeros(bundle: Bundle) -> float:

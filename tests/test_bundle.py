@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from ser_kit import modelcard
-from ser_kit.bundle import PRESETS, Bundle, preset_names, preset_path
-from ser_kit.errors import BundleError, UnknownNameError
+from ser_kit.bundle import PRESETS, Bundle, bundle_path, check_target, preset_names, preset_path
+from ser_kit.errors import BundleError, TargetError, UnknownNameError
 from ser_kit.predictor import DEFAULT_PRESET
 
 
@@ -330,6 +330,38 @@ def test_a_save_that_fails_leaves_the_bundle_as_it_was(copied, pair, monkeypatch
         bundle.save(copied)
     assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
     assert [path.name for path in copied.parent.iterdir()] == ["bundle"]
+
+
+def test_what_lies_beside_a_bundle_is_never_deleted(copied, tmp_path):
+    bundle = Bundle.load(copied)
+    (copied / "notes.txt").write_text("years of work")
+    for folder in (copied, str(copied)):
+        with pytest.raises(BundleError, match="holds notes.txt beside its bundle"):
+            check_target(folder)
+        with pytest.raises(BundleError, match="holds notes.txt beside its bundle"):
+            bundle.save(folder)
+    assert (copied / "notes.txt").read_text() == "years of work" and Bundle.load(copied)
+
+
+def test_a_link_to_a_bundle_stays_one(copied, pair, tmp_path):
+    (tmp_path / "current").symlink_to(copied)
+    saved = Bundle.load(pair).save(tmp_path / "current")
+    assert saved == tmp_path / "current" and saved.is_symlink()
+    assert len(Bundle.load(copied).members) == 2
+
+
+def test_the_working_directory_is_not_replaced(copied, monkeypatch):
+    monkeypatch.chdir(copied)
+    for folder in (".", "", copied):
+        with pytest.raises(TargetError, match="is the working directory"):
+            Bundle.load(copied).save(folder)
+    assert len(list(copied.iterdir())) == 3
+
+
+def test_a_bundle_is_found_while_another_takes_its_place(copied):
+    """As a kill leaves it where two folders cannot change places in one step."""
+    copied.rename(copied.with_name(".bundle.replaced"))
+    assert bundle_path(copied) == copied and Bundle.load(copied)
 
 
 @pytest.mark.parametrize("name", preset_names())

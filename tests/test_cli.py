@@ -88,6 +88,34 @@ def process(*arguments, **settings) -> subprocess.Popen:
 # --------------------------------------------------------------------------------------------------------------- help
 
 
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("file", "file is a file; expected a folder"),
+        ("file/results", "file is a file; expected a folder"),
+        (".", "is the working directory"),
+    ],
+)
+def test_where_results_go_is_checked_before_any_work(ser_kit, tmp_path, monkeypatch, out, message):
+    """Even the recordings are not looked for."""
+    monkeypatch.setattr("ser_kit.corpora.load", lambda *_, **__: pytest.fail("the corpus was read"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("dear")
+    commands = {
+        "train": ("train", "rastogi_mlp", "--corpus", "demo"),
+        "export": ("export", "house", "--format", "saved_model"),
+        "evaluate": ("evaluate", "rastogi_mlp", "--corpus", "demo"),
+        "reproduce": ("reproduce", "rastogi_mlp", "--corpus", "demo"),
+        "tune": (*TUNE[:-2], "--space", "training.epochs=[1]"),
+    }
+    whole = {"train": "is not a bundle|", "export": "exists and is something else|"}  # replaced as a whole
+    for name, command in commands.items():
+        if out != "." or name in whole:
+            status, _, err = ser_kit(*command, "--out", out)
+            assert status == 2 and re.search(whole.get(name, "") + message, err)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "dear"
+
+
 def test_help_lists_the_commands(ser_kit):
     status, out, _ = ser_kit("--help")
     assert status == 0

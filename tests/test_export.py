@@ -197,6 +197,10 @@ def test_what_cannot_be_exported_is_an_error(house, demo_bundle, clips, tmp_path
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
     wrong("exists and is something else", out="mine")
+    for name in ("saved_model.pb", "variables/variables.index", "variables/thesis.txt"):
+        (tmp_path / "saved" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "saved" / name).touch()
+    wrong("holds variables/thesis.txt beside its SavedModel", out="saved")
     with pytest.raises(ExportError, match="is no exported file"):
         export.runner(tmp_path / "mine")
 
