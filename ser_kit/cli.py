@@ -186,7 +186,7 @@ def _corpora(args: argparse.Namespace) -> Result:
     for corpus in map(corpora.get, corpora.names()):
         place = corpus.find_local()
         # Of the published corpus, like the clips: the copy on this machine may be a part of it.
-        speakers = {corpus.parse(clip).get("speaker") for clip in corpus.index(Path(os.devnull))}
+        speakers = {corpus.parse(clip).get("speaker") for clip in corpus.index()}
         downloads = corpus.kaggle_handle is not None or hasattr(corpus.module, "fetch")
         found.append(
             {

@@ -99,6 +99,10 @@ class StoreError(SerKitError):
     """The feature store cannot be read or written: no room, no permission, a broken disk."""
 
 
+class IncompleteCorpusWarning(UserWarning):
+    """A copy of a corpus lacks many of the clips that were published."""
+
+
 class DamagedStoreWarning(UserWarning):
     """The feature store, or an entry of it, was spoiled; what was lost is extracted anew."""
 

@@ -26,8 +26,17 @@ from hypothesis import strategies as st
 from ser_kit import corpora
 from ser_kit.audio import Excerpt
 from ser_kit.corpora import iemocap, nemo
-from ser_kit.errors import CorpusNotFoundError, FileNameError, LabelError, TableError, UnknownNameError
+from ser_kit.errors import (
+    CorpusNotFoundError,
+    FileNameError,
+    IncompleteCorpusWarning,
+    LabelError,
+    TableError,
+    UnknownNameError,
+)
 from ser_kit.labels import EMOTIONS, LabelSet, canonical, merged
+
+pytestmark = pytest.mark.filterwarnings("ignore::ser_kit.errors.IncompleteCorpusWarning")
 
 COLUMNS = [
     "clip_id", "path", "corpus", "speaker", "sex", "emotion", "native_emotion", "intensity", "text_id", "language",
@@ -128,9 +137,9 @@ def test_constants(corpus):
         assert corpus.homepage.startswith("http")
 
 
-def test_known_clips_are_published_ones(corpus, tmp_path):
+def test_known_clips_are_published_ones(corpus):
     known = {*corpus.known_bad, *corpus.known_duplicates, *corpus.known_duplicates.values()}
-    assert known <= corpus.index(tmp_path)
+    assert known <= corpus.index()
     assert all(corpus.known_bad.values())
 
 
@@ -151,8 +160,8 @@ def test_any_text_is_parsed_or_refused(corpus_name, name):
     assert fields["speaker"] or corpus_name == "folder"
 
 
-def test_index_agrees_with_counts(corpus, tmp_path):
-    names = corpus.index(tmp_path)
+def test_index_agrees_with_counts(corpus):
+    names = corpus.index()
     if names:
         assert Counter(corpus.parse(f"{name}.wav")["emotion"] for name in names) == corpus.expected
 
@@ -234,7 +243,7 @@ def test_eight_emotions_become_six_or_four_by_adding_up():
 
 
 @pytest.mark.parametrize("name", ["ravdess", "cremad", "tess", "savee", "emodb"])
-def test_published_names_give_the_published_labels(name, tmp_path):
+def test_published_names_give_the_published_labels(name):
     corpus = corpora.get(name)
     counts, clips = Counter(), set()
     for row in (row for row in PUBLISHED if row["corpus"] == name):
@@ -248,7 +257,7 @@ def test_published_names_give_the_published_labels(name, tmp_path):
         counts[fields["emotion"]] += 1
         clips.add(fields.get("clip_id", Path(row["path"]).stem))
     assert counts == corpus.expected
-    assert clips == corpus.index(tmp_path)
+    assert clips == corpus.index()
 
 
 def test_published_names_of_iemocap():
@@ -375,6 +384,24 @@ def test_joined_corpora_tell_what_each_lost(tmp_path, caplog):
     assert {"cremad:1076_MTI_SAD_XX", "cremad:1006_TIE_NEU_XX"} <= {c["clip_id"] for c in table.attrs["excluded"]}
     assert "label set 'six' has no place for calm" in caplog.text and "silence throughout" in caplog.text
     assert table.copy().attrs == table.attrs
+
+
+def test_a_copy_that_is_far_from_whole_is_warned_of(tmp_path):
+    names = PUBLISHED_NAMES["ravdess"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lay_out(tmp_path / "most", names[:1300])
+        corpora.load(f"ravdess:{tmp_path}/most")
+        lay_out(
+            tmp_path / "cremad", PUBLISHED_NAMES["cremad"]
+        )  # those that are known to be bad do not count as lacking
+        corpora.load("cremad", root=tmp_path)
+    lay_out(tmp_path / "few", names[:5])
+    with pytest.warns(IncompleteCorpusWarning, match="few holds 5 of 1,440 published.*ser-kit validate ravdess:/"):
+        corpora.load(f"ravdess:{tmp_path}/few")
+    lay_out(tmp_path / "joyless", [name for name in PUBLISHED_NAMES["emodb"] if name[-6] != "E"])
+    with pytest.warns(IncompleteCorpusWarning, match="holds 489 of 535 published clips, none of disgust"):
+        corpora.load(f"emodb:{tmp_path}/joyless")
 
 
 def test_label_sets_merge_and_drop(tmp_path):
@@ -632,6 +659,7 @@ def nemo_repository(tmp_path, monkeypatch):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path / "served"))
     Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(nemo, "EXPECTED", {"surprised": 1})
     monkeypatch.setattr(nemo, "HOMEPAGE", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("SER_KIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -648,14 +676,28 @@ def test_nemo_is_downloaded_once(nemo_repository, tmp_path):
     pd.testing.assert_frame_equal(corpora.load("nemo"), table)
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut"])
-def test_a_failed_nemo_download_leaves_no_corpus(nemo_repository, tmp_path, damage):
+@pytest.mark.parametrize("damage", ["missing", "cut", "spoiled", "clips missing"])
+def test_a_failed_nemo_download_leaves_no_corpus(nemo_repository, tmp_path, monkeypatch, damage):
     archive = nemo_repository / f"{nemo._COMMIT}.zip"
     content = archive.read_bytes()
-    archive.unlink() if damage == "missing" else archive.write_bytes(content[: len(content) // 2])
-    with pytest.raises(CorpusNotFoundError, match="the download failed"):
-        corpora.load("nemo")
+    if damage == "missing":
+        archive.unlink()
+    elif damage == "cut":
+        archive.write_bytes(content[: len(content) // 2])
+    elif damage == "spoiled":
+        archive.write_bytes(content[:200] + bytes(100) + content[300:])
+    with monkeypatch.context() as patched:
+        if damage == "clips missing":
+            patched.setattr(nemo, "EXPECTED", {"surprised": 1, "angry": 749})
+        with pytest.raises(CorpusNotFoundError, match="the download failed"):
+            corpora.load("nemo")
+    assert list((tmp_path / "cache").iterdir()) == []
     archive.write_bytes(content)
+    assert len(corpora.load("nemo")) == 1
+
+
+def test_an_incomplete_nemo_of_old_is_replaced(nemo_repository, tmp_path):
+    (tmp_path / "cache" / f"nEMO-{nemo._COMMIT}" / "samples").mkdir(parents=True)
     assert len(corpora.load("nemo")) == 1
 
 

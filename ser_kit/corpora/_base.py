@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..audio import Excerpt
-from ..errors import CorpusNotFoundError, FileNameError, TableError
+from ..errors import CorpusNotFoundError, FileNameError, IncompleteCorpusWarning, TableError
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,9 @@ AUDIO_SUFFIXES = frozenset({
 })  # fmt: skip
 
 DATA_VARIABLE = "SER_KIT_DATA"
+WHOLE = 0.9
+"""Share of the published clips from which on a copy of a corpus counts as whole enough not to be warned of."""
+
 UNKNOWN_SPEAKER = "unknown"
 """What stands behind the name of the corpus where it is not known who speaks: one person or many."""
 _RETRIES = 2
@@ -220,9 +224,13 @@ class Corpus:
         """
         return self.module.parse(filename)
 
-    def index(self, root: Path) -> set[str]:
-        """Names of the clips that the complete corpus holds; empty where that cannot be known."""
-        return set(self._hook("index")()) | set(self._hook("read_labels")(root))
+    def index(self, folder: Path | None = None) -> set[str]:
+        """Names of the clips that the complete corpus holds; empty where that cannot be known.
+
+        Args:
+            folder: what :meth:`locate` returned, for corpora whose clips are named in label files alone.
+        """
+        return set(self._hook("index")()) | set(self._hook("read_labels")(folder) if folder else ())
 
     def locate(self, root: str | os.PathLike | None = None) -> Path:
         """The folder (or listing) of the recordings; downloads them where no local folder has them.
@@ -288,6 +296,10 @@ class Corpus:
 
         Raises:
             CorpusNotFoundError: the recordings cannot be had, or no file is one of the corpus.
+
+        Warns:
+            IncompleteCorpusWarning: fewer than nine in ten of the published clips are there, or none of an emotion.
+            UserWarning: it is not known who speaks in some clips.
         """
         folder = Path(os.path.abspath(self.locate(root)))
         rows: dict[str, dict[str, str]] = {}
@@ -315,6 +327,7 @@ class Corpus:
         table.attrs["failed"] = list(excluded) if folder.is_file() else []
         table.attrs["lost"] = [{"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())]
         self._tell(table)
+        self._check_is_whole(folder, table, [clip for clip in self.known_bad if f"{self.name}:{clip}" in excluded])
         return table
 
     def _row(self, entry: Entry, clip_id: str) -> dict[str, str]:
@@ -335,6 +348,19 @@ class Corpus:
             warnings.warn(
                 f"{self.name}: the speaker of {unknown} of {len(table)} clips is not known ({self.speakers_of}:"
                 f"{UNKNOWN_SPEAKER}); protocols of unseen speakers refuse the corpus while they are among its clips",
+                stacklevel=4,
+            )
+
+    def _check_is_whole(self, folder: Path, table: pd.DataFrame, known_bad: list[str]) -> None:
+        found, published = len(table) + len(known_bad), sum(self.expected.values())
+        lacking = sorted(self.expected.keys() - set(table["emotion"]))
+        if found < WHOLE * published or lacking:
+            none = f", none of {', '.join(lacking)}" if lacking else ""
+            command = shlex.join(["ser-kit", "validate", f"{self.name}:{folder}"])
+            warnings.warn(
+                f"{self.name}: {folder} holds {found:,} of {published:,} published clips{none}; "
+                f"what is missing is listed by: {command}",
+                IncompleteCorpusWarning,
                 stacklevel=4,
             )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 from ..folders import cache_folder, workshop
@@ -88,18 +89,28 @@ def fetch() -> Path:
 
     cache = cache_folder()
     folder = cache / f"nEMO-{_COMMIT}"
-    if folder.is_dir():
+    if _is_whole(folder):
         return folder
     # Made in a folder of its own and renamed when complete: an interruption leaves nothing that looks like a corpus.
     with workshop(cache, ".nEMO-") as unfinished:
-        # GitHub packs archives on request and does not promise the same bytes for ever; the commit pins the content.
+        # GitHub packs archives on request and does not promise the same bytes for ever, so no hash can be expected of
+        # them; the commit pins the content, ZIP checks each file's sum, and that all are there is counted.
         url = f"{HOMEPAGE}/archive/{_COMMIT}.zip"
         archive = pooch.retrieve(url, known_hash=None, path=unfinished, fname="nEMO.zip", progressbar=True)
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(unfinished)
+        if not _is_whole(unfinished / folder.name):
+            raise OSError(f"{url} lacks clips that were published; nothing of it is kept")
+        if folder.is_dir() and not _is_whole(folder):  # of an earlier version, which did not count
+            folder.rename(unfinished / "incomplete")
         try:
             (unfinished / folder.name).rename(folder)
         except OSError:
-            if not folder.is_dir():  # otherwise another process has put the same corpus there
+            if not _is_whole(folder):  # otherwise another process has put the same corpus there
                 raise
     return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    clips = {path.stem for path in folder.glob("samples/*.wav")}
+    return Counter(parse(clip)["emotion"] for clip in clips if _NAME.fullmatch(clip)) == EXPECTED
