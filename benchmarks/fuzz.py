@@ -14,7 +14,6 @@ import io
 import queue
 import re
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 from tqdm import tqdm
@@ -40,7 +40,7 @@ WRITTEN = (
     ("AIFF", "PCM_16"), ("AU", "PCM_16"), ("CAF", "ALAC_16"), ("W64", "PCM_16"), ("RF64", "PCM_16"), ("FLAC", "PCM_16"),
     ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"),
 )  # fmt: skip
-BY_FFMPEG = ("m4a", "webm", "amr")
+BY_PYAV = ("m4a", "webm", "amr")
 GOOD = ("answered", "refused")
 _COMMAND = (sys.executable, "-m", "benchmarks.fuzz", "--work")
 _SECONDS = 20.0  # that a file may take
@@ -56,12 +56,14 @@ def intact(clip: str | Path, folder: Path) -> list[Path]:
         path = folder / f"{subtype}.{form.lower()}"
         soundfile.write(path, samples, 8000, format=form, subtype=subtype)
         found.append(path)
-    if shutil.which("ffmpeg"):
-        for suffix in BY_FFMPEG:
-            path = folder / f"clip.{suffix}"
-            command = ["ffmpeg", "-v", "error", "-y", "-i", folder / "PCM_16.wav", "-ar", "8000", path]
-            if not subprocess.run(command, capture_output=True, check=False).returncode:
-                found.append(path)
+    for suffix in BY_PYAV:
+        found.append(folder / f"clip.{suffix}")
+        with av.open(str(found[-1]), "w") as container:
+            stream = container.add_stream(container.default_audio_codec, rate=8000, layout="mono")
+            frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+            frame.sample_rate = 8000
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
     return found
 
 

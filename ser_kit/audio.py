@@ -1,14 +1,15 @@
 """The one way in for sound: any recording becomes mono float32 samples at a known rate.
 
-WAV, AIFF, AU, CAF, W64, RF64, FLAC, Ogg (Vorbis, Opus), MP3 and more are decoded by libsndfile; M4A, AAC, MP4, WebM
-and whatever else libsndfile refuses by ``ffmpeg``, when it is on the ``PATH``. Everything is decoded in blocks and
-resampled on the way (soxr, high quality), so that a long recording costs little more memory than its result; the size
-of the blocks does not change the samples.
+WAV, AIFF, AU, CAF, W64, RF64, FLAC, Ogg (Vorbis, Opus), MP3 and more are decoded by libsndfile; M4A, AAC, MP4, WebM,
+3GP, AMR, WMA, AC-3 and whatever else libsndfile refuses by FFmpeg's libraries, which come with PyAV, in a process of
+its own (:mod:`ser_kit.decoder`). Everything is decoded in blocks and resampled on the way (soxr, high quality), so that
+a long recording costs little more memory than its result; the size of the blocks does not change the samples.
 
 What happens to the samples:
 
 * Integers are scaled to [-1, 1) by their full scale; floats are taken as they are, also beyond 1. Nothing is clipped,
   normalised or freed from its DC offset.
+* All chunks of data of a WAV file, and all blocks of a VOC file, are joined.
 * Channels are averaged. One dead channel of two therefore halves the amplitude. Only where the channels cancel each
   other (the mean stays below a thousandth of the loudest channel, as with one channel inverted) is the loudest channel
   taken alone.
@@ -20,14 +21,18 @@ import hashlib
 import io
 import os
 import re
-import shutil
+import select
+import signal
 import stat
 import struct
 import subprocess
+import sys
 import tempfile
+import time
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,6 +41,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from . import decoder
 from .errors import (
     AudioError,
     AudioNotFoundError,
@@ -67,7 +73,19 @@ _BLOCK = 1 << 18  # samples decoded at a time, over all channels
 _MOST_DECODED = MAX_SECONDS * 192_000 * 2  # samples over all channels; a minute or so of work
 _MOST_CONTENT = 1 << 29  # bytes of what must be taken into memory as it is
 
+_WATCHED_EVERY = 0.1  # s
+_MOST_CHUNKS = 1000  # of a WAV file that are looked at
+_PIPE_SECONDS = 30  # that a pipe may be silent
+_OUT_OF_TIME, _KILLED = -getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)  # exit statuses
+
 _File = Path | io.BytesIO
+
+Watch = Callable[[], object]
+"""Called again and again while something is read; what it raises ends the reading."""
+
+
+def _unwatched() -> None:
+    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +182,7 @@ Source = str | os.PathLike | Excerpt | bytes | bytearray | memoryview | BinaryIO
 """What :func:`read_audio` takes."""
 
 
-def read_audio(source: Source, *, rate: int | None = None) -> Recording:
+def read_audio(source: Source, *, rate: int | None = None, watch: Watch | None = None) -> Recording:
     """Read a recording: decode, mix to mono, resample, check.
 
     Args:
@@ -175,6 +193,8 @@ def read_audio(source: Source, *, rate: int | None = None) -> Recording:
             or float samples.
         rate: sampling rate of the result in Hz, 4,000 to 384,000; ``None`` keeps the source's own. Give it for long
             recordings: they are then resampled while they are decoded.
+        watch: called again and again while the recording is read, so that somebody can end that: what it raises comes
+            through, and nothing is left running.
 
     Returns:
         The recording, with float32 samples ``[n]``.
@@ -190,7 +210,9 @@ def read_audio(source: Source, *, rate: int | None = None) -> Recording:
 
     Warns:
         SilentAudioWarning: no sample exceeds :data:`SILENT_PEAK`.
-        TruncatedAudioWarning: the file ends before its header says; what is there was decoded.
+        TruncatedAudioWarning: the file ends before its header says, or is damaged; what can be decoded was. Formats
+            that do not say how long they are, such as MP3, AC-3 and transport streams, may be cut between two frames,
+            and nobody can tell.
 
     Examples:
         >>> import numpy as np
@@ -203,7 +225,8 @@ def read_audio(source: Source, *, rate: int | None = None) -> Recording:
     rate = None if rate is None else _check_rate(rate, "rate asked for")
     if isinstance(source, Recording):
         return source if rate in (None, source.rate) else replace(source, samples=source.at(rate), rate=rate)
-    name, opener = _locate(source)
+    watch = watch or _unwatched
+    name, opener = _locate(source, watch)
     decoded = _decode(opener, name, rate)
     if decoded.missing:
         message = f"{name}: {decoded.missing}; {decoded.seconds:.2f} s were read"
@@ -345,12 +368,12 @@ class _Stream:
 _Opener = Callable[[], AbstractContextManager[_Stream]]
 
 
-def _locate(source: Source) -> tuple[str, _Opener]:
+def _locate(source: Source, watch: Watch) -> tuple[str, _Opener]:
     """What to call the source, and what opens it (more than once, if need be)."""
     if isinstance(source, tuple):
         return "<array>", partial(_open_array, *_check_pair(source))
     if isinstance(source, bytes | bytearray | memoryview):
-        return "<bytes>", partial(_open_file, io.BytesIO(bytes(source)), "<bytes>")
+        return "<bytes>", partial(_open_file, io.BytesIO(bytes(source)), "<bytes>", watch)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         name = _printable(path.name)
@@ -358,19 +381,19 @@ def _locate(source: Source) -> tuple[str, _Opener]:
             mode = path.stat().st_mode
             # soundfile takes *.raw for headerless samples.
             if stat.S_ISFIFO(mode) or (stat.S_ISREG(mode) and path.suffix.lower() == ".raw"):
-                return name, partial(_open_file, io.BytesIO(_content(path, name)), name)
+                return name, partial(_open_file, io.BytesIO(_content(path, name, watch)), name, watch)
             if stat.S_ISDIR(mode):
                 raise IsADirectoryError
         if not stat.S_ISREG(mode):
             raise NotAudioError(f"{name}: is a device or a socket; expected a sound file")
-        return name, partial(_open_file, path, name)
+        return name, partial(_open_file, path, name, watch)
     if isinstance(source, Excerpt):
-        name, opener = _locate(source.path)
+        name, opener = _locate(source.path, watch)
         return str(replace(source, path=name)), partial(_open_excerpt, opener, source)
     if hasattr(source, "read"):
         name = getattr(source, "name", None)
         name = _printable(os.path.basename(name)) if isinstance(name, str) and name else "<file>"
-        return name, partial(_open_file, io.BytesIO(_read_all(source, name)), name)
+        return name, partial(_open_file, io.BytesIO(_read_all(source, name)), name, watch)
     hint = "; an array needs its rate: (array, rate)" if hasattr(source, "__array__") else ""
     raise NotAudioError(
         f"cannot read sound from {type(source).__name__!r}; expected a path, bytes, a binary file object, "
@@ -378,15 +401,31 @@ def _locate(source: Source) -> tuple[str, _Opener]:
     )
 
 
-def _content(path: Path, name: str) -> bytes:
-    """The bytes of a file or a pipe, without waiting for somebody to open the pipe's other end."""
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
-        if hasattr(os, "O_NONBLOCK"):
-            os.set_blocking(file.fileno(), True)
-        data = file.read(_MOST_CONTENT + 1)
-    if len(data) > _MOST_CONTENT:
-        raise AudioError(f"{name}: holds more than {_MOST_CONTENT >> 20} MiB; save it as a WAV, FLAC or MP3 file")
-    return data
+def _content(path: Path, name: str, watch: Watch) -> bytes:
+    """The bytes of a file or a pipe, without waiting for somebody to open the pipe's other end, nor long for a silent
+    one."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    data, began = bytearray(), time.monotonic()
+    with open(handle, "rb", buffering=0) as file:
+        silent_since = began
+        while (piece := file.read(1 << 20)) != b"":
+            watch()
+            if piece is None:  # there will be more
+                select.select([file], [], [], _WATCHED_EVERY)
+            else:
+                data += piece
+                silent_since = time.monotonic()
+            if len(data) > _MOST_CONTENT:
+                raise AudioError(
+                    f"{name}: holds more than {_MOST_CONTENT >> 20} MiB, which is the most for a pipe or an odd file; "
+                    "save it as a WAV, FLAC or MP3 file"
+                )
+            if time.monotonic() > min(silent_since + _PIPE_SECONDS, began + MAX_SECONDS):
+                raise AudioError(
+                    f"{name}: is a pipe that gave nothing for {_PIPE_SECONDS} s, or does not end; save the sound as a "
+                    "file"
+                )
+    return bytes(data)
 
 
 def _printable(name: str) -> str:
@@ -491,45 +530,138 @@ def _block_frames(channels: int) -> int:
 
 
 @contextmanager
-def _open_file(file: _File, name: str) -> Iterator[_Stream]:
-    """Open an encoded file by libsndfile or, where that cannot, by ffmpeg; else say what the file is."""
+def _open_file(file: _File, name: str, watch: Watch) -> Iterator[_Stream]:
+    """Open an encoded file by libsndfile or, where that cannot, by FFmpeg's libraries; else say what the file is."""
+    head = _peek(file, 0, 4096)
+    demuxer, what = _container(head)
+    if demuxer == "wav":
+        file = _plain_wav(file, name, watch)
     sound = _open_sndfile(file)
     if sound is not None:
         with sound:
-            # libsndfile takes the length of an MP3 file that does not say it from the bit rate of its first frame,
-            # finds no samples in a WAV file whose size was never filled in, and none in some Ogg files cut short.
-            guessed = sound.format == "MP3" and not _mp3_says_length(file)
-            if sound.frames > 0 and not (guessed and shutil.which("ffmpeg")):
-                yield _sndfile_stream(sound, file, guessed)
+            # libsndfile takes the length of an MP3 file that does not say it from the bit rate of its first frame, and
+            # what stands between the blocks of a VOC file for samples. It finds none in some Ogg files cut short.
+            wrong = sound.format == "VOC" or (sound.format == "MP3" and not _mp3_says_length(file))
+            if sound.frames > 0 and not (demuxer and wrong):
+                yield _sndfile_stream(sound, file, watch)
                 return
-    head = _peek(file, 0, 4096)
-    demuxer, what = _container(head)
     if not head:
         raise EmptyAudioError(f"{name}: is empty (zero bytes); expected a sound file")
     if head.startswith(_LFS_POINTER):
         raise PointerFileError(
             f"{name}: is a Git-LFS pointer, not the recording; fetch the recordings themselves with 'git lfs pull'"
         )
-    ffmpeg = shutil.which("ffmpeg")
-    if sound is not None and not (demuxer and ffmpeg):
+    if not demuxer and sound is not None:
         raise EmptyAudioError(f"{name}: holds no samples")
     if not demuxer:
         raise NotAudioError(f"{name}: is not a sound file but {what}; expected WAV, FLAC, OGG, MP3, M4A or the like")
-    if not ffmpeg:
-        raise NotAudioError(
-            f"{name}: looks like {what}, but libsndfile cannot decode it; if it is not damaged, install ffmpeg and put "
-            "it on the PATH, or convert the file to WAV or FLAC"
-        )
-    with _open_ffmpeg(ffmpeg, demuxer, file, name, what) as stream:
+    with _open_libav(demuxer, file, name, what, watch) as stream:
         yield stream
 
 
-def _peek(file: _File, offset: int, size: int) -> bytes:
+@contextmanager
+def _opened(file: _File) -> Iterator[BinaryIO]:
     if isinstance(file, io.BytesIO):
-        return bytes(file.getbuffer()[offset : offset + size])
-    with _readable(file), open(file, "rb") as handle:
+        yield io.BytesIO(file.getvalue())  # the same bytes, uncopied, at a place of its own
+    else:
+        with _readable(file), open(file, "rb") as handle:
+            yield handle
+
+
+def _peek(file: _File, offset: int, size: int) -> bytes:
+    with _opened(file) as handle:
         handle.seek(offset)
         return handle.read(size)
+
+
+# What is odd about a file ---------------------------------------------------------------------------------------------
+
+
+def _size(file: _File) -> int:
+    if isinstance(file, io.BytesIO):
+        return len(file.getbuffer())
+    with _readable(file):
+        return file.stat().st_size
+
+
+def _ogg_cut(file: _File) -> str:
+    tail = _peek(file, max(0, _size(file) - (1 << 16)), 1 << 16)  # an Ogg page is shorter than 64 KiB
+    page = tail[max(0, tail.rfind(b"OggS")) :]
+    body = 27 + page[26] if len(page) > 26 else len(page)  # behind the header and the lengths of the segments
+    ended = body < len(page) and page[5] & 4 and len(page) >= body + sum(page[27:body])
+    return "" if ended else "the file is cut short: its last Ogg page is not whole, or not marked as the last"
+
+
+def _chunks(file: _File, magic: bytes, first: int, head: str, padded: bool) -> list[tuple[bytes, int, int]]:
+    """Name, place and size of each, as the file says; none in a file that begins otherwise."""
+    place, chunks, width = first, [], struct.calcsize(head)
+    with _opened(file) as handle:
+        if handle.read(len(magic)) != magic:
+            return []
+        end = handle.seek(0, os.SEEK_END)
+        while place + width <= end and len(chunks) < _MOST_CHUNKS:
+            handle.seek(place)
+            kind, size = struct.unpack(head, handle.read(width).ljust(width, b"\0"))  # it may be cut at this moment
+            if size < 0:  # up to the end
+                break
+            chunks.append((kind, place + width, size))
+            place += width + size + (size % 2 if padded else 0)
+    return chunks
+
+
+def _wav_chunks(file: _File) -> list[tuple[bytes, int, int]]:
+    return _chunks(file, b"RIFF", 12, "<4sI", padded=True)
+
+
+def _wav_cut(file: _File) -> str:
+    return _cut([chunk for chunk in _wav_chunks(file) if chunk[0] == b"data" and chunk[2] < _LENGTH_UNKNOWN], file)
+
+
+def _caf_cut(file: _File) -> str:
+    return _cut(_chunks(file, b"caff", 8, ">4sq", padded=False), file)
+
+
+def _cut(chunks: list[tuple[bytes, int, int]], file: _File) -> str:
+    missing = max((start + size for _, start, size in chunks), default=0) - _size(file)
+    return f"the file is cut short: its header promises {missing} more bytes" if missing > 0 else ""
+
+
+_CUT = {"ogg": _ogg_cut, "wav": _wav_cut, "caf": _caf_cut}  # by demuxer: what FFmpeg does not notice
+
+
+def _plain_wav(file: _File, name: str, watch: Watch) -> _File:
+    """The file itself; or, if its chunks are such that decoders misunderstand it, one that says the same plainly.
+
+    They read only one of several chunks of data, take samples for 8 bits where a format of 14 bytes leaves out how many
+    they have, and find none where the sizes were never filled in and are zero.
+    """
+    chunks = _wav_chunks(file)
+    formats = [chunk[1:] for chunk in chunks if chunk[0] == b"fmt "]
+    data = [chunk[1:] for chunk in chunks if chunk[0] == b"data"]
+    if not formats or not data:
+        return file
+    (start, length), (_, size) = formats[0], data[0]
+    unfilled = size == 0 and _peek(file, 4, 4) in (bytes(4), b"\xff" * 4)
+    if length != 14 and len(data) == 1 and not unfilled:
+        return file
+    if isinstance(file, io.BytesIO):
+        content = file.getvalue()
+    else:
+        with _readable(file):
+            content = _content(file, name, watch)
+    form = content[start : start + length]
+    if len(form) < length:  # it changed, or is cut within
+        return file
+    if length == 14:
+        channels, width = struct.unpack_from("<2xH8xH", form)
+        form += struct.pack("<H", 8 * width // max(1, channels))
+    if unfilled:
+        data = [(data[0][0], len(content))]
+    samples = b"".join(content[start : start + size] for start, size in data)
+    promised = len(samples) if unfilled else min(sum(size for _, size in data), 0xFFFF_FFFF)
+    parts = [b"WAVEfmt ", struct.pack("<I", len(form)), form, b"data", struct.pack("<I", promised), samples]
+    body = b"".join(parts)
+    return io.BytesIO(b"RIFF" + struct.pack("<I", len(body)) + body)
 
 
 # libsndfile ----------------------------------------------------------------------------------------------------------
@@ -557,7 +689,7 @@ def _open_sndfile(file: _File):
     return sound
 
 
-def _sndfile_stream(sound, file: _File, guessed: bool) -> _Stream:
+def _sndfile_stream(sound, file: _File, watch: Watch) -> _Stream:
     import soundfile
 
     # A FLAC file made by a program that could not seek does not say its length; libsndfile then gives the largest.
@@ -572,6 +704,7 @@ def _sndfile_stream(sound, file: _File, guessed: bool) -> _Stream:
         buffer = np.empty(shape, np.int16 if integers else np.float32)
         done, broken = 0, False
         while done != frames and not broken:
+            watch()
             if not integers:
                 buffer.fill(np.nan)
             try:
@@ -583,9 +716,7 @@ def _sndfile_stream(sound, file: _File, guessed: bool) -> _Stream:
                 break
             done += len(block)
             yield block.astype(np.float32) / (1 << 15) if integers else block
-        if guessed:
-            stream.missing = "the file does not say its length, and without ffmpeg some of it may be left out"
-        elif frames is not None and done < frames:
+        if frames is not None and done < frames:
             stream.missing = f"the file is cut short: its header promises {frames / sound.samplerate:.2f} s"
         else:
             stream.missing = _missing_data(sound, file)
@@ -605,11 +736,7 @@ _LENGTH_UNKNOWN = 0x7FFF_0000  # recorders that cannot seek leave zero in the he
 def _missing_data(sound, file: _File) -> str:
     """How the file falls short of its header, as far as libsndfile's log and the container tell."""
     if sound.format == "OGG":
-        tail = _peek(file, max(0, _size(file) - (1 << 16)), 1 << 16)  # an Ogg page is shorter than 64 KiB
-        page = tail[max(0, tail.rfind(b"OggS")) :]
-        body = 27 + page[26] if len(page) > 26 else len(page)  # behind the header and the lengths of the segments
-        ended = body < len(page) and page[5] & 4 and len(page) >= body + sum(page[27:body])
-        return "" if ended else "the file is cut short: its last Ogg page is not whole, or not marked as the last"
+        return _ogg_cut(file)
     found = _SHORT_DATA.search(sound.extra_info)
     if not found:
         return ""
@@ -617,13 +744,6 @@ def _missing_data(sound, file: _File) -> str:
         return f"the file is cut short: its header promises {int(found[2]) / sound.samplerate:.2f} s"
     promised = int(found[1])
     return f"the file is cut short: its header promises {promised} bytes" if 0 < promised < _LENGTH_UNKNOWN else ""
-
-
-def _size(file: _File) -> int:
-    if isinstance(file, io.BytesIO):
-        return len(file.getbuffer())
-    with _readable(file):
-        return file.stat().st_size
 
 
 def _mp3_says_length(file: _File) -> bool:
@@ -636,12 +756,12 @@ def _mp3_says_length(file: _File) -> bool:
     return any(tag in first_frame for tag in (b"Xing", b"Info", b"VBRI"))
 
 
-# ffmpeg --------------------------------------------------------------------------------------------------------------
+# FFmpeg's libraries --------------------------------------------------------------------------------------------------
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
-# What a file begins with (offset, bytes), ffmpeg's demuxer for it, and what to call it. The demuxer is always named to
-# ffmpeg, which otherwise might take a file for a play list and open what that points to.
+# What a file begins with (offset, bytes), FFmpeg's demuxer for it, and what to call it. The demuxer is always named,
+# since FFmpeg might otherwise take a file for a play list and open what that points to.
 _CONTAINERS: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"ftyp", "mov", "an MP4, M4A or 3GP file"),
     (4, b"moov", "mov", "a QuickTime file"),
@@ -676,7 +796,7 @@ _UNKNOWN = "", "something unknown"
 
 
 def _container(head: bytes) -> tuple[str, str]:
-    """ffmpeg's demuxer for a file that begins so (empty if it is no sound), and what to call the file."""
+    """FFmpeg's demuxer for a file that begins so (empty if it is no sound), and what to call the file."""
     for offset, magic, demuxer, what in _CONTAINERS:
         if head[offset : offset + len(magic)] == magic:
             return demuxer, what
@@ -692,51 +812,82 @@ def _container(head: bytes) -> tuple[str, str]:
     return ("", "text") if text else _UNKNOWN
 
 
-_CUT_SHORT = re.compile(rb"partial file|ended prematurely|exhausted|[Tt]runcat|Invalid data|Packet corrupt")
-
-
 @contextmanager
-def _open_ffmpeg(ffmpeg: str, demuxer: str, file: _File, name: str, what: str) -> Iterator[_Stream]:
-    """Decode by an ffmpeg process that writes float samples behind an AU header (rate, channels) into a pipe."""
-    with tempfile.TemporaryDirectory(prefix="ser_kit-") as folder, tempfile.TemporaryFile() as log:
-        path = file
-        if isinstance(file, io.BytesIO):  # a file, since ffmpeg must be able to seek: the index of an M4A may come last
-            path = Path(folder, "recording")
-            path.write_bytes(file.getbuffer())
-        read = ["-protocol_whitelist", "file", "-f", demuxer, "-i", f"file:{path}"]
-        write = ["-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
-        command = [ffmpeg, "-nostdin", "-v", "error", *read, *write]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        try:
-            header = process.stdout.read(24)
-            if len(header) < 24:
-                process.wait()
-                log.seek(0)
-                if b"matches no streams" in log.read():
-                    raise NotAudioError(f"{name}: is {what} without any sound in it")
-                raise NotAudioError(
-                    f"{name}: looks like {what}, but neither libsndfile nor ffmpeg can decode it; "
-                    "it may be damaged or incomplete"
+def _open_libav(demuxer: str, file: _File, name: str, what: str, watch: Watch) -> Iterator[_Stream]:
+    """Decode in a process of its own, which can be limited and ended: see :mod:`ser_kit.decoder`."""
+    command = [sys.executable, "-P", decoder.__file__, demuxer]
+    # It finds PyAV where this process does, by a path set by hand in a notebook too.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
+    with _as_handle(file) as handle, ThreadPoolExecutor(1) as reader:
+        process = subprocess.Popen(
+            command, stdin=handle, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+            start_new_session=True,  # Ctrl-C is for this process, which ends the other itself
+        )  # fmt: skip
+
+        def read(size: int) -> bytes:
+            data = reader.submit(process.stdout.read, size)
+            while not data.done():
+                watch()
+                wait([data], _WATCHED_EVERY)
+            return data.result()
+
+        def outcome(decoded: bool) -> str:
+            """Why something is missing, or an empty string."""
+            status = process.wait()
+            looks = f"{name}: looks like {what}, but"
+            if status == decoder.NO_SOUND:
+                raise NotAudioError(f"{name}: is {what} without any sound in it")
+            if status in (decoder.TOO_LARGE, _KILLED):
+                raise AudioError(f"{looks} takes more memory than decoding may ({decoder.MEMORY >> 20} MiB){instead}")
+            if status == _OUT_OF_TIME:
+                raise AudioError(
+                    f"{looks} takes longer than decoding may ({decoder.SECONDS} s of work, or {decoder.IDLE_SECONDS} s "
+                    f"without any sound){instead}"
                 )
-            _, offset, _, _, rate, channels = struct.unpack(">4s5I", header)
-            process.stdout.read(offset - 24)
+            if status == 1:  # as Python ends that cannot import something
+                raise AudioError(f"{looks} PyAV, which should decode it, does not work here; see python -c 'import av'")
+            if status == decoder.EMPTY:
+                raise EmptyAudioError(f"{name}: holds no samples")
+            if not decoded:
+                raise NotAudioError(
+                    f"{looks} neither libsndfile nor FFmpeg can decode it; it may be damaged or incomplete"
+                )
+            return "" if status == decoder.WHOLE else "the file is cut short or damaged: not all of it could be decoded"
 
-            def blocks():
-                width = 4 * channels
-                while data := process.stdout.read(_block_frames(channels) * width):
-                    data = data[: len(data) // width * width]
-                    yield np.frombuffer(data, ">f4").reshape(-1, channels).astype(np.float32)
-                process.wait()
-                log.seek(0)
-                if process.returncode or _CUT_SHORT.search(log.read()):
-                    stream.missing = "the file is cut short or damaged: ffmpeg could not decode all of it"
+        def blocks():
+            width = 4 * channels
+            while data := read(_block_frames(channels) * width):
+                yield np.frombuffer(data[: len(data) // width * width], "<f4").reshape(-1, channels)
+            missing = outcome(decoded=True)
+            stream.missing = missing or (_CUT[demuxer](file) if demuxer in _CUT else "")
 
+        instead = "; save it as a WAV or FLAC file"
+        try:
+            header = read(8)
+            if len(header) < 8:
+                outcome(decoded=False)
+            rate, channels = struct.unpack("<II", header)
             stream = _Stream(rate, channels, None, blocks())
             yield stream
         finally:
             process.kill()
+            reader.shutdown()
             process.stdout.close()
             process.wait()
+
+
+@contextmanager
+def _as_handle(file: _File) -> Iterator[BinaryIO]:
+    """A file as another process can read and seek in it."""
+    if isinstance(file, Path):
+        with _readable(file):
+            handle = open(file, "rb")  # noqa: SIM115 - it is closed below
+    else:
+        handle = tempfile.TemporaryFile()  # noqa: SIM115
+        handle.write(file.getbuffer())
+        handle.seek(0)
+    with handle:
+        yield handle
 
 
 # From blocks to a recording ------------------------------------------------------------------------------------------

@@ -991,7 +991,6 @@ def _show_versions(args: argparse.Namespace) -> Result:
                 break
         else:
             found[name] = None
-    found["ffmpeg"] = shutil.which("ffmpeg")
     found["cores"] = os.cpu_count()
     found["SER_KIT_DATA"] = os.environ.get("SER_KIT_DATA")
 
@@ -1309,7 +1308,7 @@ def _parser() -> argparse.ArgumentParser:
         "ser-kit listen",
         "ser-kit listen --alert angry --above 0.7 --seconds 2",
         "arecord -f S16_LE -r 16000 -t raw | ser-kit listen --raw",
-        "ffmpeg -v error -i talk.mp3 -f s16le -ac 1 -ar 16000 - | ser-kit listen --raw --json",
+        "sox talk.mp3 -t raw -e signed -b 16 -c 1 -r 16000 - | ser-kit listen --raw --json",
     )
     sub.add_argument("--raw", action="store_true", help="read 16-bit little-endian samples from standard input")
     sub.add_argument("--rate", type=_positive, default=16000, metavar="HZ", help="of the samples (default: 16000)")

@@ -80,7 +80,7 @@ class SilentAudioWarning(UserWarning):
 
 
 class TruncatedAudioWarning(UserWarning):
-    """The file ends before its header says; what is there was decoded."""
+    """The file ends before its header says, or is damaged; what can be decoded was."""
 
 
 class RecipeError(SerKitError, ValueError):

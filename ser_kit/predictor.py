@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -242,12 +242,13 @@ class Predictor:
 
         Args:
             source: path, bytes, binary file object, ``(array, rate)`` or :class:`~ser_kit.audio.Recording`.
-            watch: told before each window which share of them is done; what it raises ends the work.
+            watch: told while the recording is read, and before each window, which share of the windows is done; what it
+                raises ends the work.
 
         Raises:
             AudioError: the recording cannot be read, is too short, or holds no sound; the message says which.
         """
-        recording, pieces = self._heard(source)
+        recording, pieces = self._heard(source, watch)
         heard = [self.judge(piece) for _, piece in _watched(pieces, watch)]
         by_window, evidence, rows = zip(*heard, strict=True)
         weights = _weights(evidence)
@@ -284,7 +285,7 @@ class Predictor:
             >>> Predictor.from_preset().measure("clip.wav")["pitch_mean"]  # doctest: +SKIP
             187.2
         """
-        recording, pieces = self._heard(source)
+        recording, pieces = self._heard(source, watch)
         heard = [
             (speech.measure(piece.at(speech.RATE)), self._functionals.measure(piece)[0])
             for _, piece in _watched(pieces, watch)
@@ -294,12 +295,14 @@ class Predictor:
         found = dict(zip(self._functionals.feature_names, means.tolist(), strict=True))
         return found | {"duration": recording.duration}
 
-    def _heard(self, source: Source) -> tuple[Recording, list[tuple[float, Recording]]]:
+    def _heard(
+        self, source: Source, watch: Callable[[float], object] | None
+    ) -> tuple[Recording, list[tuple[float, Recording]]]:
         """A recording, and the windows of it that are not silent, with their beginnings in seconds."""
         with warnings.catch_warnings():
             # Silence is answered below, and a truncated file by what is there.
             warnings.simplefilter("ignore", SilentAudioWarning)
-            recording = read_audio(source, rate=self.bundle.rate)
+            recording = read_audio(source, rate=self.bundle.rate, watch=watch and partial(watch, 0.0))
         pieces = [(start, piece) for start, piece in _windows(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
         if not pieces:
             name, seconds = recording.name or "the recording", recording.duration

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -251,7 +252,7 @@ def timeline(
     Raises:
         AudioError: the recording cannot be read or is shorter than 0.1 s, or a setting is out of range.
     """
-    recording = read_audio(source, rate=predictor.bundle.rate)
+    recording = read_audio(source, rate=predictor.bundle.rate, watch=watch and partial(watch, 0.0))
     if recording.duration < MIN_SECONDS:
         raise TooShortError(f"{recording.name} lasts {recording.duration:.3f} s; expected {MIN_SECONDS} s or more")
     stream = StreamPredictor(predictor, rate=recording.rate, **settings)

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import struct
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+from coded import encode
 
 HOUR = 3600
 BOMB_HOURS = 4  # more than is read
@@ -71,7 +71,7 @@ REFUSED = {
     "samples beyond any scale": ("huge.wav", r"absurdly large"),
     "768 kHz": ("rate_768000.wav", r"the sampling rate is 768000 Hz; expected 4000 to 384000 Hz"),
     "1 Hz": ("rate_1.wav", r"the sampling rate is 1 Hz; expected 4000 to 384000 Hz"),
-    "0 Hz": ("rate_0.wav", r"cannot decode it|neither libsndfile nor ffmpeg|the sampling rate is 0 Hz"),
+    "0 Hz": ("rate_0.wav", r"can decode it|the sampling rate is 0 Hz"),
     "no samples": ("no_samples.wav", r"holds no samples|can decode"),
     "truncated within the header": ("header.wav", r"damaged|no samples|not a sound file|can decode"),
     "zero bytes": ("empty.wav", r"is empty"),
@@ -102,13 +102,7 @@ AS_THE_CLIP = {  # how far a probability may be off
     "FLAC": 1e-4,
     "symbolic link": 1e-4,
 }
-BY_FFMPEG = {  # name -> options for the clip
-    "clip.m4a": (),
-    "clip.webm": (),
-    "opus6.opus": ("-c:a", "libopus", "-b:a", "6k"),
-    "film.mp4": ("-f", "lavfi", "-i", "color=size=32x32:duration=2"),
-    "clip.gsm": ("-c:a", "libgsm", "-ar", "8000"),
-}
+BY_PYAV = {"clip.m4a": "aac", "clip.webm": "libopus", "opus6.opus": "libopus -b:a 6k", "film.mp4": "aac FILM"}
 NAMES = {
     "Arabic": "تسجيل صوتي.wav",
     "Hebrew": "הקלטה.wav",
@@ -165,6 +159,7 @@ def make(clip: Path, voices: Sequence[Path], folder: Path, hour: bool = True) ->
     telephone = soxr.resample(samples, rate, 8000)
     for name, subtype in {"alaw": "ALAW", "adpcm": "IMA_ADPCM", "gsm": "GSM610"}.items():
         write(f"{name}.wav", telephone, 8000, subtype=subtype)
+    write("clip.gsm", telephone, 8000, subtype="GSM610", format="RAW")
     write("stereo.wav", np.stack([samples] * 2, axis=1))
     write("one_dead.wav", np.stack([samples, 0 * samples], axis=1))
     write("inverted.wav", np.stack([samples, -samples], axis=1), subtype="FLOAT")
@@ -195,8 +190,8 @@ def make(clip: Path, voices: Sequence[Path], folder: Path, hour: bool = True) ->
     _damaged(folder)
     _bombs(folder)
     _no_recordings(folder, missing)
-    for name, options in BY_FFMPEG.items():
-        _by_ffmpeg(folder, name, options, missing)
+    for name, codec in BY_PYAV.items():
+        encode(folder / name, samples, rate, codec)
     for name in NAMES.values():
         try:
             shutil.copyfile(folder / "clip.wav", folder / name)
@@ -207,6 +202,7 @@ def make(clip: Path, voices: Sequence[Path], folder: Path, hour: bool = True) ->
     (folder / "walked" / "deeper").mkdir(parents=True)
     (folder / "walked" / "deeper" / "up").symlink_to(folder, target_is_directory=True)
     (folder / "walked" / "deeper" / "walked.wav").symlink_to(folder / "clip.wav")
+    os.mkfifo(folder / "walked" / "pipe_that_is_left_out.wav")
     return Made(sorted(map(str, paths - {folder / "walked"})) + [str(folder / "walked")], missing)
 
 
@@ -286,13 +282,3 @@ def _no_recordings(folder: Path, missing: dict[str, str]) -> None:
         (folder / "unreadable.wav").chmod(0)
     else:  # who may read all there is, but not what is at the address 0
         (folder / "unreadable.wav").symlink_to("/proc/self/mem")
-
-
-def _by_ffmpeg(folder: Path, name: str, options: Sequence[str], missing: dict[str, str]) -> None:
-    if not shutil.which("ffmpeg"):
-        missing[name] = "ffmpeg is not installed"
-        return
-    command = ["ffmpeg", "-v", "error", "-y", "-i", str(folder / "clip.wav"), *options, str(folder / name)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        missing[name] = "this ffmpeg cannot write it"
-        (folder / name).unlink(missing_ok=True)

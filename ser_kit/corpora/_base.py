@@ -30,7 +30,7 @@ SPAN_COLUMNS = ("start", "end")
 
 AUDIO_SUFFIXES = frozenset({
     ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff", ".aifc",
-    ".wma", ".au", ".caf", ".3gp",
+    ".wma", ".au", ".caf", ".3gp", ".3g2", ".amr", ".awb", ".ac3", ".mka", ".mov",
 })  # fmt: skip
 
 DATA_VARIABLE = "SER_KIT_DATA"
@@ -116,6 +116,8 @@ class Entry:
 def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
     """Sound files under a folder; of two copies of a clip, the one to prefer comes first.
 
+    Pipes, sockets and devices are left out, whatever their names: who reads them may wait for ever.
+
     Args:
         root: the folder.
         skip: names of folders that are not looked into. Hidden ones never are: archives packed on a Mac hold a
@@ -125,7 +127,8 @@ def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in skip and f != "__MACOSX" and not f.startswith("."))
         here = Path(folder)
-        found += [here / n for n in names if not n.startswith(".") and Path(n).suffix.lower() in AUDIO_SUFFIXES]
+        named = [here / n for n in names if not n.startswith(".") and Path(n).suffix.lower() in AUDIO_SUFFIXES]
+        found += [path for path in named if path.is_file() or not path.exists()]
     # Some mirrors hold MP3 versions beside the original WAV files.
     return sorted(found, key=lambda path: (path.suffix.lower() != ".wav", len(path.parts), path.as_posix()))
 

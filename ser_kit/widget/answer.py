@@ -78,7 +78,7 @@ def work_out(
 def _pieces(
     predictor: Predictor, answer: Answer, content: bytes | AudioError, watch: Callable[[float], object]
 ) -> Iterator[Answer]:
-    recording, notes = _read(answer.name, content, predictor.bundle.rate)
+    recording, notes = _read(answer.name, content, predictor.bundle.rate, watch)
     answer.played = beginning = _beginning(recording)
     answer.parts["head"] = html.head(answer.name, recording, notes, beginning.duration)
     answer.parts["player"] = wav(beginning)
@@ -101,7 +101,9 @@ def _pieces(
     yield answer
 
 
-def _read(name: str, content: bytes | AudioError, rate: int) -> tuple[Recording, list[str]]:
+def _read(
+    name: str, content: bytes | AudioError, rate: int, watch: Callable[[float], object]
+) -> tuple[Recording, list[str]]:
     """The recording at the model's rate, decoded once, so that what is heard and drawn is what was judged; and
     warnings."""
     if isinstance(content, AudioError):
@@ -113,7 +115,7 @@ def _read(name: str, content: bytes | AudioError, rate: int) -> tuple[Recording,
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TruncatedAudioWarning)
         warnings.simplefilter("ignore", SilentAudioWarning)  # the predictor refuses silence
-        recording = read_audio(file, rate=rate)
+        recording = read_audio(file, rate=rate, watch=lambda: watch(0.0))
     return recording, [str(w.message) for w in caught if issubclass(w.category, TruncatedAudioWarning)]
 
 
