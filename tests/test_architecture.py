@@ -7,6 +7,7 @@ import configparser
 import doctest
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,11 @@ def test_docstrings_exist_and_their_examples_run(name, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL)
     assert not failed
+
+
+def test_nothing_calls_a_program_of_ffmpeg_s():
+    """What PyAV brings must do, on a machine that has nothing else."""
+    top = ROOT.parent
+    files = [path for folder in ("ser_kit", "tests", "benchmarks", "examples") for path in (top / folder).rglob("*.py")]
+    called = re.compile(r"[\"']ff(mpeg|probe|play)\b")
+    assert files and not [path for path in files if called.search(path.read_text(encoding="utf-8"))]

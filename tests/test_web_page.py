@@ -40,6 +40,7 @@ PATIENCE = 120_000  # ms; other tests may keep the machine busy
 expect.set_options(timeout=PATIENCE)
 
 pytestmark = [
+    pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="the browser test needs chromium, chromium-browser or google-chrome"),
     pytest.mark.skipif(not EXAMPLE.is_dir(), reason="the examples are not beside an installed package"),

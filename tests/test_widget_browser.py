@@ -42,6 +42,7 @@ OLD = os.environ.get("SER_KIT_IPYWIDGETS7")
 HOSTS = {"voila": sys.executable, "lab": sys.executable} | ({"voila 7": OLD, "lab 7": OLD} if OLD else {})
 
 pytestmark = [
+    pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="the browser test needs chromium, chromium-browser or google-chrome"),
 ]
