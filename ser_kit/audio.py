@@ -57,6 +57,9 @@ from .errors import (
 MIN_RATE, MAX_RATE = 4_000, 384_000
 """Sampling rates that are accepted, in Hz."""
 
+MIN_SECONDS = 0.1
+"""Clips shorter than this hold no two frames of the lowest pitch looked for, and nothing is measured of them."""
+
 MAX_SECONDS = 3 * 3600
 """Longest recording that is read."""
 

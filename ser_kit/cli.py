@@ -233,7 +233,8 @@ def _validate(args: argparse.Namespace) -> Result:
     }
 
     def show(console: Console) -> None:
-        _print_table(console, ("emotion", *_COUNTS), found.counts().to_numpy(), numbers=_COUNTS)
+        counts = found.counts()
+        _print_table(console, counts.columns, counts.to_numpy(), numbers=_COUNTS)
         if found.findings:
             shown = found.table()[:_FINDINGS_SHOWN][["kind", "clip_id", "detail"]]
             _print_table(console, ("finding", "clip", "detail"), shown.to_numpy(), wrap=("detail",))

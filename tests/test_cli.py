@@ -283,7 +283,8 @@ def test_validate_finds_a_sound_corpus_and_a_broken_one(ser_kit, recordings, tmp
     assert (status, found["ok"]) == (1, False)
     assert [(f["kind"], Path(f["path"]).name) for f in found["findings"]] == [("unreadable", "x.wav")]
     status, table, _ = ser_kit("validate", "folder", "--root", broken)
-    assert status == 1 and "unreadable" in table and "not as published" in table
+    assert status == 1 and "unreadable" in table and "not all of it can be used" in table
+    assert table.split()[:2] == ["emotion", "found"] and "<bytes>" not in table
 
 
 # ----------------------------------------------------------------------------------------------------------- features

@@ -562,7 +562,7 @@ def test_speakers_whose_names_look_alike_are_pointed_out():
     [["f01", "m01"], ["Ses01F", "Ses01M"], ["a:1", "b:1"], ["1", "10", "100"], ["s1e2", "s12"], ["speaker", "actor"]],
 )
 def test_people_with_names_of_their_own_are_not(names):
-    assert _table.alike(names) == []
+    assert corpora.alike(names) == []
 
 
 def test_temporal_tests_what_was_said_last():

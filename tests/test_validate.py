@@ -23,7 +23,7 @@ def write_wav(path: Path, samples: np.ndarray) -> Path:
 
 
 def noise(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(-0.2, 0.2, 160)
+    return np.random.default_rng(seed).uniform(-0.2, 0.2, 1600)
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +68,26 @@ def test_copies_are_noted_but_do_no_harm(root):
         ("unreadable", lambda clip: clip.write_text("not a recording"), "not a sound file"),
         ("unreadable", lambda clip: clip.write_bytes(b""), "empty"),
         ("truncated", lambda clip: clip.write_bytes(clip.read_bytes()[:-100]), "cut short"),
-        ("silent", lambda clip: write_wav(clip, np.zeros(160)), "silent"),
+        ("silent", lambda clip: write_wav(clip, np.zeros(1600)), "silent"),
+        ("short", lambda clip: write_wav(clip, noise(9999)[:-1]), "nothing is measured of less than 0.1 s"),
         ("duplicate", lambda clip: shutil.copy(clip.with_name("03a01Nc.wav"), clip), "same bytes as emodb:03a01"),
         ("duplicate", lambda clip: write_wav(clip.parent / "b" / clip.name, noise(9999)), "but other bytes"),
         ("extra", lambda clip: shutil.copy(clip, clip.with_name("03a01Fz.wav")), "well-formed"),
         ("extra", lambda clip: write_wav(clip.with_name("holiday.wav"), noise(9999)), "'wav/holiday.wav' is not"),
     ],
-    ids=["missing", "pointer", "text", "empty", "cut", "silent", "same bytes", "other bytes", "odd clip", "no clip"],
+    ids=[
+        "missing",
+        "pointer",
+        "text",
+        "empty",
+        "cut",
+        "silent",
+        "short",
+        "same bytes",
+        "other bytes",
+        "odd clip",
+        "no clip",
+    ],
 )
 def test_each_kind_of_damage(root, kind, damage, detail):
     damage(root / "wav" / "03a01Fa.wav")
@@ -102,7 +115,7 @@ def test_known_defects_of_a_published_corpus_are_notes(tmp_path):
         if clip.startswith(("1006_TIE", "1076_MTI")):
             write_wav(tmp_path / f"{clip}.wav", noise(seed))
     shutil.copy(tmp_path / "1006_TIE_HAP_XX.wav", tmp_path / "1006_TIE_NEU_XX.wav")
-    write_wav(tmp_path / "1076_MTI_SAD_XX.wav", np.zeros(160))
+    write_wav(tmp_path / "1076_MTI_SAD_XX.wav", np.zeros(1600))
     table = validate("cremad", tmp_path).table()
     known = table[table["kind"] == "known"].set_index("clip_id")["detail"]
     assert "silence" in known["cremad:1076_MTI_SAD_XX"]
@@ -118,14 +131,54 @@ def test_a_clone_without_lfs(tmp_path):
     assert "duplicate" not in kinds
 
 
-def test_corpora_that_nobody_counted(tmp_path):
+def test_a_folder_of_your_own(tmp_path):
+    for seed, clip in enumerate(f"{e}/{s}/{i}" for e in ("sad", "angry") for s in ("anna", "ben", "eva") for i in "12"):
+        write_wav(tmp_path / f"{clip}.wav", noise(seed))
+    found = validate("folder", tmp_path)
+    assert found.ok and found.table().empty
+    assert found.summary() == f"folder: 12 clips in {tmp_path}: sound"
+    assert found.counts().to_dict("list") == {"emotion": ["angry", "sad"], "found": [6, 6]}
+
+    write_wav(tmp_path / "misc" / "1.wav", noise(20))
+    (tmp_path / "sad" / "ben" / "1.wav").write_text("no sound")
+    write_wav(tmp_path / "sad" / "Anna" / "3.wav", noise(21))
+    write_wav(tmp_path / "fear" / "ben" / "1.wav", noise(22))
+    write_wav(tmp_path / "sad" / "4.wav", noise(23))
+    found = validate("folder", tmp_path)
+    details = {(finding.kind, finding.clip_id): finding.detail for finding in found.findings}
+    assert list(details) == [
+        ("unused", "folder:misc/1.wav"),
+        ("unreadable", "folder:sad/ben/1.wav"),
+        ("speakers", "Anna"),
+        ("speakers", "folder:unknown"),
+        ("emotions", "fear"),
+    ]
+    said = list(details.values())
+    assert said[0].startswith("'misc/1.wav' should lie in a folder named after its emotion")
+    assert said[1].startswith("1.wav: is not a sound file but text")
+    assert said[2] == "written 'Anna', 'anna': the same person?"
+    assert "who speaks in 1 of 15 clips" in said[3] and said[4].startswith("only ben speaks so")
+    assert not found.ok and found.summary().splitlines()[0].endswith(": not all of it can be used")
+
+
+def test_too_few_speakers_or_emotions_are_noted(tmp_path):
     write_wav(tmp_path / "sad" / "anna" / "1.wav", noise(1))
     found = validate("folder", tmp_path)
-    assert found.ok and found.counts()["found"].tolist() == [1]
+    assert found.ok and [finding.kind for finding in found.findings] == ["speakers", "emotions", "emotions"]
+
+
+def test_a_list_of_your_own(tmp_path):
+    write_wav(tmp_path / "sad" / "anna" / "1.wav", noise(1))
     listed = tmp_path / "list.csv"
     listed.write_text("path,emotion\nsad/anna/1.wav,sad\ngone.wav,sad\n")
     found = validate("folder", listed)
-    assert found.table()[["kind", "clip_id"]].values.tolist() == [["missing", "folder:gone.wav"]]
+    assert found.table()[["kind", "clip_id"]].values.tolist()[0] == ["missing", "folder:gone.wav"]
+    talk = write_wav(tmp_path / "talk.wav", np.concatenate([noise(2), noise(3), np.zeros(3200), noise(4)]))
+    rows = ["0,0.1", "0.1,0.2", "0.2,0.4", "0.4,9", "9,10", "0,0.05"]
+    listed.write_text("path,emotion,start,end\n" + "".join(f"{talk},sad,{row}\n" for row in rows))
+    kinds = {finding.clip_id.partition("#")[2]: finding.kind for finding in validate("folder", listed).findings}
+    assert kinds.items() >= {"t=0.2,0.4": "silent", "t=0.4,9": "truncated", "t=9,10": "unreadable"}.items()
+    assert kinds["t=0,0.05"] == "short" and not {"t=0,0.1", "t=0.1,0.2"} & set(kinds)
 
 
 @pytest.mark.realdata

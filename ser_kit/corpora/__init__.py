@@ -24,12 +24,12 @@ import pandas as pd
 
 from .. import labels as _labels
 from ..errors import TableError, UnknownNameError
-from ._base import COLUMNS, UNKNOWN_SPEAKER, Corpus, sources, spans
+from ._base import COLUMNS, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
 from ._validation import Validation
 from ._validation import validate as _validate
 
 __all__ = [
-    "COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "get", "load", "losses", "names", "of", "sources",
+    "COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses", "names", "of", "sources",
     "spans", "validate",
 ]  # fmt: skip
 

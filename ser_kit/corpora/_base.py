@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import ModuleType
@@ -82,6 +83,27 @@ def sources(table: pd.DataFrame) -> list[str | Excerpt]:
         Excerpt(path, start, None if end == np.inf else end) if start > 0 or end < np.inf else path
         for path, start, end in zip(table["path"].astype(str), *times, strict=True)
     ]
+
+
+_TITLES = frozenset({"actor", "actress", "id", "p", "participant", "person", "s", "sp", "speaker", "spk", "subject"})
+
+
+def alike(names: Iterable[str]) -> list[list[str]]:
+    """Names that differ in no more than case, leading zeros, punctuation or a word such as "speaker".
+
+    Examples:
+        >>> alike(["folder:1", "folder:01", "folder:Actor_01", "folder:2", "folder:anna", "folder:Anna"])
+        [['folder:01', 'folder:1', 'folder:Actor_01'], ['folder:Anna', 'folder:anna']]
+    """
+    groups = defaultdict(list)
+    for name in sorted(set(names)):
+        corpus, _, speaker = name.rpartition(":")
+        parts = [
+            part.lstrip("0") if part.isdigit() else part for part in re.findall(r"[^\W\d_]+|\d+", speaker.casefold())
+        ]
+        bare = [part for part in parts if part not in _TITLES]
+        groups[corpus, *(bare or parts)].append(name)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def name_error(corpus: str, filename: object, why: str, example: str) -> FileNameError:

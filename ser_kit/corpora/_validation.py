@@ -1,4 +1,4 @@
-"""Checks that a corpus on disk is the one that was published."""
+"""Checks that a corpus on disk is the one that was published, or that recordings of one's own can be worked with."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import AudioError, PointerFileError, SilentAudioWarning, TruncatedAudioWarning
-from ._base import Corpus, Entry, sources
+from ._base import UNKNOWN_SPEAKER, Corpus, Entry, alike, sources
 
-PROBLEMS = ("missing", "extra", "duplicate", "unreadable", "truncated", "silent", "pointer", "count")
-"""Findings that make a corpus differ from the published one."""
+PROBLEMS = (
+    "missing", "extra", "unused", "duplicate", "unreadable", "truncated", "silent", "short", "pointer", "count",
+)  # fmt: skip
+"""Findings that make a corpus differ from the published one, or clips of one's own that cannot be used as they are."""
 
-NOTES = ("copy", "known")
-"""Findings that are as published: a clip that the archive holds twice, a clip that is known to be bad."""
+NOTES = ("speakers", "emotions", "copy", "known")
+"""Findings that do no harm: what one's own recordings lack for some protocols; of published ones, a clip that the
+archive holds twice, a clip that is known to be bad."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +73,17 @@ class Validation:
         return pd.DataFrame([vars(f) for f in self.findings], columns=["kind", "clip_id", "path", "detail"])
 
     def counts(self) -> pd.DataFrame:
-        """Clips per emotion: columns ``emotion``, ``found``, ``expected``."""
+        """Clips per emotion: columns ``emotion``, ``found``, and ``expected`` where that is known."""
         emotions = list(dict.fromkeys([*self.expected, *sorted(self.found)]))
         rows = [(e, self.found.get(e, 0), self.expected.get(e, 0)) for e in emotions]
-        return pd.DataFrame(rows, columns=["emotion", "found", "expected"])
+        counts = pd.DataFrame(rows, columns=["emotion", "found", "expected"])
+        return counts if self.expected else counts.drop(columns="expected")
 
     def summary(self) -> str:
         """The result in a few lines."""
         of = f" of {sum(self.expected.values()):,}" if self.expected else ""
-        lines = [
-            f"{self.corpus}: {self.clips:,}{of} clips in {self.root}: {'sound' if self.ok else 'not as published'}"
-        ]
+        verdict = "sound" if self.ok else "not as published" if self.expected else "not all of it can be used"
+        lines = [f"{self.corpus}: {self.clips:,}{of} clips in {self.root}: {verdict}"]
         kinds = Counter(finding.kind for finding in self.findings)
         for kind in (*PROBLEMS, *NOTES):
             if kinds[kind]:
@@ -100,7 +103,8 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
     findings = []
     for entry in entries:
         if entry.reason:
-            kind = "extra" if entry.path.exists() else "missing"  # a CSV file may list what is not there
+            # A list may name what is not there; and who made it, or the folder, meant every recording in it.
+            kind = "missing" if not os.path.exists(entry.path) else "extra" if corpus.expected else "unused"
             findings.append(Finding(kind, f"{corpus.name}:{entry.clip}", str(entry.path), entry.reason))
         else:
             clips[entry.clip].append(entry)
@@ -116,7 +120,7 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
                 findings.append(Finding("known" if known else kind, clip_id, str(entry.path), known or detail))
             bar.update()
 
-    findings += _presence(corpus, folder, clips)
+    findings += _presence(corpus, folder, clips) if corpus.expected else _needs(corpus, clips)
     findings += _repeats(corpus, clips, digests)
     found = Counter(group[0].fields["emotion"] for group in clips.values())
     expected = corpus.expected
@@ -130,9 +134,9 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
 
 
 @lru_cache(maxsize=1)  # the parts of a file stand together
-def _content(path: Path) -> tuple[bytes, str]:
-    content = path.read_bytes()
-    return content, hashlib.sha256(content).hexdigest()
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(entry: Entry) -> tuple[str, str, str]:
@@ -143,8 +147,8 @@ def _read(entry: Entry) -> tuple[str, str, str]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            content, digest = _content(entry.path)
-            audio.read_audio(content if isinstance(source, str) else source)
+            seconds = audio.read_audio(source).duration
+            digest = _digest(entry.path)
         except PointerFileError as error:
             return "pointer", str(error), ""
         except (AudioError, OSError) as error:
@@ -155,6 +159,8 @@ def _read(entry: Entry) -> tuple[str, str, str]:
         for warning in caught:
             if issubclass(warning.category, category):
                 return kind, str(warning.message), digest
+    if seconds < audio.MIN_SECONDS:
+        return "short", f"{seconds:.3f} s; nothing is measured of less than {audio.MIN_SECONDS} s", digest
     return "", "", digest
 
 
@@ -169,6 +175,29 @@ def _presence(corpus: Corpus, folder: Path, clips: dict[str, list[Entry]]) -> It
         yield Finding(
             "extra", f"{corpus.name}:{clip}", path, "a well-formed name that the published corpus does not have"
         )
+
+
+def _needs(corpus: Corpus, clips: dict[str, list[Entry]]) -> Iterator[Finding]:
+    """What recordings of one's own lack for training and for tests on unseen speakers."""
+    said = pd.DataFrame([group[0].fields for group in clips.values()], columns=["speaker", "emotion"])
+    unknown = int((said["speaker"] == "").sum())
+    if unknown:
+        yield Finding(
+            "speakers", f"{corpus.name}:{UNKNOWN_SPEAKER}", "",
+            f"it is not known who speaks in {unknown} of {len(said)} clips, so unseen speakers cannot be tested: put "
+            "them into folders such as angry/anna, or name the speakers in a list",
+        )  # fmt: skip
+    named = said[said["speaker"] != ""]
+    for group in alike(named["speaker"]):
+        yield Finding("speakers", group[0], "", f"written {', '.join(map(repr, group))}: the same person?")
+    if not unknown and named["speaker"].nunique() < 3:
+        number = named["speaker"].nunique()
+        yield Finding("speakers", corpus.name, "", f"{number} of them; to test on unseen ones takes three or more")
+    owners = named.groupby("emotion")["speaker"].agg(["nunique", "first"])
+    for emotion, who in owners.loc[owners["nunique"] == 1, "first"].items():
+        yield Finding("emotions", emotion, "", f"only {who} speaks so; to test it on unseen speakers takes two")
+    if said["emotion"].nunique() < 2:
+        yield Finding("emotions", corpus.name, "", "all clips are of one; to learn anything takes two")
 
 
 def _repeats(corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[str, Path], str]) -> Iterator[Finding]:

@@ -26,9 +26,9 @@ import numpy as np
 import pandas as pd
 
 from ..audio import Excerpt
-from ..errors import AudioError, LabelError, TableError
+from ..errors import AudioError, FileNameError, LabelError, TableError
 from ..labels import canonical
-from ._base import Entry, name_error
+from ._base import Entry
 
 NAME = "folder"
 SLUG = "folder"
@@ -62,11 +62,13 @@ def parse(filename: str) -> dict[str, str]:
     """
     folders = PurePosixPath(filename).parts[:-1]
     if not folders:
-        raise name_error(NAME, filename, "it should lie in a folder named after its emotion", "angry/take1.wav")
+        raise FileNameError(f"{filename!r} should lie in a folder named after its emotion, such as 'angry/take1.wav'")
     try:
         emotion = canonical(folders[0])
     except LabelError as error:
-        raise name_error(NAME, filename, f"its folder is not an emotion ({error})", "angry/take1.wav") from error
+        raise FileNameError(
+            f"{filename!r} should lie in a folder named after its emotion, such as 'angry/take1.wav': {error}"
+        ) from error
     return {
         "clip_id": str(filename),
         "speaker": folders[1] if len(folders) > 1 else "",

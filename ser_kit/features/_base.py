@@ -11,12 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import augment, preprocess  # noqa: F401 - augment: its steps can be named too
-from ..audio import Recording, read_audio
+from ..audio import MIN_SECONDS, Recording, read_audio
 from ..errors import FeatureError, TooShortError
 from ..preprocess import Step
-
-MIN_SECONDS = 0.1
-"""Clips shorter than this hold no two frames of the lowest pitch looked for, and are refused."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
-from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 
@@ -13,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..audio import Excerpt, fingerprint
-from ..corpora import UNKNOWN_SPEAKER, sources, spans
+from ..corpora import UNKNOWN_SPEAKER, alike, sources, spans
 from ..errors import AudioError, TableError
 
 
@@ -77,27 +75,6 @@ def check_speakers_are_known(table: pd.DataFrame, sides: Iterable[np.ndarray], w
                 f"be one of those who are tested, so {what} cannot promise unseen speakers. Name the speakers, leave "
                 "these clips out, or use protocol 'random', which does not measure unseen speakers"
             )
-
-
-_TITLES = frozenset({"actor", "actress", "id", "p", "participant", "person", "s", "sp", "speaker", "spk", "subject"})
-
-
-def alike(names: Iterable[str]) -> list[list[str]]:
-    """Names that differ in no more than case, leading zeros, punctuation or a word such as "speaker".
-
-    Examples:
-        >>> alike(["folder:1", "folder:01", "folder:Actor_01", "folder:2", "folder:anna", "folder:Anna"])
-        [['folder:01', 'folder:1', 'folder:Actor_01'], ['folder:Anna', 'folder:anna']]
-    """
-    groups = defaultdict(list)
-    for name in sorted(set(names)):
-        corpus, _, speaker = name.rpartition(":")
-        parts = [
-            part.lstrip("0") if part.isdigit() else part for part in re.findall(r"[^\W\d_]+|\d+", speaker.casefold())
-        ]
-        bare = [part for part in parts if part not in _TITLES]
-        groups[corpus, *(bare or parts)].append(name)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 def warn_of_alike(table: pd.DataFrame) -> None:
