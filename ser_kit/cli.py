@@ -20,7 +20,6 @@ import math
 import os
 import re
 import shlex
-import shutil
 import sys
 import textwrap
 import time
@@ -420,6 +419,7 @@ def _train(args: argparse.Namespace) -> Result:
     check_target(out)
     checkpoints = _checkpoints(args)
     table = _load(args, args.corpus, args.labels or recipe.labels)
+    recipe.protocol(args.protocol)(table, args.seed)  # a table that it cannot divide is refused before the work
     found = recipe.prepare(table, jobs=args.jobs, progress=progress)
     failed = _tell_failures(args, table, found)
     settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
@@ -475,6 +475,8 @@ def _evaluate(args: argparse.Namespace) -> Result:
     evaluations: dict[Path, Evaluation] = {}
     for recipe in chosen:
         table = _load(args, args.corpus, args.labels or recipe.labels)
+        for protocol in divided:
+            recipe.protocol(protocol)(table, seeds[0])
         found = recipe.prepare(table, jobs=args.jobs, progress=progress)
         _tell_failures(args, table, found)
         for protocol in divided:
@@ -578,6 +580,7 @@ def _tune(args: argparse.Namespace) -> Result:
             raise RecipeError(f"--space {given!r}: expected SETTING=[VALUE, ...], a JSON list")
         system.changed({name: space[name][0]})  # a misspelt setting is told before the recordings are read
     table = _load(args, args.corpus, args.labels or system.labels)
+    system.protocol(args.protocol)(table, args.seed)
     args.when_interrupted = "; the same command goes on from there"
     found = tuning.search(
         system, table, space, method=args.method, candidates=args.candidates, protocol=args.protocol, seed=args.seed,

@@ -337,6 +337,18 @@ def test_extract_answers_for_every_row_of_a_list(ser_kit, recordings, tmp_path):
     assert str(tmp_path / "gone.wav") in ser_kit(*arguments)[1]
 
 
+@pytest.mark.parametrize("command", ["train", "evaluate", "tune"])
+def test_speakers_half_named_are_refused_before_any_work(ser_kit, recordings, tmp_path, command):
+    half = shutil.copytree(recordings, tmp_path / "half")
+    for clip in half.rglob("*_s1_*.wav"):
+        clip.rename(clip.parents[1] / clip.name)
+    space = ("--space", "training.batch_size=[8, 16]") if command == "tune" else ()
+    status, out, err = ser_kit(command, "rastogi_mlp", "--corpus", f"half:{half}", *space, "--out", tmp_path / "out")
+    assert (status, out) == (2, "") and "functionals" not in err
+    assert "ser-kit: the speaker of 10 of 20 clips of 'half' is not known" in err and "protocol 'random'" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["half"]
+
+
 def test_corpora_at_places_of_their_own(ser_kit, recordings, tmp_path):
     listed = recordings / "list.csv"
     listed.write_text("path,emotion,speaker\n" + "".join(f"{p},angry,anna\n" for p in recordings.rglob("01_a*.wav")))

@@ -307,6 +307,14 @@ class System(ABC):
         values = np.concatenate([part.values for part in parts])
         return replace(found, values=values, table=table, lengths=np.concatenate([part.lengths for part in parts]))
 
+    def protocol(self, name: str) -> protocols.Protocol:
+        """The protocol of a name; ``"published"`` is the one that the system's authors used.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        return protocols.get(self.published.protocol if name == PUBLISHED else name)
+
     def folds(self, material: Material, protocol: str = "speaker", seed: int = 0) -> list[protocols.Fold]:
         """The audited folds of a protocol; ``"published"`` is the one that the system's authors used.
 
@@ -314,7 +322,7 @@ class System(ABC):
             LeakageError: the protocol's folds share a clip, or a speaker where they promise not to.
             TableError: the protocol cannot divide this table.
         """
-        folds = protocols.get(self.published.protocol if protocol == PUBLISHED else protocol)(material.table, seed)
+        folds = self.protocol(protocol)(material.table, seed)
         protocols.audit(material.table, folds)
         return folds
 
@@ -466,7 +474,7 @@ class System(ABC):
             protocol: as in :meth:`run`.
             seed: likewise.
         """
-        name = protocols.get(self.published.protocol if protocol == PUBLISHED else protocol).name
+        name = self.protocol(protocol).name
         for part in self.parts:
             own = re.compile(re.escape(_plainly(f"{part}-{name}-{seed}")) + r"-(\d+|final)")
             for folder in Path(out).glob("*"):
