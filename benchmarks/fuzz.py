@@ -40,7 +40,7 @@ WRITTEN = (
     ("AIFF", "PCM_16"), ("AU", "PCM_16"), ("CAF", "ALAC_16"), ("W64", "PCM_16"), ("RF64", "PCM_16"), ("FLAC", "PCM_16"),
     ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"),
 )  # fmt: skip
-BY_PYAV = ("m4a", "webm", "amr")
+BY_PYAV = {"m4a": "aac", "webm": "libopus", "amr": "libopencore_amrnb"}
 GOOD = ("answered", "refused")
 _COMMAND = (sys.executable, "-m", "benchmarks.fuzz", "--work")
 _SECONDS = 20.0  # that a file may take
@@ -56,10 +56,10 @@ def intact(clip: str | Path, folder: Path) -> list[Path]:
         path = folder / f"{subtype}.{form.lower()}"
         soundfile.write(path, samples, 8000, format=form, subtype=subtype)
         found.append(path)
-    for suffix in BY_PYAV:
+    for suffix, codec in BY_PYAV.items():
         found.append(folder / f"clip.{suffix}")
         with av.open(str(found[-1]), "w") as container:
-            stream = container.add_stream(container.default_audio_codec, rate=8000, layout="mono")
+            stream = container.add_stream(codec, rate=8000, layout="mono")
             frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
             frame.sample_rate = 8000
             container.mux(stream.encode(frame))

@@ -82,7 +82,7 @@ def main(demuxer: str) -> int:
             sys.stdin.buffer,
             format=demuxer,
             io_open=_refuse,
-            options={"protocol_whitelist": "none", "format_whitelist": demuxer, "codec_whitelist": decoders},
+            container_options={"protocol_whitelist": "none", "format_whitelist": demuxer, "codec_whitelist": decoders},
             metadata_errors="ignore",
         ) as container:
             if not container.streams.audio:

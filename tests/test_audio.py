@@ -176,11 +176,14 @@ class Pipe(io.RawIOBase):
         return len(data)
 
 
+CODECS = {"aiff": "pcm_s16be", "au": "pcm_s16be", "ogg": "libopus", "webm": "libopus"}
+
+
 @pytest.mark.parametrize("form", ["flac", "aiff", "au", "caf", "ogg", "mp3", "wav", "webm"])
 def test_a_file_that_was_piped_out_is_read_whole(form):
     rate = 48_000 if form == "webm" else 16_000
     pipe = Pipe()
-    coded.encode(pipe, tone(rate), rate, {"aiff": "pcm_s16be", "au": "pcm_s16be"}.get(form, ""), form=form)
+    coded.encode(pipe, tone(rate), rate, CODECS.get(form, ""), form=form)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read_audio(pipe.content).duration == pytest.approx(1, abs=0.12)

@@ -6,18 +6,21 @@ import dataclasses
 import io
 import sys
 import warnings
+from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from ser_kit import features, tracks
+from ser_kit import audio, features, tracks
 from ser_kit.audio import read_audio
 from ser_kit.errors import AudioError, BundleError, FeatureError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
 from ser_kit.predictor import ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
 from ser_kit.stream import timeline
+from ser_kit.widget.answer import work_out
 
 RATE = 16000
 
@@ -85,6 +88,22 @@ def test_a_long_recording_is_judged_in_windows(predictor, demo_table):
     assert found.segments[-1].end == pytest.approx(found.duration)
     assert all(a.end == pytest.approx(b.start) for a, b in zip(found.segments, found.segments[1:], strict=False))
     assert sum(found.probabilities.values()) == pytest.approx(1)
+
+
+def test_whoever_watches_can_end_the_decoding(predictor, tmp_path, monkeypatch):
+    (tmp_path / "decoder.py").write_text("import time; time.sleep(600)")
+    monkeypatch.setattr(audio.decoder, "__file__", str(tmp_path / "decoder.py"))
+    content = b"\0\0\0\x18ftypM4A " + bytes(500)
+
+    def end(share):
+        assert share == 0
+        raise CancelledError
+
+    for work in predictor.predict, predictor.measure, partial(timeline, predictor):
+        with pytest.raises(CancelledError):
+            work(content, watch=end)
+    with pytest.raises(CancelledError):
+        list(work_out(predictor, "clip.m4a", content, end))
 
 
 @pytest.mark.parametrize("what", ["predict", "measure"])

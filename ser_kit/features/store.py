@@ -39,7 +39,7 @@ _SETTLED = 2_000_000_000  # ns: a file changed more recently may change again wi
 _PENDING = 16  # entries, and
 _PATIENCE = 0.5  # seconds, after which what was put is written
 _WAIT = 60.0  # seconds to wait for another process that writes
-_DECISIVE = ("praat-parselmouth", "soxr", "soundfile")  # packages that the numbers come from, beside our own code
+_DECISIVE = ("av", "praat-parselmouth", "soxr", "soundfile")  # packages that the numbers come from, beside our own code
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _SCHEMA = """
