@@ -382,11 +382,11 @@ def _locate(source: Source, watch: Watch) -> tuple[str, _Opener]:
         name = _printable(path.name)
         with _readable(path):
             mode = path.stat().st_mode
-            # soundfile takes *.raw for headerless samples.
-            if stat.S_ISFIFO(mode) or (stat.S_ISREG(mode) and path.suffix.lower() == ".raw"):
-                return name, partial(_open_file, io.BytesIO(_content(path, name, watch)), name, watch)
             if stat.S_ISDIR(mode):
                 raise IsADirectoryError
+        # soundfile takes *.raw for headerless samples.
+        if stat.S_ISFIFO(mode) or (stat.S_ISREG(mode) and path.suffix.lower() == ".raw"):
+            return name, partial(_open_file, io.BytesIO(_content(path, name, watch)), name, watch)
         if not stat.S_ISREG(mode):
             raise NotAudioError(f"{name}: is a device or a socket; expected a sound file")
         return name, partial(_open_file, path, name, watch)
@@ -407,28 +407,28 @@ def _locate(source: Source, watch: Watch) -> tuple[str, _Opener]:
 def _content(path: Path, name: str, watch: Watch) -> bytes:
     """The bytes of a file or a pipe, without waiting for somebody to open the pipe's other end, nor long for a silent
     one."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    with _readable(path):
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
     data, began = bytearray(), time.monotonic()
     with open(handle, "rb", buffering=0) as file:
         silent_since = began
-        while (piece := file.read(1 << 20)) != b"":
+        while True:
+            with _readable(path):
+                piece = file.read(1 << 20)
+            if piece == b"":
+                return bytes(data)
             watch()
             if piece is None:  # there will be more
                 select.select([file], [], [], _WATCHED_EVERY)
             else:
                 data += piece
                 silent_since = time.monotonic()
-            if len(data) > _MOST_CONTENT:
-                raise AudioError(
-                    f"{name}: holds more than {_MOST_CONTENT >> 20} MiB, which is the most for a pipe or an odd file; "
-                    "save it as a WAV, FLAC or MP3 file"
-                )
+            _check_content(len(data), name)
             if time.monotonic() > min(silent_since + _PIPE_SECONDS, began + MAX_SECONDS):
                 raise AudioError(
                     f"{name}: is a pipe that gave nothing for {_PIPE_SECONDS} s, or does not end; save the sound as a "
                     "file"
                 )
-    return bytes(data)
 
 
 def _printable(name: str) -> str:
@@ -438,14 +438,35 @@ def _printable(name: str) -> str:
 
 def _read_all(file: BinaryIO, name: str) -> bytes:
     try:
-        if file.seekable():
+        seekable = file.seekable()
+        if seekable:
             file.seek(0)
-        data = file.read()
+        data = file.read() if seekable else _beginning(file)
     except (OSError, ValueError) as error:  # ValueError: the file is closed
         raise AudioError(f"{name}: the file object cannot be read: {error}") from None
     if not isinstance(data, bytes):
         raise NotAudioError(f'{name}: the file object gives no bytes; open the file in binary mode, open(path, "rb")')
+    if not seekable:
+        _check_content(len(data), name)
     return data
+
+
+def _beginning(file: BinaryIO) -> bytes:
+    """All of a stream, unless that is more than is taken."""
+    content = io.BytesIO()
+    while content.tell() <= _MOST_CONTENT and (piece := file.read(1 << 20)):
+        if not isinstance(piece, bytes):
+            return piece
+        content.write(piece)
+    return content.getvalue()
+
+
+def _check_content(size: int, name: str) -> None:
+    if size > _MOST_CONTENT:
+        raise AudioError(
+            f"{name}: holds more than {_MOST_CONTENT >> 20} MiB, which is the most for a pipe or an odd file; "
+            "save it as a WAV, FLAC or MP3 file"
+        )
 
 
 @contextmanager
@@ -647,11 +668,7 @@ def _plain_wav(file: _File, name: str, watch: Watch) -> _File:
     unfilled = size == 0 and _peek(file, 4, 4) in (bytes(4), b"\xff" * 4)
     if length != 14 and len(data) == 1 and not unfilled:
         return file
-    if isinstance(file, io.BytesIO):
-        content = file.getvalue()
-    else:
-        with _readable(file):
-            content = _content(file, name, watch)
+    content = file.getvalue() if isinstance(file, io.BytesIO) else _content(file, name, watch)
     form = content[start : start + length]
     if len(form) < length:  # it changed, or is cut within
         return file

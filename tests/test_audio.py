@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import pickle
 import struct
@@ -441,7 +442,7 @@ def test_pipes_are_read_but_not_waited_for_and_devices_are_refused(tmp_path, mon
     assert float(done.stdout) == 1
     monkeypatch.setattr(audio, "_MOST_CONTENT", 1 << 10)
     (tmp_path / "big.raw").write_bytes(WAV)
-    with pytest.raises(AudioError, match="big.raw: holds more than"):
+    with pytest.raises(AudioError, match="^big.raw: holds more than"):
         read_audio(tmp_path / "big.raw")
 
 
@@ -480,7 +481,7 @@ def test_a_pipe_may_take_its_time_but_not_for_ever(tmp_path, monkeypatch):
         with (
             written(tmp_path / name, WAV[:4096]) as pipe,
             monkeypatch.context() as patch,
-            pytest.raises(AudioError, match=f"{name}: {words}"),
+            pytest.raises(AudioError, match=f"^{name}: {words}"),
         ):
             patch.setattr(audio, constant, value)
             load_audio(pipe)
@@ -528,6 +529,22 @@ def test_a_file_that_is_replaced_while_it_is_read_is_told(tmp_path, monkeypatch)
     monkeypatch.setattr(audio, "_open_sndfile", then_replaced)
     with pytest.raises(AudioError, match="changed while it was read"):
         read_audio(path)
+
+
+def test_a_stream_is_read_but_not_without_end(monkeypatch):
+    class Stream(io.RawIOBase):
+        def __init__(self, content):
+            self.content = content
+
+        def read(self, size=-1):
+            return next(self.content, b"")
+
+    assert read_audio(Stream(iter([WAV[:99], WAV[99:]]))).duration == 1
+    monkeypatch.setattr(audio, "_MOST_CONTENT", 1 << 16)
+    with pytest.raises(AudioError, match="holds more than"):
+        read_audio(Stream(itertools.repeat(WAV)))
+    with pytest.raises(NotAudioError, match="binary mode"):
+        read_audio(Stream(iter(["text"])))
 
 
 def test_strange_file_objects_are_refused(tmp_path):
