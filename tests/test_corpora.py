@@ -459,6 +459,12 @@ def test_own_folder(tmp_path):
     assert len(table.attrs["excluded"]) == 2
 
 
+def test_a_name_in_two_forms_of_its_accents_is_one_speaker(tmp_path):
+    lay_out(tmp_path, ["sad/Jörg/1.wav", unicodedata.normalize("NFD", "angry/Jörg/1.wav")])
+    table = corpora.load("folder", root=tmp_path)
+    assert table["speaker"].tolist() == ["folder:Jörg"] * 2 and all(Path(path).is_file() for path in table["path"])
+
+
 def test_own_csv(tmp_path):
     lay_out(tmp_path, ["a.wav", "sub/b.mp3", "c.wav", "elsewhere/d.wav"])
     listed = tmp_path / "list" / "mine.csv"

@@ -107,6 +107,11 @@ class TestLeakage:
         fold = Fold("mine", 0, 0, [0], [], [1], ("speaker",))
         audit(table, fold)
 
+    def test_rounded_times_are_no_overlap(self, table):
+        table = table.copy()
+        table.loc[1, "start"] = "0.3999995"
+        audit(table, Fold("mine", 0, 0, [0], [], [1], ("speaker",)))
+
     @pytest.mark.parametrize("span", [("0.3", "0.6"), ("", ""), ("0.1", "0.2")])
     def test_parts_that_overlap_may_not(self, table, span):
         table = table.copy()

@@ -24,7 +24,7 @@ import pandas as pd
 
 from .. import labels as _labels
 from ..errors import TableError, UnknownNameError
-from ._base import COLUMNS, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
+from ._base import COLUMNS, NAMES, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
 from ._validation import Validation
 from ._validation import validate as _validate
 
@@ -35,15 +35,10 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-# A module of this name stands beside this file; everything else about a corpus stands in it.
-_NAMES = (
-    "ravdess", "ravdess_song", "cremad", "tess", "savee", "emodb", "nemo", "emospeech", "iemocap", "folder", "demo",
-)  # fmt: skip
-
 
 def names() -> tuple[str, ...]:
     """Names of all corpora."""
-    return _NAMES
+    return NAMES
 
 
 def get(name: str) -> Corpus:
@@ -61,8 +56,8 @@ def get(name: str) -> Corpus:
         Corpus('calls')
     """
     known, colon, root = name.partition(":")
-    if (bool(colon) != bool(root)) or not (known in _NAMES or (root and re.fullmatch(r"\w[\w.-]*", known))):
-        raise UnknownNameError("corpus", name, _NAMES)
+    if (bool(colon) != bool(root)) or not (known in NAMES or (root and re.fullmatch(r"\w[\w.-]*", known))):
+        raise UnknownNameError("corpus", name, NAMES)
     return _corpus(known, Path(root).expanduser() if root else None)
 
 
@@ -72,7 +67,7 @@ def of(table: pd.DataFrame) -> list[Corpus]:
 
 
 def _corpus(name: str, root: Path | None = None) -> Corpus:
-    own = name not in _NAMES
+    own = name not in NAMES
     return Corpus(importlib.import_module(f"{__name__}.{'folder' if own else name}"), name if own else "", root)
 
 
@@ -104,7 +99,7 @@ def load(
     """
     wanted = list(dict.fromkeys([names] if isinstance(names, str) else names))
     if not wanted:
-        raise TableError(f"name at least one corpus: {', '.join(_NAMES)}")
+        raise TableError(f"name at least one corpus: {', '.join(NAMES)}")
     label_set = None if labels is None else _labels.label_set(labels)
     chosen = [get(name) for name in wanted]  # all names are checked before any corpus is downloaded
     for name, times in Counter(corpus.name for corpus in chosen).items():

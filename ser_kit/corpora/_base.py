@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shlex
+import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,11 @@ from ..audio import Excerpt
 from ..errors import CorpusNotFoundError, FileNameError, IncompleteCorpusWarning, TableError
 
 logger = logging.getLogger(__name__)
+
+# A module of this name stands beside this one; everything else about a corpus stands in it.
+NAMES = (
+    "ravdess", "ravdess_song", "cremad", "tess", "savee", "emodb", "nemo", "emospeech", "iemocap", "folder", "demo",
+)  # fmt: skip
 
 COLUMNS = (
     "clip_id", "path", "corpus", "speaker", "sex", "emotion", "native_emotion", "intensity", "text_id", "language",
@@ -91,17 +97,23 @@ _TITLES = frozenset({"actor", "actress", "id", "p", "participant", "person", "s"
 def alike(names: Iterable[str]) -> list[list[str]]:
     """Names that differ in no more than case, leading zeros, punctuation or a word such as "speaker".
 
+    Among recordings of your own, a name with letters that stands in several of them is one too.
+
     Examples:
         >>> alike(["folder:1", "folder:01", "folder:Actor_01", "folder:2", "folder:anna", "folder:Anna"])
         [['folder:01', 'folder:1', 'folder:Actor_01'], ['folder:Anna', 'folder:anna']]
+        >>> alike(["folder:anna", "calls:anna", "folder:1", "calls:1"])
+        [['calls:anna', 'folder:anna']]
     """
     groups = defaultdict(list)
     for name in sorted(set(names)):
         corpus, _, speaker = name.rpartition(":")
-        parts = [
-            part.lstrip("0") if part.isdigit() else part for part in re.findall(r"[^\W\d_]+|\d+", speaker.casefold())
-        ]
+        words = re.findall(r"[^\W\d_]+|\d+", unicodedata.normalize("NFC", speaker).casefold())
+        parts = [word.lstrip("0") if word.isdigit() else word for word in words]
         bare = [part for part in parts if part not in _TITLES]
+        own = corpus not in NAMES or corpus == "folder"
+        if own and speaker != UNKNOWN_SPEAKER and any(map(str.isalpha, bare)):
+            corpus = "folder"
         groups[corpus, *(bare or parts)].append(name)
     return [group for group in groups.values() if len(group) > 1]
 

@@ -60,6 +60,7 @@ def parse(filename: str) -> dict[str, str]:
         >>> fields["emotion"], fields["native_emotion"], fields["speaker"]
         ('fear', 'Fearful', 'anna')
     """
+    filename = unicodedata.normalize("NFC", str(filename))  # one person, on whatever system the folders were made
     folders = PurePosixPath(filename).parts[:-1]
     if not folders:
         raise FileNameError(f"{filename!r} should lie in a folder named after its emotion, such as 'angry/take1.wav'")
@@ -70,7 +71,7 @@ def parse(filename: str) -> dict[str, str]:
             f"{filename!r} should lie in a folder named after its emotion, such as 'angry/take1.wav': {error}"
         ) from error
     return {
-        "clip_id": str(filename),
+        "clip_id": filename,
         "speaker": folders[1] if len(folders) > 1 else "",
         "emotion": emotion,
         "native_emotion": folders[0],

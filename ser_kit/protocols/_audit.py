@@ -37,9 +37,9 @@ def audit(
 ) -> None:
     """Make sure that nothing which is tested was seen in training.
 
-    A clip is the same clip by its row, its ``clip_id``, its path (parts of one file: if they overlap), the recording
-    that it is an augmented copy of (column ``parent``), or its sound: two files with equal samples are one recording,
-    whatever they are called.
+    A clip is the same clip by its row, its ``clip_id``, its path (parts of one file: if they overlap by 0.1 s), the
+    recording that it is an augmented copy of (column ``parent``), or its sound: two files with equal samples are one
+    recording, whatever they are called.
     What folds promise independence of, such as speakers, is compared too. What a fold admits to by name (its
     ``leaks``) passes, and nothing beyond it.
 

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from ..audio import Excerpt, fingerprint
+from ..audio import MIN_SECONDS, Excerpt, fingerprint
 from ..corpora import UNKNOWN_SPEAKER, alike, sources, spans
 from ..errors import AudioError, TableError
 
@@ -144,12 +144,15 @@ def fingerprints(table: pd.DataFrame) -> np.ndarray:
 
 
 def stretches(table: pd.DataFrame) -> np.ndarray:
-    """Equal for rows that have some moment of a file in common, themselves or by way of others between, ``int [n]``."""
+    """Equal for rows that have 0.1 s or more of a file in common, themselves or by way of others, ``int [n]``.
+
+    What is shorter cannot be measured, and comes of rounded times: where one part ends, the next begins.
+    """
     files, (start, end) = codes(column(table, "path")), spans(table)
     found, file, until = np.empty(len(table), int), -1, 0.0
     number = -1
     for row in np.lexsort((start, files)):
-        if files[row] != file or start[row] >= until:
+        if files[row] != file or until - start[row] < MIN_SECONDS:
             file, until, number = files[row], 0.0, number + 1
         found[row], until = number, max(until, end[row])
     return found
