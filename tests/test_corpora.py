@@ -499,6 +499,7 @@ def test_own_csv(tmp_path):
         ("path,emotion,onset\na.wav,sad,0\na.wav,sad,2\n", "'a.wav' with more than one onset; parts of a file are"),
         ("path,emotion,start\na.wav,sad,1\na.wav,happy,1\n", "'a.wav' with more than one emotion"),
         ("", "not a CSV file: it is empty"),
+        (b"\0\0\0", "not a CSV file in UTF-8, UTF-16 or Windows-1252"),
         ("path,emotion\na, b.wav,sad\n", "more cells than columns in 'a,b.wav,sad'"),
         ("path,path,emotion\na.wav,b.wav,sad\n", "more than one column path"),
         (b"path,emotion\n\x81,sad\n", "not a CSV file in UTF-8, UTF-16 or Windows-1252"),
@@ -530,6 +531,7 @@ LIST = "path,emotion,speaker\ngrüße/ja ä.wav,angry,Jörg\ntwo.wav,sad,Jörg\n
         "sep=;\n" + LIST.replace(",", ";"),
         "\ufeff" + LIST.replace("\n", "\r\n"),
         LIST.encode("utf-16"),
+        LIST.encode("utf-16-be"),
         LIST.replace(",", "\t").encode("utf-16"),
         LIST.encode("cp1252"),
         LIST.replace(",", ";").encode("cp1252"),
@@ -541,7 +543,7 @@ LIST = "path,emotion,speaker\ngrüße/ja ä.wav,angry,Jörg\ntwo.wav,sad,Jörg\n
         LIST.replace("Jörg\n", "Jörg,\n"),
     ],
     ids=[
-        "plain", "semicolons", "tabs", "Excel's note", "BOM", "UTF-16", "Excel's Unicode text", "cp1252",
+        "plain", "semicolons", "tabs", "Excel's note", "BOM", "UTF-16", "no BOM", "Excel's Unicode text", "cp1252",
         "German Excel", "backslashes", "suffix", "case", "NFD", "file", "trailing comma",
     ],
 )  # fmt: skip
@@ -601,6 +603,11 @@ def test_rows_for_one_clip_in_other_spellings_are_one(tmp_path):
     assert len(listing(tmp_path, "path,emotion,start,end\n" + rows)) == 2
     with pytest.raises(TableError, match="'a.wav' with more than one emotion"):
         listing(tmp_path, "path,emotion,start,end\n" + rows + "a.wav,happy,2.0,\n")
+
+
+def test_a_list_of_nothing(tmp_path):
+    with pytest.raises(CorpusNotFoundError, match="mine.csv holds none of them"):
+        listing(tmp_path, "path,emotion\n")
 
 
 def test_names_too_long_for_the_disk_are_not_there(tmp_path):

@@ -123,7 +123,10 @@ def listing(file: Path) -> Iterator[Entry]:
 def _rows(file: Path) -> pd.DataFrame:
     """The cells of a CSV file as text, stripped, under our names of the columns."""
     content = file.read_bytes()
-    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else _ENCODINGS
+    if b"\0" in content[:4] or content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings = ("utf-16" if content[:1] in (b"\xff", b"\xfe") else "utf-16-le" if content[0] else "utf-16-be",)
+    else:
+        encodings = _ENCODINGS
     for encoding in encodings:
         try:
             text = unicodedata.normalize("NFC", content.decode(encoding))
@@ -184,7 +187,7 @@ def _seconds(text: str) -> float | None:
         >>> _seconds("1.5"), _seconds("1,5"), _seconds("0 days 00:01:01.5"), _seconds("NaT")
         (1.5, 1.5, 61.5, None)
     """
-    if text in ("", "NaT", "nan"):
+    if text.lower() in ("", "nat", "nan"):
         return None
     try:
         seconds = float(text.replace(",", "."))
