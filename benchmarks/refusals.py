@@ -74,7 +74,7 @@ def measured(predictor: Predictor, names: Iterable[str], seeds: int) -> pd.DataF
         title = f"clips of {name}"
         # The demo corpus is made up too, and strange to whoever learned from people.
         at_most = None if name == "demo" else CLIPS_AT_MOST
-        rows.append(_row(title, _outcomes(predictor, table["path"], len(table), title), at_most=at_most))
+        rows.append(_row(title, _outcomes(predictor, corpora.sources(table), len(table), title), at_most=at_most))
     return pd.DataFrame(rows)
 
 

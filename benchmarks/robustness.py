@@ -95,13 +95,15 @@ def measured(
     for fold in system.folds(material, protocol, seed):
         bundle, _ = system.fit_fold(material, fold, out=out, title=f"{system.name} {fold.name}")
         train = material.table.iloc[fold.train]
-        voices = [read_audio(path, rate=RATE).samples for path in train["path"].iloc[:: max(1, len(train) // 60)]]
+        some = train.iloc[:: max(1, len(train) // 60)]
+        voices = [read_audio(source, rate=RATE).samples for source in corpora.sources(some)]
         clips = material.table.iloc[fold.test].query("corpus == @tested")
         made, row = conditions(voices), {}
         (extractor,) = bundle.extractors
         said = {name: [] for name in made}
-        for number, path in enumerate(tqdm(clips["path"], desc=f"fold {fold.index + 1}", unit="clip", leave=False)):
-            samples = read_audio(path, rate=RATE).samples
+        bar = tqdm(corpora.sources(clips), desc=f"fold {fold.index + 1}", unit="clip", leave=False)
+        for number, source in enumerate(bar):
+            samples = read_audio(source, rate=RATE).samples
             for name, worsen in made.items():
                 values = extractor.extract((np.asarray(worsen(samples, number), np.float32), RATE))[None]
                 said[name].append(material.labels[int(bundle.probabilities(values)[0].argmax())])

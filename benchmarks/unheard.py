@@ -61,7 +61,7 @@ def answered(predictor: Predictor, table: pd.DataFrame) -> tuple[pd.DataFrame, t
     """
     common = [label for label in predictor.labels if (table["emotion"] == label).any()]
     table = table[table["emotion"].isin(common)].reset_index(drop=True)
-    answers = tqdm(predictor.predict_many(table["path"]), total=len(table), unit="clip", leave=False)
+    answers = tqdm(predictor.predict_many(corpora.sources(table)), total=len(table), unit="clip", leave=False)
     kept, rows = [], []
     for i, answer in enumerate(answers):
         if not isinstance(answer, Failure):
