@@ -138,6 +138,10 @@ class BundleError(SerKitError, ValueError):
     """A folder is not a usable ser_kit bundle."""
 
 
+class ForkedError(SerKitError, RuntimeError):
+    """A network was to compute in a process that was forked while TensorFlow's threads ran, where it would hang."""
+
+
 class ExportError(SerKitError):
     """A bundle cannot be written for another runtime, or would answer differently there."""
 

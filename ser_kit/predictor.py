@@ -15,7 +15,6 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -24,8 +23,8 @@ import numpy as np
 
 from . import speech
 from .audio import SILENT_PEAK, Excerpt, Recording, Source, read_audio
-from .bundle import BASELINE, Bundle, bundle_path, preset_path, strangeness
-from .errors import AudioError, BundleError, SerKitError, SilentAudioWarning, TooShortError
+from .bundle import BASELINE, Bundle, Member, bundle_path, preset_path, strangeness
+from .errors import AudioError, BundleError, ForkedError, SerKitError, SilentAudioWarning, TooShortError
 from .evaluation import mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
 from .labels import LabelSet, merged
@@ -209,10 +208,25 @@ class Predictor:
                 raise AudioError(f"{answer.path or 'a clip'} cannot be enrolled: {answer.reason}")
         labels = self.bundle.labels
         said = [[answer.probabilities[label] for label in labels] for answer in answers]
-        one = copy(self)
-        one.__dict__.pop("identity", None)
-        one._habit = habit(said, [usual[label] for label in labels])
+        one = object.__new__(type(self))
+        vars(one).update(vars(self), _habit=habit(said, [usual[label] for label in labels]))
+        vars(one).pop("identity", None)
         return one
+
+    def __getstate__(self) -> dict[str, Any]:
+        members = [(member.to_card(), member.model.get_weights()) for member in self.bundle.members]
+        kept = {name: value for name, value in vars(self).items() if name != "bundle"}
+        return kept | {"_packed": (self.bundle.card, members)}
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """What it predicts with. After pickling the networks are built when they are needed, not while they are read:
+        an error then would end a worker of ``multiprocessing.Pool`` in silence, and its pool would wait for ever."""
+        card, packed = self._packed
+        members = tuple(Member.from_card(described, len(card["labels"])) for described, _ in packed)
+        for member, (_, weights) in zip(members, packed, strict=True):
+            member.model.set_weights(weights)
+        return Bundle(card, members)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -343,6 +357,8 @@ class Predictor:
         def answer(source: Source) -> Prediction | Failure:
             try:
                 return self.predict(source)
+            except ForkedError:
+                raise  # no recording is at fault, and none will have an answer
             except SerKitError as error:
                 return Failure(_path(source), str(error))
             except Exception as error:  # whatever is wrong with one recording, the others have their answers

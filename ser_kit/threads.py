@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from .errors import ForkedError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -31,6 +33,34 @@ def available_cores() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+_computes = _lost = False  # whether TensorFlow has threads in this process, or had them in the one it was forked from
+
+
+def before_tensorflow() -> None:
+    """Called before TensorFlow computes: its threads are not there in a child that is forked later, which would wait
+    for them for ever.
+
+    Raises:
+        ForkedError: this process is such a child.
+    """
+    global _computes
+    if _lost:
+        raise ForkedError(
+            "TensorFlow computed before this process was forked, and would hang in it; start processes with "
+            'multiprocessing.get_context("spawn"), or use threads: Predictor.predict_many(recordings, jobs=4)'
+        )
+    _computes = True
+
+
+def _forked() -> None:
+    global _lost
+    _lost = _lost or _computes
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def ahead(make: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:

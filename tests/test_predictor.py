@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import multiprocessing
+import pickle
 import sys
 import warnings
 from concurrent.futures import CancelledError
@@ -14,9 +16,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_kit import audio, features, tracks
+from ser_kit import audio, features, models, tracks
 from ser_kit.audio import read_audio
-from ser_kit.errors import AudioError, BundleError, FeatureError, LabelError, MissingDependencyError
+from ser_kit.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
 from ser_kit.predictor import ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
 from ser_kit.stream import timeline
@@ -294,6 +296,21 @@ def test_what_cannot_be_enrolled_is_an_error(predictor, clip):
     bundle = dataclasses.replace(predictor.bundle, card={**predictor.bundle.card, "baseline": {}})
     with pytest.raises(BundleError, match="no baseline of neutral clips"):
         Predictor(bundle).enroll([clip])
+
+
+def test_a_predictor_is_sent_to_another_process_whole(predictor, answer, clip):
+    copy = pickle.loads(pickle.dumps(Predictor(predictor.bundle, "four")))
+    assert copy.predict(clip) == Predictor(predictor.bundle, "four").predict(clip)
+    assert pickle.loads(pickle.dumps(predictor)).identity == predictor.identity
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+def test_a_process_that_was_forked_after_an_answer_says_that_it_cannot_answer(predictor, answer, clip):
+    with multiprocessing.get_context("fork").Pool(1) as pool:  # without its refusal, it would hang
+        with pytest.raises(ForkedError, match="spawn"):
+            pool.map_async(predictor.predict, [clip]).get(60)
+        with pytest.raises(ForkedError, match="predict_many"):
+            pool.apply_async(models.get, ["mlp"]).get(60)
 
 
 def test_open_takes_a_folder_or_a_preset_and_says_so_otherwise(demo_bundle, tmp_path):

@@ -31,6 +31,7 @@ from ser_kit.predictor import Failure, Prediction, Predictor
 from ser_kit.stream import Moment, timeline
 from ser_kit.widget import answer as answering
 from ser_kit.widget import html as said_in_html
+from ser_kit.widget import page as page_module
 from ser_kit.widget.controls import Controls
 from ser_kit.widget.picture import joined, picture, ribbon, stretches
 
@@ -194,6 +195,41 @@ def test_uploads_stay_the_newest_above_until_the_page_is_cleared(predictor, clip
     assert panels(page) == page.results == [] and not shown(page, "Clear the page")
     assert all(part.comm is None for part in parts)  # closed: the browser forgets them too
     assert "Ready" in text(page) and "Save all answers" not in text(page)
+
+
+def alive() -> set[str]:
+    """Widgets that the page's server holds: those that were made and not closed."""
+    return set(getattr(widgets.widget, "_instances", None) or widgets.Widget.widgets)
+
+
+def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk):
+    at_first = alive()
+    page = widget.UploadWidget(predictor)
+    empty = alive()
+    for _ in range(2):
+        upload(page, one=clip, talk=wav(talk), two=PNG)
+        press(page, "Clear the page")
+        assert alive() == empty
+    upload(page, one=clip, two=clip, three=clip)
+    first, second = inside(page, widgets.Dropdown)
+    first.value, second.value = first.options[1][1], second.options[2][1]  # the third has its card, too
+    page.close()
+    assert alive() == at_first
+    with pytest.raises(TypeError):
+        widget.UploadWidget(predictor, preset="house")  # not built, and yet closed when Python forgets it
+
+
+def test_a_page_keeps_a_bounded_amount_of_sound(predictor, clip, monkeypatch):
+    sound = 2 * len(read_audio(clip, rate=predictor.bundle.rate).samples)
+    monkeypatch.setattr(page_module, "_KEPT_BYTES", int(1.5 * sound))
+    page = widget.UploadWidget(predictor)
+    upload(page, **{f"{i}.wav": clip for i in range(4)})
+    assert [bool(inside(panel, widgets.Audio)) for panel in panels(page)] == [False, False, True, True]
+    assert ["Its player was removed" in text(panel) for panel in panels(page)] == [True, True, False, False]
+    assert all("Save the picture" in text(panel) and "Pitch" in text(panel) for panel in panels(page))
+    upload(page, last=clip)
+    assert [name(panel) for panel in panels(page) if inside(panel, widgets.Audio)] == ["last", "3.wav"]
+    assert all(card.answer.played is None for card in page._cards)  # what is drawn is let go
 
 
 def test_names_of_files_cannot_smuggle_html_or_mathematics(predictor, clip):

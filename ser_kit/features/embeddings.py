@@ -12,6 +12,7 @@ import numpy as np
 
 from ..audio import Recording
 from ..errors import FeatureError
+from ..threads import before_tensorflow
 from ._base import Extractor
 
 _SHORTEST = 0.975  # s: YAMNet's first patch of 96 frames of 25 ms every 10 ms, with half a hop to spare
@@ -41,6 +42,7 @@ class _Embedding(Extractor):
         _fetched(self.handle)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+        before_tensorflow()
         samples = np.asarray(recording.at(self.rate), np.float32)
         samples = np.pad(samples, (0, max(0, round(_SHORTEST * self.rate) - len(samples))))
         row = np.asarray(self._row(_network(self.handle), samples))

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import UnknownNameError
+from ..threads import before_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -46,10 +47,12 @@ def get(name: str) -> Callable:
 
     Raises:
         UnknownNameError: there is none.
+        ForkedError: TensorFlow has computed in the process that this one was forked from.
     """
     if name not in _MODULES:
         raise UnknownNameError("model", name, _MODULES)
-    import_keras()
+    if import_keras().backend.backend() == "tensorflow":
+        before_tensorflow()
     return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
 
 
@@ -78,7 +81,8 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         model: with one input and one output.
 
     Returns:
-        ``float32 [n, *input] -> float32 [n, *output]``.
+        ``float32 [n, *input] -> float32 [n, *output]``. It raises :class:`~ser_kit.errors.ForkedError` in a process
+        that was forked since.
 
     Examples:
         >>> import numpy as np
@@ -91,11 +95,14 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
     shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     traced = tf.function(lambda inputs: model(inputs, training=False), input_signature=[shape], autograph=False)
-    if tf.config.functions_run_eagerly():
-        return lambda inputs: traced(inputs).numpy()
     # Looking for the graph that fits the arguments, of which there is one, would take a tenth of an answer's time.
-    graph = traced.get_concrete_function()
-    return lambda inputs: graph(tf.constant(inputs, tf.float32)).numpy()
+    graph = traced if tf.config.functions_run_eagerly() else traced.get_concrete_function()
+
+    def answer(inputs: np.ndarray) -> np.ndarray:
+        before_tensorflow()
+        return graph(tf.constant(inputs, tf.float32)).numpy()
+
+    return answer
 
 
 def import_keras() -> ModuleType:

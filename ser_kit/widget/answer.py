@@ -132,7 +132,8 @@ def too_large(name: str, size: int) -> AudioError:
 def _beginning(recording: Recording) -> Recording:
     if recording.duration <= PLAYED_SECONDS:
         return recording
-    return replace(recording, samples=recording.samples[: PLAYED_SECONDS * recording.rate])
+    # A copy: a part of the array would keep the whole of it.
+    return replace(recording, samples=recording.samples[: PLAYED_SECONDS * recording.rate].copy())
 
 
 def wav(recording: Recording) -> bytes:

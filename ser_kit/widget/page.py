@@ -33,6 +33,9 @@ _WARM_RATE = 16_000  # Hz of the second of noise that warms a predictor up
 _PLACES = ("head", "verdict", "player", "picture", "ribbon", "features", "saved")
 """On a card, from top to bottom."""
 _PROGRESS_SECONDS = 0.1  # between two steps of the progress bar
+_KEPT_BYTES = 64 << 20
+"""Of sound in players (half an hour at 16 kHz) and of sound to be drawn yet, beside that of the newest recording."""
+_SILENT = Markup('<p class="sk-note">Its player was removed, to keep the page light; upload it again to play it.</p>')
 
 
 _log = logging.getLogger(__name__)
@@ -90,6 +93,14 @@ class UploadWidget(widgets.VBox):
             if left is not None and left <= 0:
                 return
             wait(jobs, left)
+
+    def close(self) -> None:
+        """Take the page away, with all that is on it; what is being worked on ends."""
+        if run := vars(self).get("_run"):  # not there where the arguments were refused
+            run.cancelled = True
+        for one in (*vars(self).get("_cards", ()), *self.children, self.layout):
+            _close(one)
+        super().close()
 
     # ------------------------------------------------------------------------------------------------- what is there
 
@@ -226,10 +237,11 @@ class UploadWidget(widgets.VBox):
         try:
             for card.answer in work_out(self._predictor, name, content, partial(self._watch, run)):
                 card.fill()
+                self._make_room()
         except CancelledError:
             if card.answer is None or card.answer.result is None:
                 self._cards.remove(card)
-                card.close()
+                _close(card)
                 self._arrange()
                 return
         self.results.append(card.answer.result)
@@ -243,6 +255,17 @@ class UploadWidget(widgets.VBox):
             self._finish(run)
         if isinstance(card.answer.result, Prediction):
             self._submit(self._draw, card)
+
+    def _make_room(self) -> None:
+        """Where the recordings hold too much sound, draw the oldest now and take their players away."""
+        _, *older = sorted(self._cards, key=lambda card: card.begun, reverse=True)
+        waiting = played = 0
+        for card in older:
+            waiting, played = waiting + card.waiting, played + card.played
+            if waiting > _KEPT_BYTES:
+                self._draw(card)
+            if played > _KEPT_BYTES:
+                card.silence()
 
     def _watch(self, run: _Run, share: float) -> None:
         if run.cancelled:
@@ -275,8 +298,9 @@ class UploadWidget(widgets.VBox):
 
     def _draw(self, card: _Card) -> None:
         """The picture to keep; it takes longer than all that is shown."""
-        if card in self._cards:
+        if card in self._cards and card.answer.played is not None:
             card.save(_portrait(card.answer))
+            card.answer.played = None  # it holds twice as much as the player
 
     def _empty(self) -> None:
         self._stop()
@@ -288,7 +312,7 @@ class UploadWidget(widgets.VBox):
         self.results.clear()
         self._offer()
         for card in cards:
-            card.close()
+            _close(card)
         self._say("Ready: choose one or several recordings.")
 
     # -------------------------------------------------------------------------------------- what can be done with it
@@ -327,6 +351,7 @@ class _Card(widgets.VBox):
     def __init__(self):
         super().__init__()
         self.answer: Answer | None = None
+        self.begun = time.monotonic()
         self._pieces: dict[str, tuple[str | bytes, widgets.Widget]] = {}
         self.add_class("sk-card")
 
@@ -337,13 +362,25 @@ class _Card(widgets.VBox):
     def save(self, png: bytes) -> None:
         """Offer a picture to keep."""
         link = _link(f"{Path(self.answer.name).stem}.png", "image/png", png, "Save the picture (PNG)")
-        self._bring(self.answer.parts | {"saved": Markup('<p class="sk-downloads">{}</p>').format(link)})
+        self.answer.parts["saved"] = Markup('<p class="sk-downloads">{}</p>').format(link)
+        self.fill()
 
-    def close(self) -> None:
-        """Take it off the page, with all that is in it."""
-        for _, piece in self._pieces.values():
-            piece.close()
-        super().close()
+    @property
+    def waiting(self) -> int:
+        """Bytes of sound that is kept to be drawn."""
+        return 0 if self.answer.played is None else self.answer.played.samples.nbytes
+
+    @property
+    def played(self) -> int:
+        """Bytes that its player holds."""
+        player = self.answer.parts.get("player")
+        return len(player) if isinstance(player, bytes) else 0
+
+    def silence(self) -> None:
+        """Say in the player's place that there is none."""
+        if self.played:
+            self.answer.parts["player"] = _SILENT
+            self.fill()
 
     def _bring(self, parts: Mapping[str, str | bytes]) -> None:
         before, self._pieces = self._pieces, {}
@@ -355,7 +392,7 @@ class _Card(widgets.VBox):
         self.children = tuple(piece for _, piece in self._pieces.values())
         for place, (_, piece) in before.items():
             if self._pieces.get(place, (None, None))[1] is not piece:
-                piece.close()
+                _close(piece)
 
 
 def _log_failure(job: Future) -> None:
@@ -411,7 +448,16 @@ def _show(widget: widgets.DOMWidget, there: bool) -> None:
 def _replace(box: widgets.Box, content: str) -> None:
     before, box.children = box.children, (_html(content),) if content else ()
     for one in before:
-        one.close()
+        _close(one)
+
+
+def _close(widget: widgets.Widget) -> None:
+    """Close a widget with all that is in it, and with its layout and style, which are widgets of their own."""
+    parts = [*getattr(widget, "children", ()), *(getattr(widget, name, None) for name in ("layout", "style"))]
+    widget.close()
+    for part in parts:
+        if isinstance(part, widgets.Widget):
+            _close(part)
 
 
 def _megabytes(size: int) -> str:
