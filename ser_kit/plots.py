@@ -1,7 +1,8 @@
 """Every figure of the notebooks and the widget.
 
-Each function returns a :class:`matplotlib.figure.Figure` of its own and touches neither ``pyplot`` nor global settings,
-so figures can be made in threads, on servers and in widgets, and none is left open. A notebook shows what a cell
+Each function returns a :class:`matplotlib.figure.Figure` of its own, draws nothing through ``pyplot`` and changes no
+global settings, so figures can be made in threads, on servers and in widgets, and none is left open. Distributions,
+boxes, heat maps and bars by class are seaborn's. A notebook shows what a cell
 returns; ``figure.savefig("name.png")`` keeps it.
 
 An emotion has the same colour everywhere. The colours of the eight emotions of RAVDESS differ for readers with
@@ -19,6 +20,7 @@ import io
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -133,13 +135,6 @@ def _colour(emotion: str) -> str:
     return COLOURS.get(emotion, COLOURS["other"])
 
 
-def _text_on(colour) -> str:
-    """Ink or white, whichever can be read on a colour."""
-    from matplotlib.colors import to_rgb
-
-    return _INK if np.dot(to_rgb(colour), (0.299, 0.587, 0.114)) > 0.55 else "white"
-
-
 def _ordered(emotions: Iterable[str]) -> list[str]:
     """In the order of :data:`ser_kit.labels.EMOTIONS`, others after them."""
     emotions = set(emotions)
@@ -181,32 +176,29 @@ def class_distribution(table: pd.DataFrame) -> Figure:
     Args:
         table: a clip table.
     """
+    import seaborn
     from matplotlib.patches import Patch
 
     emotions = _emotions(table)
-    sexes = (table["sex"].replace("", "not known") if "sex" in table else pd.Series("not known", table.index)).fillna(
-        "not known"
-    )
-    counts = pd.crosstab(emotions, sexes).loc[_ordered(emotions)]
-    counts = counts[[s for s in ("female", "male", "not known") if s in counts]]
+    order, totals = _ordered(emotions), emotions.value_counts()
+    sexes = table.get("sex", pd.Series("", table.index)).fillna("").replace("", "not known")
+    clips = pd.DataFrame({"emotion": pd.Categorical(emotions, order), "sex": sexes.to_numpy()})
     shades = {"female": 1.0, "male": 0.5, "not known": 0.2}
-    figure, ((ax,),) = _figure(7.5, 0.9 + 0.42 * len(counts))
-    rows = np.arange(len(counts))
-    start = np.zeros(len(counts))
-    for sex in counts:
-        values = counts[sex].to_numpy()
-        colours = [_tint(_colour(emotion), shades[sex]) for emotion in counts.index]
-        ax.barh(rows, values, left=start, height=0.74, color=colours, edgecolor="white", label=sex)
-        start = start + values
-    for row, total in zip(rows, start, strict=True):
-        ax.text(total, row, f" {int(total):,}", va="center", fontsize=9, color=_INK)
-    ax.set_yticks(rows, counts.index)
-    ax.invert_yaxis()
-    ax.set_xlim(0, start.max() * 1.1)
-    ax.set_xlabel("clips")
+    shades = {sex: shade for sex, shade in shades.items() if sex in set(sexes)}
+    figure, ((ax,),) = _figure(7.5, 0.9 + 0.42 * len(order))
+    seaborn.histplot(
+        clips, y="emotion", hue="sex", hue_order=[*reversed(shades)], multiple="stack", shrink=0.74, legend=False, ax=ax
+    )  # fmt: skip
+    for bars, shade in zip(ax.containers, shades.values(), strict=True):
+        for bar, emotion in zip(bars, order, strict=True):
+            bar.set(facecolor=_tint(_colour(emotion), shade), edgecolor="white")
+    for row, emotion in enumerate(order):
+        ax.text(totals[emotion], row, f" {totals[emotion]:,}", va="center", fontsize=9, color=_INK)
+    ax.set_xlim(0, totals.max() * 1.1)
+    ax.set(xlabel="clips", ylabel="")
     _tidy(ax, "x")
     _title(ax, f"Clips by emotion and sex: {len(table):,} clips of {_corpora(table)}")
-    handles = [Patch(color=_tint(_SOFT, shades[sex]), label=sex, linewidth=0) for sex in counts]
+    handles = [Patch(color=_tint(_SOFT, shade), label=sex, linewidth=0) for sex, shade in shades.items()]
     _legend(ax, handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
@@ -228,28 +220,30 @@ def speakers(table: pd.DataFrame) -> Figure:
     Args:
         table: a clip table.
     """
-    counts = pd.crosstab(table["speaker"], _emotions(table))
-    counts = counts[_ordered(counts.columns)]
+    import seaborn
+
+    emotions, names = _emotions(table), sorted(table["speaker"].unique())
+    clips = pd.DataFrame({"speaker": pd.Categorical(table["speaker"], names), "emotion": emotions.to_numpy()})
+    palette = {emotion: _colour(emotion) for emotion in reversed(_ordered(emotions))}
     figure, ((ax,),) = _figure(9, 3.4)
-    places = np.arange(len(counts))
-    floor = np.zeros(len(counts))
-    for emotion in counts:
-        ax.bar(places, counts[emotion], bottom=floor, width=0.82, color=_colour(emotion), label=emotion)
-        floor = floor + counts[emotion].to_numpy()
-    if len(counts) > _SPEAKERS_NAMED:
+    seaborn.histplot(
+        clips, x="speaker", hue="emotion", hue_order=list(palette), palette=palette, alpha=1, multiple="stack",
+        shrink=0.82, linewidth=0, ax=ax,
+    )  # fmt: skip
+    if len(names) > _SPEAKERS_NAMED:
         ax.set_xticks([])
     else:
         single = table["speaker"].str.split(":").str[0].nunique() == 1
-        ax.set_xticks(places, [name.split(":", 1)[-1] if single else name for name in counts.index])
-        long = max(len(tick.get_text()) for tick in ax.get_xticklabels()) * len(counts) > 110
+        ax.set_xticks(range(len(names)), [name.split(":", 1)[-1] if single else name for name in names])
+        long = max(len(tick.get_text()) for tick in ax.get_xticklabels()) * len(names) > 110
         ax.tick_params(axis="x", rotation=90 if long else 0)
-    ax.set_xlim(-0.6, len(counts) - 0.4)
-    ax.set_xlabel(f"{len(counts)} speakers")
-    ax.set_ylabel("clips")
+    ax.set_xlim(-0.6, len(names) - 0.4)
+    ax.set(xlabel=f"{len(names)} speakers", ylabel="clips")
     _tidy(ax, "y")
     _title(ax, f"Clips by speaker and emotion: {_corpora(table)}")
-    handles, names = ax.get_legend_handles_labels()
-    _legend(ax, handles=handles[::-1], labels=names[::-1], loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    _legend(
+        ax, handles=ax.get_legend().legend_handles, labels=list(palette), loc="upper left", bbox_to_anchor=(1.0, 1.0)
+    )
     return figure
 
 
@@ -422,26 +416,25 @@ def feature_by_emotion(features: pd.DataFrame, names: Sequence[str]) -> Figure:
         raise TableError(
             f"no feature {', '.join(missing) or 'named'}; there are {', '.join(map(str, features.columns))}"
         )
-    emotions = _emotions(features)
-    order = _ordered(emotions)
+    import seaborn
+    from matplotlib.patheffects import Normal, Stroke
+
+    emotions = _emotions(features).to_numpy()
+    outline = [Stroke(linewidth=3.6, foreground="white"), Normal()]  # the line must be seen on dark boxes, too
+    palette = {emotion: _colour(emotion) for emotion in _ordered(emotions)}
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
-    width, height = max(5.0, 3.1 * columns + 1.0), 0.9 + rows * (0.75 + 0.27 * len(order))
+    width, height = max(5.0, 3.1 * columns + 1.0), 0.9 + rows * (0.75 + 0.27 * len(palette))
     figure, axes = _figure(width, height, rows, columns, sharey=True)
     for ax, name in zip(axes.flat, names, strict=False):
-        values = [features.loc[emotions == e, name].dropna().to_numpy(dtype=float) for e in order]
-        boxes = ax.boxplot(
-            values, orientation="horizontal", widths=0.66, patch_artist=True, showfliers=False, whis=(5, 95),
-            medianprops={"color": _INK, "linewidth": 1.6}, whiskerprops={"color": _SOFT}, capprops={"visible": False},
+        seaborn.boxplot(
+            x=features[name].to_numpy(float), y=emotions, hue=emotions, order=list(palette), palette=palette,
+            saturation=1, width=0.66, whis=(5, 95), showfliers=False, showcaps=False, boxprops={"edgecolor": "none"},
+            whiskerprops={"color": _SOFT}, medianprops={"color": _INK, "linewidth": 1.6, "path_effects": outline},
+            legend=False, ax=ax,
         )  # fmt: skip
-        for box, emotion in zip(boxes["boxes"], order, strict=True):
-            box.set(facecolor=_colour(emotion), edgecolor="none")
-        for median, emotion in zip(boxes["medians"], order, strict=True):
-            median.set_color(_text_on(_colour(emotion)))
-        ax.set_yticks(range(1, len(order) + 1), order)
         _tidy(ax, "x")
         _title(ax, str(name).replace("_", " "))
-    axes[0, 0].invert_yaxis()  # shared by all
     for ax in axes.flat[len(names) :]:
         ax.set_visible(False)
     _heading(figure, f"Features by emotion, {len(features):,} clips")
@@ -518,30 +511,29 @@ def confusion(evaluation: Evaluation | pd.DataFrame, normalise: bool = True, tit
         normalise: show each row in percent of its clips; else the counts.
         title: of a table of counts; an evaluation names itself.
     """
+    import seaborn
+
     score, counts = "", evaluation
     if isinstance(evaluation, Evaluation):
         counts = evaluation.confusion()
         title, found = _run_name(evaluation), evaluation.metrics()["uar"]
         score = f"\nUAR {found:.1%} over {len(evaluation.predictions):,} clips"
-    support = counts.sum(axis=1).to_numpy()
-    shares = counts.to_numpy() / np.maximum(support, 1)[:, None]
+    support = counts.sum(axis=1)
+    shares = counts.div(support.clip(lower=1), axis=0)
     size = len(counts)
     figure, ((ax,),) = _figure(2.6 + 0.62 * size, 1.9 + 0.5 * size)
-    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (row, column), share in np.ndenumerate(shares):
-        text = f"{100 * share:.0f}" if normalise else f"{counts.iloc[row, column]}"
-        colour = _text_on(image.cmap(share)) if text != "0" else _PALE
-        weight = "bold" if row == column else "normal"
-        ax.text(column, row, text, ha="center", va="center", fontsize=9, color=colour, fontweight=weight)
-    ax.set_xticks(range(size), counts.columns, rotation=35, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(size), [f"{name} ({clips})" for name, clips in zip(counts.index, support, strict=True)])
-    ax.set_xticks(np.arange(size + 1) - 0.5, minor=True)
-    ax.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+    seaborn.heatmap(
+        shares, vmin=0, vmax=1, cmap="Blues", cbar=False, linewidths=0.75, linecolor="white",
+        annot=100 * shares if normalise else counts, fmt=".0f", annot_kws={"fontsize": 9},
+        yticklabels=[f"{name} ({clips})" for name, clips in support.items()], ax=ax,
+    )  # fmt: skip
+    for text in ax.texts[:: size + 1]:
+        text.set_fontweight("bold")
     _tidy(ax)
-    ax.grid(which="minor", color="white", linewidth=1.5)
-    ax.tick_params(which="minor", length=0)
-    ax.set_xlabel("predicted" + (", % of the true emotion's clips" if normalise else ", clips"))
-    ax.set_ylabel("true (clips)")
+    ax.tick_params(axis="y", rotation=0)
+    for tick in ax.get_xticklabels():
+        tick.set(rotation=35, ha="right", rotation_mode="anchor")
+    ax.set(xlabel="predicted" + (", % of the true emotion's clips" if normalise else ", clips"), ylabel="true (clips)")
     _title(ax, _wrapped(figure, title) + score)
     return figure
 
@@ -552,33 +544,34 @@ def per_class(evaluations: Evaluation | Iterable[Evaluation]) -> Figure:
     Args:
         evaluations: one, drawn as precision, recall and F1 of each emotion; or several, drawn as recall side by side.
     """
+    import seaborn
+
     evaluations = _several(evaluations)
     tables = [evaluation.per_class() for evaluation in evaluations]
     labels = _ordered(label for table in tables for label in table.index)
     if len(tables) == 1:
-        series = {name: tables[0][column] for name, column in (("precision",) * 2, ("recall",) * 2, ("F1", "f1"))}
+        series = tables[0][["precision", "recall", "f1"]].rename(columns={"f1": "F1"})
         title = f"Precision, recall and F1 by emotion: {_run_name(evaluations[0])}"
     else:
-        names = [_run_name(e) for e in evaluations]
-        series = {name: table["recall"] for name, table in zip(names, tables, strict=True)}
+        runs = zip(evaluations, tables, strict=True)
+        series = pd.concat({_run_name(evaluation): table["recall"] for evaluation, table in runs}, axis=1)
         title = "Recall by emotion"
     figure, ((ax,),) = _figure(max(6.5, 1.6 + 0.95 * len(labels)), 3.5)
-    width = 0.8 / len(series)
-    for i, (name, values) in enumerate(series.items()):
-        places = np.arange(len(labels)) + (i - (len(series) - 1) / 2) * width
-        heights = values.reindex(labels).to_numpy()
-        ax.bar(places, heights, width * 0.92, color=_SERIES[i % len(_SERIES)], label=name)
-        if len(series) <= 3:
-            for place, height in zip(places, heights, strict=True):
-                if np.isfinite(height):
-                    ax.text(place, height + 0.01, f"{100 * height:.0f}", ha="center", fontsize=7.5, color=_SOFT)
-    ax.set_xticks(range(len(labels)), labels)
-    ax.set_ylim(0, 1.05)
+    scores = series.rename_axis("emotion").melt(var_name="score", ignore_index=False).reset_index()
+    seaborn.barplot(
+        scores, x="emotion", y="value", hue="score", order=labels, palette=[*islice(cycle(_SERIES), series.shape[1])],
+        saturation=1, gap=0.08, errorbar=None, legend=False, ax=ax,
+    )  # fmt: skip
+    if series.shape[1] <= 3:
+        for bars in ax.containers:
+            ax.bar_label(bars, fmt=lambda share: f"{100 * share:.0f}", padding=1, fontsize=7.5, color=_SOFT)
+    ax.set(xlabel="", ylim=(0, 1.05))
     ax.set_yticks(np.linspace(0, 1, 6))
     _percent_axis(ax.yaxis, "")
     _tidy(ax, "y")
     _title(ax, _wrapped(figure, title))
-    _legend(figure, loc="outside lower left", ncols=3 if len(tables) == 1 else 2)
+    names = {"handles": ax.containers, "labels": list(series)}
+    _legend(figure, **names, loc="outside lower left", ncols=3 if len(tables) == 1 else 2)
     return figure
 
 

@@ -122,6 +122,8 @@ def test_every_figure_says_what_it_shows_and_draws_in_a_thread(draw, table):
     assert type(figure) is Figure
     assert heading(figure) or title(figure.axes[0])
     assert figure._repr_png_()[:8] == b"\x89PNG\r\n\x1a\n"  # what a notebook asks for
+    pyplot = sys.modules.get("matplotlib.pyplot")  # loaded by seaborn
+    assert not pyplot or not pyplot.get_fignums()
 
 
 def test_pyplot_is_never_loaded():
