@@ -454,7 +454,9 @@ def _changed(args: argparse.Namespace, system: System) -> System:
             changes[name] = json.loads(text)
         except json.JSONDecodeError:
             changes[name] = text
-    return system.changed(changes)
+    changed = system.changed(changes)
+    changed.check(changed.temperature)
+    return changed
 
 
 def _protocol(name: str) -> str:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from . import models
+from .checks import BOOLEAN, Allowed, checked
 from .errors import TrainingError
-from .training import subseed
+from .training import Training, subseed
 
 if TYPE_CHECKING:
     import keras
@@ -48,6 +49,21 @@ class Forest:
     min_samples_leaf: int = 1
 
     model: ClassVar[str] = "forest"
+    valid: ClassVar[dict[str, Allowed]] = {
+        "n_estimators": range(1, 10_001),
+        "class_weights": BOOLEAN,
+        "min_samples_leaf": range(1, 1_000_001),
+    }
+
+    def __post_init__(self):
+        _check_settings(self)
+        most = self.max_features
+        whole = isinstance(most, int) and not isinstance(most, bool) and most >= 1
+        if most not in ("sqrt", "log2", None) and not whole and not (isinstance(most, float) and 0 < most <= 1):
+            raise TrainingError(
+                f"training.max_features={most!r} must be 'sqrt', 'log2', a whole number from 1, a share above 0 and up "
+                "to 1.0, or null (None)"
+            )
 
     def fit(
         self, x: np.ndarray, y: np.ndarray, n_classes: int, *, weights: np.ndarray | None = None, seed: int = 0
@@ -69,7 +85,7 @@ class Forest:
         """
         from sklearn.ensemble import RandomForestClassifier
 
-        x, y, weights = _checked(x, y, n_classes, weights)
+        x, y, weights = _clips(x, y, n_classes, weights)
         classifier = RandomForestClassifier(
             self.n_estimators,
             class_weight="balanced" if self.class_weights else None,
@@ -127,6 +143,14 @@ class SVM:
     class_weights: bool = False
 
     model: ClassVar[str] = "svm"
+    valid: ClassVar[dict[str, Allowed]] = {"C": (1e-6, 1e9), "class_weights": BOOLEAN}
+
+    def __post_init__(self):
+        _check_settings(self)
+        if self.gamma not in ("scale", "auto"):
+            if isinstance(self.gamma, str):
+                raise TrainingError(f"training.gamma={self.gamma!r} must be 'scale', 'auto' or a number above 0")
+            checked("training.gamma", self.gamma, (1e-9, 1e9), TrainingError)
 
     def fit(
         self, x: np.ndarray, y: np.ndarray, n_classes: int, *, weights: np.ndarray | None = None, seed: int = 0
@@ -149,7 +173,7 @@ class SVM:
         """
         from sklearn.svm import SVC
 
-        x, y, weights = _checked(x, y, n_classes, weights)
+        x, y, weights = _clips(x, y, n_classes, weights)
         if len(np.unique(y)) < 2:
             raise TrainingError("all clips are of one class; a support vector machine needs two at least")
         classifier = SVC(C=self.C, gamma=self.gamma, class_weight="balanced" if self.class_weights else None).fit(
@@ -222,9 +246,8 @@ def pretrain(
     """
     import keras
 
-    if method not in ("rbm", "autoencoder"):
-        raise TrainingError(f"unknown method {method!r} of pretraining; known: autoencoder, rbm")
-    x = _checked_inputs(x)
+    checked("method", method, Training.valid["pretrain"], TrainingError)
+    x = _inputs(x)
     learning_rate = learning_rate or {"rbm": 0.1, "autoencoder": 1e-3}[method]
     for i, layer in enumerate(layer for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)):
         inputs = keras.Model(model.inputs, layer.input).predict(x, batch_size=256, verbose=0)
@@ -267,13 +290,19 @@ def _encoder(layer, inputs, epochs, learning_rate, seed) -> list[np.ndarray]:
     return encoder.get_weights()
 
 
+def _check_settings(estimator: Forest | SVM) -> None:
+    for name, allowed in estimator.valid.items():
+        value = checked(f"training.{name}", getattr(estimator, name), allowed, TrainingError)
+        object.__setattr__(estimator, name, value)
+
+
 def _round_down(threshold: np.ndarray) -> np.ndarray:
     """The greatest float32 up to each threshold: of float32 values, the same are at most the one as the other."""
     single = threshold.astype(np.float32)
     return np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single)
 
 
-def _checked_inputs(x) -> np.ndarray:
+def _inputs(x) -> np.ndarray:
     x = np.asarray(x, np.float32)
     if x.ndim != 2 or len(x) == 0:
         raise TrainingError(f"expected inputs of shape [clips, features] with at least one clip, not {list(x.shape)}")
@@ -282,9 +311,9 @@ def _checked_inputs(x) -> np.ndarray:
     return x
 
 
-def _checked(x, y, n_classes, weights):
+def _clips(x, y, n_classes, weights):
     """Inputs, labels and weights of the clips that weigh anything."""
-    x, y = _checked_inputs(x), np.asarray(y)
+    x, y = _inputs(x), np.asarray(y)
     if y.shape != (len(x),) or y.min() < 0 or y.max() >= n_classes:
         raise TrainingError(f"expected {len(x)} class indices in 0..{n_classes - 1}, one for each clip")
     if weights is None:

@@ -33,7 +33,6 @@ Examples:
 from __future__ import annotations
 
 import math
-import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -42,6 +41,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 import numpy as np
 
 from .audio import MAX_RATE, MAX_SECONDS, MIN_RATE
+from .checks import Allowed, checked
 from .errors import PreprocessError, UnknownNameError
 
 MIN_SECONDS = 0.1
@@ -62,8 +62,8 @@ class Described(ABC):
     name: ClassVar[str]
     """What the registry calls it."""
     version: ClassVar[int] = 1
-    valid: ClassVar[Mapping[str, tuple[float, float] | range | frozenset]] = {}
-    """For each parameter what it may be: a lowest and a highest number, a range of integers, or a set of values."""
+    valid: ClassVar[Mapping[str, Allowed]] = {}
+    """For each parameter what it may be."""
     ordered: ClassVar[tuple[str, ...]] = ()
     """Two parameters of which the first must not exceed the second, where there are such."""
 
@@ -72,7 +72,7 @@ class Described(ABC):
         for key, allowed in self.valid.items():
             value = getattr(self, key)
             if value is not None or defaults[key] is not None:
-                object.__setattr__(self, key, _checked(f"{self.name}: {key}", value, allowed))
+                object.__setattr__(self, key, checked(f"{self.name}: {key}", value, allowed, PreprocessError))
         if self.ordered:
             (low, least), (high, most) = ((key, getattr(self, key)) for key in self.ordered)
             if least > most:
@@ -198,21 +198,6 @@ def made(kind: str, registry: Mapping[str, type[_T]], described: str | Mapping[s
         return registry[name](**parameters)
     except TypeError as error:
         raise PreprocessError(f"{kind} {name!r}: {error}") from None
-
-
-def _checked(what: str, value: Any, allowed: tuple[float, float] | range | frozenset) -> Any:
-    """The value as a plain number, string or bool, if it is allowed."""
-    if isinstance(allowed, frozenset):
-        if type(value) is not type(next(iter(allowed))) or value not in allowed:
-            raise PreprocessError(f"{what}={value!r} must be one of {', '.join(map(repr, sorted(allowed)))}")
-        return value
-    whole = isinstance(allowed, range)
-    low, high = (allowed[0], allowed[-1]) if whole else allowed
-    right = numbers.Integral if whole else numbers.Real
-    if isinstance(value, bool) or not isinstance(value, right) or not low <= value <= high:
-        number = "a whole number" if whole else "a number"
-        raise PreprocessError(f"{what}={value!r} must be {number} from {low:g} to {high:g}")
-    return int(value) if whole else float(value)
 
 
 # Level ---------------------------------------------------------------------------------------------------------------

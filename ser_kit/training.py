@@ -17,13 +17,14 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from .augment import BatchAugmentation, Mixup, batch_augmentation
+from .checks import BOOLEAN, Allowed, checked, listed
 from .errors import DamagedCheckpointWarning, TrainingError
 from .folders import write_whole
 from .models import import_keras, kernels
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
 class Training:
     """Settings of one training.
 
+    Raises:
+        TrainingError: a setting is not what it may be, or two of them contradict each other.
+
     Args:
         optimizer: a Keras optimiser's name, such as ``"adam"`` or ``"nadam"``.
-        learning_rate: its initial step size.
-        label_smoothing: of the cross-entropy, in [0, 1).
+        learning_rate: its initial step size, up to 100.
+        label_smoothing: of the cross-entropy, 0 to 0.99.
         batch_size: clips in a step.
         epochs: the most epochs to train.
         patience: stop when the validation loss has not improved for that many epochs; the best weights are kept.
@@ -80,8 +84,50 @@ class Training:
     pretrain: str | None = None
     by_segment: bool = False
 
+    valid: ClassVar[dict[str, Allowed]] = {
+        "optimizer": frozenset(
+            {
+                "adadelta",
+                "adafactor",
+                "adagrad",
+                "adam",
+                "adamax",
+                "adamw",
+                "ftrl",
+                "lion",
+                "muon",
+                "nadam",
+                "rmsprop",
+                "sgd",
+            }
+        ),
+        "learning_rate": (1e-9, 100.0),
+        "label_smoothing": (0.0, 0.99),
+        "batch_size": range(1, 1_000_001),
+        "epochs": range(1, 1_000_001),
+        "patience": range(1, 1_000_001),
+        "halve_after": range(1, 1_000_001),
+        "cosine": BOOLEAN,
+        "weight_decay": (0.0, 100.0),
+        "clip_norm": (0.0, 1e6),
+        "class_weights": BOOLEAN,
+        "mask_absent": BOOLEAN,
+        "speaker_penalty": (0.0, 1000.0),
+        "pretrain": frozenset({"autoencoder", "rbm"}),
+        "by_segment": BOOLEAN,
+    }
+    """What each setting may be; ``None`` too where its type says so."""
+
     def __post_init__(self):
-        object.__setattr__(self, "augment", tuple(batch_augmentation(described) for described in self.augment))
+        if isinstance(self.optimizer, str):
+            object.__setattr__(self, "optimizer", self.optimizer.lower())
+        for each in fields(self):
+            if each.name in self.valid:
+                what, value = f"training.{each.name}", getattr(self, each.name)
+                value = checked(what, value, self.valid[each.name], TrainingError, optional="None" in each.type)
+                object.__setattr__(self, each.name, value)
+        changes = listed("training.augment", self.augment, TrainingError)
+        object.__setattr__(self, "augment", tuple(batch_augmentation(described) for described in changes))
         if self.cosine and self.halve_after:
             raise TrainingError("cosine and halve_after both set the learning rate; expected one of them")
         if self.mask_absent and any(isinstance(change, Mixup) for change in self.augment):

@@ -100,6 +100,8 @@ def search(
     if method == "random":
         tried = list(ParameterSampler(grid.param_grid[0], min(candidates, len(grid)), random_state=seed))
     changed = [system.changed(settings) for settings in tried]  # before any work: a misspelt setting fails here
+    for candidate in changed:
+        candidate.check(candidate.temperature)
 
     material = system.prepare(data, jobs=jobs, progress=progress)
     inner = _inner(system, material, protocol, fold, seed)

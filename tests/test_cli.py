@@ -236,6 +236,71 @@ def test_what_cannot_be_tried_is_one_line_and_status_2(ser_kit, arguments, messa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("recipe", "setting", "right"),
+    [
+        ("rastogi_mlp", "training.epochs=0", "a whole number from 1"),
+        ("rastogi_mlp", "training.epochs=2.5", "a whole number from 1"),
+        ("rastogi_mlp", "training.epochs=many", "a whole number from 1"),
+        ("rastogi_mlp", "training.batch_size=-4", "a whole number from 1"),
+        ("rastogi_mlp", "training.batch_size=true", "a whole number from 1"),
+        ("rastogi_mlp", "training.patience=none", "or null"),
+        ("rastogi_mlp", "training.halve_after=0", "or null"),
+        ("rastogi_mlp", "training.optimizer=adamm", "one of 'adadelta'"),
+        ("rastogi_mlp", "training.learning_rate=-0.1", "a number from"),
+        ("rastogi_mlp", "training.learning_rate=NaN", "a number from"),
+        ("rastogi_mlp", "training.label_smoothing=2", "a number from 0 to 0.99"),
+        ("rastogi_mlp", "training.clip_norm=[]", "a number from"),
+        ("rastogi_mlp", "training.class_weights=1", "one of False, True"),
+        ("rastogi_mlp", "training.pretrain=magic", "one of 'autoencoder', 'rbm'"),
+        ("rastogi_mlp", "training.by_segment=true", "for the network 'segment_dnn'"),
+        ("rastogi_mlp", "training.augment=mixup", "a list"),
+        ("rastogi_mlp", 'training.augment=["mixup", "mixdown"]', "known: babble, mixup"),
+        ("rastogi_mlp", 'training.augment=[{"name": "mixup", "alpha": 0}]', "a number from 0.01"),
+        ("rastogi_mlp", "training=adam", "Training or Forest or SVM"),
+        ("rastogi_mlp", "training.valid={}", "no setting 'training.valid'"),
+        ("rastogi_mlp", "hyperparameters.dropout=[0.4, 1.5, 0]", "a number from 0 to 0.99"),
+        ("rastogi_mlp", "hyperparameters.dropout=0.4", "a list"),
+        ("rastogi_mlp", "hyperparameters.units=[64, 32]", "units has 2, dropout has 3"),
+        ("rastogi_mlp", "hyperparameters.units=[64, 32, 1.5]", "a whole number from 1"),
+        ("rastogi_mlp", "hyperparameters.activation=rely", "one of 'elu'"),
+        ("rastogi_mlp", "hyperparameters=3", "must be Mapping"),
+        ("rastogi_mlp", "model=mpl", "did you mean 'mlp'"),
+        ("rastogi_mlp", "model=", "do not go together"),
+        ("rastogi_mlp", "extractor=logmel", "must be Extractor"),
+        ("rastogi_mlp", "extractor.rate=loud", "a whole number from 4000"),
+        ("rastogi_mlp", "extractor.n_mels=0", "a whole number from 1"),
+        ("rastogi_mlp", "extractor.pitch_floor=600", "must not exceed pitch_ceiling"),
+        ("rastogi_mlp", "extractor.preprocess=trim", "a list"),
+        ("rastogi_mlp", 'extractor.preprocess=["trimm"]', "did you mean 'trim'"),
+        ("rastogi_mlp", "copies=1.5", "a whole number from 0"),
+        ("rastogi_mlp", "augmentation=noise", "a list"),
+        ("rastogi_mlp", "scale=maybe", "one of False, True"),
+        ("rastogi_mlp", "temperature=1", "expected validation clips"),
+        ("rastogi_mlp", "temperature=-1", "a number from 0"),
+        ("voting_cnn", "hyperparameters.pool=90", "'cnn2d' cannot be built with hyperparameters.pool=90"),
+        ("voting_lstm", "hyperparameters.pool=max", "one of 'last', 'mean'"),
+        ("voting_soft", "rounds=2.5", "a whole number from 1"),
+        ("voting_soft", "method=softly", "one of 'bagging'"),
+        ("voting_soft", "members=[3]", "one recipe at least"),
+        ("voting_soft", "training.epochs=0", "a whole number from 1"),
+        ("voting_svm", "training.C=0", "a number from 1e-06"),
+        ("voting_svm", "training.gamma=wide", "'scale', 'auto' or a number"),
+        ("voting_forest", "training.n_estimators=0", "a whole number from 1"),
+        ("voting_forest", "training.max_features=sqr", "'sqrt', 'log2'"),
+        ("voting_forest", "hyperparameters.trees=3", "a scikit-learn classifier"),
+    ],
+)
+def test_a_bad_setting_is_one_line_before_any_work(ser_kit, recipe, setting, right, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(corpora, "load", lambda *_, **__: pytest.fail("work has begun"))
+    status, out, err = ser_kit("train", recipe, "--set", setting, "--corpus", "demo", "--out", "x")
+    assert (status, out) == (2, "")
+    name = re.split(r"[.=]", setting.partition("=")[0])[-1]
+    assert err.startswith("ser-kit: ") and name in err and right in err
+    assert len(err.splitlines()) == 1
+
+
 def test_a_corpus_that_cannot_be_had_says_how_to_get_it(ser_kit, tmp_path):
     status, out, err = ser_kit("extract", "iemocap", "--root", tmp_path / "nowhere", "--out", tmp_path / "x.csv")
     assert (status, out) == (2, "")

@@ -136,9 +136,9 @@ def test_the_audit_sees_what_members_were_fitted_on(mixed, material, monkeypatch
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Ensemble.of(forest(), method="loud"), "'loud' must be one of soft, hard, bagging, boosting"),
-        (lambda: Ensemble.of(forest(), rounds=0), "a member and a round at least"),
-        (lambda: dataclasses.replace(Ensemble.of(forest()), members=()), "a member and a round at least, not 0"),
+        (lambda: Ensemble.of(forest(), method="loud"), "'loud' must be one of 'bagging', 'boosting', 'hard'"),
+        (lambda: Ensemble.of(forest(), rounds=0), "rounds=0 must be a whole number from 1 to 100"),
+        (lambda: dataclasses.replace(Ensemble.of(forest()), members=()), "one recipe at least"),
         (lambda: Ensemble.of(forest("a"), forest("b", copies=1, augmentation=(AddNoise(),))), "these differ"),
         (lambda: Ensemble.of(forest("a"), forest("a")), "need different names"),
         (

@@ -209,7 +209,7 @@ def test_pretraining_goes_through_all_hidden_layers_and_repeats(method):
 
 def test_pretraining_that_cannot_work_is_refused():
     x = correlated()
-    with pytest.raises(TrainingError, match="unknown method 'pca'"):
+    with pytest.raises(TrainingError, match="method='pca' must be one of 'autoencoder', 'rbm'"):
         pretrain(perceptron(), x, "pca")
     with pytest.raises(TrainingError, match="squash=True"):
         pretrain(perceptron(activation="sigmoid"), x, "rbm")

@@ -467,8 +467,9 @@ class TestContract:
         numbers = [key for key, value in extractor.parameters.items() if isinstance(value, int | float)]
         assert "rate" in numbers and len(numbers) >= 2
         for key in numbers:
-            with pytest.raises(FeatureError, match=f"{key}=0 must be greater than 0"):
-                dataclasses.replace(extractor, **{key: 0})
+            for value in (0, -1, "1", True, float("nan"), 10**9):
+                with pytest.raises(FeatureError, match=f"{key}={value!r} must be a (whole )?number from "):
+                    dataclasses.replace(extractor, **{key: value})
 
     @given(data=st.data())
     @settings(max_examples=12, deadline=None)

@@ -153,8 +153,8 @@ def test_stacked_parts_that_are_none(parts):
         ({"n_mfcc": 41, "n_mels": 40}, "n_mfcc=41 must not exceed n_mels=40"),
         ({"hop_ms": 0.02}, "hop_ms=0.02 is less than a sample at 22050 Hz"),
         ({"window_ms": 0.02}, "window_ms=0.02 is less"),
-        ({"seconds": 1e-6}, "seconds=1e-06 is less"),
-        ({"n_fft": 0}, "n_fft=0 must be greater than 0"),
+        ({"seconds": 1e-6}, "seconds=1e-06 must be a number from 0.1"),
+        ({"n_fft": 0}, "n_fft=0 must be a whole number from 16 to 65536 or null"),
     ],
 )
 def test_stacked_parameters_that_do_not_fit(parameters, message):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import augment, preprocess  # noqa: F401 - augment: its steps can be named too
-from ..audio import MIN_SECONDS, Recording, read_audio
+from ..audio import MAX_RATE, MAX_SECONDS, MIN_RATE, MIN_SECONDS, Recording, read_audio
+from ..checks import Allowed, checked, listed
 from ..errors import FeatureError, TooShortError
 from ..preprocess import Step
 
@@ -34,15 +36,42 @@ class Extractor(ABC):
     version: ClassVar[int] = 1
     corpus_markers: ClassVar[tuple[str, ...]] = ()
     """Names of features that tell corpora apart rather than emotions."""
+    valid: ClassVar[Mapping[str, Allowed]] = {
+        "rate": range(MIN_RATE, MAX_RATE + 1),
+        "seconds": (MIN_SECONDS, float(MAX_SECONDS)),
+        "n_fft": range(16, 65_537),
+        "window": range(1, 65_537),
+        "hop": range(1, 65_537),
+        "window_ms": (0.001, 1000.0),
+        "hop_ms": (0.001, 1000.0),
+        "segment_ms": (0.001, 1000.0),
+        "n_mels": range(1, 1025),
+        "n_mfcc": range(1, 1025),
+        "frames": range(1, 100_001),
+        "segments": range(1, 100_001),
+        "top_db": (1.0, 1000.0),
+        "pitch_floor": (10.0, 5000.0),
+        "pitch_ceiling": (10.0, 5000.0),
+        "size": range(1, 6),
+    }
+    """What a parameter of that name may be, in every extractor that has it; ``None`` too where that is its default."""
 
     rate: int
     preprocess: tuple[Step, ...] = ()
 
     def __post_init__(self):
-        object.__setattr__(self, "preprocess", tuple(preprocess.step(described) for described in self.preprocess))
-        for key, value in self.parameters.items():
-            if isinstance(value, int | float) and not value > 0:
-                raise FeatureError(f"{type(self).__name__}: {key}={value!r} must be greater than 0")
+        kind = type(self).__name__
+        steps = listed(f"{kind}: preprocess", self.preprocess, FeatureError)
+        object.__setattr__(self, "preprocess", tuple(preprocess.step(described) for described in steps))
+        for each in fields(self):
+            if each.name in self.valid:
+                what, value = f"{kind}: {each.name}", getattr(self, each.name)
+                value = checked(what, value, self.valid[each.name], FeatureError, optional=each.default is None)
+                object.__setattr__(self, each.name, value)
+        for less, more in (("n_mfcc", "n_mels"), ("pitch_floor", "pitch_ceiling")):
+            low, high = getattr(self, less, 0), getattr(self, more, math.inf)
+            if low > high:
+                raise FeatureError(f"{kind}: {less}={low!r} must not exceed {more}={high!r}")
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -107,11 +107,6 @@ class TRILLsson(_Embedding):
 
     size: int = 3
 
-    def __post_init__(self):
-        super().__post_init__()
-        if self.size not in range(1, 6):
-            raise FeatureError(f"TRILLsson: size={self.size!r} must be a whole number from 1 to 5")
-
     @property
     def handle(self) -> str:
         return f"google/trillsson/tensorFlow2/{self.size}/1"

@@ -93,8 +93,6 @@ class StackedFrames(Extractor):
                 f"StackedFrames: the window of {self.window} samples (window_ms={self.window_ms!r}) "
                 f"must not exceed n_fft={self.n_fft}"
             )
-        if self.n_mfcc > self.n_mels:
-            raise FeatureError(f"StackedFrames: n_mfcc={self.n_mfcc} must not exceed n_mels={self.n_mels}")
 
     @property
     def n_samples(self) -> int:

@@ -13,17 +13,19 @@ Examples:
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import UnknownNameError
+from ..checks import BOOLEAN, Allowed, checked, listed
+from ..errors import RecipeError, UnknownNameError
 from ..threads import before_tensorflow
 
 if TYPE_CHECKING:
@@ -54,6 +56,55 @@ def get(name: str) -> Callable:
     if import_keras().backend.backend() == "tensorflow":
         before_tensorflow()
     return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+
+
+def check(name: str, hyperparameters: Mapping[str, Any]) -> None:
+    """Whether a builder takes these arguments.
+
+    Raises:
+        UnknownNameError: there is no such builder.
+        RecipeError: it has no such argument, or the argument cannot have that value; the message says what it takes.
+
+    Examples:
+        >>> check("mlp", {"dropout": (0.4, 1.5, 0)})
+        Traceback (most recent call last):
+        ...
+        ser_kit.errors.RecipeError: each of hyperparameters.dropout=1.5 must be a number from 0 to 0.99
+    """
+    taken = inspect.signature(get(name)).parameters.values()
+    types = {each.name: each.annotation for each in taken if each.kind is each.KEYWORD_ONLY}
+    for key, value in hyperparameters.items():
+        what = f"hyperparameters.{key}"
+        if key not in types:
+            raise RecipeError(f"there is no setting {what!r}: {name} has {', '.join(types) or 'none'}")
+        kind = types[key].removeprefix("Sequence[").removesuffix("]")
+        allowed = _TAKES.get((key, kind)) or _TAKES.get(kind)
+        if allowed is None:  # a committee's builder and its arguments
+            continue
+        if kind == types[key]:
+            checked(what, value, allowed, RecipeError)
+        else:
+            for each in listed(what, value, RecipeError):
+                checked(f"each of {what}", each, allowed, RecipeError)
+
+
+_TAKES: dict[Any, Allowed] = {
+    "int": range(1, 4097),
+    "float": (0.0, 0.99),
+    "bool": BOOLEAN,
+    ("l2", "float"): (0.0, 10.0),
+    ("momentum", "float"): (0.0, 0.9999),
+    ("pitch", "float"): (0.0, 64.0),
+    ("time_masks", "int"): range(101),
+    ("band_masks", "int"): range(101),
+    ("activation", "str"): frozenset(
+        {"elu", "gelu", "relu", "selu", "sigmoid", "silu", "softplus", "softsign", "swish", "tanh"}
+    ),
+    ("pool", "str"): frozenset({"last", "mean"}),
+} | dict.fromkeys(
+    [("trees", "int"), ("nodes", "int"), ("depth", "int"), ("support_vectors", "int")], range(1, 10**6 + 1)
+)
+"""What arguments of builders may be: by type, and by name and type where that differs."""
 
 
 def kernels(model: keras.Model) -> list:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops, regularizers
 
-from .layers import AttentionPooling, Chunks
+from .layers import AttentionPooling, Chunks, together
 
 
 def cnn2d(
@@ -151,7 +151,7 @@ def td_cnn_lstm(
     chunks = Chunks(chunk, hop)(inputs)
     # As one long batch: keras.layers.TimeDistributed would run the network once for each chunk.
     x = ops.reshape(chunks, (-1, chunk, input_shape[-1], 1))
-    for channels, kernel_size, pool in zip(filters, kernels, pools, strict=True):
+    for channels, kernel_size, pool in together(filters=filters, kernels=kernels, pools=pools):
         x = _block(x, channels, kernel_size, pool, activation="elu", padding="same")
         x = layers.Dropout(dropout)(x)
     x = ops.reshape(layers.Flatten()(x), (-1, chunks.shape[1], x.shape[1] * x.shape[2] * x.shape[3]))

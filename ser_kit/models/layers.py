@@ -18,6 +18,18 @@ ops = keras.ops
 _as_products: ContextVar[bool] = ContextVar("_as_products", default=False)
 
 
+def together(**settings):
+    """The settings of each layer in turn, from sequences with one value a layer.
+
+    Raises:
+        ValueError: they are of different lengths.
+    """
+    if len({len(values) for values in settings.values()}) > 1:
+        lengths = ", ".join(f"{name} has {len(values)}" for name, values in settings.items())
+        raise ValueError(f"expected as many values of each: {lengths}")
+    return zip(*settings.values(), strict=True)
+
+
 @contextmanager
 def fourier_as_products():
     """Let Fourier transforms be matrix products in what is traced meanwhile, for runtimes that have no transforms.

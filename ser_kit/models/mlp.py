@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
-from .layers import MeanOfSound
+from .layers import MeanOfSound, together
 
 
 def mlp(
@@ -41,7 +41,7 @@ def mlp(
     """
     inputs = keras.Input(input_shape, name="functionals")
     x = layers.Activation("sigmoid")(inputs) if squash else inputs
-    for width, rate, normalise in zip(units, dropout, batch_norm, strict=True):
+    for width, rate, normalise in together(units=units, dropout=dropout, batch_norm=batch_norm):
         x = layers.Dense(width, activation=activation)(x)
         if normalise:
             x = layers.BatchNormalization()(x)

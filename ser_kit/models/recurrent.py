@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers, regularizers
 
+from .layers import together
+
 
 def cnn_bilstm(
     input_shape: tuple[int, ...],
@@ -94,7 +96,7 @@ def conv1d_lstm(
     """
     inputs = keras.Input(input_shape, name="functionals")
     x = layers.Reshape((*input_shape, 1))(inputs)
-    for channels, kernel_size, rate in zip(filters, kernels, conv_dropout, strict=True):
+    for channels, kernel_size, rate in together(filters=filters, kernels=kernels, conv_dropout=conv_dropout):
         x = layers.Conv1D(channels, kernel_size, padding="same", activation="relu")(x)
         x = layers.BatchNormalization(momentum=momentum)(x)
         x = layers.MaxPooling1D(pool)(x)
@@ -103,7 +105,9 @@ def conv1d_lstm(
     for i, units in enumerate(lstm_units, start=1):
         x = layers.LSTM(units, return_sequences=i < len(lstm_units))(x)
         x = layers.Dropout(lstm_dropout)(x)
-    for width, rate, normalise in zip(dense_units, dense_dropout, dense_batch_norm, strict=True):
+    for width, rate, normalise in together(
+        dense_units=dense_units, dense_dropout=dense_dropout, dense_batch_norm=dense_batch_norm
+    ):
         x = layers.Dense(width, activation="relu")(x)
         if normalise:
             x = layers.BatchNormalization(momentum=momentum)(x)

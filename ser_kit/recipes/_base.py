@@ -7,7 +7,6 @@ A :class:`System` is anything that can be trained on the clips of a table and na
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import platform
 import re
@@ -19,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,12 +27,13 @@ from .. import bundle as bundles
 from .. import corpora, models, protocols
 from ..augment import with_seed
 from ..bundle import Bundle, Member, chosen, rounded
-from ..errors import LabelError, RecipeError, TableError, TrainingError
+from ..checks import BOOLEAN, Allowed, checked, listed
+from ..errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..estimators import SVM, Forest, pretrain
 from ..evaluation import Evaluation, apply_temperature, expected_calibration_error, fit_temperature, mean_log
 from ..features import Extractor, Features, Functionals, Waveform, extract
 from ..labels import EMOTIONS
-from ..preprocess import Step
+from ..preprocess import Step, step
 from ..training import Scaler, Training, fit, seed_everything
 
 if TYPE_CHECKING:
@@ -173,6 +173,21 @@ class System(ABC):
     temperature: float = 0.0
     balanced: bool = False
 
+    valid: ClassVar[Mapping[str, Allowed]] = {"temperature": (0.0, 100.0), "balanced": BOOLEAN}
+    """What settings of the system itself may be."""
+    kinds: ClassVar[Mapping[str, type]] = {
+        "name": str, "title": str, "reference": str, "labels": str, "published": Published, "ablations": Mapping,
+    }  # fmt: skip
+    """What the others are instances of."""
+
+    def __post_init__(self):
+        for key, allowed in self.valid.items():
+            object.__setattr__(self, key, checked(key, getattr(self, key), allowed, RecipeError))
+        for key, kind in self.kinds.items():
+            value = getattr(self, key)
+            if not isinstance(value, kind):
+                raise RecipeError(f"{key}={value!r} must be {_called(kind)}")
+
     @property
     @abstractmethod
     def extractors(self) -> tuple[Extractor, ...]:
@@ -207,6 +222,17 @@ class System(ABC):
             weights: ``[split.train]`` how much each training row counts.
         """
 
+    @abstractmethod
+    def check(self, temperature: float) -> None:
+        """Whether its settings go together.
+
+        Args:
+            temperature: of the whole system.
+
+        Raises:
+            TrainingError: they do not.
+        """
+
     @property
     def settings(self) -> str:
         """A digest of all that decides about its numbers; its name, prose and list of ablations do not."""
@@ -222,6 +248,7 @@ class System(ABC):
 
         Raises:
             RecipeError: there is no such setting.
+            SerKitError: a setting cannot have such a value; the message names it and what it takes.
 
         Examples:
             >>> from ser_kit import recipes
@@ -230,7 +257,12 @@ class System(ABC):
         """
         changed = self
         for path, value in changes.items():
-            changed = _set(changed, path.split("."), value, path)
+            try:
+                changed = _set(changed, path.split("."), value, path)
+            except SerKitError as error:
+                if path.rpartition(".")[2] in str(error):
+                    raise
+                raise RecipeError(f"{path}: {error}") from None
         return replace(changed, name=f"{self.name}+{name}", ablations={}) if name else changed
 
     def variant(self, name: str) -> Self:
@@ -265,6 +297,7 @@ class System(ABC):
             LabelError: the table has a label that is none of its label set, or an emotion that is not known.
             TableError: there are clips of one emotion only.
         """
+        self.check(self.temperature)
         if isinstance(data, Material):
             return data
         table = data.table if isinstance(data, Features) else data
@@ -595,6 +628,30 @@ class Recipe(System):
     augmentation: tuple[Step, ...] = ()
     corpus_markers: bool = False
 
+    valid: ClassVar = System.valid | {"scale": BOOLEAN, "corpus_markers": BOOLEAN, "copies": range(101)}
+    kinds: ClassVar = System.kinds | {
+        "extractor": Extractor, "training": Training | Forest | SVM, "model": str, "hyperparameters": Mapping,
+    }  # fmt: skip
+
+    def __post_init__(self):
+        super().__post_init__()
+        steps = listed("augmentation", self.augmentation, RecipeError)
+        object.__setattr__(self, "augmentation", tuple(map(step, steps)))
+        if bool(self.model) != isinstance(self.training, Training):
+            raise RecipeError(f"model={self.model!r} and {type(self.training).__name__} do not go together; a network "
+                              "has a builder and Training, what scikit-learn trains has neither")  # fmt: skip
+        for setting, model in (("by_segment", "segment_dnn"), ("pretrain", "mlp")):
+            if getattr(self.training, setting, None) and self.model != model:
+                raise RecipeError(f"training.{setting} is for the network {model!r}, not for {self.model!r}")
+
+    def check(self, temperature: float) -> None:
+        waits = isinstance(self.training, Training) and (self.training.patience or self.training.halve_after)
+        if temperature and waits:
+            raise TrainingError(
+                "training.patience and training.halve_after wait for the validation loss; expected validation clips, "
+                f"and a system of known temperature ({temperature:g}) holds none back: give both as null (None)"
+            )
+
     @property
     def extractors(self) -> tuple[Extractor, ...]:
         return (self.extractor,)
@@ -615,15 +672,23 @@ class Recipe(System):
 
     def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
         changed = super().changed(changes, name)
-        if changed.hyperparameters != self.hyperparameters:
-            taken = inspect.signature(models.get(changed.model)).parameters if changed.model else {}
-            known = [key for key, parameter in taken.items() if parameter.kind is parameter.KEYWORD_ONLY]
-            for key in changed.hyperparameters:
-                if key not in known:
-                    model = changed.model or "a scikit-learn classifier"
-                    raise RecipeError(
-                        f"there is no setting 'hyperparameters.{key}': {model} has {', '.join(known) or 'none'}"
-                    )
+        network = [(each.model, each.hyperparameters, each.extractor, each.corpus_markers) for each in (self, changed)]
+        if network[0] == network[1]:
+            return changed
+        if changed.model:
+            models.check(changed.model, changed.hyperparameters)
+            try:
+                with models.import_keras().StatelessScope(initialize_variables=False):  # shapes, and no numbers
+                    changed.build(2)
+            except Exception as error:  # whatever Keras raises where layers do not fit
+                given = ", ".join(f"{path}={value!r}" for path, value in changes.items())
+                reason = str(error).strip().partition("\n")[0]
+                raise RecipeError(f"the network {changed.model!r} cannot be built with {given}: {reason}") from None
+        elif changed.hyperparameters:
+            unknown = next(iter(changed.hyperparameters))
+            raise RecipeError(
+                f"there is no setting 'hyperparameters.{unknown}': a scikit-learn classifier has none of these"
+            )
         return changed
 
     def build(self, n_classes: int) -> keras.Model:
@@ -753,6 +818,14 @@ def _predictions(material: Material, rows: np.ndarray, probabilities: np.ndarray
     return frame.assign(**{f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)})
 
 
+def _called(kind: Any) -> str:
+    """A type, as messages name it."""
+    if kind is str:
+        return "text"
+    names = [each.__name__ for each in get_args(kind) or (kind,)]
+    return f"{' or '.join(names)}; its settings have names of their own"
+
+
 def _plainly(name: str) -> str:
     """A name as part of a path."""
     return re.sub(r"[^\w.+-]+", "_", name)
@@ -776,15 +849,15 @@ def _decisive(thing: Any) -> Any:
 def _set(thing: Any, path: list[str], value: Any, whole: str) -> Any:
     """A copy of a dataclass or mapping in which one setting has another value."""
     name, *rest = path
+    known = [each.name for each in fields(thing)] if is_dataclass(thing) else []
     if isinstance(value, list):
         value = _tuples(value)  # JSON has no tuples, and what has lists in it cannot be looked up
     if isinstance(thing, Mapping):
         if rest and name not in thing:
             raise RecipeError(f"there is no setting {whole!r}: known are {', '.join(map(repr, thing)) or 'none'}")
         return {**thing, name: _set(thing[name], rest, value, whole) if rest else value}
-    if name not in getattr(type(thing), "__dataclass_fields__", {}):
-        known = ", ".join(getattr(type(thing), "__dataclass_fields__", ["none"]))
-        raise RecipeError(f"there is no setting {whole!r}: {type(thing).__name__} has {known}")
+    if name not in known:
+        raise RecipeError(f"there is no setting {whole!r}: {type(thing).__name__} has {', '.join(known) or 'none'}")
     return replace(thing, **{name: _set(getattr(thing, name), rest, value, whole) if rest else value})
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..bundle import Member
+from ..checks import listed
 from ..errors import RecipeError
 from ..features import Extractor
 from ..preprocess import Step
@@ -51,13 +52,13 @@ class Ensemble(System):
     method: str = "soft"
     rounds: int = 5
 
+    valid: ClassVar = System.valid | {"method": frozenset(METHODS), "rounds": range(1, 101)}
+
     def __post_init__(self):
-        if self.method not in self.METHODS:
-            raise RecipeError(f"method={self.method!r} must be one of {', '.join(self.METHODS)}")
-        if not self.members or self.rounds < 1:
-            raise RecipeError(
-                f"an ensemble needs a member and a round at least, not {len(self.members)}, {self.rounds}"
-            )
+        super().__post_init__()
+        members = listed("members", self.members, RecipeError)
+        if not members or not all(isinstance(member, Recipe) for member in members):
+            raise RecipeError(f"members={members!r} must be one recipe at least, and nothing else")
         if len({member.name for member in self.members}) < len(self.members):
             raise RecipeError("the members of an ensemble need different names; see Recipe.changed(..., name)")
         if len({(member.copies, member.augmentation) for member in self.members}) > 1:
@@ -91,6 +92,10 @@ class Ensemble(System):
         if others:
             own["members"] = tuple(member.changed(others) for member in own.get("members", self.members))
         return super().changed(own, name)
+
+    def check(self, temperature: float) -> None:
+        for member in self.members:
+            member.check(temperature)
 
     @property
     def extractors(self) -> tuple[Extractor, ...]:
