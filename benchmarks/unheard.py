@@ -20,7 +20,15 @@ from tqdm import tqdm
 from ser_kit import corpora, reproduce
 from ser_kit.bundle import BASELINE
 from ser_kit.errors import SerKitError, TableError
-from ser_kit.evaluation import Evaluation, expected_calibration_error, mean_log, metrics, percent, without_habit
+from ser_kit.evaluation import (
+    Evaluation,
+    expected_calibration_error,
+    mean_log,
+    metrics,
+    percent,
+    with_interval,
+    without_habit,
+)
 from ser_kit.labels import merged
 from ser_kit.predictor import Failure, Predictor, habit
 
@@ -143,7 +151,7 @@ def _row(name: str, predictions: pd.DataFrame, common: Sequence[str], predictor:
         "emotions": ", ".join(common),
         "clips": f"{len(predictions):,}",
         "speakers": str(predictions["speaker"].nunique()),
-        "UAR": f"{percent(uar['pooled'])} [{percent(uar['low'])}, {percent(uar['high'])}]",
+        "UAR": with_interval(uar["pooled"], uar),
         "accuracy": percent(correct.mean()),
         "of the surest half": percent(details["confident_half"]),
         "calibration error": percent(expected_calibration_error(confidence, correct)),

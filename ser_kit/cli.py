@@ -90,8 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         ...
         0
     """
-    args = _parser().parse_args(argv)
-    args.stdout = sys.stdout
+    given = sys.argv[1:] if argv is None else argv
+    args = _parser().parse_args(given)
+    args.stdout, args.written = sys.stdout, shlex.join(["ser-kit", *map(str, given)])
     try:
         with _notes_to_stderr(args.quiet), contextlib.redirect_stdout(sys.stderr):
             result = args.handler(args)
@@ -423,7 +424,7 @@ def _train(args: argparse.Namespace) -> Result:
     found = recipe.prepare(table, jobs=args.jobs, progress=progress)
     failed = _tell_failures(args, table, found)
     settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
-    evaluation = recipe.run(found, args.protocol, **settings)
+    evaluation = dataclasses.replace(recipe.run(found, args.protocol, **settings), command=args.written)
     bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
     bundle.save(out)
     recipe.forget(checkpoints, args.protocol, args.seed)
@@ -485,7 +486,8 @@ def _evaluate(args: argparse.Namespace) -> Result:
             for seed in seeds:
                 started = time.perf_counter()
                 evaluation = recipe.run(found, protocol, seed=seed, out=checkpoints, jobs=args.jobs, progress=progress)
-                folder = evaluation.save(out / f"{recipe.name}-{protocol}-{seed}")
+                evaluation = dataclasses.replace(evaluation, command=args.written)
+                folder = evaluation.save(out / f"{recipe.name}-{protocol}-{seed}-{evaluation.digest}")
                 evaluations[folder] = evaluation
                 uar = evaluation.metrics()["uar"]
                 took = time.perf_counter() - started
@@ -514,7 +516,7 @@ def _reproduce(args: argparse.Namespace) -> Result:
     if not args.report:
         failures = reproduce.run(
             chosen, args.corpus, divided=divided, seeds=range(args.seeds), out=args.out, labels=args.labels,
-            numbers=args.folds, root=args.root, jobs=args.jobs, progress=not args.quiet,
+            numbers=args.folds, root=args.root, jobs=args.jobs, progress=not args.quiet, command=args.written,
             tell=functools.partial(_note, args),
         )  # fmt: skip
     records = reproduce.load(args.out)
@@ -632,7 +634,7 @@ def _show_evaluations(console: Console, evaluations: list[Evaluation], out: Path
     table = compare(evaluations)
     table.insert(3, "seed", [evaluation.seed for evaluation in evaluations])
     _print_table(console, table.columns, table.to_numpy(), numbers=("seed", "clips"), wrap=table.columns[6:])
-    console.print("in percent: mean ± standard deviation over folds [95 % interval over speakers]\n")
+    console.print("in percent: all tested clips [95 % interval over speakers]; folds: mean ± standard deviation\n")
     for evaluation in evaluations:
         counts, scores = evaluation.confusion(), evaluation.per_class()
         percent = (100 * scores[["precision", "recall", "f1"]]).map("{:.1f}".format)
@@ -640,7 +642,8 @@ def _show_evaluations(console: Console, evaluations: list[Evaluation], out: Path
         columns = ("true \\ predicted", *evaluation.labels, "precision", "recall", "F1")
         title = f"{evaluation.recipe}, protocol {evaluation.protocol}, seed {evaluation.seed}: clips"
         _print_table(console, columns, rows, title=title, numbers=columns[1:])
-    console.print(f"saved in {out}: evaluation.json and the predictions of every clip", soft_wrap=True)
+    text = "evaluation.json (scores, settings, command, versions) and the predictions of every clip, in a folder each"
+    console.print(f"saved in {out}: {text}", soft_wrap=True)
 
 
 # --------------------------------------------------------------------------------------------------------- prediction

@@ -126,6 +126,10 @@ class LeakageError(SerKitError):
         super().__init__(f"{message}: {shown}{more}" if shown else message)
 
 
+class FewClipsWarning(UserWarning):
+    """There are too few clips for what is fitted on them to be relied on."""
+
+
 class TrainingError(SerKitError, ValueError):
     """Training cannot start or go on as asked."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from .evaluation import percent, to_markdown
+from .evaluation import FEWEST_SPEAKERS, percent, to_markdown, with_interval
 
 
 def markdown(card: Mapping[str, Any]) -> str:
@@ -60,11 +60,12 @@ def _worth(card: Mapping[str, Any]) -> str:
     lines = [
         "## What it is worth",
         f"Protocol `{protocol}`, seed {found['seed']}: {heard}{_tested(found)}. In percent; in brackets the 95 % "
-        "interval from drawing whole speakers.",
+        "interval from drawing whole speakers, without the draws in which an emotion has no clip. Where fewer than "
+        f"{FEWEST_SPEAKERS} speakers are drawn from, the interval is too narrow, and their number stands beside it.",
         _table(
-            ("", "mean of folds", "deviation", "all clips together"),
+            ("", "all clips together", "mean of folds", "deviation"),
             [
-                (name, percent(each["mean"]), percent(each["std"]), _interval(each["pooled"], each))
+                (name, with_interval(each["pooled"], each), percent(each["mean"]), percent(each["std"]))
                 for name, each in scores.items()
             ],
         ),
@@ -76,14 +77,14 @@ def _worth(card: Mapping[str, Any]) -> str:
         lines.append(f"UAR of each fold: {', '.join(map(percent, found['folds']))}.")
     if "classes" in found:
         rows = [
-            (label, _interval(each["recall"], each), percent(each["precision"]), each["support"])
+            (label, with_interval(each["recall"], each), percent(each["precision"]), each["support"])
             for label, each in found["classes"].items()
         ]
         lines += ["### By emotion", _table(("emotion", "recall", "precision", "clips"), rows)]
         rows = [(label, *counts) for label, counts in zip(card["labels"], found["confusion"], strict=True)]
         lines += ["Clips by their emotion (rows) and by the answer (columns):", _table(("", *card["labels"]), rows)]
     if "sexes" in found:
-        rows = [(sex, _interval(each["uar"], each), each["clips"]) for sex, each in found["sexes"].items()]
+        rows = [(sex, with_interval(each["uar"], each), each["clips"]) for sex, each in found["sexes"].items()]
         lines += ["### By sex of the speaker", _table(("sex", "UAR", "clips"), rows)]
     if "reliability" in found:
         rows = [
@@ -111,13 +112,18 @@ def _use(card: Mapping[str, Any]) -> str:
     lines = ["## Limits", card["limits"]] if card.get("limits") else []
     if card.get("licence"):
         lines += ["## Licence", f"Those of the corpora bind the weights: {card['licence']}."]
+    if made := card.get("training"):
+        data = made["data"]
+        lines += [
+            "## How it was made",
+            f"`{made['command']}`" if made["command"] else "",
+            f"Protocol `{made['protocol']}`, seed {made['seed']}; {data['clips']:,} clips of {data['speakers']} "
+            f"speakers, whose names, emotions and sound have the digest `{data['digest']}`. All settings are in "
+            "`card.json`, under `training`.",
+        ]
     if card.get("versions"):
         lines += ["## Made with", ", ".join(f"{name} {version}" for name, version in card["versions"].items()) + "."]
-    return "\n\n".join(lines)
-
-
-def _interval(value: float | None, limits: Mapping[str, float | None]) -> str:
-    return f"{percent(value)} [{percent(limits['low'])}, {percent(limits['high'])}]"
+    return "\n\n".join(filter(None, lines))
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -29,7 +29,7 @@ import pandas as pd
 from . import protocols, recipes, reproduce, tracks
 from .audio import Recording, Source, read_audio
 from .errors import TableError, UnknownNameError
-from .evaluation import Evaluation, expected_calibration_error
+from .evaluation import FEWEST_SPEAKERS, Evaluation, expected_calibration_error, is_of_few
 from .evaluation import reliability as reliability_table
 from .labels import EMOTIONS
 
@@ -579,8 +579,9 @@ def protocol_comparison(evaluations: Iterable[Evaluation], metric: str = "uar") 
     """The same recipes under several protocols: what a split by clips promises and unseen speakers do not keep.
 
     Args:
-        evaluations: bars are grouped by recipe and coloured by protocol. Bars are means over folds, whiskers the
-            95 % interval over speakers, the dotted line chance.
+        evaluations: bars are grouped by recipe and coloured by protocol. Bars are of the clips of all folds together,
+            whiskers their 95 % interval over speakers, dotted where fewer than
+            :data:`~ser_kit.evaluation.FEWEST_SPEAKERS` were tested; the dotted line is chance.
         metric: ``"uar"``, ``"accuracy"``, ``"macro_f1"`` or ``"weighted_f1"``.
     """
     evaluations = _several(evaluations)
@@ -588,7 +589,7 @@ def protocol_comparison(evaluations: Iterable[Evaluation], metric: str = "uar") 
     protocols = list(dict.fromkeys(_protocol_name(e) for e in evaluations))
     figure, ((ax,),) = _figure(max(6.5, 1.6 + 1.15 * len(recipes) * len(protocols)), 4.2)
     width = 0.8 / len(protocols)
-    drawn = set()
+    drawn, uncertain = set(), False
     for evaluation in evaluations:
         summary = evaluation.summary()
         if metric not in summary:
@@ -598,12 +599,14 @@ def protocol_comparison(evaluations: Iterable[Evaluation], metric: str = "uar") 
         name = protocols[protocol]
         label = None if name in drawn else name
         drawn.add(name)
-        ax.bar(place, numbers["mean"], width * 0.9, color=_SERIES[protocol % len(_SERIES)], label=label)
-        top = numbers["mean"]
+        ax.bar(place, numbers["pooled"], width * 0.9, color=_SERIES[protocol % len(_SERIES)], label=label)
+        top = numbers["pooled"]
         if np.isfinite(numbers["low"]):
-            ax.vlines(place, numbers["low"], numbers["high"], color=_INK, linewidth=1.4)
+            few = is_of_few(numbers)
+            ax.vlines(place, numbers["low"], numbers["high"], _INK, "dotted" if few else "solid", linewidth=1.4)
             top = max(top, numbers["high"])
-        ax.text(place, top + 0.015, f"{numbers['mean']:.1%}", ha="center", fontsize=9, fontweight="bold", color=_INK)
+            uncertain |= few
+        ax.text(place, top + 0.015, f"{numbers['pooled']:.1%}", ha="center", fontsize=9, fontweight="bold", color=_INK)
     chance = 1 / len(evaluations[0].labels)
     if metric == "uar" and all(len(e.labels) == len(evaluations[0].labels) for e in evaluations):
         ax.axhline(chance, color=_SOFT, linestyle=":", linewidth=1.2, label=f"chance ({chance:.1%})")
@@ -615,7 +618,8 @@ def protocol_comparison(evaluations: Iterable[Evaluation], metric: str = "uar") 
     _percent_axis(ax.yaxis, title)
     _tidy(ax, "y")
     corpora = ", ".join(sorted({c for e in evaluations for c in e.corpora}))
-    ax.set_xlabel("bars: mean over folds; whiskers: 95% interval over speakers")
+    note = f"; dotted: of fewer than {FEWEST_SPEAKERS} speakers, too short" if uncertain else ""
+    ax.set_xlabel(f"bars: all tested clips; whiskers: 95% interval over speakers{note}")
     _title(ax, f"{title} by protocol{f': {corpora}' if corpora else ''}")
     _legend(figure, loc="outside lower left", ncols=2)
     return figure

@@ -58,6 +58,7 @@ def run(
     root: str | os.PathLike | None = None,
     jobs: int | None = None,
     progress: bool = True,
+    command: str = "",
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[Failure]:
     """Run what has no record yet.
@@ -74,6 +75,7 @@ def run(
         root: where the corpora are; see :func:`ser_kit.corpora.load`.
         jobs: processes for extraction.
         progress: show progress bars.
+        command: that this is a part of, for the records.
         tell: is given a line for every run that is done.
 
     Returns:
@@ -86,15 +88,9 @@ def run(
     from tqdm.auto import tqdm
 
     seeds, chosen = list(seeds), None if numbers is None else set(numbers)
+    asked = tuple(sorted(corpora.get(name).name for name in names))
     wanted = [
-        _Task(
-            system,
-            tuple(sorted(corpora.get(name).name for name in names)),
-            labels or system.labels,
-            protocol,
-            seed,
-            Path(out),
-        )
+        _Task(system, asked, labels or system.labels, protocol, seed, Path(out), command)
         for system in systems
         for seed in seeds
         for protocol in dict.fromkeys(each for name in divided for each in _resolved(system, name))
@@ -139,6 +135,7 @@ class _Task:
     protocol: str
     seed: int
     out: Path
+    command: str = ""
 
     def __str__(self) -> str:
         return f"{self.system.name}, {self.protocol}, seed {self.seed}"
@@ -213,6 +210,9 @@ class _Task:
             "per_class": found.per_class().round(6).to_dict("index"),
             "confusion": found.confusion().to_numpy().tolist(),
             "settings": self.system.settings,
+            "declaration": self.system.declaration,
+            "data": dict(found.data),
+            "command": self.command,
             "backend": keras.backend.backend(),
             "versions": dict(found.versions),
         }

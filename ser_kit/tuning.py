@@ -28,7 +28,7 @@ from .errors import RecipeError, TableError
 from .evaluation import plain
 from .features import Features
 from .folders import write_whole
-from .recipes import Material, System
+from .recipes import Material, System, versions
 
 METHODS = ("grid", "random")
 
@@ -124,7 +124,10 @@ def search(
             known[key] = {"uar": metrics["uar"], "accuracy": metrics["accuracy"], "seconds": round(found.seconds, 1)}
             if record is not None:
                 record.parent.mkdir(parents=True, exist_ok=True)
-                write_whole(record, json.dumps({"search": search_of, "candidates": known}, indent=1).encode())
+                about = {"search": search_of, "system": system.name, "settings": system.declaration}
+                about |= {"protocol": protocol, "fold": fold, "seed": seed, "data": material.data}
+                about |= {"versions": versions(), "candidates": known}
+                write_whole(record, json.dumps(plain(about), indent=1).encode())
         bar.set_postfix_str(f"best UAR {max(score['uar'] for score in known.values()):.3f}")
     rows = [settings | known[_key(settings)] for settings in tried]
     order = sorted(range(len(rows)), key=lambda i: -rows[i]["uar"])

@@ -522,7 +522,25 @@ def test_evaluate_compares_protocols_and_saves_records(ser_kit, quick, recording
 
     status, table, _ = ser_kit(*arguments, "--protocol", "random_80_20", "--seeds", 2, "--quiet")
     assert status == 0 and table.count("speaker-dependent") == table.count("true \\ predicted") == 2
-    assert {path.name for path in out.glob("*random*")} == {f"rastogi_mlp-random_80_20-{seed}" for seed in (0, 1, 3)}
+    digest = saved.digest
+    names = {path.name for path in out.glob("*random*")}
+    assert names == {f"rastogi_mlp-random_80_20-{seed}-{digest}" for seed in (0, 1, 3)}
+
+
+def test_a_run_says_how_it_came_about_and_other_settings_go_elsewhere(ser_kit, quick, recordings, tmp_path):
+    out = tmp_path / "my results"
+    arguments = ("evaluate", "rastogi_mlp", "--corpus", "folder", "--root", recordings, "--out", out)
+    arguments += ("--protocol", "speaker_80_20", "--quiet", "--json")
+    folders = [
+        Path(ser_kit(*arguments, *more)[1]["evaluations"][0]["folder"])
+        for more in ((), ("--set", "training.epochs=1"), ())
+    ]
+    assert folders[0] == folders[2] != folders[1]
+    record = json.loads((folders[1] / "evaluation.json").read_text())
+    assert shlex.split(record["command"]) == ["ser-kit", *map(str, arguments), "--set", "training.epochs=1"]
+    assert record["settings"]["training"]["epochs"] == 1 and record["settings"]["model"] == "mlp"
+    assert record["data"] | {"digest": ""} == {"clips": 20, "speakers": 5, "digest": ""}
+    assert record["versions"]["ser-kit"]
 
 
 def test_a_forest_is_trained_and_predicts_without_checkpoints(ser_kit, recordings, tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_kit import evaluation
-from ser_kit.errors import LabelError, TableError
+from ser_kit.errors import FewClipsWarning, LabelError, TableError
 from ser_kit.evaluation import Evaluation
 
 LABELS = ["neutral", "happy", "sad", "angry"]
@@ -50,6 +50,10 @@ def make(frame: pd.DataFrame | None = None, **changes) -> Evaluation:
         "parameters": np.int64(51014),
         "corpora": ["ravdess"],
         "versions": {"numpy": np.__version__},
+        "temperatures": [1.1, 0.9, 1.0],
+        "settings": {"kind": "Recipe", "training": {"epochs": 3, "augment": [0.84, 1.16]}},
+        "data": {"clips": 60, "speakers": 6, "digest": "00ff"},
+        "command": "ser-kit evaluate mlp --corpus ravdess --out 'my results'",
     }
     return Evaluation(**values | changes)
 
@@ -210,6 +214,24 @@ class TestCalibration:
         error = evaluation.expected_calibration_error(after.max(1), after.argmax(1) == true)
         assert error < 0.03
 
+    @pytest.mark.parametrize(("right", "least", "most"), [(10, 0.6, 0.95), (0, 1.1, 1.6)])
+    def test_a_few_clips_make_no_model_sure_of_everything_or_of_nothing(self, right, least, most):
+        said = np.tile([0.65, 0.2, 0.15], (10, 1))
+        with pytest.warns(FewClipsWarning, match="only 10 clips"):
+            assert least < evaluation.fit_temperature(said, np.where(np.arange(10) < right, 0, 1)) < most
+
+    def test_the_prior_weighs_less_the_more_clips_there_are(self):
+        rng = np.random.default_rng(0)
+        honest = rng.dirichlet(np.ones(5) * 0.6, 3000)
+        true = (honest.cumsum(1) > rng.uniform(size=(3000, 1))).argmax(1)
+        shown = evaluation.apply_temperature(honest, 1 / 2.5)
+        found = [evaluation.fit_temperature(shown[:n], true[:n]) for n in (100, 3000)]
+        assert 1.5 < found[0] < 2.6 and found[1] == pytest.approx(2.5, rel=0.06)
+
+    def test_enough_clips_are_no_reason_to_warn(self, recwarn):
+        evaluation.fit_temperature(np.tile([0.6, 0.4], (evaluation.FEWEST_TO_CALIBRATE, 1)), [0] * 100)
+        assert not recwarn.list
+
     @given(st.lists(st.floats(0.001, 1), min_size=2, max_size=6), st.floats(0.4, 5))
     def test_temperature_keeps_sums_and_order(self, weights, temperature):
         before = np.array([weights]) / sum(weights)
@@ -219,6 +241,7 @@ class TestCalibration:
         assert (np.diff(after[0][order]) >= -1e-12).all()
         assert evaluation.apply_temperature(after, 1 / temperature) == pytest.approx(before, abs=1e-6)
 
+    @pytest.mark.filterwarnings("ignore::ser_kit.errors.FewClipsWarning")
     def test_zeros_are_no_trouble(self):
         certain = np.eye(3)[[0, 1, 2, 0]]
         assert np.isfinite(evaluation.apply_temperature(certain, 3.0)).all()
@@ -255,6 +278,47 @@ class TestEvaluation:
         assert (summary["uar"]["low"], summary["uar"]["high"]) == pytest.approx(interval)
         assert summary["accuracy"]["low"] < summary["accuracy"]["pooled"] < summary["accuracy"]["high"]
 
+    def test_an_interval_stands_beside_the_score_that_it_is_of(self):
+        # Two large folds that are right, and a small one that is not: the mean over folds lies below the interval.
+        frame = predictions(rows=120, speakers=12, folds=3)
+        frame["fold"] = np.repeat([0, 1, 2], [56, 60, 4])
+        frame["predicted"] = np.where(frame["fold"] == 2, "happy", frame["true"])
+        found = make(frame)
+        numbers = found.summary()["uar"]
+        assert numbers["mean"] < numbers["low"] < numbers["pooled"] < numbers["high"]
+        expected = f"{100 * numbers['pooled']:.1f} [{100 * numbers['low']:.1f}, {100 * numbers['high']:.1f}]"
+        assert evaluation.compare([found])["UAR"].item() == expected
+        assert f"{expected}; folds {100 * numbers['mean']:.1f} ± {100 * numbers['std']:.1f}" in str(found)
+
+    def test_an_emotion_that_few_speakers_show(self):
+        # 20 speakers, of whom two show anger, and everything right: a draw without them says nothing of anger.
+        frame = predictions(rows=400, speakers=20, folds=5)
+        frame["true"] = [LABELS[i // 20 % 3] for i in range(400)]
+        frame.loc[frame["speaker"].isin(["c:3", "c:8"]) & (frame.index > 300), "true"] = "angry"
+        frame["predicted"] = frame["true"]
+        found = make(frame)
+        angry = found.details()["classes"]["angry"]
+        assert (angry["recall"], angry["low"], angry["high"], angry["speakers"]) == (1, 1, 1, 2)
+        # All anger wrong: without it a draw's mean recall would be 1, but that is another quantity.
+        wrong = frame.assign(predicted=frame["predicted"].replace("angry", "sad"))
+        assert evaluation.bootstrap(wrong, "uar")[1] == pytest.approx(0.75)
+        low, high = evaluation.bootstrap(wrong, "accuracy")
+        assert low < (wrong["true"] == wrong["predicted"]).mean() < high
+
+    def test_an_emotion_without_clips_has_no_interval(self):
+        frame = predictions().replace({"true": {"angry": "sad"}})
+        angry = make(frame).details()["classes"]["angry"]
+        assert (angry["support"], angry["speakers"], angry["low"], angry["high"]) == (0, 0, None, None)
+
+    @pytest.mark.parametrize(("speakers", "flagged"), [(2, True), (9, True), (10, False), (20, False)])
+    def test_intervals_of_few_speakers_are_flagged(self, speakers, flagged):
+        found = make(predictions(rows=120, speakers=speakers, folds=1))
+        words = f": of {speakers} speakers only]"
+        assert str(found).count(words) == 4 * flagged
+        compared = evaluation.compare([found])[["UAR", "accuracy"]]
+        assert compared.map(lambda text: words in text).all(axis=None) == flagged
+        assert found.summary()["uar"]["speakers"] == speakers
+
     def test_one_fold_of_one_speaker_has_no_spread(self):
         summary = make(predictions(speakers=1, folds=1)).summary()["uar"]
         assert np.isnan([summary["std"], summary["low"], summary["high"]]).all()
@@ -265,7 +329,9 @@ class TestEvaluation:
         people = "speaker-independent: unseen speakers"
         assert f"mlp on ravdess, protocol speaker ({people}): 60 clips, 6 speakers, 3 folds" in text
         uar = make().summary()["uar"]
-        assert f"{100 * uar['mean']:.1f} ± {100 * uar['std']:.1f} [{100 * uar['low']:.1f}" in text
+        score, *limits = (f"{100 * uar[name]:.1f}" for name in ("pooled", "low", "high"))
+        interval = f"{score} [{', '.join(limits)}: of 6 speakers only]"
+        assert f"UAR          {interval}; folds {100 * uar['mean']:.1f} ± " in text
         assert "nan" not in str(make(predictions(speakers=1, folds=1)))
         assert "(speaker-dependent: also heard in training)" in str(make(speaker_independent=False))
 
@@ -294,6 +360,11 @@ class TestRecords:
             "corpora",
             "parameters",
             "versions",
+            "temperatures",
+            "settings",
+            "data",
+            "command",
+            "digest",
         ):
             assert getattr(after, name) == getattr(before, name)
         assert after.summary() == before.summary()
@@ -306,6 +377,21 @@ class TestRecords:
         record = json.loads((folder / "evaluation.json").read_text(), parse_constant=pytest.fail)
         assert record["summary"]["uar"]["low"] is None
         assert record["summary"]["uar"]["mean"] == pytest.approx(make(frame).metrics()["uar"])
+
+    def test_an_earlier_record_has_no_settings(self, tmp_path):
+        record = json.loads((make().save(tmp_path) / "evaluation.json").read_text())
+        for name in ("temperatures", "settings", "data", "command"):
+            del record[name]
+        (tmp_path / "evaluation.json").write_text(json.dumps(record))
+        found = Evaluation.load(tmp_path)
+        assert (found.temperatures, found.settings, found.data, found.command) == ((), {}, {}, "")
+
+    def test_the_digest_tells_settings_labels_and_data_apart(self):
+        changed = [{"settings": {"kind": "SVM"}}, {"data": {"digest": "1"}}, {"labels": [*LABELS, "fear"]}]
+        frame = predictions().assign(prob_fear=0.0)
+        digests = {make(frame, **change).digest for change in changed}
+        assert len(digests | {make().digest}) == 4
+        assert make(seed=5, command="other", seconds=9.0).digest == make().digest
 
     def test_saving_again_replaces_and_touches_nothing_else(self, tmp_path):
         (tmp_path / "notes.txt").write_text("mine")
@@ -352,7 +438,8 @@ def test_compare_puts_runs_side_by_side():
     table = evaluation.compare([make(), make(protocol="random", speaker_independent=False)])
     assert table["protocol"].tolist() == ["speaker", "random"]
     assert table["speakers"].tolist() == ["unseen", "speaker-dependent"]
-    assert table["UAR"].str.fullmatch(r"\d+\.\d ± \d+\.\d \[\d+\.\d, \d+\.\d\]").all()
+    assert table["UAR"].str.fullmatch(r"\d+\.\d \[\d+\.\d, \d+\.\d: of 6 speakers only\]").all()
+    assert table["UAR of folds"].str.fullmatch(r"\d+\.\d ± \d+\.\d").all()
     assert list(table.columns[-4:]) == ["UAR", "accuracy", "macro F1", "weighted F1"]
 
 

@@ -246,8 +246,8 @@ def test_evaluate(corpus, tmp_path, monkeypatch):
     for evaluation in found.values():
         for metric in ("uar", "accuracy"):
             numbers = evaluation[metric]
-            assert set(numbers) == {"mean", "std", "low", "high"}
-            assert 1 / 6 < numbers["low"] <= numbers["mean"] <= numbers["high"] <= 1
+            assert set(numbers) == {"pooled", "low", "high", "speakers", "mean", "std"}
+            assert 1 / 6 < numbers["low"] <= numbers["pooled"] <= numbers["high"] <= 1
             # A single fold has no standard deviation.
             assert (numbers["std"] is None) == evaluation["protocol"].endswith("80_20")
     for independent, protocol in ((True, "speaker"), (False, "random")):

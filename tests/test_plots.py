@@ -353,7 +353,8 @@ class TestEvaluations:
         assert len(bars(ax)) == 4
         assert [tick.get_text() for tick in ax.get_xticklabels()] == ["mlp", "cnn"]
         summary = runs[0].summary()["uar"]
-        assert bars(ax)[0].get_height() == pytest.approx(summary["mean"])
+        assert bars(ax)[0].get_height() == pytest.approx(summary["pooled"])
+        assert "dotted: of fewer than 10 speakers" in ax.get_xlabel()
         (whisker,) = ax.collections[0].get_segments()
         assert whisker[:, 1] == pytest.approx([summary["low"], summary["high"]])
         assert ax.lines[0].get_ydata()[0] == pytest.approx(1 / 3)  # chance

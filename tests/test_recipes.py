@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import corpora, features, labels, models, protocols, recipes, training
+from ser_kit import corpora, features, labels, modelcard, models, protocols, recipes, training
 from ser_kit.augment import AddNoise
 from ser_kit.bundle import Bundle, Member
 from ser_kit.errors import LabelError, LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
-from ser_kit.evaluation import Evaluation
+from ser_kit.evaluation import Evaluation, apply_temperature, fit_temperature
 from ser_kit.predictor import Predictor
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -292,7 +293,7 @@ def test_what_each_part_was_fitted_on_is_noted(demo_functionals):
     material = recipe.prepare(demo_functionals, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     split = recipe._split(material, fold.train, fold.validation, 0, None, "", False, "")
-    recipe._fitted(split)
+    recipe._temperature(recipe._fitted(split)[0], split)
     assert sorted(split.fitted) == ["calibration", "early stopping", "scaler", "training"]
     for what in ("scaler", "training"):
         np.testing.assert_array_equal(split.fitted[what], fold.train)
@@ -448,8 +449,14 @@ def test_a_bundle_s_card_says_what_it_is(quick, demo_functionals, evaluation):
     assert card["trained_on"][0]["corpus"] == "demo"
     assert card["trained_on"][0]["clips"] == len(demo_functionals)
     assert card["evaluation"]["scores"]["uar"]["pooled"] == evaluation.metrics()["uar"]
-    low = (evaluation.predictions["confidence"] < card["uncertain_below"]).mean()
-    assert 0 < low <= 0.03
+    together, temperature = recipes._base._calibrated(evaluation)
+    assert card["temperature"] == temperature
+    assert 0 < (together.predictions["confidence"] < card["uncertain_below"]).mean() <= 0.03
+    made = card["training"]
+    assert made["settings"] == json.loads(json.dumps(quick.declaration)) and made["settings"]["training"]["epochs"] == 3
+    assert made["data"] == evaluation.data and made["data"]["clips"] == len(demo_functionals)
+    assert (made["protocol"], made["seed"], made["command"]) == ("speaker_80_20", 0, "")
+    assert f"digest `{made['data']['digest']}`" in modelcard.markdown({**card, "members": []})
     mean, std = card["typical"]["angry"]["pitch_mean"]
     angry = demo_functionals.to_frame().query("emotion == 'angry'")["pitch_mean"]
     assert (mean, std) == pytest.approx((angry.mean(), angry.std(ddof=0)), rel=1e-5)
@@ -461,6 +468,38 @@ def test_a_saved_bundle_gives_the_same_probabilities(quick, demo_functionals, ev
     np.testing.assert_array_equal(
         loaded.probabilities(demo_functionals.values[:20]), bundle.probabilities(demo_functionals.values[:20])
     )
+
+
+def test_a_bundle_is_calibrated_on_the_predictions_of_all_folds_together(evaluation):
+    columns = [f"prob_{label}" for label in evaluation.labels]
+    plain = evaluation.predictions[columns].to_numpy()
+    plain = apply_temperature(plain, 1 / evaluation.temperatures[0])
+    halves = [evaluation.predictions.assign(fold=i) for i in (0, 1)]
+    for half, used in zip(halves, (0.5, 4.0), strict=True):
+        half[columns] = apply_temperature(plain, used)
+    both = dataclasses.replace(evaluation, predictions=pd.concat(halves), temperatures=(0.5, 4.0))
+    together, temperature = recipes._base._calibrated(both)
+    true = pd.Index(evaluation.labels).get_indexer(evaluation.predictions["true"])
+    assert temperature == pytest.approx(fit_temperature(np.tile(plain, (2, 1)), np.tile(true, 2)), rel=1e-3)
+    np.testing.assert_allclose(probabilities(together)[: len(plain)], apply_temperature(plain, temperature), atol=1e-6)
+
+
+def test_an_evaluation_that_kept_no_temperatures_is_refused(quick, demo_functionals, evaluation):
+    with pytest.raises(TrainingError, match="0 temperatures for 1 folds"):
+        quick.fit(demo_functionals, evaluation=dataclasses.replace(evaluation, temperatures=()), progress=False)
+
+
+def test_the_digest_of_the_data_is_of_speakers_classes_and_sound(quick, demo_functionals, tmp_path):
+    few = demo_functionals.subset(np.arange(0, len(demo_functionals.table), 23))
+    material = quick.prepare(few, progress=False)
+
+    def digest(**columns):
+        return dataclasses.replace(material, table=few.table.assign(**columns)).data["digest"]
+
+    moved = [shutil.copy(path, tmp_path / f"{i}.wav") for i, path in enumerate(few.table["path"])]
+    assert digest() == digest(path=moved), "the same sound at another place"
+    assert len({digest(), digest(speaker="demo:1"), digest(path=[moved[1], *moved[1:]])}) == 3
+    assert dataclasses.replace(material, y=material.y[::-1]).data["digest"] != digest()
 
 
 def test_an_evaluation_of_something_else_is_refused(demo_few, evaluation):

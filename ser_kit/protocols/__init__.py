@@ -20,8 +20,9 @@ from ._audit import audit
 from ._base import LEAKS, Fold, Protocol, get, names
 from ._groups import VALIDATION_SHARE
 from ._splits import EMOBOX, FOLDS, cross_corpus, inner
+from ._table import fingerprints
 
 __all__ = [
     "EMOBOX", "FOLDS", "LEAKS", "VALIDATION_SHARE",
-    "Fold", "Protocol", "audit", "cross_corpus", "get", "inner", "names",
+    "Fold", "Protocol", "audit", "cross_corpus", "fingerprints", "get", "inner", "names",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ Examples:
 from __future__ import annotations
 
 from ..errors import UnknownNameError
-from ._base import PUBLISHED, Material, Published, Recipe, Split, System
+from ._base import PUBLISHED, Material, Published, Recipe, Split, System, versions
 from ._ensemble import Ensemble
 from .ahmadov import ahmadov_cnn_bilstm, ahmadov_forest
 from .house import house, house_one
@@ -34,6 +34,7 @@ from .voting import (
 
 __all__ = [
     "OWN", "PUBLISHED", "RECIPES", "Ensemble", "Material", "Published", "Recipe", "Split", "System", "get", "names",
+    "versions",
 ]  # fmt: skip
 
 RECIPES: dict[str, System] = {

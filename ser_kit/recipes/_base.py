@@ -12,10 +12,12 @@ import platform
 import re
 import shutil
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
@@ -112,6 +114,18 @@ class Material:
             np.flatnonzero(self.table["parent"].to_numpy() == "") if "parent" in self.table else np.arange(len(self.y))
         )
 
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """How many ``clips`` and ``speakers``, and a ``digest`` of their names, speakers, classes and sound."""
+        clips = self.table.iloc[self.originals]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the audit tells of recordings that are gone
+            sounds = protocols.fingerprints(clips)
+        labels = np.array(self.labels)[self.y[self.originals]]
+        rows = sorted(zip(clips["clip_id"], clips["speaker"], labels.tolist(), sounds.tolist(), strict=True))
+        digest = hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
+        return {"clips": len(clips), "speakers": clips["speaker"].nunique(), "digest": digest}
+
     def values(self, rows: np.ndarray) -> dict[Extractor, np.ndarray]:
         """The arrays of some rows, by extractor."""
         return {extractor: found.values[rows] for extractor, found in self.features.items()}
@@ -157,8 +171,8 @@ class System(ABC):
         labels: the label set that its authors used.
         published: what they report, and under which protocol.
         ablations: name -> changes (see :meth:`changed`) that the document compares, or that are worth comparing.
-        temperature: of its answers, where it is known; 0 holds clips back to fit it on. With it the validation clips
-            are trained on, too: only for trainings that do not wait for them. A bundle's is then refined on the
+        temperature: of its answers, where it is known; 0 fits each fold's on its validation clips. With it these are
+            trained on, too: only for trainings that do not wait for them. A bundle's own is always fitted on the
             predictions of its evaluation, all of clips that were not learned from.
         balanced: answer as if all emotions were equally frequent: what is said of each is divided by its share of the
             training clips (the logit adjustment of Menon et al., "Long-tail learning via logit adjustment", ICLR 2021).
@@ -234,9 +248,14 @@ class System(ABC):
         """
 
     @property
+    def declaration(self) -> dict[str, Any]:
+        """All that decides about its numbers, ready for JSON; its name, prose and list of ablations do not."""
+        return _decisive(self)
+
+    @property
     def settings(self) -> str:
-        """A digest of all that decides about its numbers; its name, prose and list of ablations do not."""
-        return hashlib.blake2b(json.dumps(_decisive(self)).encode(), digest_size=8).hexdigest()
+        """A digest of :attr:`declaration`."""
+        return hashlib.blake2b(json.dumps(self.declaration).encode(), digest_size=8).hexdigest()
 
     def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
         """The same system with some settings changed; what is left out of the changes stays.
@@ -374,9 +393,10 @@ class System(ABC):
         """
         prefix = f"{fold.protocol}-{fold.seed}-{fold.index}"
         split = self._split(material, fold.train, fold.validation, fold.seed, out, prefix, progress, title or self.name)
-        fitted = self._fitted(split)
+        bare, histories = self._fitted(split)
+        fitted = _with_temperature(bare, self._temperature(bare, split))
         protocols.audit(material.table, fold, fitted=split.fitted)
-        return fitted
+        return fitted, histories
 
     def run_fold(
         self, material: Material, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
@@ -410,6 +430,9 @@ class System(ABC):
             parameters=fitted.parameters,
             corpora=sorted(material.table["corpus"].unique()),
             versions=versions(),
+            temperatures=[fitted.card["temperature"]],
+            settings=self.declaration,
+            data=material.data,
         )
 
     def run(
@@ -452,6 +475,7 @@ class System(ABC):
             predictions=pd.concat([part.predictions for part in parts], ignore_index=True),
             histories=[history for part in parts for history in part.histories],
             seconds=sum(part.seconds for part in parts),
+            temperatures=[temperature for part in parts for temperature in part.temperatures],
         )
 
     def fit(
@@ -469,7 +493,7 @@ class System(ABC):
 
         One fold's test speakers decide when to stop, and the other folds' speakers are trained on; a system of known
         temperature is trained on all of them. What the card says of its worth comes from ``evaluation``, in which every
-        clip was predicted by a model that never heard its speaker.
+        clip was predicted by a model that never heard its speaker. All these predictions together give the temperature.
 
         Args:
             data: as for :meth:`prepare`.
@@ -479,6 +503,9 @@ class System(ABC):
             out: folder for checkpoints.
             jobs: processes for extraction.
             progress: show progress bars.
+
+        Raises:
+            TrainingError: the evaluation is of something else, or of an earlier version, which kept no temperatures.
         """
         material = self.prepare(data, jobs=jobs, progress=progress)
         if evaluation is None:
@@ -488,15 +515,12 @@ class System(ABC):
                 f"the evaluation given is of {evaluation.recipe} on {', '.join(evaluation.labels)}; "
                 f"expected {self.name} on {', '.join(material.labels)}"
             )
+        calibrated, temperature = _calibrated(evaluation)
         fold = self.folds(material, protocol, seed)[0]
         train = np.setdiff1d(np.arange(len(material.y)), self._family(material, fold.test))
         prefix = f"{fold.protocol}-{seed}-final"
         split = self._split(material, train, fold.test, seed, out, prefix, progress, f"{self.name} final")
-        fitted, _ = self._fitted(split)
-        calibrated = evaluation
-        if self.temperature:
-            calibrated, further = _calibrated(evaluation)
-            fitted = replace(fitted, card={**fitted.card, "temperature": self.temperature * further})
+        fitted = _with_temperature(self._fitted(split)[0], temperature)
         return Bundle(self._card(material, fitted, evaluation, calibrated, jobs, progress), fitted.members).joined()
 
     def forget(self, out: str | Path, protocol: str, seed: int) -> None:
@@ -534,15 +558,14 @@ class System(ABC):
         return Split(material, train, validation, seed, progress, checkpoint, title)
 
     def _fitted(self, split: Split) -> tuple[Bundle, list[pd.DataFrame]]:
-        """The calibrated members."""
+        """The members, not calibrated yet."""
         members, histories = self.train(split)
         card = {
             "name": self.name, "labels": list(split.material.labels), "combine": self.combine, "temperature": 1.0,
         }  # fmt: skip
         if self.balanced:
             card["prior"] = _prior(split.material, split.note("prior", split.train))
-        bare = Bundle(card, tuple(members))
-        return replace(bare, card={**card, "temperature": self._temperature(bare, split)}), histories
+        return Bundle(card, tuple(members)), histories
 
     def _temperature(self, bundle: Bundle, split: Split) -> float:
         """What calibrates the members' common answer, known or from rows that were not fitted on."""
@@ -599,6 +622,13 @@ class System(ABC):
                 "scores": evaluation.summary(),
                 "expected_calibration_error": expected_calibration_error(confidence, correct),
                 **evaluation.details(),
+            },
+            "training": {
+                "protocol": evaluation.protocol,
+                "seed": evaluation.seed,
+                "command": evaluation.command,
+                "data": material.data,
+                "settings": self.declaration,
             },
             "versions": versions(),
         }
@@ -784,14 +814,27 @@ def _prior(material: Material, rows: np.ndarray) -> list[float]:
     return rounded(shares / shares.sum())
 
 
+def _with_temperature(bundle: Bundle, temperature: float) -> Bundle:
+    return replace(bundle, card={**bundle.card, "temperature": temperature})
+
+
 def _calibrated(evaluation: Evaluation) -> tuple[Evaluation, float]:
-    """The evaluation's predictions, calibrated by their own truth, and the temperature that does it."""
-    columns = [f"prob_{label}" for label in evaluation.labels]
-    said, true = evaluation.predictions[columns].to_numpy(), evaluation.predictions["true"]
-    temperature = fit_temperature(said, pd.Index(evaluation.labels).get_indexer(true))
+    """The predictions of all folds, calibrated together by their own truth, and the temperature that does it."""
+    predictions, columns = evaluation.predictions, [f"prob_{label}" for label in evaluation.labels]
+    folds = sorted(predictions["fold"].unique())
+    if len(evaluation.temperatures) != len(folds):
+        raise TrainingError(
+            f"the evaluation given has {len(evaluation.temperatures)} temperatures for {len(folds)} folds; expected "
+            "one for each: make it anew with run()"
+        )
+    said = predictions[columns].to_numpy(copy=True)
+    for fold, used in zip(folds, evaluation.temperatures, strict=True):
+        rows = (predictions["fold"] == fold).to_numpy()
+        said[rows] = apply_temperature(said[rows], 1 / used)  # as the network said it
+    temperature = fit_temperature(said, pd.Index(evaluation.labels).get_indexer(predictions["true"]))
     said = apply_temperature(said, temperature)
     calibrated = dict(zip(columns, said.T, strict=True), confidence=said.max(axis=1))
-    return replace(evaluation, predictions=evaluation.predictions.assign(**calibrated)), temperature
+    return replace(evaluation, predictions=predictions.assign(**calibrated)), temperature
 
 
 def _sound(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -867,7 +910,10 @@ def _tuples(value: Any) -> Any:
 
 def versions() -> dict[str, str]:
     """Versions of Python, ser_kit and the packages that decide about numbers."""
-    names = ("ser-kit", "tensorflow", "tensorflow-cpu", "keras", "numpy", "librosa", "praat-parselmouth", "soxr")
+    names = (
+        "ser-kit", "tensorflow", "tensorflow-cpu", "keras", "scikit-learn", "numpy", "scipy", "librosa",
+        "praat-parselmouth", "soxr", "soundfile", "noisereduce", "PyWavelets", "webrtcvad-wheels",
+    )  # fmt: skip
     found = {"python": platform.python_version()}
     for name in names:
         try:

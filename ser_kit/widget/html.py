@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from ..audio import Recording
 from ..bundle import BASELINE, Bundle
+from ..evaluation import is_of_few
 from ..plots import COLOURS
 from ..predictor import Failure, Prediction
 
@@ -289,11 +290,14 @@ def _score(card: Mapping) -> Markup | str:
     unseen = card["evaluation"].get("speaker_independent")
     interval = ""
     if scores.get("low") is not None and math.isfinite(scores["low"]):
-        interval = Markup(", 95&nbsp;% interval {} to {}").format(percent(scores["low"]), percent(scores["high"]))
+        few = f" from {scores['speakers']} speakers only, which is too narrow" if is_of_few(scores) else ""
+        interval = Markup(", 95&nbsp;% interval {} to {}{}").format(
+            percent(scores["low"]), percent(scores["high"]), few
+        )
     tested = " and ".join(each["corpus"] for each in card["evaluation"].get("tested", ()))
     return Markup("{} it named {} of the clips{} rightly, averaged over the emotions (UAR{}; guessing: {}).{}").format(
         "On speakers it had never heard" if unseen else "On speakers it had also heard in training",
-        percent(scores["mean"]),
+        percent(scores["pooled"]),
         f" of {tested}" if tested else "",
         interval,
         percent(1 / len(card["labels"])),
