@@ -42,12 +42,12 @@ def shipped(name: str, names: Sequence[str], clips: int, out: Path) -> pd.DataFr
     Args:
         name: of a preset, or a bundle's folder.
         names: corpora that it learned from.
-        clips: about so many are compared.
+        clips: so many are compared.
         out: folder for the files and their records.
     """
     bundle, rows = Bundle.load(bundle_path(name)), []
     table = corpora.load(list(names), labels=bundle.labels)
-    table = table.iloc[:: max(1, len(table) // clips)].reset_index(drop=True)
+    table = corpora.sample(table, clips)
     for format, quantize in tqdm(FILES, desc=name, unit="file"):
         record = out / f"{quantize}-{format}.json"
         if not record.exists():
@@ -116,7 +116,7 @@ def _fold(system: recipes.System, material: recipes.Material, fold, tested: str,
     clips = material.table.iloc[fold.test].query("corpus == @tested").reset_index(drop=True)
     rest = np.setdiff1d(np.arange(len(material.table)), fold.test)  # what it learned from
     training = material.table.iloc[rest].reset_index(drop=True)
-    some = training.iloc[:: max(1, len(training) // 200)]
+    some = corpora.sample(training, 200)
     made = {0.0: bundle}
     for (share, format, quantize), record in tqdm(records.items(), desc=f"fold {fold.index + 1}", unit="file"):
         if share not in made:

@@ -95,7 +95,7 @@ def measured(
     for fold in system.folds(material, protocol, seed):
         bundle, _ = system.fit_fold(material, fold, out=out, title=f"{system.name} {fold.name}")
         train = material.table.iloc[fold.train]
-        some = train.iloc[:: max(1, len(train) // 60)]
+        some = corpora.sample(train, 60)
         voices = [read_audio(source, rate=RATE).samples for source in corpora.sources(some)]
         clips = material.table.iloc[fold.test].query("corpus == @tested")
         made, row = conditions(voices), {}

@@ -851,7 +851,7 @@ def _percent(fraction: float) -> str:
 
 
 def _export(args: argparse.Namespace) -> Result:
-    from . import export, pruning
+    from . import corpora, export, pruning
     from .bundle import Bundle, bundle_path
 
     if args.prune is not None and not args.corpus:
@@ -864,7 +864,7 @@ def _export(args: argparse.Namespace) -> Result:
     export.check_target(args.out, args.format)
     training = _load(args, args.corpus or ["demo"], bundle.labels)
     compared = _load(args, args.compare, bundle.labels) if args.compare else training
-    compared = compared.iloc[:: max(1, len(compared) // args.clips)].reset_index(drop=True)
+    compared = corpora.sample(compared, args.clips)
     chosen = bundle
     if args.prune is not None:
         checkpoints = _checkpoints(args)
@@ -1352,7 +1352,13 @@ def _parser() -> argparse.ArgumentParser:
     names(sub, "--corpus", text, metavar="CORPUS")
     names(sub, "--compare", "to compare on (default: that of --corpus)", metavar="CORPUS")
     root(sub)
-    sub.add_argument("--clips", type=_positive, default=200, metavar="N", help="to compare on (default: about 200)")
+    sub.add_argument(
+        "--clips",
+        type=_positive,
+        default=200,
+        metavar="N",
+        help="to compare on, drawn evenly over speakers and emotions (default: 200)",
+    )
     jobs(sub)
 
     sub = command(

@@ -138,8 +138,7 @@ def export(
         raise ExportError("a SavedModel is not quantised; expected quantize 'none', or another format")
     place = check_target(out, format)
     answers = _answers(bundle, table)
-    scaled = table if training is None else training
-    scaled = scaled.iloc[np.linspace(0, len(scaled) - 1, min(len(scaled), _MEASURED)).astype(int)]
+    scaled = corpora.sample(table if training is None else training, _MEASURED)
     some = _inputs(bundle, scaled) if quantize == "int8" else []
     with _quietly():
         served = _served(bundle, products=format == "onnx")  # which has no transforms of such a shape

@@ -753,3 +753,33 @@ def test_published_files_load_as_they_are(real_data):
     if not (real_data / "originals").is_dir():
         pytest.skip("no originals/ beside the recordings")
     assert len(corpora.load("ravdess", root=real_data / "originals")) == 4
+
+
+class TestSample:
+    def table(self, speakers=24, emotions=8, takes=8):
+        """As RAVDESS: by name, the speaker changes last."""
+        rows = [(f"s{s:02d}", f"e{e}", f"{s}-{e}-{t}") for e in range(emotions) for t in range(takes)
+                for s in range(speakers)]  # fmt: skip
+        table = pd.DataFrame(rows, columns=["speaker", "emotion", "clip_id"])
+        table.attrs["labels"] = ["of the whole"]
+        return table
+
+    @given(st.integers(1, 200), st.integers(0, 3))
+    def test_speakers_and_emotions_are_drawn_alike(self, clips, seed):
+        table = self.table()
+        found = corpora.sample(table, clips, seed)
+        assert len(found) == clips == found["clip_id"].nunique()
+        for column, values in (("speaker", 24), ("emotion", 8)):
+            counts = found[column].value_counts().reindex(table[column].unique(), fill_value=0)
+            assert counts.max() - counts.min() <= 1, f"{clips} clips of {values}"
+        assert found.equals(corpora.sample(table, clips, seed)) and found.attrs == table.attrs
+        places = table["clip_id"].tolist()
+        assert [places.index(c) for c in found["clip_id"]] == sorted(places.index(c) for c in found["clip_id"])
+
+    def test_all_are_taken_where_there_are_no_more(self):
+        table = self.table(3, 2, 1).drop(index=[0]).reset_index(drop=True)
+        assert corpora.sample(table, 100).equals(table)
+        assert len(corpora.sample(table, len(table))) == len(table)
+
+    def test_another_seed_draws_others(self):
+        assert not corpora.sample(self.table(), 60, 0).equals(corpora.sample(self.table(), 60, 1))

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .. import labels as _labels
@@ -29,8 +30,8 @@ from ._validation import Validation
 from ._validation import validate as _validate
 
 __all__ = [
-    "COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses", "names", "of", "sources",
-    "spans", "validate",
+    "COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses", "names", "of", "sample",
+    "sources", "spans", "validate",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -141,6 +142,39 @@ def _labelled(table: pd.DataFrame, label_set: _labels.LabelSet) -> pd.DataFrame:
         "labels": list(label_set.labels),
     }
     return result
+
+
+def sample(table: pd.DataFrame, clips: int, seed: int = 0) -> pd.DataFrame:
+    """Some clips of a table, of as many speakers and emotions as can be, each about as often as the others.
+
+    Args:
+        table: a clip table.
+        clips: how many, 1 or more; all, where there are no more.
+        seed: of the draw.
+
+    Returns:
+        A clip table, its rows in the order of the table.
+
+    Examples:
+        >>> some = sample(load("demo"), 24)
+        >>> some["speaker"].value_counts().tolist(), some["emotion"].value_counts().tolist()
+        ([3, 3, 3, 3, 2, 2, 2, 2, 2, 2], [4, 4, 4, 4, 4, 4])
+    """
+    cells: dict[tuple[str, str], list[int]] = {}
+    order = np.random.default_rng(seed).permutation(len(table))
+    for row, cell in zip(order, zip(*(table[c].iloc[order] for c in ("speaker", "emotion")), strict=True), strict=True):
+        cells.setdefault(cell, []).append(row)
+    taken, rows = Counter(), []
+    while cells and len(rows) < clips:
+        # The speaker heard from least comes next, with the emotion that is rarest so far.
+        cell = min(cells, key=lambda cell: (taken["speaker", cell[0]], taken["emotion", cell[1]]))
+        rows.append(cells[cell].pop())
+        if not cells[cell]:
+            del cells[cell]
+        taken.update({("speaker", cell[0]): 1, ("emotion", cell[1]): 1})
+    found = table.iloc[sorted(rows)].reset_index(drop=True)
+    found.attrs = table.attrs
+    return found
 
 
 def losses(table: pd.DataFrame) -> pd.DataFrame:
