@@ -555,6 +555,7 @@ def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]
     folder.mkdir(parents=True, exist_ok=True)
     makers = {
         "published_systems": functools.partial(plots.published_systems, name=place),
+        "reported": functools.partial(plots.reported, name=place),
         "leakage": plots.leakage,
         "ablations": plots.ablations,
     }
@@ -1262,7 +1263,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", required=True, metavar="FOLDER", help="for the records")
     sub.add_argument("--report", action="store_true", help="run nothing, only show the records that are there")
     sub.add_argument("--page", metavar="FILE", help="a Markdown page to put the tables into, between its marks")
-    sub.add_argument("--figures", metavar="FOLDER", help="for the figures: systems, leakage, ablations")
+    sub.add_argument("--figures", metavar="FOLDER", help="for figures: systems, what is reported, leakage, ablations")
     jobs(sub)
 
     sub = command(

@@ -721,6 +721,49 @@ def published_systems(records: pd.DataFrame, name: str = "ravdess") -> Figure:
     return figure
 
 
+def reported(records: pd.DataFrame, name: str = "ravdess") -> Figure:
+    """Precision, recall, F1 and training accuracy as the documents report them, beside ours; single emotions by F1.
+
+    Args:
+        records: as for :func:`published_systems`, whose dots and lines these are too.
+        name: likewise.
+    """
+    from matplotlib.lines import Line2D
+
+    found = reproduce.figures(records, name)
+    of_emotion = found["emotion"] != ""
+    by_f1 = found["system"].isin(found.loc[of_emotion & (found["metric"] == "f1"), "system"])
+    panels = [found[~of_emotion], found[of_emotion & ((found["metric"] == "f1") | ~by_f1)]]
+    figure, (axes,) = _figure(13, 1.7 + 0.24 * max(map(len, panels)), columns=2)
+    for ax, rows in zip(axes, panels, strict=True):
+        labels = []
+        for place, row in enumerate(rows.to_dict("records")):
+            ax.plot(row["reported"], [place] * len(row["reported"]), "D-", color=_SOFT, markersize=6,
+                    markerfacecolor="none", markeredgecolor=_INK)  # fmt: skip
+            for side, lift, colour in (("published", -0.15, _DEPENDENT), ("unseen", 0.15, _INDEPENDENT)):
+                if row[side]:
+                    deviation = np.std(row[side], ddof=1) if len(row[side]) > 1 else np.nan
+                    _dot(ax, np.mean(row[side]), place + lift, deviation, colour)
+            metric, emotion = reproduce.METRIC_NAMES[row["metric"]], row["emotion"]
+            elsewhere = f" ({row['run on'] or 'not run here'})" if row["run on"] != name else ""
+            labels.append(f"{row['system']}{elsewhere}: {metric}{f' of {emotion}' if emotion else ''}")
+        ax.set_yticks(range(len(labels)), labels, fontsize=8)
+        ax.set_ylim(len(labels) - 0.4, -0.6)
+        ax.set_xlim(0, 1.02)
+        ax.set_xticks(np.linspace(0, 1, 6))
+        _percent_axis(ax.xaxis, "mean and standard deviation of folds and seeds")
+        _tidy(ax, "x")
+    handles = [
+        Line2D([], [], marker="D", linestyle="", markerfacecolor="white", markeredgecolor=_INK, label="reported"),
+        Line2D([], [], marker="o", color=_DEPENDENT, label="reproduced, published split"),
+        Line2D([], [], marker="o", color=_INDEPENDENT, label="unseen speakers"),
+    ]
+    _legend(figure, handles=handles, loc="outside lower left", ncols=3)
+    _title(axes[0], "Figures of all emotions")
+    _title(axes[1], "Figures of single emotions")
+    return figure
+
+
 def leakage(records: pd.DataFrame, metric: str = "accuracy") -> Figure:
     """Each system under every protocol that it was run under, from the leakiest to the most honest.
 

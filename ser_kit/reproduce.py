@@ -33,6 +33,12 @@ from .recipes import PUBLISHED, RECIPES, Material, System
 
 FORMAT = 1
 RECORDS, CHECKPOINTS = "records", "checkpoints"
+METRIC_NAMES = {
+    "uar": "recall (UAR)", "accuracy": "accuracy", "macro_precision": "precision", "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1", "training_accuracy": "training accuracy", "precision": "precision",
+    "recall": "recall", "f1": "F1",
+}  # fmt: skip
+"""How the figures of documents are called in tables and plots."""
 DEFAULT_PROTOCOLS = (PUBLISHED, "speaker")
 _BEGIN, _END = "<!-- {}: made by {} -->", "<!-- end of {} -->"
 
@@ -207,6 +213,7 @@ class _Task:
             "epochs": [len(history) for history in found.histories],
             "seconds": round(found.seconds, 1),
             "metrics": {key: round(value, 6) for key, value in found.metrics().items()},
+            "training_accuracy": _training_accuracy(found),
             "per_class": found.per_class().round(6).to_dict("index"),
             "confusion": found.confusion().to_numpy().tolist(),
             "settings": self.system.settings,
@@ -216,6 +223,15 @@ class _Task:
             "backend": keras.backend.backend(),
             "versions": dict(found.versions),
         }
+
+
+def _training_accuracy(found: Evaluation) -> float | None:
+    """That of the epoch whose weights were kept, mean over the networks; ``None`` where nothing had epochs."""
+    kept = [
+        history["accuracy"].iloc[-1 if history["val_loss"].isna().all() else history["val_loss"].argmin()]
+        for history in found.histories
+    ]
+    return round(float(np.mean(kept)), 6) if kept else None
 
 
 # --------------------------------------------------------------------------------------------------- from the records
@@ -323,6 +339,94 @@ def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def figures(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
+    """All that the documents report beside accuracy, with what the records have of it: a row for each figure.
+
+    Args:
+        records: from :func:`load`.
+        name: as in :func:`table`.
+
+    Returns:
+        ``system``, ``emotion`` (``""`` for all), ``metric``, ``reported`` (a tuple of fractions), ``run on`` (``""``
+        where it was not), and for ``published`` (the split of the authors) and ``unseen`` (speakers) the values of all
+        folds and seeds, a list of fractions; empty where no record tells, as of training accuracy those of earlier
+        versions.
+    """
+    rows = []
+    whole = records[records["ablation"] == ""]
+    for system in RECIPES.values():
+        own = whole[whole["recipe"] == system.name]
+        place = next((p for p in (name, *own["corpora"].unique()) if (own["corpora"] == p).any()), "")
+        own = own[own["corpora"] == place]
+        sides = {"published": system.published.protocol, "unseen": "speaker"}
+        parts = {side: own[own["protocol"] == protocol] for side, protocol in sides.items()}
+        about = {"system": system.name, "run on": place}
+        for metric, reported in system.published.others.items():
+            found = {side: part.get(metric, pd.Series(dtype=float)).dropna().tolist() for side, part in parts.items()}
+            rows.append({**about, "emotion": "", "metric": metric, "reported": reported, **found})
+        for emotion, reported in system.published.classes.items():
+            for metric, value in reported.items():
+                found = {
+                    side: [each[emotion][metric] for each in part["per_class"] if each.get(emotion, {}).get("support")]
+                    for side, part in parts.items()
+                }
+                rows.append({**about, "emotion": emotion, "metric": metric, "reported": (value,), **found})
+    return pd.DataFrame(rows)
+
+
+def reported(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
+    """Precision, recall, F1 and training accuracy as the documents report them, beside ours.
+
+    Args:
+        records: from :func:`load`.
+        name: as in :func:`table`.
+
+    Returns:
+        Text columns ``system, figure, reported, run on, reproduced`` (under the published split) and ``unseen
+        speakers``, in percent, mean ± standard deviation over folds and seeds.
+    """
+    found = figures(records, name)
+    found = found[found["emotion"] == ""]
+    return pd.DataFrame(
+        {
+            "system": found["system"],
+            "figure": [METRIC_NAMES[metric] for metric in found["metric"]],
+            "reported": [_range(reported) for reported in found["reported"]],
+            "run on": found["run on"].replace("", "not run here"),
+            "reproduced": [_over_runs(values) for values in found["published"]],
+            "unseen speakers": [_over_runs(values) for values in found["unseen"]],
+        }
+    )
+
+
+def reported_classes(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
+    """The same of single emotions, a row for each that a document reports on.
+
+    Args:
+        records: from :func:`load`.
+        name: as in :func:`table`.
+
+    Returns:
+        Text columns ``system, emotion, run on`` and, for each of ``precision``, ``recall`` and ``F1``, what is
+        reported, reproduced under the published split, and reached on unseen speakers, in percent; of ours the means
+        over folds and seeds.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for each in figures(records, name).query("emotion != ''").to_dict("records"):
+        row = rows.setdefault((each["system"], each["emotion"]), {"run on": each["run on"] or "not run here"})
+        shown = METRIC_NAMES[each["metric"]]
+        row[f"{shown}: reported"] = _range(each["reported"])
+        for title, side in (("reproduced", "published"), ("unseen speakers", "unseen")):
+            row[f"{shown}: {title}"] = f"{100 * np.mean(each[side]):.1f}" if each[side] else "–"
+    columns = [
+        f"{METRIC_NAMES[metric]}: {title}"
+        for metric in ("precision", "recall", "f1")
+        for title in ("reported", "reproduced", "unseen speakers")
+    ]
+    found = [{"system": system, "emotion": emotion, **row} for (system, emotion), row in rows.items()]
+    return pd.DataFrame(found, columns=["system", "emotion", "run on", *columns]).fillna("–")
 
 
 def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
@@ -502,7 +606,7 @@ def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
 
     Returns:
         Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``, ``missing``,
-        ``folds`` and ``matrix``.
+        ``folds``, ``matrix``, ``reported`` and ``reported_classes``.
 
     Raises:
         TableError: the page has no marks.
@@ -543,7 +647,7 @@ def fill(
 
 _TABLES = {
     "table": table, "splits": splits, "ablations": ablations, "classes": classes, "missing": missing, "folds": folds,
-    "matrix": matrix,
+    "matrix": matrix, "reported": reported, "reported_classes": reported_classes,
 }  # fmt: skip
 
 
@@ -557,8 +661,17 @@ def _row(frame: pd.DataFrame, key: str) -> pd.Series | None:
 
 
 def _reported(system: System) -> str:
-    figures = system.published.accuracy
+    return _range(system.published.accuracy)
+
+
+def _range(figures: Sequence[float]) -> str:
     return " to ".join(f"{100 * figure:.4g}" for figure in figures) or "–"
+
+
+def _over_runs(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    return f"{100 * np.mean(values):.1f}" + (f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
 
 
 def _shown(row: pd.Series | None) -> str:

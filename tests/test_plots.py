@@ -109,6 +109,7 @@ def test_every_canonical_emotion_has_a_colour_of_its_own():
         lambda table: plots.reliability(make()),
         lambda table: plots.probabilities({"happy": 0.6, "sad": 0.4}),
         lambda table: plots.published_systems(records()),
+        lambda table: plots.reported(records()),
         lambda table: plots.leakage(records()),
         lambda table: plots.ablations(records()),
     ],
@@ -404,6 +405,7 @@ def records(*rows) -> pd.DataFrame:
                 "speaker_independent": protocol == "speaker", "labels": list("abcdef"), "seed": 0, "fold": fold,
                 "folds": len(found), "parameters": 1, "epochs": [1], "seconds": 1.0,
                 "accuracy": value, "uar": value / 2,
+                "per_class": {"fear": {"precision": value, "recall": value, "f1": value / 4, "support": 9}},
             }
             for recipe, ablation, corpora, protocol, found in rows
             for fold, value in enumerate(found)
@@ -420,6 +422,18 @@ def dots(ax) -> list[tuple[float, str]]:
 
 class TestPublishedSystems:
     DEPENDENT, INDEPENDENT = plots._DEPENDENT, plots._INDEPENDENT
+
+    def test_other_reported_figures_stand_beside_ours(self):
+        of_all, of_one = plots.reported(records()).axes
+        expected = [(of_all, "rastogi_mlp: recall (UAR)", 0.65, 0.35), (of_one, "rastogi_mlp: F1 of fear", 0.56, 0.175)]
+        for ax, wanted, reported, ours in expected:
+            names = [tick.get_text() for tick in ax.get_yticklabels()]
+            row = names.index(wanted)
+            here = [line for line in ax.lines if abs(line.get_ydata()[0] - row) < 0.3]
+            marks = {line.get_marker(): line.get_xdata()[0] for line in reversed(here)}
+            assert marks["D"] == reported
+            assert marks["o"] == pytest.approx(ours)  # under the published split, which is drawn first
+        assert "staged_cnn_lstm: training accuracy" in [tick.get_text() for tick in of_all.get_yticklabels()]
 
     def test_every_system_has_a_row(self):
         figure = plots.published_systems(records())

@@ -14,7 +14,7 @@ from ser_kit import corpora, features, labels, modelcard, models, protocols, rec
 from ser_kit.augment import AddNoise
 from ser_kit.bundle import Bundle, Member
 from ser_kit.errors import LabelError, LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
-from ser_kit.evaluation import Evaluation, apply_temperature, fit_temperature
+from ser_kit.evaluation import METRICS, Evaluation, apply_temperature, fit_temperature
 from ser_kit.predictor import Predictor
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -51,6 +51,17 @@ def probabilities(evaluation):
 
 
 # --------------------------------------------------------------------------------------------------- what is declared
+
+
+@pytest.mark.parametrize("name", sorted(recipes.RECIPES))
+def test_reported_figures_are_of_metrics_and_emotions_that_there_are(name):
+    system = recipes.get(name)
+    assert set(system.published.others) <= {*METRICS, "training_accuracy"}
+    assert set(system.published.classes) <= set(labels.label_set(system.labels).labels)
+    classes = [figures for figures in system.published.classes.values()]
+    assert set().union(*classes) <= {"precision", "recall", "f1"}
+    values = [*sum(system.published.others.values(), ()), *(value for each in classes for value in each.values())]
+    assert all(0 < value <= 1 for value in values)
 
 
 def test_all_systems_of_the_documents_are_there():

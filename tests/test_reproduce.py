@@ -288,6 +288,32 @@ def test_the_table_has_a_row_for_every_system_and_the_cost_of_leakage(records):
     )
 
 
+def test_other_reported_figures_stand_beside_ours(records):
+    table = reproduce.reported(records, "demo").set_index(["system", "figure"])
+    row = table.loc["rastogi_mlp", "macro F1"]
+    own = 100 * records.query("recipe == 'rastogi_mlp' and protocol == 'speaker'")["macro_f1"]
+    assert (row["reported"], row["run on"]) == ("65", "demo")
+    assert row["unseen speakers"] == f"{own.mean():.1f} ± {own.std():.1f}" and row["reproduced"] != "–"
+    assert table.loc["ahmadov_cnn_bilstm", "weighted F1"].tolist() == ["51 to 52", "not run here", "–", "–"]
+    assert table.loc[("staged_cnn_lstm", "training accuracy"), "reported"] == "99.96"
+    shown = {(system, metric) for system in recipes.RECIPES for metric in recipes.get(system).published.others}
+    assert len(table) == len(shown), "none that is stored is left out"
+
+    table = reproduce.reported_classes(records, "demo").set_index(["system", "emotion"])
+    row = table.loc["ahmadov_forest", "disgust"]
+    part = records.query("recipe == 'ahmadov_forest' and ablation == '' and protocol == 'speaker'")
+    recalls = [each["disgust"]["recall"] for each in part["per_class"]]
+    assert row["recall: reported"] == "26.8" and row["F1: reported"] == row["F1: reproduced"] == "–"
+    assert row["recall: unseen speakers"] == f"{100 * np.mean(recalls):.1f}"
+    assert table.loc[("td_cnn_lstm", "calm"), "precision: reported"] == "90"
+    assert len(table) == sum(len(system.published.classes) for system in recipes.RECIPES.values())
+
+
+def test_training_accuracy_is_recorded_where_there_are_epochs(records):
+    found = records.groupby("recipe")["training_accuracy"]
+    assert found.get_group("rastogi_mlp").between(0, 1).all() and found.get_group("ahmadov_forest").isna().all()
+
+
 def test_ablations_are_compared_with_the_system_under_the_same_conditions(records):
     found = reproduce.ablations(records)
     assert set(found["system"]) == {"ahmadov_forest"} and set(found["change"]) == {"small"}
@@ -436,7 +462,7 @@ def test_the_command_runs_reports_and_writes_the_page(ser_kit, quick, forest, tm
     assert {row["system"] for row in found["table"]} == set(recipes.RECIPES)
     assert "| ahmadov_forest |" in page.read_text()
     status, found, _ = ser_kit(*command, "--report", "--figures", tmp_path / "figures", "--json", "--quiet")
-    drawn = [str(tmp_path / "figures" / name) for name in ("published_systems.png", "leakage.png")]
+    drawn = [str(tmp_path / "figures" / name) for name in ("published_systems.png", "reported.png", "leakage.png")]
     assert (status, found["figures"]) == (0, drawn)  # no ablation has been run
     assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in drawn)
     status, _, err = ser_kit(*command, "--report", "--page", tmp_path / "none.md")

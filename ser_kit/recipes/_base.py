@@ -72,7 +72,10 @@ class Published:
         protocol: name in :mod:`ser_kit.protocols` of how these were divided.
         also: other protocols that the document names.
         accuracy: reported, as fractions: one figure, or the lowest and the highest.
-        others: other reported figures, such as ``{"macro_f1": 0.65}``.
+        others: other reported figures by metric, such as ``{"macro_f1": (0.65,)}``: one, or the lowest and the highest.
+            Metrics are those of :data:`ser_kit.evaluation.METRICS` and ``training_accuracy``; averages of which a
+            document does not say how the classes were weighted are taken as macro averages.
+        classes: reported figures of single emotions: emotion -> ``precision``, ``recall``, ``f1``, as far as given.
         parameters: reported number of parameters.
     """
 
@@ -81,7 +84,8 @@ class Published:
     protocol: str
     also: tuple[str, ...] = ()
     accuracy: tuple[float, ...] = ()
-    others: Mapping[str, float] = field(default_factory=dict)
+    others: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     parameters: int | None = None
 
 

@@ -73,7 +73,7 @@ class Ensemble(System):
             title=f"{method} ensemble: {'; '.join(member.title for member in members)}",
             reference="; ".join(dict.fromkeys(member.reference for member in members)),
             labels=first.labels,
-            published=replace(first.published, accuracy=(), others={}, parameters=None),
+            published=replace(first.published, accuracy=(), others={}, classes={}, parameters=None),
             members=members,
             method=method,
             rounds=rounds,
