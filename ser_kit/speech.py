@@ -40,7 +40,8 @@ _FLOORS = {
     "movement": (0.09, "a spectrum that hardly moves"),
     "slope": (7.0, "a spectral slope that hardly moves"),
 }
-"""Measures below which a sound is no speech. The lowest values among 2,731 clips of RAVDESS, EMO-DB and nEMO, clean and
+"""Measures below which a sound is no speech, set so that none of the clips named here is refused; how many others are,
+``python -m benchmarks.refusals`` tells. The lowest values among 2,731 clips of RAVDESS, EMO-DB and nEMO, clean and
 (a quarter of them each) in noise of 10 dB and over a telephone line, are 0.162, 0.023, 0.107 and 8.0; steady tones,
 chords, hum, noise and knocks each fall below one of these floors."""
 _SEMITONES = 0.05

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import signal
 
 from ser_kit import corpora
+from ser_kit.errors import TableError
 from ser_kit.predictor import Failure
 
 ROOT = Path(__file__).parent.parent
@@ -112,6 +114,16 @@ def test_the_table_counts_sounds_and_clips(monkeypatch, predictor, demo_few, hea
     assert table["goal"].tolist()[:2] == ["", ""]
     assert table["goal"].iloc[2].startswith("at least 95: ")
     assert table["goal"].iloc[3] == f"at most 3: {'yes' if table['in all'].iloc[3] <= 3 else 'NO'}"
+
+
+def test_clips_that_set_the_thresholds_are_left_out():
+    rows = [("ravdess", "sad", "ravdess:01"), ("emodb", "sad", "emodb:03"), ("emodb", "boredom", "emodb:03"),
+            ("emodb", "sad", "emodb:12"), ("nemo", "sad", "nemo:KS0"), ("nemo", "sad", "nemo:IC0"),
+            ("tess", "sad", "tess:OAF"), ("ravdess_song", "sad", "ravdess:01")]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["corpus", "emotion", "speaker"])
+    assert refusals.set_nothing(table).to_records(index=False).tolist() == [rows[i] for i in (2, 3, 5, 6, 7)]
+    with pytest.raises(TableError, match="set by all clips of ravdess that are here"):
+        refusals.set_nothing(table[table["corpus"] == "ravdess"])
 
 
 def test_each_reason_has_its_column(predictor):

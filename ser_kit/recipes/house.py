@@ -1,6 +1,7 @@
 """ser_kit's own systems: small networks on the samples themselves, trained from scratch.
 
-What led to their settings is told in ``docs/research_log.md``; it was chosen on training speakers only.
+What led to their settings is told in ``docs/research_log.md``: most were chosen on training speakers of each fold, some
+after a look at test folds, so that what is reported of them is a little optimistic.
 """
 
 from ..augment import AddNoise, Babble, Mixup, Room, Sometimes, SpeedChange, Telephone, Vary
