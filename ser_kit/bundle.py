@@ -21,27 +21,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import features, modelcard, models
+from .card import FORMAT, check, check_member, longest, parsed, printable
+from .card import read as read_card
 from .errors import BundleError, SerKitError, UnknownNameError
 from .evaluation import apply_temperature
 from .folders import put, replaceable, standing, workshop
 from .preprocess import without_filling
 from .training import Scaler
-from .weights import build
+from .weights import build, most_bytes
 from .weights import load as load_weights
 
 if TYPE_CHECKING:
     import keras
 
-FORMAT = 2
-_REQUIRED = (
-    "format", "name", "labels", "members", "combine", "temperature", "uncertain_below", "typical",
-)  # fmt: skip
 BASELINE = "neutral"
 """The emotion that speakers are enrolled with."""
-COMBINATIONS = ("soft", "hard")
-"""How several members agree: mean of their probabilities, or share of their votes."""
 PRESETS = Path(__file__).parent / "presets"
-_MOST_CARD = 16 << 20
 _OWN = re.compile(r"card\.json|README\.md|model(_\d+)?\.keras")
 _BATCH = 32  # clips at a time: what convolutions make of a clip is a hundred times as large as the clip
 
@@ -136,7 +131,14 @@ class Member:
                 f"it was trained on version {described['version']} of the {extractor.name!r} "
                 f"features, this ser_kit computes version {extractor.version}; train it again"
             )
-        network = build(model["builder"], tuple(model["input_shape"]), n_labels, model["hyperparameters"])
+        check_member(card, extractor)
+        network = build(
+            model["builder"], tuple(model["input_shape"]), n_labels, model["hyperparameters"], longest(extractor)
+        )
+        if network.count_params() != model["parameters"]:
+            raise BundleError(
+                f"its network has {network.count_params():,} numbers; the card says {model['parameters']:,}"
+            )
         return cls(
             extractor=extractor,
             columns=tuple(card["columns"]),
@@ -164,7 +166,7 @@ class Bundle:
 
     Args:
         card: what ``card.json`` holds beside its members. Needed to predict: ``labels``, ``combine`` (one of
-            :data:`COMBINATIONS`), ``temperature``; for a :class:`~ser_kit.predictor.Predictor` also
+            :data:`ser_kit.card.COMBINATIONS`), ``temperature``; for a :class:`~ser_kit.predictor.Predictor` also
             ``uncertain_below``, ``typical`` (``"all"`` or an emotion -> functional -> mean and standard deviation over
             the training clips) and, where strange recordings are to be called so, ``strange_above``; to enroll
             speakers ``baseline`` (label -> mean logarithm of its probability for neutral clips of unheard speakers).
@@ -283,8 +285,10 @@ class Bundle:
             for member, file in zip(self.members, _files(len(self.members)), strict=True):
                 member.stripped().save(part / file)
                 described.append(member.to_card() | {"sha256": _sha256(part / file)})
-            card = {**self.card, "members": described}
-            (part / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            card = printable({"format": FORMAT, **self.card, "members": described})
+            text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+            check(parsed(text))
+            (part / "card.json").write_text(text, encoding="utf-8")
             (part / "README.md").write_text(modelcard.markdown(card), encoding="utf-8")
             put(part, place)
         return Path(folder)
@@ -294,38 +298,19 @@ class Bundle:
         """Read a bundle.
 
         Raises:
-            BundleError: a file is missing, the card lacks something, the weights are not the card's, or this version
-                of ser_kit measures the features in another way than the one that trained the model.
+            BundleError: a file is missing, the card holds something that cannot be used (see :mod:`ser_kit.card`), the
+                weights are not the card's, or this version of ser_kit measures the features in another way than the one
+                that trained the model.
         """
         folder = standing(Path(folder))
+        described = read_card(folder / "card.json")
+        files = _files(len(described["members"]))
         try:
-            if (folder / "card.json").stat().st_size > _MOST_CARD:
-                raise BundleError(f"{folder / 'card.json'} is larger than {_MOST_CARD >> 20} MiB")
-            card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise BundleError(f"{folder} is not a bundle: it has no card.json") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise BundleError(f"{folder / 'card.json'} cannot be read: {error}") from None
-        missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
-        if missing:
-            raise BundleError(f"{folder / 'card.json'} lacks {', '.join(missing)}; it was not written by Bundle.save")
-        if card["format"] != FORMAT:
-            raise BundleError(f"{folder} has bundle format {card['format']!r}; this ser_kit reads {FORMAT}")
-        try:
-            files = _files(len(card["members"]))
-            found = tuple(_load_member(described, folder / file, len(card["labels"]))
-                          for described, file in zip(card["members"], files, strict=True))  # fmt: skip
+            found = tuple(_load_member(member, folder / file, len(described["labels"]))
+                          for member, file in zip(described["members"], files, strict=True))  # fmt: skip
         except BundleError as error:
             raise BundleError(f"{folder}: {error}") from None
-        except (SerKitError, KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"{folder / 'card.json'} names a model that cannot be built: {error}") from None
-        prior = card.get("prior", [1.0] * len(card["labels"]))
-        shares = [isinstance(share, int | float) and 0 < share <= 1 for share in prior]
-        if len(shares) != len(card["labels"]) or not all(shares):
-            raise BundleError(f"{folder / 'card.json'} says prior={prior}; expected a share above 0 for each label")
-        if not found or card["combine"] not in COMBINATIONS:
-            raise BundleError(f"{folder / 'card.json'} says combine={card['combine']!r} of {len(found)} members")
-        return cls({key: value for key, value in card.items() if key != "members"}, found)
+        return cls({key: value for key, value in described.items() if key != "members"}, found)
 
 
 def _files(members: int) -> list[str]:
@@ -334,9 +319,15 @@ def _files(members: int) -> list[str]:
 
 
 def _load_member(card: Mapping, weights: Path, n_labels: int) -> Member:
-    if not weights.is_file() or _sha256(weights) != card["sha256"]:
-        raise BundleError(f"{weights.name} is missing or not the file that card.json was written for")
-    member = Member.from_card(card, n_labels)
+    # Its size first: a file may be said to be as long as one likes, and a pipe has no end.
+    if not weights.is_file() or weights.stat().st_size > most_bytes(card["model"]["parameters"]):
+        raise BundleError(f"{weights.name} is missing, no regular file, or larger than its network's weights can be")
+    if _sha256(weights) != card["sha256"]:
+        raise BundleError(f"{weights.name} is not the file that card.json was written for")
+    try:
+        member = Member.from_card(card, n_labels)
+    except (SerKitError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the network of {weights.name} cannot be built: {error}") from None
     load_weights(member.model, weights)
     return member
 

@@ -5,6 +5,7 @@ Source: M. Mitchell et al., "Model cards for model reporting", FAT* 2019.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,8 +23,21 @@ def markdown(card: Mapping[str, Any]) -> str:
     Returns:
         Markdown. All figures are those of the card: measured on speakers who were not trained on, where it says so.
     """
+    made = card.get("training")
+    card = _plain(card)
+    if made:  # shown as code, in which there is no other markup
+        card["training"]["command"] = " ".join((made["command"] or "").replace("`", "'").split())
     parts = [_head(card), _data(card), _worth(card), _use(card)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """A card whose texts are nothing but text in Markdown, and in the HTML that may stand in it."""
+    if isinstance(value, str):
+        return re.sub(r"([\\`*\[\]<>])", r"\\\1", " ".join(value.split())).replace("&", "&amp;")
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _head(card: Mapping[str, Any]) -> str:

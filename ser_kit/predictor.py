@@ -24,16 +24,17 @@ import numpy as np
 from . import speech
 from .audio import SILENT_PEAK, Excerpt, Recording, Source, read_audio
 from .bundle import BASELINE, Bundle, Member, bundle_path, preset_path, strangeness
+from .card import LONGEST
 from .errors import AudioError, BundleError, ForkedError, SerKitError, SilentAudioWarning, TooShortError
 from .evaluation import mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
 from .labels import LabelSet, merged
-from .threads import ahead, before_tensorflow
+from .threads import ahead
 
 DEFAULT_PRESET = "house"
 ENROLLED_SHARE = 0.5
 """How much of what sets a speaker's neutral voice apart is taken for the speaker's and not for an emotion."""
-LONG_SECONDS = 8.0
+LONG_SECONDS = LONGEST
 """Recordings longer than this are judged window by window."""
 WINDOW_SECONDS = 4.0
 """About the length of the utterances that corpora hold."""
@@ -154,7 +155,7 @@ class Predictor:
         Raises:
             UnknownNameError: no preset has that name.
         """
-        return cls.from_bundle(preset_path(name), labels)
+        return cls(Bundle.load(preset_path(name)), labels)
 
     @classmethod
     def from_bundle(cls, folder: str | os.PathLike, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
@@ -162,9 +163,7 @@ class Predictor:
 
         Raises:
             BundleError: the folder is not a usable bundle.
-            ForkedError: TensorFlow has computed in the process that this one was forked from.
         """
-        before_tensorflow()
         return cls(Bundle.load(folder), labels)
 
     @classmethod
@@ -263,7 +262,6 @@ class Predictor:
 
         Raises:
             AudioError: the recording cannot be read, is too short, or holds no sound; the message says which.
-            ForkedError: TensorFlow has computed in the process that this one was forked from.
         """
         recording, pieces = self._heard(source, watch)
         heard = [self.judge(piece) for _, piece in _watched(pieces, watch)]

@@ -8,8 +8,9 @@ links and outside storage that HDF5 knows, by which a file could read others, ar
 from __future__ import annotations
 
 import io
+import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +30,13 @@ _WEIGHTS = "model.weights.h5"
 _MOST_GROUPS = 20_000
 _SLACK = 16 << 20  # bytes beside the numbers: names, groups, configuration
 _MOST_SETTINGS, _MOST_NESTED, _LARGEST_NUMBER = 500, 8, 1_000_000
+_MOST_NETWORKS, _MOST_DEPTH = 32, 1000  # of a committee; of a tree, whose steps are taken one by one
+_MOST_BETWEEN = 20_000_000  # numbers that a layer gives for one clip
 
 
-def build(builder: str, input_shape: tuple[int | None, ...], n_labels: int, settings: Mapping[str, Any]) -> keras.Model:
+def build(
+    builder: str, input_shape: tuple[int | None, ...], n_labels: int, settings: Mapping[str, Any], longest: int
+) -> keras.Model:
     """A network by the name of its builder, once it is known to be of a reasonable size.
 
     Args:
@@ -39,19 +44,30 @@ def build(builder: str, input_shape: tuple[int | None, ...], n_labels: int, sett
         input_shape: without the batch axis.
         n_labels: number of emotions.
         settings: the builder's arguments, from a card.
+        longest: the greatest length of an axis that ``input_shape`` leaves open.
 
     Raises:
-        BundleError: it would have more than :data:`MOST_PARAMETERS` numbers, or settings beyond reason.
+        BundleError: it would have more than :data:`MOST_PARAMETERS` numbers, give too many for a clip, or has settings
+            beyond reason.
         SerKitError, TypeError, ValueError: the builder refuses the settings.
     """
     _check_settings({"input_shape": input_shape, "n_labels": n_labels, **settings})
-    make = partial(models.get(builder), input_shape, n_labels, **settings)
+    _check_networks(builder, settings)
+    make = partial(models.get(builder), n_classes=n_labels, **settings)
     keras = models.import_keras()
     with keras.StatelessScope(initialize_variables=False):  # shapes, and no numbers yet
-        parameters = make().count_params()
+        model = make(tuple(longest if length is None else length for length in input_shape))
+    parameters, between = model.count_params(), max(_between(model))
     if parameters > MOST_PARAMETERS:
         raise BundleError(f"its network would have {parameters:,} numbers; expected at most {MOST_PARAMETERS:,}")
-    return make()
+    if between > _MOST_BETWEEN:
+        raise BundleError(f"a layer would give {between:,.0f} numbers for a clip; expected at most {_MOST_BETWEEN:,}")
+    return make(input_shape)
+
+
+def most_bytes(parameters: int) -> int:
+    """Size of the largest Keras file that holds a network with so many numbers."""
+    return 16 * parameters + _SLACK
 
 
 def load(model: keras.Model, path: Path) -> None:
@@ -89,6 +105,39 @@ def _check_settings(settings: Any) -> None:
             left += [(each, depth + 1) for each in value]
 
 
+def _check_networks(builder: str, settings: Mapping[str, Any]) -> None:
+    """Nothing that a builder does not take, and no more layers than can be put together in a few seconds."""
+    models.check(builder, settings)
+    if builder == "committee":
+        inner, hyperparameters = settings.get("builder", "mlp"), settings.get("hyperparameters") or {}
+        networks = settings.get("members", 1)
+        if inner == builder or networks > _MOST_NETWORKS or not isinstance(hyperparameters, dict):
+            raise BundleError(f"its committee must have at most {_MOST_NETWORKS} members, none of them a committee")
+        _check_settings([hyperparameters] * networks)
+        _check_networks(inner, hyperparameters)
+    if settings.get("depth", 1) > _MOST_DEPTH:
+        raise BundleError(f"its trees have depth={settings['depth']}; expected at most {_MOST_DEPTH}")
+
+
+def _between(model: keras.Model, times: float = 1) -> Iterator[float]:
+    """How many numbers each operation of a network gives for one clip of the length that it was built for.
+
+    Args:
+        model: the network.
+        times: it is used for each clip.
+    """
+    for operation in model.operations:
+        given, taken = math.prod(operation.output.shape[1:]), 0
+        if (
+            type(operation).__name__ == "Reshape"
+        ):  # may make many clips of one, parts of it, and put them together again
+            taken = math.prod(operation.input.shape[1:])
+            times *= taken / given
+        yield times * given
+        if hasattr(operation, "operations"):
+            yield from _between(operation, times)
+
+
 def _check_file(path: Path, parameters: int) -> None:
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
@@ -96,7 +145,7 @@ def _check_file(path: Path, parameters: int) -> None:
         if not set(names) <= _NAMES or len(set(names)) < len(names) or _WEIGHTS not in names:
             unknown = ", ".join(map(repr, (sorted(set(names) - _NAMES) or names)[:3]))
             raise BundleError(f"{path.name} holds {unknown}; expected {', '.join(sorted(_NAMES))}")
-        size, most = sum(info.file_size for info in infos), 16 * parameters + _SLACK
+        size, most = sum(info.file_size for info in infos), most_bytes(parameters)
         if size > most:
             raise BundleError(f"{path.name} would unpack to {size:,} bytes; expected at most {most:,} for its network")
         content = archive.read(_WEIGHTS)

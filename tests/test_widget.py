@@ -199,12 +199,10 @@ def test_uploads_stay_the_newest_above_until_the_page_is_cleared(predictor, clip
 
 def alive() -> set[str]:
     """Widgets that the page's server holds: those that were made and not closed."""
-    known = getattr(widgets.widget, "_instances", None)  # of ipywidgets 8
-    return set(widgets.Widget.widgets if known is None else known)
+    return set(getattr(widgets.widget, "_instances", None) or widgets.Widget.widgets)
 
 
-def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk, monkeypatch):
-    monkeypatch.setattr(page_module, "_portrait", lambda answer: PNG)  # which takes long
+def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk):
     at_first = alive()
     page = widget.UploadWidget(predictor)
     empty = alive()
@@ -222,7 +220,6 @@ def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk, monkeypatch
 
 
 def test_a_page_keeps_a_bounded_amount_of_sound(predictor, clip, monkeypatch):
-    monkeypatch.setattr(page_module, "_portrait", lambda answer: PNG)
     sound = 2 * len(read_audio(clip, rate=predictor.bundle.rate).samples)
     monkeypatch.setattr(page_module, "_KEPT_BYTES", int(1.5 * sound))
     page = widget.UploadWidget(predictor)

@@ -228,7 +228,7 @@ class System(ABC):
 
     @property
     def combine(self) -> str:
-        """How its members agree; see :data:`ser_kit.bundle.COMBINATIONS`."""
+        """How its members agree; see :data:`ser_kit.card.COMBINATIONS`."""
         return "soft"
 
     @abstractmethod
@@ -600,7 +600,6 @@ class System(ABC):
         plainly = calibrated.predictions.query("true == @bundles.BASELINE")[[f"prob_{la}" for la in evaluation.labels]]
         baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
         return {
-            "format": bundles.FORMAT,
             "title": self.title,
             "reference": self.reference,
             **fitted.card,

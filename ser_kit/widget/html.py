@@ -289,7 +289,7 @@ def _score(card: Mapping) -> Markup | str:
         return "How well it does was not measured."
     unseen = card["evaluation"].get("speaker_independent")
     interval = ""
-    if scores.get("low") is not None and math.isfinite(scores["low"]):
+    if all(scores.get(bound) is not None and math.isfinite(scores[bound]) for bound in ("low", "high")):
         few = f" from {scores['speakers']} speakers only, which is too narrow" if is_of_few(scores) else ""
         interval = Markup(", 95&nbsp;% interval {} to {}{}").format(
             percent(scores["low"]), percent(scores["high"]), few
