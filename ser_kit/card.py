@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import stat
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import BundleError
+from .errors import printable as printable_text
 from .features import Extractor, Functionals
 from .preprocess import Fix
 from .weights import MOST_PARAMETERS
@@ -32,8 +32,6 @@ MOST_MEMBERS = 64
 _MOST_BYTES = 16 << 20
 _MOST_TEXT, _MOST_DEPTH, _MOST_ENTRIES, _LARGEST = 20_000, 20, 500_000, 1e15
 _MOST_STEPS, _SLOWEST = 16, 4  # of a chain of preprocessing; times that a step can make a clip longer
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-"""Control characters, halves of surrogate pairs, and what turns the direction of writing."""
 _REQUIRED = (
     "format", "name", "labels", "members", "combine", "temperature", "uncertain_below", "typical",
 )  # fmt: skip
@@ -132,7 +130,7 @@ def parsed(content: str | bytes) -> Any:
 def printable(value: Any) -> Any:
     """A card of one's own whose texts, names of files among them, hold a mark for what cannot be printed."""
     if isinstance(value, str):
-        return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+        return printable_text(value)
     if isinstance(value, Mapping):
         return {printable(key): printable(each) for key, each in value.items()}
     return [printable(each) for each in value] if isinstance(value, list | tuple) else value
@@ -163,7 +161,7 @@ def _check_values(card: dict) -> None:
             left += [(f"the name of {place}.{_short(key)}", key, depth) for key in value]
         elif isinstance(value, list):
             left += [(f"{place}[{i}]", each, depth + 1) for i, each in enumerate(value)]
-        elif isinstance(value, str) and (len(value) > _MOST_TEXT or _UNPRINTABLE.search(value)):
+        elif isinstance(value, str) and (len(value) > _MOST_TEXT or printable_text(value) != value):
             raise BundleError(f"{place}={_short(value)} must be text of at most {_MOST_TEXT:,} printable characters")
         elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise BundleError(f"{place}={_short(value)} must be a number of at most {_LARGEST:g}")

@@ -38,6 +38,7 @@ from .errors import (
     SerKitError,
     TableError,
     UnknownNameError,
+    printable,
 )
 from .labels import labels_of
 from .threads import ONE_EACH, ahead, at_once
@@ -99,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _write(result, args.json)
         return result.status
     except (SerKitError, OSError) as error:
-        print(f"ser-kit: {error}", file=sys.stderr)
+        print(f"ser-kit: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nser-kit: interrupted{args.when_interrupted}", file=sys.stderr)
@@ -108,6 +109,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(result: Result, as_json: bool) -> None:
     from rich.console import Console
+
+    class Plain(Console):
+        """Shows texts as they are: names of files and cards of bundles may hold what a terminal would act on."""
+
+        def render_str(self, text, **settings):
+            return super().render_str(printable(text), **settings)
 
     if hasattr(sys.stdout, "reconfigure"):
         # A file name need not be text that the terminal can show.
@@ -118,7 +125,7 @@ def _write(result: Result, as_json: bool) -> None:
         else:
             # No markup: a file may be called [red].wav. Without a terminal, no width to fit into either.
             width = None if sys.stdout.isatty() else 10_000
-            console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+            console = Plain(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
             with console.capture() as shown:  # written here, since rich ends the process when a pipe is broken
                 result.show(console)
             sys.stdout.write(shown.get())
@@ -141,7 +148,7 @@ def _notes_to_stderr(quiet: bool) -> Iterator[None]:
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
             warnings.filterwarnings("default", module=r"ser_kit(\.|$)")
-            warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_, **__: print(f"note: {printable(str(message))}", file=sys.stderr)
         try:
             yield
         finally:
@@ -151,7 +158,7 @@ def _notes_to_stderr(quiet: bool) -> Iterator[None]:
 
 def _note(args: argparse.Namespace, text: str) -> None:
     if not args.quiet:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
 
 def _print_table(

@@ -7,7 +7,21 @@ the built-in that a caller would expect (``ValueError`` for a bad value, ``Impor
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+"""Control characters, halves of surrogate pairs, and what turns the direction of writing."""
+
+
+def printable(text: str) -> str:
+    """A text that others wrote, such as a file's name, with a mark for each character that a terminal may act on.
+
+    Examples:
+        >>> printable("red\\x1b[31m.wav")
+        'red�[31m.wav'
+    """
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class SerKitError(Exception):

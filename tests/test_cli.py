@@ -638,6 +638,15 @@ def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(ser_kit,
     assert "[red].wav" in table and "no such file" in table.lower() and "1 of 2 recordings failed" in table
 
 
+def test_names_of_files_do_nothing_to_the_terminal(ser_kit, demo_bundle, tmp_path):
+    hostile = tmp_path / "\x1b]0;owned\x07[link=http:a]b\x1b[31m.wav"
+    status, table, err = ser_kit("predict", hostile, "--bundle", demo_bundle)
+    assert status == 1 and "�[31m.wav" in table and "[link=http:a]b" in table
+    assert not {"\x1b", "\x07"} & {*table, *err}
+    status, _, err = ser_kit("predict", "x.wav", "--bundle", hostile)
+    assert status == 2 and "�[31m.wav" in err and "\x1b" not in err
+
+
 def test_predict_in_threads_gives_the_same_answers(ser_kit, demo_bundle, recordings):
     one, two = (ser_kit("predict", recordings, "--bundle", demo_bundle, "--jobs", n, "--json") for n in (1, 3))
     assert one[:2] == two[:2] and len(one[1]) == 20
