@@ -111,6 +111,7 @@ class AddNoise(Variation):
     """
 
     name: ClassVar[str] = "add_noise"
+    packages: ClassVar = ("scipy",)
     ordered: ClassVar = ("snr_low", "snr_high")
     valid: ClassVar = Variation.valid | {
         "kind": frozenset({"white", "uniform", "pink"}),
@@ -172,6 +173,7 @@ class PitchShift(Variation):
     """
 
     name: ClassVar[str] = "pitch_shift"
+    packages: ClassVar = ("librosa", "scipy")
     valid: ClassVar = Variation.valid | {"semitones": (0.0, 24.0)}
 
     semitones: float = 2.0
@@ -201,6 +203,7 @@ class TimeStretch(Variation):
     """
 
     name: ClassVar[str] = "time_stretch"
+    packages: ClassVar = ("librosa", "scipy")
     ordered: ClassVar = ("low", "high")
     valid: ClassVar = Variation.valid | {"low": (0.25, 4.0), "high": (0.25, 4.0)}
 
@@ -233,6 +236,7 @@ class SpeedChange(Variation):
     """
 
     name: ClassVar[str] = "speed_change"
+    packages: ClassVar = ("soxr",)
     ordered: ClassVar = ("low", "high")
     valid: ClassVar = Variation.valid | {"low": (0.25, 4.0), "high": (0.25, 4.0)}
 
@@ -292,6 +296,7 @@ class Room(Variation):
     """
 
     name: ClassVar[str] = "room"
+    packages: ClassVar = ("scipy",)
     ordered: ClassVar = ("rt60_low", "rt60_high")
     valid: ClassVar = Variation.valid | {"rt60_low": (0.05, 5.0), "rt60_high": (0.05, 5.0), "direct_db": (-20.0, 40.0)}
 
@@ -331,6 +336,7 @@ class Telephone(Step):
     """
 
     name: ClassVar[str] = "telephone"
+    packages: ClassVar = ("scipy", "soxr")
 
     def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
         from scipy.signal import butter, sosfiltfilt

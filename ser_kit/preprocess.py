@@ -62,6 +62,8 @@ class Described(ABC):
     name: ClassVar[str]
     """What the registry calls it."""
     version: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions, beside NumPy, whose versions decide about what it gives."""
     valid: ClassVar[Mapping[str, Allowed]] = {}
     """For each parameter what it may be."""
     ordered: ClassVar[tuple[str, ...]] = ()
@@ -86,9 +88,21 @@ class Described(ABC):
             f"{type(self).__name__}/{self.version}({', '.join(f'{key}={_told(value)}' for key, value in parameters)})"
         )
 
+    @property
+    def stands_on(self) -> frozenset[str]:
+        """Its :attr:`packages`, and those of the steps among its parameters."""
+        return standing(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Name and parameters, ready for JSON."""
         return {"name": self.name} | {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+
+
+def standing(thing: Any) -> frozenset[str]:
+    """Distributions that a frozen dataclass and the steps among its parameters stand on."""
+    parameters = [getattr(thing, each.name) for each in fields(thing)]
+    inner = [each for value in parameters for each in (value if isinstance(value, tuple) else (value,))]
+    return frozenset(thing.packages).union(*(each.stands_on for each in inner if isinstance(each, Described)))
 
 
 def _told(value: Any) -> str:
@@ -431,6 +445,7 @@ class NoiseGate(Step):
     """
 
     name: ClassVar[str] = "noise_gate"
+    packages: ClassVar = ("noisereduce", "scipy")
     valid: ClassVar = {"stationary": frozenset({True, False}), "strength": (0.0, 1.0)}
 
     stationary: bool = True
@@ -495,6 +510,7 @@ class SpectralSubtraction(Step):
     """
 
     name: ClassVar[str] = "spectral_subtraction"
+    packages: ClassVar = ("scipy",)
     valid: ClassVar = {"quiet_share": (0.01, 1.0), "over_subtraction": (0.0, 20.0), "floor": (0.0, 1.0)}
 
     quiet_share: float = 0.1
@@ -544,6 +560,7 @@ class WaveletDenoise(Step):
     """
 
     name: ClassVar[str] = "wavelet_denoise"
+    packages: ClassVar = ("PyWavelets",)
     valid: ClassVar = {"level": range(1, 31)}
 
     wavelet: str = "db8"
@@ -596,6 +613,7 @@ class VoiceActivity(Step):
     """
 
     name: ClassVar[str] = "voice_activity"
+    packages: ClassVar = ("soxr", "webrtcvad-wheels")
     valid: ClassVar = {
         "aggressiveness": range(4),
         "frame_ms": frozenset({10, 20, 30}),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_kit import features
+from ser_kit import augment, features, preprocess  # noqa: F401 - augment: its steps are registered by it
 from ser_kit.errors import DamagedStoreWarning, FeatureError, StoreError
 from ser_kit.features import FrameFeatures, LogMel, Store
 from ser_kit.features.store import TEMPORARY, content_of, extractor_key
@@ -329,3 +333,44 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     with pytest.raises(StoreError, match="SER_KIT_STORE"):
         Store(tmp_path / "file" / "store")
     assert Path(tmp_path / "file").read_text() == "in the way"
+
+
+def _imported(function, module) -> set[str]:
+    """Packages that a class or function imports, itself or by functions of ser_kit that it names."""
+    found, seen, waiting = set(), set(), [(function, module)]
+    while waiting:
+        thing, module = waiting.pop()
+        if thing in seen:
+            continue
+        seen.add(thing)
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(thing)))):
+            if isinstance(node, ast.Import):
+                found |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Name):
+                named = getattr(module, node.id, None)
+                if inspect.isfunction(named) and named.__module__.startswith("ser_kit."):
+                    waiting.append((named, sys.modules[named.__module__]))
+    return found - {"numpy", "kagglehub"} - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("kind", [*preprocess.STEPS.values(), *map(features.get, features.names())])
+def test_each_step_and_extractor_declares_the_packages_that_its_numbers_come_from(kind):
+    distributions = {"parselmouth": "praat-parselmouth", "pywt": "PyWavelets", "webrtcvad": "webrtcvad-wheels"}
+    imported = {name for each in kind.__mro__ if each.__module__.startswith("ser_kit.") and each is not object
+                and each.__name__ not in ("Extractor", "Step", "Described", "Variation")
+                for name in _imported(each, sys.modules[each.__module__])}  # fmt: skip
+    read = {"av", "soundfile", "soxr"} if issubclass(kind, features.Extractor) else set()
+    assert {distributions.get(name, name) for name in imported} <= read | set(kind.packages), kind
+
+
+def test_a_step_s_package_makes_another_key(monkeypatch):
+    plain, gated = LogMel(), LogMel(preprocess=(preprocess.step({"name": "sometimes", "step": "pitch_shift"}),))
+    assert gated.stands_on == plain.stands_on | {"librosa", "scipy"}
+    before = extractor_key(plain), extractor_key(gated)
+    version = metadata.version
+    monkeypatch.setattr(
+        "ser_kit.features.store.metadata.version", lambda name: "0.0" if name == "librosa" else version(name)
+    )
+    assert extractor_key(plain) == before[0] and extractor_key(gated) != before[1]

@@ -15,7 +15,9 @@ from .. import augment, preprocess  # noqa: F401 - augment: its steps can be nam
 from ..audio import MAX_RATE, MAX_SECONDS, MIN_RATE, MIN_SECONDS, Recording, read_audio
 from ..checks import Allowed, checked, listed
 from ..errors import FeatureError, TooShortError
-from ..preprocess import Step
+from ..preprocess import Step, standing
+
+_READING = ("av", "soundfile", "soxr")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class Extractor(ABC):
     name: ClassVar[str]
     """What the registry calls it."""
     version: ClassVar[int] = 1
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions, beside NumPy and those that recordings are read by, whose versions decide about its numbers."""
     corpus_markers: ClassVar[tuple[str, ...]] = ()
     """Names of features that tell corpora apart rather than emotions."""
     valid: ClassVar[Mapping[str, Allowed]] = {
@@ -72,6 +76,11 @@ class Extractor(ABC):
             low, high = getattr(self, less, 0), getattr(self, more, math.inf)
             if low > high:
                 raise FeatureError(f"{kind}: {less}={low!r} must not exceed {more}={high!r}")
+
+    @property
+    def stands_on(self) -> frozenset[str]:
+        """Distributions whose versions decide about its numbers: reading, its own, and those of its steps."""
+        return standing(self).union(_READING)
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -22,6 +22,8 @@ _SHORTEST = 0.975  # s: YAMNet's first patch of 96 frames of 25 ms every 10 ms, 
 class _Embedding(Extractor):
     """A row that a frozen network gives of a whole clip; it needs TensorFlow and, once, a download."""
 
+    packages: ClassVar = ("tensorflow", "tensorflow-cpu")
+
     rate: int = 16000
 
     @property

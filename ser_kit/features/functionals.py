@@ -79,6 +79,7 @@ class Functionals(Extractor):
     """
 
     name: ClassVar[str] = "functionals"
+    packages: ClassVar = ("praat-parselmouth",)
     corpus_markers: ClassVar[tuple[str, ...]] = ("sample_rate",)
 
     rate: int = 16000

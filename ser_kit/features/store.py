@@ -19,7 +19,7 @@ import threading
 import time
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
@@ -39,7 +39,6 @@ _SETTLED = 2_000_000_000  # ns: a file changed more recently may change again wi
 _PENDING = 16  # entries, and
 _PATIENCE = 0.5  # seconds, after which what was put is written
 _WAIT = 60.0  # seconds to wait for another process that writes
-_DECISIVE = ("av", "praat-parselmouth", "soxr", "soundfile")  # packages that the numbers come from, beside our own code
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 _SCHEMA = """
@@ -70,11 +69,11 @@ class Holding(NamedTuple):
 def extractor_key(extractor: Extractor) -> str:
     """What decides about an extractor's numbers: its module and identity, and the packages that it stands on."""
     kind = type(extractor)
-    return f"{kind.__module__}.{extractor.identity}; {', '.join(_versions())}"
+    return f"{kind.__module__}.{extractor.identity}; {', '.join(_versions(extractor.stands_on))}"
 
 
-def _versions() -> Iterator[str]:
-    for name in _DECISIVE:
+def _versions(packages: Iterable[str]) -> Iterator[str]:
+    for name in sorted(packages):
         try:
             yield f"{name} {metadata.version(name)}"
         except metadata.PackageNotFoundError:
