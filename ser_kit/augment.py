@@ -12,6 +12,7 @@ step                             what is drawn                          length
 :class:`TimeStretch`             tempo                                  changes
 :class:`SpeedChange`             speed: tempo, pitch and formants       changes
 :class:`Gain`                    decibels                               kept
+:class:`Offset`                  offset, and level and pitch of a rumble kept
 :class:`Room`                    reverberation time, echoes             kept
 :class:`Telephone`               nothing                                kept
 :class:`Sometimes`               whether another step is taken          that step's
@@ -271,6 +272,38 @@ class Gain(Variation):
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         return samples * 10 ** (rng.uniform(self.low, self.high) / 20)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offset(Variation):
+    """Add a constant, as cheap recorders do, and a slow sine, as wind and cars do; digital silence stays silence.
+
+    Args:
+        seed: see :class:`Variation`.
+        most: largest magnitude of the constant, and largest amplitude of the sine, 0 to 1, full scale 1; both are drawn
+            uniformly.
+        highest: frequency up to which the sine's is drawn uniformly, 0 to 50 Hz.
+
+    Examples:
+        >>> tone = np.sin(np.arange(16000) / 10)
+        >>> shifted = Offset(most=0.1, highest=0)(tone, 16000)
+        >>> bool(0 < np.ptp(shifted - tone.astype("float32")) < 1e-6)
+        True
+    """
+
+    name: ClassVar[str] = "offset"
+    valid: ClassVar = Variation.valid | {"most": (0.0, 1.0), "highest": (0.0, 50.0)}
+
+    most: float = 0.1
+    highest: float = 20.0
+
+    def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+        constant, amplitude = rng.uniform(-self.most, self.most), rng.uniform(0, self.most)
+        frequency, phase = rng.uniform(0, self.highest), rng.uniform(0, 2 * np.pi)
+        if not samples.any():
+            return samples
+        turns = np.arange(len(samples)) * (2 * np.pi * frequency / rate)
+        return samples + constant + amplitude * np.sin(turns + phase)
 
 
 @dataclass(frozen=True, kw_only=True)

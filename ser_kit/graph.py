@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .features import MIN_SECONDS, Extractor, FrameFeatures, LogMel, StackedFrames, Waveform, _spectrum
-from .preprocess import Trim
+from .preprocess import HighPass, Trim
 
 _TINY = np.finfo(np.float32).tiny
 
@@ -23,7 +23,7 @@ def takes_samples(extractor: Extractor) -> bool:
         >>> takes_samples(Waveform(preprocess=(Trim(),))), takes_samples(Waveform(preprocess=("wavelet_denoise",)))
         (True, False)
     """
-    return type(extractor) in _GRAPHS and all(type(step) is Trim for step in extractor.preprocess)
+    return type(extractor) in _GRAPHS and all(type(step) in _STEPS for step in extractor.preprocess)
 
 
 def inputs(extractor: Extractor) -> Callable:
@@ -45,11 +45,29 @@ def inputs(extractor: Extractor) -> Callable:
     def graph(x):
         with tf.name_scope("trim"):
             for step in extractor.preprocess:
-                x = _trimmed(x, step, extractor.rate)
+                x = _STEPS[type(step)](x, step, extractor.rate)
         with tf.name_scope("spectrogram"):
             return make(x, extractor)
 
     return graph
+
+
+def _high_passed(x, step: HighPass, rate: int):
+    """:class:`~ser_kit.preprocess.HighPass` of ``[1, samples]``."""
+    import tensorflow as tf
+
+    taps, hop = step.low_pass(rate)
+    n, around = tf.shape(x)[1], len(taps) - 1
+    x -= tf.reduce_mean(x, axis=1, keepdims=True)
+    places = tf.range(-around, (n + hop - 1) // hop * hop + around)  # ONNX takes remainders of positive numbers only
+    inside = tf.clip_by_value(places, 0, n - 1)
+    mirrored = tf.clip_by_value(2 * inside - places, 0, n - 1)
+    continued = 2 * tf.gather(x, inside, axis=1) - tf.gather(x, mirrored, axis=1)
+    few = tf.nn.conv1d(continued[:, :, None], taps.astype(np.float32)[:, None, None], stride=hop, padding="VALID")
+    # Each sample of the low rate, and those around it, give the next ``hop`` samples: the filter's every hop-th tap.
+    phases = np.append(hop * taps, np.zeros(hop - 1)).reshape(-1, hop)[::-1]
+    slow = tf.nn.conv1d(few, phases.astype(np.float32)[:, None, :], stride=1, padding="VALID")
+    return x - tf.reshape(slow, (1, -1))[:, :n]
 
 
 def _trimmed(x, step: Trim, rate: int):
@@ -172,4 +190,5 @@ def _stacked(x, extractor: StackedFrames):
     return tf.reshape(here + shares * (then - here), (1, *e.shape))
 
 
+_STEPS = {HighPass: _high_passed, Trim: _trimmed}
 _GRAPHS = {Waveform: _samples, LogMel: _logmel, FrameFeatures: _frames, StackedFrames: _stacked}

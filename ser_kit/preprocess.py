@@ -9,6 +9,7 @@ step                         what it does                                   leng
 :class:`PeakNormalise`       one largest magnitude for all clips            kept
 :class:`Standardise`         zero mean, unit variance                       kept
 :class:`RMSNormalise`        one level for all clips                        kept
+:class:`HighPass`            take off offset and rumble, below speech       kept
 :class:`Trim`                cut the quiet before and after                 shorter
 :class:`Fix`                 cut or fill up to one length                   the one asked for
 :class:`NoiseGate`           spectral gating (noisereduce)                  kept
@@ -36,6 +37,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -290,6 +292,62 @@ class RMSNormalise(Step):
 def rms(samples: np.ndarray) -> float:
     """Root mean square, in double precision."""
     return math.sqrt(np.square(samples, dtype=np.float64).mean())
+
+
+# Below speech --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class HighPass(Step):
+    """Take off what is slower than speech: a constant offset of the recorder, rumble of wind, steps and cars.
+
+    What lies below the cutoff is found by a linear-phase low-pass at a few times the cutoff's rate, brought back to the
+    rate of the samples by the same filter, and subtracted, so that nothing is delayed; the mean goes first. Sines at a
+    quarter of the cutoff are weaker by over 70 dB afterwards, at half of it by 40, at the cutoff by 2.5, at one and a
+    half times it by 0.1. At both ends the samples are continued by their mirror image through the last of them.
+
+    Args:
+        cutoff: Hz, 10 to 500; the lowest voices begin at about 60.
+
+    Examples:
+        >>> import numpy as np
+        >>> seconds = np.arange(32000) / 16000
+        >>> voice, rumble = np.sin(2 * np.pi * 120 * seconds), np.sin(2 * np.pi * 10 * seconds) + 1
+        >>> cleaned = HighPass()(voice + rumble, 16000)
+        >>> rms(cleaned - voice) < 0.01 * rms(rumble)
+        True
+    """
+
+    name: ClassVar[str] = "high_pass"
+    valid: ClassVar = {"cutoff": (10.0, 500.0)}
+
+    cutoff: float = 40.0
+
+    def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        from scipy.signal import upfirdn
+
+        taps, hop = self.low_pass(rate)
+        n, around = len(samples), len(taps) - 1
+        centred = samples - samples.mean(dtype=np.float64)
+        places = np.arange(-around, -(-n // hop) * hop + around)
+        inside = np.clip(places, 0, n - 1)
+        continued = 2 * centred[inside] - centred[np.clip(2 * inside - places, 0, n - 1)]
+        few = upfirdn(taps, continued, 1, hop)[around // hop : around // hop + (len(continued) - around - 1) // hop + 1]
+        return centred - upfirdn(hop * taps, few, hop, 1)[around : around + n]
+
+    def low_pass(self, rate: int) -> tuple[np.ndarray, int]:
+        """The filter, float64 ``[2 * k * hop + 1]`` of sum 1, and the number of samples for one of the low rate."""
+        return _low_pass(self.cutoff, rate)
+
+
+@lru_cache
+def _low_pass(cutoff: float, rate: int) -> tuple[np.ndarray, int]:
+    from scipy.signal import firwin
+
+    hop = round(rate / (4 * cutoff))
+    # A Blackman window lets through what is 1.25 times the cutoff wide between passing and stopping.
+    steps = round(2.2 * rate / cutoff / hop)
+    return firwin(2 * steps * hop + 1, cutoff, fs=rate, window="blackman"), hop
 
 
 # Length --------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from functools import lru_cache
 import numpy as np
 
 from .features import _spectrum
+from .preprocess import HighPass
 
 RATE = 16_000
 """Hz of the samples that are measured."""
@@ -83,6 +84,7 @@ def measure(samples: np.ndarray) -> Evidence:
     """
     import scipy.fft  # several times as fast as NumPy's with many short frames of float32
 
+    samples = HighPass()(samples, RATE)  # rumble would hide the sign changes of speech
     frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_STEP]
     frames = frames - frames.mean(axis=1, keepdims=True)
     spectra = scipy.fft.rfft(frames * _window(), _N_FFT, axis=1)

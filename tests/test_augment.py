@@ -44,6 +44,21 @@ def hertz(samples, rate=RATE):
     return np.argmax(spectrum) * rate / (8 * len(inner))
 
 
+class TestOffset:
+    def test_a_constant_and_a_slow_sine(self):
+        sound = tone(seconds=4)
+        added = [augment.Offset(most=0.2, seed=seed)(sound, RATE) - sound for seed in range(30)]
+        assert all(np.abs(each).max() <= 0.4 + 1e-6 for each in added)
+        constants = [augment.Offset(highest=0, seed=seed)(sound, RATE) - sound for seed in range(30)]
+        assert all(np.ptp(each) < 1e-5 for each in constants) and np.std([each.mean() for each in constants]) > 0.03
+        for each in added:
+            spectrum = np.abs(np.fft.rfft((each - each.mean()) * np.hanning(len(each))))
+            assert spectrum.argmax() <= 4 * 20 + 1
+
+    def test_a_clip_of_silence_stays_so(self):
+        assert not augment.Offset()(np.zeros(RATE), RATE).any()
+
+
 class TestDraws:
     @pytest.mark.parametrize("each", VARIATIONS)
     def test_seed_and_clip_decide(self, each):

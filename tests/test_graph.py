@@ -10,13 +10,15 @@ import pytest
 from ser_kit import features, graph, recipes
 from ser_kit.audio import read_audio
 from ser_kit.models import import_keras
-from ser_kit.preprocess import Trim
+from ser_kit.preprocess import HighPass, Trim
 
 keras = import_keras()
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's")
 
 EXTRACTORS = [
     features.Waveform(seconds=1.5, preprocess=(Trim(),)),
+    features.Waveform(preprocess=(HighPass(), Trim())),
+    features.LogMel(rate=8000, preprocess=(HighPass(cutoff=70.0),)),
     features.LogMel(),
     features.LogMel(seconds=1.5, n_mels=40, preprocess=(Trim(),)),
     features.FrameFeatures(frames=60, n_mels=40),

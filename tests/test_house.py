@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ser_kit import models, protocols, recipes
+from ser_kit.audio import read_audio
 from ser_kit.bundle import Bundle
 from ser_kit.predictor import Predictor
 
@@ -191,3 +192,15 @@ def test_members_joined_say_what_they_said_apart(demo_few, tmp_path, eagerly):
     for bundle in other:
         assert bundle.joined() is bundle, "what differs in more than weights stays apart"
     assert isinstance(joined, Bundle)
+
+
+def test_an_offset_or_a_rumble_changes_no_answer(predictor, some_clips):
+    for path in some_clips["path"].iloc[:6]:
+        plain = read_audio(path, rate=16000).samples
+        rumble = 0.1 * np.sin(2 * np.pi * 10 * np.arange(len(plain)) / 16000)
+        answers = [predictor.predict((plain + what, 16000)) for what in (0, 0.1, rumble)]
+        for answer in answers[1:]:
+            assert (answer.emotion, answer.uncertain) == (answers[0].emotion, answers[0].uncertain)
+            differences = [abs(p - answers[0].probabilities[e]) for e, p in answer.probabilities.items()]
+            assert max(differences) < 0.1
+        assert answers[1].probabilities == pytest.approx(answers[0].probabilities, abs=1e-3)

@@ -23,6 +23,7 @@ CHANGED = {
     "peak_normalise": {"peak": 0.5},
     "standardise": {},
     "rms_normalise": {"level": -30.0},
+    "high_pass": {"cutoff": 80.0},
     "trim": {"top_db": 20.0, "frame_seconds": 0.05, "hop_seconds": 0.02},
     "fix_length": {"seconds": 0.5},
     "noise_gate": {"stationary": False, "strength": 0.5},
@@ -34,6 +35,7 @@ CHANGED = {
     "time_stretch": {"seed": 1, "low": 0.8, "high": 1.2},
     "speed_change": {"seed": 1, "low": 0.8, "high": 1.2},
     "gain": {"seed": 1, "low": -3.0, "high": 3.0},
+    "offset": {"seed": 1, "most": 0.2, "highest": 5.0},
     "room": {"seed": 1, "rt60_low": 0.1, "rt60_high": 1.0, "direct_db": 0.0},
     "telephone": {},
     "sometimes": {"seed": 1, "step": augment.Gain(low=-3.0), "share": 0.9},
@@ -238,6 +240,31 @@ class TestLevel:
         assert np.abs(after).max() == pytest.approx(1) and rms(after) < 0.1
         after = preprocess.RMSNormalise(level=0)(speech(), RATE)
         assert np.abs(after).max() == pytest.approx(1)
+
+
+class TestHighPass:
+    @pytest.mark.parametrize("rate", [8000, 16000, 44100])
+    def test_what_is_slower_than_speech_goes_and_the_rest_stays(self, rate):
+        inner = slice(rate // 2, -rate // 2)
+        for hertz, decibels_off in [(2, 70), (10, 70), (20, 35), (40, 2)]:
+            slow = tone(rate, 3, hertz)
+            assert rms(preprocess.HighPass()(slow, rate)[inner]) < rms(slow[inner]) * 10 ** (-decibels_off / 20)
+        for hertz in (60, 80, 100, 1000, 3000):
+            voice = tone(rate, 3, hertz)
+            assert decibels(voice[inner], preprocess.HighPass()(voice, rate)[inner]) > 35
+
+    @pytest.mark.parametrize("seconds", [0.1, 0.101, 0.3, 3.0])
+    def test_an_offset_leaves_no_trace_however_short_the_clip(self, seconds):
+        sound = noise(seconds=seconds)
+        plain, shifted = (preprocess.HighPass()(sound + np.float32(offset), RATE) for offset in (0, 0.5))
+        np.testing.assert_allclose(shifted, plain, atol=1e-6)
+        assert len(plain) == len(sound) and not preprocess.HighPass()(np.full(RATE, 0.5), RATE).any()
+
+    def test_no_low_tone_comes_in_with_speech(self):
+        """The low rate must not fold what is above it down."""
+        cleaned = preprocess.HighPass()(tone(seconds=4, hertz=165), RATE)
+        spectrum = np.abs(np.fft.rfft(cleaned[RATE:-RATE] * np.hanning(2 * RATE)))
+        assert spectrum[: 2 * 60].max() < 1e-3 * spectrum.max()
 
 
 class TestLength:

@@ -4,9 +4,9 @@ What led to their settings is told in ``docs/research_log.md``: most were chosen
 after a look at test folds, so that what is reported of them is a little optimistic.
 """
 
-from ..augment import AddNoise, Babble, Mixup, Room, Sometimes, SpeedChange, Telephone, Vary
+from ..augment import AddNoise, Babble, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone, Vary
 from ..features import Waveform
-from ..preprocess import Trim
+from ..preprocess import HighPass, Trim
 from ..training import Training
 from ._base import OURS, Recipe
 from ._ensemble import Ensemble
@@ -20,6 +20,7 @@ _RECORDED = (
     Sometimes(step=AddNoise(snr_low=5, snr_high=40), share=0.2),
     Sometimes(step=AddNoise(kind="pink", snr_low=5, snr_high=40), share=0.2),
     Sometimes(step=Telephone(), share=0.15),
+    Sometimes(step=Offset(), share=0.15),
 )
 _VARY = Vary(steps=(_SPEED, *_RECORDED), seconds=_SECONDS)
 _BABBLE = Babble(share=0.3, voices=6, snr_low=3, snr_high=30)
@@ -30,7 +31,7 @@ house_one = Recipe(
     reference=_REFERENCE,
     labels="eight",
     published=OURS,
-    extractor=Waveform(seconds=8.0, preprocess=(Trim(),)),
+    extractor=Waveform(seconds=8.0, preprocess=(HighPass(), Trim())),
     model="house",
     scale=False,
     temperature=1.0,
