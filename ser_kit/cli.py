@@ -695,8 +695,8 @@ def _predict(args: argparse.Namespace) -> Result:
             return answer, None
         try:
             return answer, timeline(predictor, path, **settings)
-        except SerKitError as error:
-            return Failure(path, str(error)), None
+        except Exception as error:
+            return Failure.of(path, error), None
 
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(Results(args.out, predictor, args.timeline, settings)) if args.out else None

@@ -70,7 +70,7 @@ class Prediction:
 
     Args:
         emotion: the most probable label.
-        confidence: its calibrated probability, 0..1.
+        confidence: its calibrated probability, 0..1; given that it is one of the labels, where ``covered`` is below 1.
         probabilities: label -> probability; they sum to 1.
         uncertain: the answer should not be relied on.
         reason: why, in a sentence; ``""`` when it is not uncertain.
@@ -98,6 +98,7 @@ class Prediction:
             "emotion": self.emotion,
             "confidence": round(self.confidence, 6),
             "probabilities": {label: round(p, 6) for label, p in self.probabilities.items()},
+            "covered": round(self.covered, 6),
             "uncertain": self.uncertain,
             "reason": self.reason,
             "duration": round(self.duration, 3),
@@ -125,6 +126,11 @@ class Failure:
     path: str
     error: str
 
+    @classmethod
+    def of(cls, path: str, error: Exception) -> Failure:
+        """What an error says of a recording; that of a library with its kind, since its text alone may say little."""
+        return cls(path, str(error) if isinstance(error, SerKitError) else f"{type(error).__name__}: {error}")
+
     def to_dict(self) -> dict[str, str]:
         """``path`` and ``error``, ready for JSON."""
         return {"path": self.path, "error": self.error}
@@ -145,7 +151,7 @@ class Predictor:
 
     def __init__(self, bundle: Bundle, labels: str | LabelSet | Iterable[str] | None = None):
         self.bundle = bundle
-        self._habit = np.zeros(len(bundle.labels))
+        self._habit, self._enrolled = np.zeros(len(bundle.labels)), []
         self._merged = {label: (label,) for label in bundle.labels} if labels is None else merged(bundle.labels, labels)
 
     @classmethod
@@ -201,16 +207,20 @@ class Predictor:
         usual = self.bundle.card.get("baseline")
         if not usual:
             raise BundleError(f"the card of this bundle has no baseline of {BASELINE} clips, so nobody can be enrolled")
-        answers = list(map(Predictor(self.bundle).predict, clips))
+        clips = list(clips)
+        recordings = [self._heard(clip, None)[0] for clip in clips]
+        answers = list(map(Predictor(self.bundle).predict, recordings))
         if not answers:
             raise AudioError(f"no clips to enroll; expected one or more of a {BASELINE} voice")
-        for answer in answers:
+        for clip, answer in zip(clips, answers, strict=True):
             if answer.reason.startswith(_NO_SPEECH):
-                raise AudioError(f"{answer.path or 'a clip'} cannot be enrolled: {answer.reason}")
+                raise AudioError(f"{_path(clip) or 'a clip'} cannot be enrolled: {answer.reason}")
         labels = self.bundle.labels
         said = [[answer.probabilities[label] for label in labels] for answer in answers]
         one = object.__new__(type(self))
         vars(one).update(vars(self), _habit=habit(said, [usual[label] for label in labels]))
+        # Their samples, since the habit may differ in its last digits with the number of threads.
+        one._enrolled = sorted(hashlib.blake2b(each.samples, digest_size=16).hexdigest() for each in recordings)
         vars(one).pop("identity", None)
         return one
 
@@ -238,7 +248,7 @@ class Predictor:
     def identity(self) -> str:
         """A digest of all that decides about its answers: the bundle, the labels, and who was enrolled."""
         members = [member.to_card() for member in self.bundle.members]
-        described = [self.bundle.card, members, self._merged, self._habit.round(6).tolist()]
+        described = [self.bundle.card, members, self._merged, self._enrolled]
         digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16)
         for member in self.bundle.members:
             for weights in member.model.get_weights():
@@ -360,10 +370,8 @@ class Predictor:
                 return self.predict(source)
             except ForkedError:
                 raise  # no recording is at fault, and none will have an answer
-            except SerKitError as error:
-                return Failure(_path(source), str(error))
             except Exception as error:  # whatever is wrong with one recording, the others have their answers
-                return Failure(_path(source), f"{type(error).__name__}: {error}")
+                return Failure.of(_path(source), error)
 
         return map(answer, sources) if jobs == 1 else ahead(answer, sources, jobs)
 
@@ -372,22 +380,27 @@ class Predictor:
         places = [[self.bundle.labels.index(each) for each in given] for given in self._merged.values()]
         return np.array([probabilities[place].sum() for place in places])
 
+    @property
+    def _left_out(self) -> set[str]:
+        """Labels of the bundle that have no place among this predictor's."""
+        return set(self.bundle.labels).difference(*self._merged.values())
+
     def covered(self, probabilities: np.ndarray) -> float:
         """Probability that the emotion is one of this predictor's labels, 0..1, from those of the bundle's labels."""
-        return min(1.0, float(self._shares(probabilities).sum()))
+        return min(1.0, float(self._shares(probabilities).sum())) if self._left_out else 1.0  # not 0.9999999999999999
 
     def beyond(self, probabilities: np.ndarray) -> str:
         """The emotion that this predictor's labels leave out and that is more probable than each of them, or ``""``."""
-        within = {label for labels in self._merged.values() for label in labels}
-        each = zip(probabilities, self.bundle.labels, strict=True)
-        most, label = max(((p, label) for p, label in each if label not in within), default=(0.0, ""))
+        given = dict(zip(self.bundle.labels, probabilities, strict=True))
+        most, label = max(((given[label], label) for label in self._left_out), default=(0.0, ""))
         return label if most > self._shares(probabilities).max() else ""
 
     def named(self, probabilities: np.ndarray) -> dict[str, Any]:
         """Probabilities of the bundle's labels as the fields ``emotion``, ``confidence`` and ``probabilities``, in the
         labels that this predictor answers with, as if the emotion were certainly one of them."""
         probabilities = self._shares(probabilities)
-        probabilities = probabilities / probabilities.sum()
+        covered = probabilities.sum()  # a forest may give nothing at all to what is left
+        probabilities = probabilities / covered if covered else np.full(len(probabilities), 1 / len(probabilities))
         return {
             "emotion": self.labels[int(probabilities.argmax())],
             "confidence": float(probabilities.max()),

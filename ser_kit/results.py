@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -57,8 +58,8 @@ def columns(predictor: Predictor, timeline: bool = False) -> list[str]:
     """The columns of these rows."""
     said = ["emotion", "confidence", *(f"p_{label}" for label in predictor.labels)]
     if timeline:
-        return ["path", "start", "end", *said, "reason", "error"]
-    return ["path", *said, "uncertain", "reason", "duration", "error"]
+        return ["path", "start", "end", *said, "covered", "reason", "error"]
+    return ["path", *said, "covered", "uncertain", "reason", "duration", "error"]
 
 
 def _flat(told: dict[str, Any]) -> dict[str, Any]:
@@ -144,8 +145,9 @@ class Results:
         self._file = self._locked(self.path.open("a+b"))
         try:
             self._file.seek(0)
-            lines = self._lines(self._file.read())
-            self._records = self._read(lines)
+            content = self._file.read()
+            lines = self._lines(content)
+            self._records = self._read(lines or [content] * (not self._begins(content)))
             self._file.truncate(sum(map(len, lines)))
         except BaseException:
             self._file.close()
@@ -168,10 +170,13 @@ class Results:
         return missing
 
     def add(self, answer: Prediction | Failure, moments: Sequence[Moment] | None = None) -> None:
-        """Write an answer; it is in the file as a whole or not at all."""
+        """Write an answer; it counts as a whole or not at all."""
         ours = dict(zip(_OURS, (_content(answer.path), self._model), strict=True))
         if self.path.suffix == ".csv":
-            self._write(csv_text([row | ours for row in rows(answer, moments)], self._columns, header=False))
+            told = [row | ours for row in rows(answer, moments)]
+            for row in told[:-1]:
+                row["content"] = ""  # the last one says that all are there
+            self._write(csv_text(told, self._columns, header=False))
         else:
             self._write(json.dumps(to_dict(answer, moments) | ours, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -202,19 +207,20 @@ class Results:
             return
         self._records = [record for record in self._records if record.path not in paths]
         head = csv_text([], self._columns).encode() if self.path.suffix == ".csv" else b""
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        target = self.path.resolve()  # a link stays one
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         file = os.fdopen(handle, "a+b")
         try:
             file.write(head + b"".join(record.raw for record in self._records))
             file.flush()
             os.fsync(file.fileno())
-            os.chmod(name, 0o644)
+            os.chmod(name, stat.S_IMODE(target.stat().st_mode))
             if fcntl is None:
                 self._file.close()  # Windows replaces no open file
             else:
                 with suppress(OSError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.replace(name, self.path)
+            os.replace(name, target)
         except BaseException:
             file.close()
             os.unlink(name)
@@ -236,6 +242,11 @@ class Results:
                 found.append(pending)
                 pending = b""
         return found
+
+    def _begins(self, content: bytes) -> bool:
+        """Whether content without a whole line is what a kill left of the first one, and nobody else's."""
+        first = csv_text([], self._columns) if self.path.suffix == ".csv" else '{"path": "'
+        return content.startswith(first.encode()) or first.encode().startswith(content)
 
     def _read(self, lines: Sequence[bytes]) -> list[_Record]:
         try:

@@ -690,6 +690,20 @@ def test_predict_goes_on_from_what_its_file_holds(ser_kit, demo_bundle, recordin
     assert "error" not in mended or mended["error"].isna().all()
 
 
+def test_a_timeline_that_fails_is_a_failure_of_its_recording(ser_kit, demo_bundle, recordings, monkeypatch):
+    first, second = sorted(recordings.rglob("*.wav"))[:2]
+
+    def broken(predictor, path, **settings):
+        if path == str(first):
+            raise FloatingPointError("of a library")
+        return timeline(predictor, path, **settings)
+
+    monkeypatch.setattr("ser_kit.stream.timeline", broken)
+    status, answers, _ = ser_kit("predict", first, second, "--bundle", demo_bundle, "--timeline", "--json")
+    assert status == 1 and answers[0] == {"path": str(first), "error": "FloatingPointError: of a library"}
+    assert answers[1]["timeline"]
+
+
 def test_predict_prints_comma_separated_values_and_timelines(ser_kit, demo_bundle, recordings):
     clip = sorted(recordings.rglob("*.wav"))[0]
     _, (answer,), _ = ser_kit("predict", clip, "--bundle", demo_bundle, "--timeline", "--window", "1", "--json")

@@ -261,6 +261,13 @@ def test_what_the_labels_leave_out_counts_as_doubt(demo_bundle, predictor, answe
     assert answer.emotion not in both.reason and answer.covered == pytest.approx(1)
 
 
+def test_labels_to_which_a_bundle_gives_nothing_have_an_answer_all_the_same(predictor):
+    few = Predictor(predictor.bundle, ["happy", "angry"])
+    certain = np.eye(len(predictor.labels))[predictor.labels.index("sad")]  # as a forest may say
+    assert few.named(certain)["probabilities"] == {"happy": 0.5, "angry": 0.5}
+    assert few.covered(certain) == 0 and few.beyond(certain) == "sad"
+
+
 def test_a_confidence_below_the_bound_is_doubted_before_what_is_left_out_is_taken_off(predictor, clip):
     best, *_, least = sorted(predictor.labels, key=predictor.predict(clip).probabilities.get, reverse=True)
     few = Predictor(predictor.bundle, [best, least])
@@ -285,6 +292,16 @@ def test_an_enrolled_speaker_is_heard_against_the_own_neutral_voice(predictor, a
     two = Predictor(predictor.bundle, ["happy", "sad"]).enroll(neutral).predict(clip)
     happy, sad = (expected[predictor.labels.index(label)] for label in ("happy", "sad"))
     assert two.probabilities["sad"] == pytest.approx(sad / (happy + sad))
+
+
+def test_who_is_enrolled_is_known_by_the_recordings_and_not_by_what_was_computed(predictor, clip, demo_table, tmp_path):
+    other = demo_table["path"].iloc[1]
+    known = predictor.enroll([clip, other])
+    soundfile.write(tmp_path / "copy.flac", *soundfile.read(clip, dtype="int16"))
+    same = predictor.enroll(each for each in (other, tmp_path / "copy.flac"))
+    same._habit = same._habit + 1e-5  # as other threads, or another machine, may add it up
+    assert known.identity == same.identity
+    assert len({one.identity for one in (predictor, known, predictor.enroll([clip]), predictor.enroll([other]))}) == 4
 
 
 def test_what_cannot_be_enrolled_is_an_error(predictor, clip):

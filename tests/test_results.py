@@ -15,6 +15,7 @@ import pytest
 from ser_kit.errors import TableError
 from ser_kit.predictor import Failure, Prediction, Predictor
 from ser_kit.results import Results, csv_text
+from ser_kit.stream import Moment
 
 NAMES = [
     "plain", "line\nfeed", "bare\rreturn", "next\u0085line", "line\u2028separator", "paragraph\u2029",
@@ -123,8 +124,53 @@ def test_a_file_is_written_by_one_process_at_a_time(predictor, recordings, tmp_p
         assert list(pd.read_csv(out)["path"]) == [recordings[0]]
 
 
+def test_moments_count_when_all_of_them_are_there(predictor, recordings, tmp_path):
+    out, (first, second) = tmp_path / "answers.csv", recordings[:2]
+    moments = [Moment(i, i + 3, predictor.labels[0], 1, answer(predictor, "").probabilities) for i in range(4)]
+    with Results(out, predictor, timeline=True) as file:
+        for path in (first, second):
+            file.add(answer(predictor, path), moments)
+    whole = out.read_bytes()
+    out.write_bytes(whole[: whole.rindex(b"line\nfeed") - 1])  # three of the second one's four rows, whole lines
+    with Results(out, predictor, timeline=True) as file:
+        assert file.missing([first, second]) == [second]
+        file.add(answer(predictor, second), moments)
+    assert out.read_bytes() == whole
+
+
+def test_a_file_that_is_replaced_stays_a_link_and_private(predictor, recordings, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    out, target = tmp_path / "answers.csv", tmp_path / "elsewhere" / "real.csv"
+    out.symlink_to(target)
+    with Results(out, predictor) as file:
+        file.add(Failure(recordings[0], "broken"))
+    target.chmod(0o600)
+    with Results(out, predictor) as file:
+        assert file.missing(recordings[:1]) == recordings[:1]
+        file.add(answer(predictor, recordings[0]))
+    assert out.is_symlink() and target.stat().st_mode & 0o777 == 0o600
+    assert list(pd.read_csv(target)["path"]) == [recordings[0]]
+    assert [path.name for path in target.parent.iterdir()] == ["real.csv"]
+
+
+def test_what_a_kill_left_of_the_first_line_is_written_anew(predictor, recordings, tmp_path):
+    for suffix in ("csv", "jsonl"):
+        out = tmp_path / f"answers.{suffix}"
+        with Results(out, predictor) as file:
+            file.add(answer(predictor, recordings[0]))
+        whole = out.read_bytes()
+        for size in (0, 5, 60):
+            out.write_bytes(whole[:size])
+            with Results(out, predictor) as file:
+                assert file.missing(recordings[:1]) == recordings[:1]
+                file.add(answer(predictor, recordings[0]))
+            assert out.read_bytes() == whole
+
+
 def test_the_file_of_another_program_is_left_alone(predictor, tmp_path):
-    for name, text in [("a.csv", "path,emotion\nx.wav,happy\n"), ("b.jsonl", '{"path": "x.wav"}\n'), ("c.csv", "é;\n")]:
+    foreign = [("a.csv", "path,emotion\nx.wav,happy\n"), ("b.jsonl", '{"path": "x.wav"}\n'), ("c.csv", "é;\n")]
+    foreign += [("d.csv", "notes, without a line's end"), ("e.jsonl", "notes"), ("f.jsonl", '{"name": 1}')]
+    for name, text in foreign:
         Path(tmp_path / name).write_text(text)
         with pytest.raises(TableError, match="holds something else than answers"):
             Results(tmp_path / name, predictor)
