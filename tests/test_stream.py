@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_kit.audio import read_audio
+from ser_kit.bundle import Bundle
 from ser_kit.errors import AudioError, InvalidSamplesError, LabelError, TooShortError
 from ser_kit.predictor import Predictor
 from ser_kit.stream import RATE, Alert, Moment, StreamPredictor, timeline
@@ -68,6 +71,21 @@ def test_a_clip_in_one_window_has_the_answer_that_predict_gives(predictor, demo_
     clip = demo_table["path"].iloc[3]
     (moment,) = timeline(predictor, clip, window=8, hop=8)
     assert dict(moment.probabilities) == dict(predictor.predict(clip).probabilities)
+
+
+def test_members_that_want_different_rates_have_the_stream_at_its_own(demo_bundle, demo_table, tmp_path):
+    bundle = Bundle.load(demo_bundle)
+    (member,) = bundle.members
+    wide = dataclasses.replace(member, extractor=dataclasses.replace(member.extractor, rate=48_000))
+    mixed = Predictor(dataclasses.replace(bundle, members=(member, wide)))
+    sound = read_audio(demo_table["path"].iloc[3], rate=44_100).samples
+    soundfile.write(tmp_path / "clip.wav", sound, 44_100, subtype="FLOAT")
+    expected = mixed.predict(tmp_path / "clip.wav").probabilities
+    (moment,) = timeline(mixed, tmp_path / "clip.wav", window=8, hop=8)
+    seconds = len(sound) / 44_100
+    stream = StreamPredictor(mixed, rate=44_100, window=seconds, hop=seconds, smoothing=0)
+    (streamed,) = [m for block in np.array_split(sound, 37) for m in stream.feed(block)] + stream.flush()
+    assert mixed.bundle.rate is None and moment.probabilities == streamed.probabilities == expected
 
 
 def test_without_smoothing_each_window_is_judged_alone(predictor, talk):
