@@ -83,6 +83,12 @@ def test_the_model_card_tells_what_the_card_knows(demo_bundle):
     assert modelcard.markdown(bare).startswith("# rastogi_mlp\n\n") and "##" not in modelcard.markdown(bare)
 
 
+@pytest.mark.parametrize("name", preset_names())
+def test_the_page_of_a_preset_is_made_of_its_card(name):
+    card = json.loads((preset_path(name) / "card.json").read_text(encoding="utf-8"))
+    assert (preset_path(name) / "README.md").read_text(encoding="utf-8") == modelcard.markdown(card)
+
+
 def test_texts_of_a_card_are_no_markup_on_its_page(demo_bundle):
     card = json.loads((demo_bundle / "card.json").read_text())
     hostile = "<img src=x onerror=alert(1)> [here](http://x)\n# A title\n`run` & more"
