@@ -29,7 +29,7 @@ from .errors import AudioError, BundleError, ForkedError, SerKitError, SilentAud
 from .evaluation import mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
 from .labels import LabelSet, merged
-from .threads import ahead
+from .threads import ahead, before_tensorflow
 
 DEFAULT_PRESET = "house"
 ENROLLED_SHARE = 0.5
@@ -161,7 +161,7 @@ class Predictor:
         Raises:
             UnknownNameError: no preset has that name.
         """
-        return cls(Bundle.load(preset_path(name)), labels)
+        return cls.from_bundle(preset_path(name), labels)
 
     @classmethod
     def from_bundle(cls, folder: str | os.PathLike, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
@@ -169,7 +169,9 @@ class Predictor:
 
         Raises:
             BundleError: the folder is not a usable bundle.
+            ForkedError: TensorFlow has computed in the process that this one was forked from.
         """
+        before_tensorflow()
         return cls(Bundle.load(folder), labels)
 
     @classmethod
@@ -272,6 +274,7 @@ class Predictor:
 
         Raises:
             AudioError: the recording cannot be read, is too short, or holds no sound; the message says which.
+            ForkedError: TensorFlow has computed in the process that this one was forked from.
         """
         recording, pieces = self._heard(source, watch)
         heard = [self.judge(piece) for _, piece in _watched(pieces, watch)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import multiprocessing
 import pickle
@@ -319,15 +320,38 @@ def test_a_predictor_is_sent_to_another_process_whole(predictor, answer, clip):
     copy = pickle.loads(pickle.dumps(Predictor(predictor.bundle, "four")))
     assert copy.predict(clip) == Predictor(predictor.bundle, "four").predict(clip)
     assert pickle.loads(pickle.dumps(predictor)).identity == predictor.identity
+    known = predictor.enroll([clip])
+    again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(known))))
+    assert again.predict(clip) == known.predict(clip) and again.identity == known.identity
+
+
+INHERITED = []
+
+
+def judged_by_the_inherited(source):
+    return INHERITED[0].predict(source)
+
+
+def judged_as_one_of_many(predictor, source):
+    return list(predictor.predict_many([source]))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
-def test_a_process_that_was_forked_after_an_answer_says_that_it_cannot_answer(predictor, answer, clip):
-    with multiprocessing.get_context("fork").Pool(1) as pool:  # without its refusal, it would hang
-        with pytest.raises(ForkedError, match="spawn"):
-            pool.map_async(predictor.predict, [clip]).get(60)
-        with pytest.raises(ForkedError, match="predict_many"):
-            pool.apply_async(models.get, ["mlp"]).get(60)
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_process_forked_from_one_that_computed_says_so_instead_of_hanging(predictor, clip, demo_bundle):
+    predictor.predict(clip)
+    INHERITED[:] = [predictor]
+    ways = [
+        (judged_by_the_inherited, clip),
+        (predictor.predict, clip),  # the predictor is pickled, too
+        (functools.partial(judged_as_one_of_many, predictor), clip),  # it is not the recording that fails
+        (Predictor.from_bundle, demo_bundle),
+        (models.get, "mlp"),
+    ]
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        for work, given in ways:
+            with pytest.raises(ForkedError, match="computed before this process was forked.*spawn.*jobs="):
+                pool.map_async(work, [given]).get(60)
 
 
 def test_open_takes_a_folder_or_a_preset_and_says_so_otherwise(demo_bundle, tmp_path):

@@ -199,10 +199,12 @@ def test_uploads_stay_the_newest_above_until_the_page_is_cleared(predictor, clip
 
 def alive() -> set[str]:
     """Widgets that the page's server holds: those that were made and not closed."""
-    return set(getattr(widgets.widget, "_instances", None) or widgets.Widget.widgets)
+    known = getattr(widgets.widget, "_instances", None)  # of ipywidgets 8
+    return set(widgets.Widget.widgets if known is None else known)
 
 
-def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk):
+def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk, monkeypatch):
+    monkeypatch.setattr(page_module, "_portrait", lambda answer: PNG)  # which takes long
     at_first = alive()
     page = widget.UploadWidget(predictor)
     empty = alive()
@@ -220,6 +222,7 @@ def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk):
 
 
 def test_a_page_keeps_a_bounded_amount_of_sound(predictor, clip, monkeypatch):
+    monkeypatch.setattr(page_module, "_portrait", lambda answer: PNG)
     sound = 2 * len(read_audio(clip, rate=predictor.bundle.rate).samples)
     monkeypatch.setattr(page_module, "_KEPT_BYTES", int(1.5 * sound))
     page = widget.UploadWidget(predictor)
