@@ -110,7 +110,8 @@ class Member:
             "model": {
                 "builder": self.builder,
                 "input_shape": list(self.model.input_shape[1:]),
-                "hyperparameters": dict(self.hyperparameters),
+                "version": models.version(self.builder),
+                "hyperparameters": models.arguments(self.builder, self.hyperparameters),
                 "parameters": int(self.model.count_params()),
             },
             "scaler": {key: rounded(getattr(self.scaler, key), digits=9) for key in ("mean", "scale")},  # exact
@@ -130,6 +131,12 @@ class Member:
             raise BundleError(
                 f"it was trained on version {described['version']} of the {extractor.name!r} "
                 f"features, this ser_kit computes version {extractor.version}; train it again"
+            )
+        built, version = models.version(model["builder"]), model.get("version", 1)  # cards had none at first
+        if built != version:
+            raise BundleError(
+                f"its network is of version {version} of the builder {model['builder']!r}, this ser_kit builds version "
+                f"{built}; train it again"
             )
         check_member(card, extractor)
         network = build(

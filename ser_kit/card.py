@@ -286,7 +286,8 @@ def _schema():
                     "input_shape": _list(_or_none({**count, "minimum": 1}), 1, 4),
                     "hyperparameters": {"type": "object"},
                     "parameters": count,
-                }
+                },
+                {"version": count},
             ),
             "scaler": _object({"mean": _list(_number()), "scale": _list(above_0)}),
             "weight": above_0,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
+import inspect
 import io
 import json
 import shutil
@@ -13,7 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
-from ser_kit import modelcard
+from ser_kit import modelcard, models
 from ser_kit.bundle import PRESETS, Bundle, bundle_path, check_target, preset_names, preset_path
 from ser_kit.errors import BundleError, TargetError, UnknownNameError
 from ser_kit.predictor import DEFAULT_PRESET
@@ -409,3 +411,47 @@ def test_an_unknown_preset_is_named():
     assert PRESETS.is_dir()
     with pytest.raises(UnknownNameError, match="preset 'nope'"):
         preset_path("nope")
+
+
+def test_a_card_holds_every_argument_of_the_builder_and_a_version(demo_bundle):
+    card = json.loads((demo_bundle / "card.json").read_text())
+    described = card["members"][0]["model"]
+    taken = inspect.signature(models.get("mlp")).parameters.values()
+    assert set(described["hyperparameters"]) == {each.name for each in taken if each.kind is each.KEYWORD_ONLY}
+    assert described["version"] == 1
+    (member,) = Bundle.load(preset_path("house")).members
+    inner = inspect.signature(models.get("house")).parameters.values()
+    assert set(member.hyperparameters["hyperparameters"]) == {e.name for e in inner if e.kind is e.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_all_arguments_of_every_builder_go_into_a_card(name):
+    taken = [each for each in inspect.signature(models.get(name)).parameters.values() if each.kind is each.KEYWORD_ONLY]
+    required = {each.name: 7 for each in taken if each.default is each.empty}
+    found = models.arguments(name, required)
+    assert set(found) == {each.name for each in taken} and found.items() >= required.items()
+    given = {taken[0].name: found[taken[0].name]}
+    assert models.arguments(name, required | given) == found == json.loads(json.dumps(found))
+
+
+def test_defaults_that_changed_since_do_not_change_an_old_bundle(demo_bundle, monkeypatch):
+    before = Bundle.load(demo_bundle).members[0].model.count_params()
+    builder = models.get("mlp")
+
+    @functools.wraps(builder)
+    def changed(*shape, units=(7, 7, 7), **others):
+        return builder(*shape, units=units, **others)
+
+    assert changed((45,), 6).count_params() != builder((45,), 6).count_params()
+    monkeypatch.setattr(models, "get", lambda name: changed)
+    assert Bundle.load(demo_bundle).members[0].model.count_params() == before
+
+
+def test_a_builder_of_another_version_is_refused(copied, demo_bundle, monkeypatch):
+    described = json.loads((copied / "card.json").read_text())["members"][0]["model"]
+    edit(copied, 0, model={key: value for key, value in described.items() if key != "version"})
+    Bundle.load(copied)  # as cards were written at first
+    monkeypatch.setitem(models.VERSIONS, "mlp", 2)
+    for folder in (copied, demo_bundle):
+        with pytest.raises(BundleError, match="version 1 of the builder 'mlp', this ser_kit builds version 2"):
+            Bundle.load(folder)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import os
 import sys
 import tempfile
@@ -39,6 +40,10 @@ _MODULES = {
 }  # fmt: skip
 
 
+VERSIONS: dict[str, int] = {}
+"""Of builders whose networks have changed under the same arguments: raised each time, from 1 where none is given."""
+
+
 def names() -> list[str]:
     """Names of all builders."""
     return sorted(_MODULES)
@@ -56,6 +61,32 @@ def get(name: str) -> Callable:
     if import_keras().backend.backend() == "tensorflow":
         before_tensorflow()
     return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+
+
+def version(name: str) -> int:
+    """Which network a builder builds; weights of another version do not fit, or answer otherwise."""
+    return VERSIONS.get(name, 1)
+
+
+def arguments(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Every argument of a builder, ready for JSON: those given, and the defaults of the others.
+
+    Args:
+        name: of the builder.
+        hyperparameters: that differ from the defaults.
+
+    Examples:
+        >>> arguments("segment_dnn", {"dropout": 0.1})["dropout"], len(arguments("segment_dnn", {})) > 1
+        (0.1, True)
+    """
+    taken = inspect.signature(get(name)).parameters.values()
+    defaults = {
+        each.name: each.default for each in taken if each.kind is each.KEYWORD_ONLY and each.default is not each.empty
+    }
+    found = defaults | dict(hyperparameters)
+    if name == "committee":
+        found["hyperparameters"] = arguments(found["builder"], found["hyperparameters"] or {})
+    return json.loads(json.dumps(found))
 
 
 def check(name: str, hyperparameters: Mapping[str, Any]) -> None:
