@@ -4,10 +4,10 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lab app notebooks clean
+.PHONY: help demo test test-lowest lint bench lab app notebooks clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # The stamp is remade whenever the dependencies change; sources are installed in place. Python compiles what it imports;
 # to compile all that is installed takes half a minute more. What it compiled it must be allowed to keep, though: else
@@ -24,6 +24,19 @@ demo: $(VENV)/.installed  ## run notebooks 01 to 07 (SER_KIT_CORPUS=ravdess for 
 
 test: $(VENV)/.installed  ## run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+
+# The lowest versions that setup.cfg allows, on the lowest Python, to know that they are enough: by hand or weekly.
+LOWEST       := .venv-lowest
+LOWEST_TESTS := architecture audio augment cli demo_corpus estimators evaluation export features features_dask \
+                features_driver features_store graph models plots predictor preprocess speech widget
+test-lowest:  ## run the fast tests on the lowest versions of all dependencies (PYTHON=python3.11)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "the lowest Python is meant; try: make PYTHON=python3.11 test-lowest"; exit 1; }
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct -e ".[test]"
+	$(LOWEST)/bin/python -c 'import soundfile; from ser_kit.corpora.demo import synthesise_clip; soundfile.write("$(LOWEST)/clip.wav", synthesise_clip("01_angry_s1_t1.wav"), 16000)'
+	$(LOWEST)/bin/ser-kit predict $(LOWEST)/clip.wav
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" $(PYTEST_ARGS) $(LOWEST_TESTS:%=tests/test_%.py)
 
 lint: $(VENV)/.installed  ## check the style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
