@@ -118,9 +118,44 @@ def test_an_ablation_is_a_system_that_differs(name, ablation):
 
 
 def test_parameter_counts_are_the_documented_ones():
-    recipe = recipes.get("ahmadov_cnn_bilstm")
-    assert recipe.build(6).count_params() == recipe.published.parameters == 33_862
+    assert recipes.get("ahmadov_cnn_bilstm").build(6).count_params() == 33_862  # of the layers; not printed in it
     assert models.get(recipes.get("rastogi_mlp").model)((30,), 6).count_params() == 51_014
+
+
+def test_what_the_documents_say_of_their_splits_and_settings():
+    for name, figures in {"ahmadov_cnn_bilstm": 0.53, "ahmadov_forest": 0.42}.items():
+        published = recipes.get(name).published
+        assert (published.protocol, published.also) == ("speaker_80_20", ("random_80_20",))
+        assert published.accuracy == (figures,) and published.parameters is None
+        assert "speaker" in protocols.get(published.protocol).independent_of
+    leaking = {name for name in recipes.RECIPES if protocols.get(recipes.get(name).published.protocol).leaks}
+    assert set(recipes.RECIPES) - leaking == {"ahmadov_cnn_bilstm", "ahmadov_forest"}
+    assert recipes.get("segment_dnn").published.accuracy == (0.9697,)
+    for name in ("rastogi_mlp", "rastogi_cnn_lstm"):
+        written = recipes.get(f"{name}+50 epochs, balanced").training
+        assert (written.learning_rate, written.epochs, written.class_weights) == (1e-3, 50, True)
+    for name in ("td_cnn_lstm", "td_cnn_bilstm_attention"):
+        assert recipes.get(f"{name}+hop of 15 ms").extractor.hop == 240
+        assert recipes.get(f"{name}+200 epochs").training.patience is None
+    assert {"without LSTM", "without bidirectional"} <= set(recipes.get("td_cnn_bilstm_attention").ablations)
+    assert recipes.get("staged_cnn_lstm+16 kHz").extractor.rate == 16000
+
+
+def test_stacked_parts_can_be_the_channels_of_one_picture():
+    import keras
+
+    side_by_side, stacked = (recipes.get(f"staged_cnn_lstm{each}").build(8) for each in ("", "+as channels"))
+    convolutions = [
+        next(la for la in model.layers if isinstance(la, keras.layers.Conv2D)) for model in (side_by_side, stacked)
+    ]
+    assert [layer.input.shape[1:] for layer in convolutions] == [(150, 92, 1), (150, 40, 3)]
+    picture = keras.Model(stacked.input, convolutions[1].input)
+    shown = picture(np.arange(92, dtype=np.float32)[None, None].repeat(150, axis=1)).numpy()[0, 0]
+    np.testing.assert_array_equal(shown[:, 0], np.arange(40))
+    np.testing.assert_array_equal(np.unique(shown[:, 1]), 40 + np.arange(12))
+    np.testing.assert_array_equal(shown[:, 2], 52 + np.arange(40))
+    with pytest.raises(ValueError, match=r"channels of \(40, 12\) dims do not make up the 92"):
+        recipes.get("staged_cnn_lstm").changed({"hyperparameters.channels": (40, 12)}).build(8)
 
 
 def test_an_unknown_recipe_or_ablation_is_named():

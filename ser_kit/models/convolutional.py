@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import layers, ops, regularizers
 
 from .layers import AttentionPooling, Chunks, together
@@ -65,6 +66,7 @@ def cnn2d_lstm(
     dense_units: int = 64,
     dropout: float = 0.3,
     momentum: float = 0.99,
+    channels: Sequence[int] = (),
 ) -> keras.Model:
     """Convolution blocks, then LSTMs along the frames that the pooling leaves.
 
@@ -79,6 +81,8 @@ def cnn2d_lstm(
         dense_units: width of the layer before the softmax.
         dropout: rate before the softmax, in [0, 1).
         momentum: of the averages that batch normalisation keeps, in [0, 1).
+        channels: how many of the dims, from the first on, make up each channel of the picture; narrower channels are
+            stretched to the widest by repeating dims. Empty: all dims are one channel, side by side.
 
     Returns:
         An uncompiled model, ``[batch, frames, dims] -> [batch, n_classes]``;
@@ -90,7 +94,7 @@ def cnn2d_lstm(
     """
     penalty = regularizers.L2(l2) if l2 else None
     inputs = keras.Input(input_shape, name="frames")
-    x = _convolved(inputs, filters, kernel_size, pool, penalty, momentum)
+    x = _convolved(inputs, filters, kernel_size, pool, penalty, momentum, channels)
     for i, units in enumerate(lstm_units, start=1):
         x = layers.LSTM(units, return_sequences=i < len(lstm_units), kernel_regularizer=penalty)(x)
     x = layers.Dense(dense_units, activation="relu", kernel_regularizer=penalty)(x)
@@ -167,13 +171,22 @@ def td_cnn_lstm(
     return keras.Model(inputs, outputs, name="td_cnn_lstm")
 
 
-def _convolved(inputs, filters, kernel_size, pool, penalty, momentum):
+def _convolved(inputs, filters, kernel_size, pool, penalty, momentum, channels=()):
     """``[batch, frames, bands]`` after a block for each number of filters: a sequence again, bands and channels side
     by side."""
-    x = layers.Reshape((-1, inputs.shape[-1], 1))(inputs)
-    for channels in filters:
-        x = _block(x, channels, kernel_size, pool, penalty=penalty, momentum=momentum)
+    x = _channels(inputs, channels) if channels else layers.Reshape((-1, inputs.shape[-1], 1))(inputs)
+    for each in filters:
+        x = _block(x, each, kernel_size, pool, penalty=penalty, momentum=momentum)
     return layers.Reshape((-1, x.shape[2] * x.shape[3]))(x)
+
+
+def _channels(inputs, widths):
+    """``[batch, frames, sum of widths]`` as ``[batch, frames, widest, channel]``."""
+    if sum(widths) != inputs.shape[-1]:
+        raise ValueError(f"channels of {tuple(widths)} dims do not make up the {inputs.shape[-1]} of the features")
+    ends, widest = np.cumsum(widths), max(widths)
+    dims = [end - width + np.arange(widest) * width // widest for end, width in zip(ends, widths, strict=True)]
+    return ops.stack([ops.take(inputs, each.tolist(), axis=-1) for each in dims], axis=-1)
 
 
 def _block(x, filters, kernel_size, pool, *, activation="relu", padding="valid", penalty=None, momentum=0.99):

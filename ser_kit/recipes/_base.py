@@ -70,7 +70,7 @@ class Published:
         document: title or authors, as far as given.
         corpora: names of the corpora that it was trained and tested on.
         protocol: name in :mod:`ser_kit.protocols` of how these were divided.
-        also: other protocols that the document names.
+        also: other protocols that the document names, or that its figures imply.
         accuracy: reported, as fractions: one figure, or the lowest and the highest.
         others: other reported figures by metric, such as ``{"macro_f1": (0.65,)}``: one, or the lowest and the highest.
             Metrics are those of :data:`ser_kit.evaluation.METRICS` and ``training_accuracy``; averages of which a

@@ -1,27 +1,31 @@
 """A convolution and a bidirectional LSTM over frame features, and the forest it was compared with.
 
-The document claims a speaker-level 80/20 split beside a random one. Its figures are those of the random split here.
+The document divides the speakers of CREMA-D 80/20, expressly instead of a random split of the clips, which is run
+beside it here to show what that would bring. It names no clips held back for early stopping; here they are part of the
+training speakers'. It scales recordings to a peak of 1 and fills up short sequences of frames with zeros; here the
+level is kept (the ablation "peak normalisation" follows the document) and frames that are filled up have the values of
+silence. 33,862 parameters follow from its layers; it does not print the number.
 """
 
 from ..estimators import Forest
 from ..features import FrameFeatures, FrameStatistics
+from ..preprocess import PeakNormalise
 from ..training import Training
 from ._base import Published, Recipe
 
 ahmadov_cnn_bilstm = Recipe(
     name="ahmadov_cnn_bilstm",
     title="CNN-BiLSTM on MFCC, chroma, mel and zero-crossing frames",
-    reference="Ahmadov, a 1-D CNN and a BiLSTM on Librosa frame features; CREMA-D, six classes, 33,862 parameters; "
+    reference="Ahmadov, a 1-D CNN and a BiLSTM on Librosa frame features; CREMA-D, six classes; "
     "reported accuracy 53 %, weighted F1 0.51 to 0.52",
     labels="six",
     published=Published(
         document="Ahmadov, CNN-BiLSTM with kagglehub",
         corpora=("cremad",),
-        protocol="random_80_20",
-        also=("speaker_80_20",),
+        protocol="speaker_80_20",
+        also=("random_80_20",),
         accuracy=(0.53,),
         others={"weighted_f1": (0.51, 0.52)},
-        parameters=33_862,
     ),
     extractor=FrameFeatures(),
     model="cnn_bilstm",
@@ -36,6 +40,7 @@ ahmadov_cnn_bilstm = Recipe(
         class_weights=True,
     ),
     ablations={
+        "peak normalisation": {"extractor.preprocess": (PeakNormalise(),)},
         "100 epochs": {"training.epochs": 100, "training.patience": 100, "training.halve_after": None},
         "speaker-adversarial": {"training.speaker_penalty": 0.3},
     },
@@ -49,8 +54,8 @@ ahmadov_forest = Recipe(
     published=Published(
         document="Ahmadov, CNN-BiLSTM with kagglehub",
         corpora=("cremad",),
-        protocol="random_80_20",
-        also=("speaker_80_20",),
+        protocol="speaker_80_20",
+        also=("random_80_20",),
         accuracy=(0.42,),
         others={"weighted_f1": (0.40,)},
         classes={"neutral": {"recall": 0.473}, "happy": {"recall": 0.451}, "disgust": {"recall": 0.268}},

@@ -1,13 +1,18 @@
 """A time-distributed 2-D CNN with an LSTM, and with a bidirectional LSTM and attention.
 
-The document gives the convolution blocks, the attention, the rate of 16 kHz, trimming, the frames of 25 ms every 10 ms,
-batches of 32, noise copies and 200 epochs. It leaves open the mel bands (32 here), the length of the clips (3 s) and of
-the chunks they are cut in (640 ms, side by side), the LSTM (128 units) and dense layer (64), the optimiser (Adam,
-1e-3), when to stop (after 15 epochs without a better validation loss), the noise of the first system (uniform, at 15 to
-30 dB) and the number of copies (2). Its normalisation of the noise by the full scale of 16 bits cancels out of the
-signal-to-noise ratio, which is what :class:`~ser_kit.augment.AddNoise` holds. Pooling 2 x 2 three times and 4 x 4 three
-times would shrink the axes to less than one, so they are pooled as far as they go. Its "temporal separation" is taken
-as: each speaker's last recordings of each emotion are tested.
+The document gives the convolution blocks, the attention, the rate of 16 kHz, trimming, frames of 25 ms that overlap by
+10 ms, batches of 32, noise copies, and figures after 60, 130 and 200 epochs: 60, 80 and 96.5 % of the first system, 67,
+85 and 98.1 % of the second. It augments instead of stopping early. Its ablations are of the second system: 95 % without
+LSTM, 89 % without the second direction. Here a frame begins every 10 ms, as is usual, where the overlap read literally
+gives 15 ms (the ablation "hop of 15 ms"), and training stops early (the ablation "200 epochs" does not). The document
+leaves open the mel bands (32 here), the length of the clips (3 s) and of the chunks they are cut in (640 ms, side by
+side: four, and the last 0.45 s of each clip are dropped), the LSTM (128 units) and dense layer (64), the optimiser
+(Adam, 1e-3), when to stop (after 15 epochs without a better validation loss), the noise of the first system (uniform,
+at 15 to 30 dB) and the number of copies (2). Its normalisation of the noise by the full scale of 16 bits cancels out of
+the signal-to-noise ratio, which is what :class:`~ser_kit.augment.AddNoise` holds. Pooling 2 x 2 three times and 4 x 4
+three times would shrink the axes to less than one, so they are pooled as far as they go: the fifth block sees maps of 2
+x 1, the sixth of 1 x 1. Its "temporal separation" is taken as: each speaker's last recordings of each emotion are
+tested.
 """
 
 from ..augment import AddNoise
@@ -22,6 +27,8 @@ _TRAINING = Training(
     optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=200, patience=15, class_weights=False
 )  # fmt: skip
 
+_AS_WRITTEN = {"hop of 15 ms": {"extractor.hop": 240}, "200 epochs": {"training.patience": None}}
+
 
 def _classes(**figures: tuple[float, float, float]) -> dict[str, dict[str, float]]:
     return {emotion: dict(zip(("precision", "recall", "f1"), each, strict=True)) for emotion, each in figures.items()}
@@ -30,7 +37,7 @@ def _classes(**figures: tuple[float, float, float]) -> dict[str, dict[str, float
 td_cnn_lstm = Recipe(
     name="td_cnn_lstm",
     title="Time-distributed 2-D CNN and LSTM on log-mel chunks",
-    reference=f"{_DOCUMENT}: RAVDESS, eight classes; reported accuracy 96.5 %",
+    reference=f"{_DOCUMENT}: RAVDESS, eight classes; reported accuracy 96.5 % after 200 epochs",
     labels="eight",
     published=Published(
         document=_DOCUMENT, corpora=("ravdess",), protocol="temporal_80_10_10", accuracy=(0.965,),
@@ -50,6 +57,7 @@ td_cnn_lstm = Recipe(
         "without LSTM": {"hyperparameters.recurrent": False},
         "without dropout": {"hyperparameters.dropout": 0.0},
         "no augmentation": {"copies": 0},
+        **_AS_WRITTEN,
     },
 )  # fmt: skip
 
@@ -74,8 +82,10 @@ td_cnn_bilstm_attention = Recipe(
     copies=2,
     augmentation=(AddNoise(kind="white", snr_low=15.0, snr_high=30.0),),
     ablations={
+        "without LSTM": {"hyperparameters.recurrent": False},
         "without bidirectional": {"hyperparameters.bidirectional": False},
         "without attention": {"hyperparameters.attention": False},
         "without dropout": {"hyperparameters.dropout": 0.0},
+        **_AS_WRITTEN,
     },
 )  # fmt: skip

@@ -2,17 +2,19 @@
 
 The document gives the kinds of features, networks and votes, L2, dropout, early stopping, Adam or RMSprop and 30
 epochs. It leaves every size open, and here they are small, so that a fold takes minutes on two cores: log-mel
-spectrograms and frame features of 3 s every 20 to 23 ms; networks of 10 to 70 thousand parameters; one augmented
-copy a clip; three rounds of bagging and boosting, of the LSTM, the cheapest. Batch normalisation averages with a
-momentum of 0.9: in 30 short epochs Keras's 0.99 lags so far behind that the CNN tells training clips no better than
-chance once they are normalised by it. Its "overlapping frames" are those of the short-time Fourier transform. K-fold
+spectrograms and frame features of 3 s every 20 to 23 ms; networks of 10 to 70 thousand parameters; one augmented copy a
+clip; three rounds of bagging and boosting, of the LSTM, the cheapest. Batch normalisation averages with a momentum of
+0.9: in 30 short epochs Keras's 0.99 lags so far behind that the CNN tells training clips no better than chance once
+they are normalised by it. Its "overlapping frames" are those of the short-time Fourier transform. K-fold
 cross-validation is the five stratified folds of ``random``. Its grids and random searches are :data:`SPACE`, for
 :func:`ser_kit.tuning.search`.
 
-The second system says neither the widths of its network (256, 128, 64 here) nor how segments decide for the file (the
-mean of their probabilities). The baselines' features are not told (means and deviations of the frame features here),
-nor are the layers of the deep belief network and the stacked autoencoder on EMO-DB (128 and 64 sigmoid units over
-functionals; sigmoid layers begin on a plateau, hence the patience of 60 epochs).
+The second system's figure is 96.97 % of whole files, on 271 recordings of 783 s in all, of a corpus that is not named
+there (a table gives the same figure for RAVDESS). The document says neither the widths of its network (256, 128, 64
+here) nor how segments decide for the file (the mean of their probabilities). The baselines' features are not told
+(means and deviations of the frame features here), nor are the layers of the deep belief network and the stacked
+autoencoder on EMO-DB (128 and 64 sigmoid units over functionals; sigmoid layers begin on a plateau, hence the patience
+of 60 epochs).
 """
 
 from ..augment import AddNoise, PitchShift, TimeStretch
@@ -129,9 +131,10 @@ voting_forest = Recipe(
 segment_dnn = Recipe(
     name="segment_dnn",
     title="Deep network on raw 20 ms segments",
-    reference="Second system of the CNN + LSTM ensemble's document: RAVDESS; its accuracy is not given",
+    reference="Second system of the CNN + LSTM ensemble's document: 271 recordings; reported accuracy 96.97 % of "
+    "whole files",
     labels="eight",
-    published=_published(protocol="random_80_10_10"),
+    published=_published(0.9697, protocol="random_80_10_10"),
     extractor=Segments(preprocess=(VoiceActivity(), Standardise())),
     model="segment_dnn",
     scale=False,
