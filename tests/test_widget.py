@@ -421,7 +421,7 @@ def test_the_most_telling_features_are_said_in_words(predictor):
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_comparing_says_how_far_and_on_which_side(value, mean, std):
-    said = said_in_html._compared(value, (mean, std)).replace("&nbsp;", " ")
+    said = str(said_in_html._compared(value, (mean, std))).replace("&nbsp;", " ")
     if said == "as typical":
         assert abs(value - mean) <= 0.051 * std
     else:

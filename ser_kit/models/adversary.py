@@ -50,7 +50,7 @@ def with_adversary(model: keras.Model, n_speakers: int, strength: float, *, unit
 
     Examples:
         >>> from ser_kit import models
-        >>> with_adversary(models.get("mlp")((30,), 6), 20, 0.1).output_names
+        >>> list(with_adversary(models.get("mlp")((30,), 6), 20, 0.1).output_names)
         ['emotion', 'speaker']
     """
     x = GradientReversal(strength)(model.get_layer("emotion").input)
