@@ -110,7 +110,7 @@ class Member:
             "model": {
                 "builder": self.builder,
                 "input_shape": list(self.model.input_shape[1:]),
-                "version": models.version(self.builder),
+                "version": models.version(self.builder, self.hyperparameters),
                 "hyperparameters": models.arguments(self.builder, self.hyperparameters),
                 "parameters": int(self.model.count_params()),
             },
@@ -132,7 +132,10 @@ class Member:
                 f"it was trained on version {described['version']} of the {extractor.name!r} "
                 f"features, this ser_kit computes version {extractor.version}; train it again"
             )
-        built, version = models.version(model["builder"]), model.get("version", 1)  # cards had none at first
+        built, version = (
+            models.version(model["builder"], model["hyperparameters"]),
+            model.get("version", 1),
+        )  # cards had none at first
         if built != version:
             raise BundleError(
                 f"its network is of version {version} of the builder {model['builder']!r}, this ser_kit builds version "

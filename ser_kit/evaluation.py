@@ -48,7 +48,7 @@ FEWEST_SPEAKERS = 10
 """Speakers below whom an interval is flagged wherever it is printed. Of 95 % intervals drawn from so many normally
 distributed speakers about 90 % cover the truth, of those from five speakers 84 %, from two 50 %."""
 
-FEWEST_TO_CALIBRATE = 100
+FEWEST_TO_CALIBRATE = 50
 """Clips below which fitting a temperature gives a warning."""
 
 _PRIOR = 0.25

@@ -319,6 +319,7 @@ class HighPass(Step):
     """
 
     name: ClassVar[str] = "high_pass"
+    packages: ClassVar = ("scipy",)
     valid: ClassVar = {"cutoff": (10.0, 500.0)}
 
     cutoff: float = 40.0

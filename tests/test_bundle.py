@@ -455,3 +455,6 @@ def test_a_builder_of_another_version_is_refused(copied, demo_bundle, monkeypatc
     for folder in (copied, demo_bundle):
         with pytest.raises(BundleError, match="version 1 of the builder 'mlp', this ser_kit builds version 2"):
             Bundle.load(folder)
+    monkeypatch.setitem(models.VERSIONS, "house", 3)  # that the shipped committee is made of
+    with pytest.raises(BundleError, match="this ser_kit builds version 3"):
+        Bundle.load(preset_path("house"))

@@ -229,7 +229,9 @@ class TestCalibration:
         assert 1.5 < found[0] < 2.6 and found[1] == pytest.approx(2.5, rel=0.06)
 
     def test_enough_clips_are_no_reason_to_warn(self, recwarn):
-        evaluation.fit_temperature(np.tile([0.6, 0.4], (evaluation.FEWEST_TO_CALIBRATE, 1)), [0] * 100)
+        evaluation.fit_temperature(
+            np.tile([0.6, 0.4], (evaluation.FEWEST_TO_CALIBRATE, 1)), [0] * evaluation.FEWEST_TO_CALIBRATE
+        )
         assert not recwarn.list
 
     @given(st.lists(st.floats(0.001, 1), min_size=2, max_size=6), st.floats(0.4, 5))

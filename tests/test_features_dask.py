@@ -32,7 +32,7 @@ class Odd(Extractor):
     """Does to its processes what the name of the clip says, and else measures the clip, slowly."""
     name = "odd"
     rate: int = 16000
-    seconds: float = 0.001
+    pause: float = 0.001
     shape = (2,)
     feature_names = ("highest", "lowest")
 
@@ -46,7 +46,7 @@ class Odd(Extractor):
             os.kill(os.getppid(), signal.SIGKILL)
         if recording.name.startswith("hang"):
             time.sleep(600)
-        time.sleep(self.seconds)
+        time.sleep(self.pause)
         return np.array([recording.samples.max(), recording.samples.min()]), 1
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ def clips(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(clips, odd):
-    return run(clips, odd.Odd(seconds=0.01), False, jobs=0, backend="local")
+    return run(clips, odd.Odd(pause=0.01), False, jobs=0, backend="local")
 
 
 def test_rows_and_failures_are_those_of_this_machine(clips, client, tmp_path):
@@ -172,7 +172,7 @@ def test_a_worker_killed_in_mid_run_costs_nothing(clips, odd, alone, client, tmp
 
     killer = threading.Thread(target=kill)
     killer.start()
-    found = run(clips, odd.Odd(seconds=0.01), tmp_path)
+    found = run(clips, odd.Odd(pause=0.01), tmp_path)
     killer.join()
     assert 0 < at[0] < len(clips)
     assert set(client.run(os.getpid)) != set(workers)
@@ -193,7 +193,7 @@ def test_interrupt_keeps_what_is_finished(clips, odd, alone, client, cluster, tm
         "import pandas, distributed, odd_extractors; from ser_kit import features\n"
         "table = pandas.read_csv('table.csv', keep_default_na=False)\n"
         f"client = distributed.Client({cluster.scheduler_address!r})\n"
-        "features.extract(table, odd_extractors.Odd(seconds=0.01), cache='store', progress=False)\n"
+        "features.extract(table, odd_extractors.Odd(pause=0.01), cache='store', progress=False)\n"
     )
     script = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, stderr=subprocess.PIPE)
     try:
@@ -206,7 +206,7 @@ def test_interrupt_keeps_what_is_finished(clips, odd, alone, client, cluster, tm
     assert b"KeyboardInterrupt" in said and time.monotonic() - started < 2
     assert 0 < kept(tmp_path / "store") < 120
     wait_until(lambda: not cluster.scheduler.tasks, 5)
-    assert_same(run(clips, odd.Odd(seconds=0.01), tmp_path / "store"), alone)
+    assert_same(run(clips, odd.Odd(pause=0.01), tmp_path / "store"), alone)
 
 
 def test_a_lost_cluster_is_told_and_leaves_nobody_behind(clips, odd, alone, tmp_path):
@@ -237,7 +237,7 @@ def test_a_lost_cluster_is_told_and_leaves_nobody_behind(clips, odd, alone, tmp_
         with distributed.Client(script.stdout.readline().decode().strip()):
             killer.start()
             with pytest.raises(FeatureError, match="the Dask cluster gave up"):
-                run(table_of(paths), odd.Odd(seconds=0.01), tmp_path)
+                run(table_of(paths), odd.Odd(pause=0.01), tmp_path)
     finally:
         killer.join()
         script.kill()

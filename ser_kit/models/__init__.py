@@ -63,9 +63,15 @@ def get(name: str) -> Callable:
     return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
 
 
-def version(name: str) -> int:
-    """Which network a builder builds; weights of another version do not fit, or answer otherwise."""
-    return VERSIONS.get(name, 1)
+def version(name: str, hyperparameters: Mapping[str, Any] | None = None) -> int:
+    """Which network a builder builds; weights of another version do not fit, or answer otherwise.
+
+    Args:
+        name: of the builder.
+        hyperparameters: its arguments; that of a committee changes with that of its members' builder.
+    """
+    within = (hyperparameters or {}).get("builder") if name == "committee" else None
+    return VERSIONS.get(name, 1) + (VERSIONS.get(within, 1) - 1 if within else 0)
 
 
 def arguments(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
