@@ -179,7 +179,8 @@ class Bundle:
             :data:`ser_kit.card.COMBINATIONS`), ``temperature``; for a :class:`~ser_kit.predictor.Predictor` also
             ``uncertain_below``, ``typical`` (``"all"`` or an emotion -> functional -> mean and standard deviation over
             the training clips) and, where strange recordings are to be called so, ``strange_above``; to enroll
-            speakers ``baseline`` (label -> mean logarithm of its probability for neutral clips of unheard speakers).
+            speakers ``baseline`` (label -> mean logarithm of its probability for neutral clips of unheard speakers);
+            to adapt to them ``voices`` (of :class:`ser_kit.adaptation.Voices`).
             For people: ``title``, ``reference``, ``trained_on``, ``licence``, ``limits``, ``evaluation``, ``versions``.
         members: the networks.
     """
@@ -191,6 +192,17 @@ class Bundle:
     def labels(self) -> tuple[str, ...]:
         """Emotions in the order of the outputs."""
         return tuple(self.card["labels"])
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of all that decides about its probabilities, and about what is learned of speakers from them."""
+        decisive = {key: self.card.get(key) for key in ("labels", "combine", "temperature", "prior", "voices")}
+        described = [decisive, [member.to_card() for member in self.members]]
+        digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16)
+        for member in self.members:
+            for weights in member.model.get_weights():
+                digest.update(np.ascontiguousarray(weights))
+        return digest.hexdigest()
 
     @property
     def extractors(self) -> tuple[features.Extractor, ...]:

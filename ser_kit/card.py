@@ -29,6 +29,8 @@ LONGEST = 8.0
 MOST_VALUES = 10_000_000
 """Numbers in any one array that features are made of."""
 MOST_MEMBERS = 64
+VOICES = ("classes", "within", "speakers")
+"""The matrices of :class:`ser_kit.adaptation.Voices`."""
 _MOST_BYTES = 16 << 20
 _MOST_TEXT, _MOST_DEPTH, _MOST_ENTRIES, _LARGEST = 20_000, 20, 500_000, 1e15
 _MOST_STEPS, _SLOWEST = 16, 4  # of a chain of preprocessing; times that a step can make a clip longer
@@ -50,7 +52,7 @@ def read(path: Path) -> dict[str, Any]:
         BundleError: it is not there, cannot be read, or holds something else; the message names the field.
     """
     try:
-        card = parsed(_content(path))
+        card = parsed(content(path))
     except FileNotFoundError:
         raise BundleError(f"{path.parent} is not a bundle: it has no {path.name}") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -136,8 +138,13 @@ def printable(value: Any) -> Any:
     return [printable(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _content(path: Path) -> bytes:
-    """Bytes of a regular file: what a pipe or a device holds has no end."""
+def content(path: Path) -> bytes:
+    """Bytes of a regular file of at most 16 MiB: what a pipe or a device holds has no end.
+
+    Raises:
+        BundleError: it is something else, or larger.
+        OSError: it cannot be read.
+    """
     with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BundleError(f"{path} is not a regular file")
@@ -175,6 +182,9 @@ def _check_fit(card: dict) -> None:
     baseline = card.get("baseline")
     if baseline and set(baseline) != set(labels):
         raise BundleError(f"baseline is of {_short(', '.join(baseline))}; expected {', '.join(labels)}")
+    for key, matrix in card.get("voices", {}).items():
+        if key in VOICES and {len(matrix), *map(len, matrix)} != {len(labels)}:
+            raise BundleError(f"voices.{key} must have a row and a column for each of {len(labels)} labels")
     if card.get("strange_above") is not None:
         lacking = [name for name in Functionals().feature_names if name not in card["typical"].get("all", ())]
         if lacking:
@@ -253,6 +263,10 @@ def _schema():
     count, known = {"type": "integer", "minimum": 0, "maximum": 10**12}, _or_none(_number())
     share = _number(0, 1)
     above_0 = _number(1e-12)
+
+    def matrix(most: float) -> dict:
+        return _list(_list(_number(-most, most), 2, 100), 2, 100)
+
     spread = {"type": "array", "items": [_number(), _number(0)], "minItems": 2, "maxItems": 2}
     corpus = {"corpus": text, "clips": count, "speakers": count}
     interval = {"low": known, "high": known, "speakers": count}
@@ -310,6 +324,9 @@ def _schema():
             "prior": _list(_number(1e-12, 1)),
             "strange_above": _or_none(_number(0)),
             "baseline": _by_name(_number(-1000, 0)),
+            "voices": _object(
+                {**dict.fromkeys(VOICES, matrix(1000)), "classes": matrix(10), "spread": _list(_number(0), 2, 2)}
+            ),
             "trained_on": _list(_object({**corpus, "licence": text})),
             "evaluation": evaluation,
             "versions": _by_name(text),

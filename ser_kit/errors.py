@@ -156,6 +156,10 @@ class BundleError(SerKitError, ValueError):
     """A folder is not a usable ser_kit bundle."""
 
 
+class AdaptationError(SerKitError, ValueError):
+    """What was learned of a speaker cannot be used: its file is damaged, or it is of another bundle."""
+
+
 class ForkedError(SerKitError, RuntimeError):
     """A network was to compute in a process that was forked while TensorFlow's threads ran, where it would hang."""
 

@@ -15,6 +15,7 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
@@ -22,10 +23,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import speech
+from .adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
 from .audio import SILENT_PEAK, Excerpt, Recording, Source, read_audio
 from .bundle import BASELINE, Bundle, Member, bundle_path, preset_path, strangeness
 from .card import LONGEST
-from .errors import AudioError, BundleError, ForkedError, SerKitError, SilentAudioWarning, TooShortError
+from .errors import (
+    AdaptationError,
+    AudioError,
+    BundleError,
+    ForkedError,
+    SerKitError,
+    SilentAudioWarning,
+    TooShortError,
+)
 from .evaluation import mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
 from .labels import LabelSet, merged
@@ -119,6 +129,18 @@ class Judged(NamedTuple):
     functionals: np.ndarray | None
 
 
+class Observation(NamedTuple):
+    """What :meth:`Predictor.observe` finds in one stretch of speech.
+
+    Args:
+        probabilities: calibrated and without adaptation, ``[labels of the bundle]``.
+        sound: a digest of its samples.
+    """
+
+    probabilities: np.ndarray
+    sound: str
+
+
 @dataclass(frozen=True)
 class Failure:
     """A recording that could not be judged, and why."""
@@ -152,6 +174,7 @@ class Predictor:
     def __init__(self, bundle: Bundle, labels: str | LabelSet | Iterable[str] | None = None):
         self.bundle = bundle
         self._habit, self._enrolled = np.zeros(len(bundle.labels)), []
+        self._adaptation: Adaptation | None = None
         self._merged = {label: (label,) for label in bundle.labels} if labels is None else merged(bundle.labels, labels)
 
     @classmethod
@@ -219,10 +242,132 @@ class Predictor:
                 raise AudioError(f"{_path(clip) or 'a clip'} cannot be enrolled: {answer.reason}")
         labels = self.bundle.labels
         said = [[answer.probabilities[label] for label in labels] for answer in answers]
-        one = object.__new__(type(self))
-        vars(one).update(vars(self), _habit=habit(said, [usual[label] for label in labels]))
         # Their samples, since the habit may differ in its last digits with the number of threads.
-        one._enrolled = sorted(hashlib.blake2b(each.samples, digest_size=16).hexdigest() for each in recordings)
+        sounds = sorted(map(_digest, recordings))
+        return self._for(_habit=habit(said, [usual[label] for label in labels]), _enrolled=sounds, _adaptation=None)
+
+    def adapt(self, clips: Iterable[Source], *, watch: Callable[[float], object] | None = None) -> Predictor:
+        """A predictor that is used to one person's voice, from clips of the person in whatever emotion, without labels.
+
+        What the model says of these clips more or less often than of other people's is taken off, as odds, from what it
+        says of the person's other clips: the more, the more clips there are and the more these differ in emotion. From
+        clips that sound alike it learns nothing, since their emotion cannot be told from the voice. ``adaptation``
+        holds what was learned, and which clips could not be used.
+
+        A predictor is adapted or enrolled (:meth:`enroll`), not both: each replaces the other. One that is adapted
+        already goes on from there with the same person.
+
+        Args:
+            clips: of one person, each as for :meth:`predict`; ten or more are worth most. Of more than 200, 200 are
+                taken evenly. One longer than 8 s counts as several, its windows of about 4 s.
+            watch: called while the clips are read, with the share of them that is done;
+                :class:`concurrent.futures.CancelledError`, raised there, ends the work.
+
+        Returns:
+            The predictor for this person; the one it is called on stays as it is, for everyone else.
+
+        Raises:
+            AudioError: fewer than two clips can be used; those that are silent, cannot be read or do not sound like
+                speech are left out.
+            BundleError: the bundle's card does not say how voices differ.
+
+        Examples:
+            >>> hers = Predictor.from_bundle("bundle").adapt(["ann1.wav", "ann2.wav", "ann3.wav"])  # doctest: +SKIP
+            >>> hers.adaptation.clips, hers.adaptation.left_out                                     # doctest: +SKIP
+            (3, ())
+        """
+        voices, given = self.voices, list(clips)
+        clips = _evenly(given, MOST_CLIPS)
+        known = self.adaptation or Adaptation.begin(self.bundle.identity, self.bundle.labels)
+        found: list[Observation] = []
+        left_out: list[LeftOut] = []
+        for place, clip in enumerate(clips):
+            try:
+                found += self.observe(clip, watch=watch and partial(_part, watch, place, len(clips)))
+            except (ForkedError, CancelledError):
+                raise
+            except Exception as error:  # whatever is wrong with one recording, the others can be used
+                failure = Failure.of(_path(clip) or f"clip {place + 1}", error)
+                left_out.append(LeftOut(failure.path, failure.error))
+        found = _evenly(found, MOST_CLIPS)
+        learned = known.more(voices, [each.probabilities for each in found], [each.sound for each in found], left_out)
+        if learned.clips < 2 or learned.sounds == known.sounds:
+            used = {each.sound for each in found} - {*known.sounds}
+            reasons = "; ".join(reason for _, reason in left_out[:3])
+            raise AudioError(
+                f"{len(used)} of {len(clips)} clips can be used to adapt to a speaker; expected two different ones or "
+                f"more, with speech in them{reasons and f' ({reasons})'}"
+            )
+        return self.with_adaptation(learned)
+
+    def observe(self, source: Source, *, watch: Callable[[float], object] | None = None) -> list[Observation]:
+        """What a recording says of its speaker; :meth:`adapt` gathers it from several.
+
+        Args:
+            source: as for :meth:`predict`.
+            watch: as for :meth:`predict`.
+
+        Returns:
+            One for a short recording, one for each window of a long one that holds speech, at most 200.
+
+        Raises:
+            AudioError: the recording cannot be read, or does not sound like speech.
+        """
+        anyone = self.with_adaptation(None)
+        _, pieces = anyone._heard(source, watch)
+        found, against = [], []
+        for _, piece in _watched(_evenly(pieces, MOST_CLIPS), watch):
+            judged = anyone.judge(piece)
+            against = speech.against([judged.evidence])
+            if not against:
+                found.append(Observation(judged.probabilities, _digest(piece)))
+        if not found:
+            raise AudioError(f"{_path(source) or 'the recording'}: {_NO_SPEECH} ({', '.join(against)})")
+        return found
+
+    def with_adaptation(self, adaptation: Adaptation | None) -> Predictor:
+        """A predictor with what was learned of a speaker before, in place of what this one knows of any.
+
+        Args:
+            adaptation: of this bundle, as :attr:`adaptation` or :meth:`ser_kit.adaptation.Adaptation.load` gives it;
+                ``None`` for a predictor that is neither adapted nor enrolled.
+
+        Raises:
+            AdaptationError: it is of another bundle.
+        """
+        if adaptation is None:
+            return self._for(_habit=np.zeros(len(self.bundle.labels)), _enrolled=[], _adaptation=None)
+        if (adaptation.bundle, adaptation.labels) != (self.bundle.identity, self.bundle.labels):
+            raise AdaptationError(
+                f"the adaptation is of another bundle, for {', '.join(adaptation.labels)}; expected one made with this "
+                f"bundle ({self.bundle.card['name']}, for {', '.join(self.bundle.labels)}): adapt anew"
+            )
+        return self._for(_habit=np.array(adaptation.offset), _enrolled=[], _adaptation=adaptation)
+
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """What it has learned of a speaker; ``None`` where it was not adapted."""
+        return self._adaptation
+
+    @cached_property
+    def voices(self) -> Voices:
+        """How voices differ for the bundle, beside emotions.
+
+        Raises:
+            BundleError: the bundle's card does not say so.
+        """
+        numbers = self.bundle.card.get("voices")
+        if not numbers:
+            raise BundleError(
+                "the card of this bundle does not say how voices differ, so it cannot adapt to one; train the bundle "
+                "again, with a protocol of unseen speakers"
+            )
+        return Voices.from_dict(numbers, self.bundle.labels)
+
+    def _for(self, **known: Any) -> Predictor:
+        """A copy for a speaker of whom this is known."""
+        one = object.__new__(type(self))
+        vars(one).update(vars(self), **known)
         vars(one).pop("identity", None)
         return one
 
@@ -248,14 +393,11 @@ class Predictor:
 
     @cached_property
     def identity(self) -> str:
-        """A digest of all that decides about its answers: the bundle, the labels, and who was enrolled."""
-        members = [member.to_card() for member in self.bundle.members]
-        described = [self.bundle.card, members, self._merged, self._enrolled]
-        digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16)
-        for member in self.bundle.members:
-            for weights in member.model.get_weights():
-                digest.update(np.ascontiguousarray(weights))
-        return digest.hexdigest()
+        """A digest of all that decides about its answers: the bundle, the labels, and the clips of who was enrolled or
+        adapted to."""
+        known = None if self.adaptation is None else sorted(self.adaptation.sounds)
+        described = [self.bundle.identity, self.bundle.card, self._merged, self._enrolled, known]
+        return hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @cached_property
     def _functionals(self) -> Functionals:
@@ -459,6 +601,22 @@ def _watched(pieces: Sequence[tuple], watch: Callable[[float], object] | None) -
         if watch is not None:
             watch(place / len(pieces))
         yield piece
+
+
+def _part(watch: Callable[[float], object], place: int, count: int, share: float) -> None:
+    """Say how far the whole is, where one of its parts is so far."""
+    watch((place + share) / count)
+
+
+def _evenly(things: list, most: int) -> list:
+    """All of them, or so many from beginning to end."""
+    if len(things) <= most:
+        return things
+    return [things[place] for place in np.linspace(0, len(things) - 1, most).round().astype(int)]
+
+
+def _digest(piece: Recording) -> str:
+    return hashlib.blake2b(piece.samples, digest_size=16).hexdigest()
 
 
 def _weights(evidence: Sequence[speech.Evidence]) -> np.ndarray:

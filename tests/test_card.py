@@ -22,6 +22,8 @@ WRONG = (None, True, "", "x" * 30_000, "\x1b[2J", "\ud800", 0, -1, 1.5, 10**9, 1
 """Put in the place of each value of a card, one at a time; 1e999 is infinite."""
 TONE = Recording(np.sin(np.arange(16000) / 20).astype(np.float32) / 4, 16000, 16000, 1, "tone")
 
+SOFT = Recording(TONE.samples[::-1] / 2, 16000, 16000, 1, "a softer tone")
+
 
 @pytest.fixture(scope="module")
 def card(demo_bundle):
@@ -63,6 +65,9 @@ def use(bundle, field):
     html.features(answer, predictor.measure(TONE), bundle.card).encode()
     if bundle.card.get("baseline"):
         said = predictor.enroll([TONE]).predict(TONE).probabilities.values()
+        assert np.isfinite(list(said)).all()
+    if bundle.card.get("voices"):
+        said = predictor.adapt([TONE, SOFT]).predict(TONE).probabilities.values()
         assert np.isfinite(list(said)).all()
 
 

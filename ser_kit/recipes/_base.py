@@ -27,6 +27,7 @@ import pandas as pd
 
 from .. import bundle as bundles
 from .. import corpora, models, protocols
+from ..adaptation import Voices
 from ..augment import with_seed
 from ..bundle import Bundle, Member, chosen, rounded
 from ..checks import BOOLEAN, Allowed, checked, listed
@@ -599,6 +600,11 @@ class System(ABC):
         used = corpora.of(table)
         plainly = calibrated.predictions.query("true == @bundles.BASELINE")[[f"prob_{la}" for la in evaluation.labels]]
         baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
+        voices = {}
+        if evaluation.speaker_independent:  # else the answers know the voices
+            answers = calibrated.predictions
+            rows = answers[[f"prob_{label}" for label in fitted.labels]]
+            voices = {"voices": Voices.fit(rows, answers["true"], answers["speaker"], fitted.labels).to_dict()}
         return {
             "title": self.title,
             "reference": self.reference,
@@ -607,6 +613,7 @@ class System(ABC):
             "strange_above": strange_above,
             "typical": typical,
             "baseline": baseline,
+            **voices,
             "trained_on": [
                 {
                     "corpus": corpus.name,
