@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import features, modelcard, models
+from .backend import forward
 from .card import FORMAT, check, check_member, longest, parsed, printable
 from .card import read as read_card
 from .errors import BundleError, SerKitError, UnknownNameError
@@ -80,7 +81,7 @@ class Member:
 
     @cached_property
     def _forward(self) -> Callable[[np.ndarray], np.ndarray]:
-        return models.forward(self.model)
+        return forward(self.model)
 
     def _batches(self, values: np.ndarray) -> Iterator[np.ndarray]:
         if self.extractor.shape[0] is not None:

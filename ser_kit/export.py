@@ -34,8 +34,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import corpora, graph, models
+from . import corpora, graph
 from .audio import read_audio
+from .backend import import_keras, unheard
 from .bundle import Bundle
 from .errors import ExportError, MissingDependencyError
 from .evaluation import expected_calibration_error, metrics
@@ -268,7 +269,7 @@ def _served(bundle: Bundle, products: bool):
         bundle: to be served.
         products: Fourier transforms are matrix products.
     """
-    if models.import_keras().backend.backend() != "tensorflow":
+    if import_keras().backend.backend() != "tensorflow":
         raise ExportError("exporting needs Keras on TensorFlow; set KERAS_BACKEND=tensorflow")
     import tensorflow as tf
 
@@ -562,7 +563,7 @@ def _litert_runner(path: Path, threads: int) -> Runner:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise MissingDependencyError("ai-edge-litert", "export", "running LiteRT") from None
-    with models.unheard():
+    with unheard():
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
     (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()

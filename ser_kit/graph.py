@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .features import MIN_SECONDS, Extractor, FrameFeatures, LogMel, StackedFrames, Waveform, _spectrum
+from . import spectrum
+from .features import MIN_SECONDS, Extractor, FrameFeatures, LogMel, StackedFrames, Waveform
 from .preprocess import HighPass, Trim
 
 _TINY = np.finfo(np.float32).tiny
@@ -134,7 +135,7 @@ def _mel(power, extractor: FrameFeatures | StackedFrames, n_fft: int):
 
     from .models.layers import decibels
 
-    filters = _spectrum.mel_filters(extractor.rate, n_fft, extractor.n_mels).astype(np.float32)
+    filters = spectrum.mel_filters(extractor.rate, n_fft, extractor.n_mels).astype(np.float32)
     found = decibels(tf.matmul(power, filters))
     return tf.maximum(found, tf.reduce_max(found) - extractor.top_db)
 
@@ -144,14 +145,14 @@ def _mfcc(mel, n_mfcc: int):
     import tensorflow as tf
 
     lowest, bands = tf.reduce_min(mel), mel.shape[2]
-    found = tf.matmul(mel - lowest, _spectrum.dct_basis(bands, n_mfcc).astype(np.float32))
+    found = tf.matmul(mel - lowest, spectrum.dct_basis(bands, n_mfcc).astype(np.float32))
     return found + lowest * np.float32(np.sqrt(bands)) * np.eye(1, n_mfcc, dtype=np.float32)
 
 
 def _chroma(power, rate: int, n_fft: int):
     import tensorflow as tf
 
-    found = tf.matmul(power, _spectrum.chroma_filters(rate, n_fft).astype(np.float32))
+    found = tf.matmul(power, spectrum.chroma_filters(rate, n_fft).astype(np.float32))
     return found / tf.maximum(tf.reduce_max(found, axis=2, keepdims=True), _TINY)
 
 

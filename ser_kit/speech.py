@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .features import _spectrum
+from . import spectrum
 from .preprocess import HighPass
 
 RATE = 16_000
@@ -95,8 +95,8 @@ def measure(samples: np.ndarray) -> Evidence:
     crossings = np.mean(np.diff(np.signbit(frames), axis=1), axis=1)
     directions = np.sqrt(power / np.maximum(power.sum(axis=1, keepdims=True), _TINY))
     moves = np.diff(directions, axis=0)
-    mel = _spectrum.decibels(_spectrum.mel_powers(power.astype(float), RATE, _N_FFT, _BANDS))
-    slope = np.maximum(mel, mel.max() - _TOP_DB) @ _spectrum.dct_basis(_BANDS, 2)[:, 1]
+    mel = spectrum.decibels(spectrum.mel_powers(power.astype(float), RATE, _N_FFT, _BANDS))
+    slope = np.maximum(mel, mel.max() - _TOP_DB) @ spectrum.dct_basis(_BANDS, 2)[:, 1]
     return Evidence(
         voiced=float(np.mean(pitch > 0)),
         crossings=float(crossings.std()),
@@ -127,14 +127,14 @@ def against(pieces: Sequence[Evidence], weights: np.ndarray | None = None) -> li
 
 @lru_cache
 def _window() -> np.ndarray:
-    return _spectrum.hann(_WINDOW, _WINDOW).astype(np.float32)
+    return spectrum.hann(_WINDOW, _WINDOW).astype(np.float32)
 
 
 @lru_cache
 def _window_correlation() -> np.ndarray:
     """Of the window with itself, at each lag; what a frame's autocorrelation is divided by (Boersma 1993)."""
-    spectrum = np.fft.rfft(_window(), _N_FFT)[: _N_FFT // 4 + 1]
-    found = np.fft.irfft(np.abs(spectrum) ** 2)
+    transform = np.fft.rfft(_window(), _N_FFT)[: _N_FFT // 4 + 1]
+    found = np.fft.irfft(np.abs(transform) ** 2)
     return (found / found[0])[: _LAGS.stop + 1].astype(np.float32)
 
 

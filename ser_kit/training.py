@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .augment import BatchAugmentation, Mixup, batch_augmentation
+from .backend import import_keras
 from .checks import BOOLEAN, Allowed, checked, listed
 from .errors import DamagedCheckpointWarning, TrainingError
 from .folders import write_whole
-from .models import import_keras, kernels
+from .models import kernels
 from .threads import ahead, cores
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import models
+from .backend import import_keras
 from .errors import BundleError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def build(
     _check_settings({"input_shape": input_shape, "n_labels": n_labels, **settings})
     _check_networks(builder, settings)
     make = partial(models.get(builder), n_classes=n_labels, **settings)
-    keras = models.import_keras()
+    keras = import_keras()
     with keras.StatelessScope(initialize_variables=False):  # shapes, and no numbers yet
         model = make(tuple(longest if length is None else length for length in input_shape))
     parameters, between = model.count_params(), max(_between(model))

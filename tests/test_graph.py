@@ -9,7 +9,7 @@ import pytest
 
 from ser_kit import features, graph, recipes
 from ser_kit.audio import read_audio
-from ser_kit.models import import_keras
+from ser_kit.backend import import_keras
 from ser_kit.preprocess import HighPass, Trim
 
 keras = import_keras()

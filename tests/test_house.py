@@ -97,7 +97,7 @@ class TestSimulatedSpeakers:
         np.testing.assert_array_equal(type(layer)(0)(x, training=True), x)
 
     def test_a_peak_moves_as_far_as_said_and_otherwise_in_every_clip(self, layer, name, most):
-        from ser_kit.features._spectrum import mel_corners
+        from ser_kit.spectrum import mel_corners
 
         axis = 1 if name == "Tempo" else 2
         places = {"Vtlp": mel_corners(RATE, 64)[1:-1], "BandShift": np.arange(64), "Tempo": np.arange(64)}[name]

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from .. import spectrum
 from ..audio import Recording
 from ..praat import praat
-from . import _spectrum
 from ._base import Extractor
 
 _TINY = np.finfo(np.float32).tiny
@@ -146,8 +146,8 @@ class Functionals(Extractor):
         """
         samples = recording.at(self.rate)
         absolute = np.abs(samples)
-        rms = np.sqrt(np.mean(np.square(_spectrum.frame(samples, self.n_fft, self.hop)), axis=-1))
-        zcr = _spectrum.zero_crossing_rates(samples, self.n_fft, self.hop)
+        rms = np.sqrt(np.mean(np.square(spectrum.frame(samples, self.n_fft, self.hop)), axis=-1))
+        zcr = spectrum.zero_crossing_rates(samples, self.n_fft, self.hop)
         voice, pitch = self._voice(samples)
         values = {
             "duration": recording.duration,
@@ -196,11 +196,11 @@ class Functionals(Extractor):
 
     def _spectral(self, samples: np.ndarray) -> dict[str, float]:
         """What comes of the one short-time Fourier transform."""
-        power = _spectrum.powers(samples, self.n_fft, self.hop)
-        mel = _spectrum.decibels(_spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels))
+        power = spectrum.powers(samples, self.n_fft, self.hop)
+        mel = spectrum.decibels(spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels))
         mel = np.maximum(mel, mel.max() - _TOP_DB)
-        mfcc = mel @ _spectrum.dct_basis(self.n_mels, self.n_mfcc)
-        values = {"tempo": _spectrum.tempo(mel[::_TEMPO_STRIDE], self.rate / (self.hop * _TEMPO_STRIDE))}
+        mfcc = mel @ spectrum.dct_basis(self.n_mels, self.n_mfcc)
+        values = {"tempo": spectrum.tempo(mel[::_TEMPO_STRIDE], self.rate / (self.hop * _TEMPO_STRIDE))}
         for i, (mean, std) in enumerate(zip(mfcc.mean(axis=0), mfcc.std(axis=0), strict=True), start=1):
             values |= {f"mfcc_{i:02d}_mean": mean, f"mfcc_{i:02d}_std": std}
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from .. import spectrum
 from ..audio import Recording
 from ..errors import FeatureError
-from . import _spectrum
 from ._base import Extractor
 
 
@@ -75,5 +75,5 @@ class LogMel(Extractor):
         valid = 1 + len(samples) // self.hop
         if self.n_samples is not None:
             samples = np.pad(samples, (0, self.n_samples - len(samples)))
-        power = _spectrum.powers(samples, self.n_fft, self.hop, self.window)
-        return _spectrum.decibels(_spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels)), valid
+        power = spectrum.powers(samples, self.n_fft, self.hop, self.window)
+        return spectrum.decibels(spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels)), valid

@@ -8,8 +8,9 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from ..features import LogMel, _spectrum
-from . import import_keras
+from .. import spectrum
+from ..backend import import_keras
+from ..features import LogMel
 
 keras = import_keras()  # the layers are also imported by themselves, and then no builder has done so
 ops = keras.ops
@@ -112,7 +113,7 @@ def powers(samples, n_fft, hop, window):
     margin = n_fft // 2 - (n_fft - window) // 2  # the window lies in the middle of the transform
     padded = ops.pad(samples, [[0, 0], [margin, window - margin + hop]])
     return _powers(
-        padded, 1 + ops.shape(samples)[1] // hop, hop, _spectrum.hann(window, window).astype("float32"), n_fft
+        padded, 1 + ops.shape(samples)[1] // hop, hop, spectrum.hann(window, window).astype("float32"), n_fft
     )
 
 
@@ -123,7 +124,7 @@ def decibels(power):
         >>> keras.ops.convert_to_numpy(decibels(np.array([1.0, 0.0], "float32"))).tolist()
         [0.0, -100.0]
     """
-    return 10.0 * ops.log10(ops.maximum(power, _spectrum.AMIN))
+    return 10.0 * ops.log10(ops.maximum(power, spectrum.AMIN))
 
 
 @keras.saving.register_keras_serializable("ser_kit")
@@ -155,7 +156,7 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def call(self, waveform):
         e = self.extractor
-        filters = _spectrum.mel_filters(e.rate, e.n_fft, e.n_mels).astype("float32")
+        filters = spectrum.mel_filters(e.rate, e.n_fft, e.n_mels).astype("float32")
         return decibels(ops.matmul(powers(waveform, e.n_fft, e.hop, e.window), filters))
 
     def compute_output_shape(self, input_shape):
@@ -370,7 +371,7 @@ class Vtlp(_Warp):
         self.rate = rate
 
     def _bent(self, x, drawn):
-        corners = _spectrum.mel_corners(self.rate, x.shape[2]).astype("float32")
+        corners = spectrum.mel_corners(self.rate, x.shape[2]).astype("float32")
         centres = corners[1:-1]
         factor, top = 1 + drawn, self.rate / 2
         to = self._BEND * ops.minimum(factor, 1)
