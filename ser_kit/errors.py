@@ -109,6 +109,10 @@ class FeatureError(SerKitError, ValueError):
     """Features cannot be computed or saved as asked."""
 
 
+class EncoderError(SerKitError, ValueError):
+    """A speech encoder has no such block, or its weights are missing or changed."""
+
+
 class StoreError(SerKitError):
     """The feature store cannot be read or written: no room, no permission, a broken disk."""
 

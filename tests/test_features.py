@@ -284,12 +284,12 @@ def test_columns_units_and_what_models_may_see():
 
 
 def test_mel_bands_that_hold_no_bin_of_the_spectrum():
-    from ser_kit.features import _spectrum
+    from ser_kit import spectrum
 
     power = np.abs(noise(0.05))[: 65 * 8].reshape(8, 65)
-    expected = power @ _spectrum.mel_filters(8000, 128, 200)
+    expected = power @ spectrum.mel_filters(8000, 128, 200)
     assert (expected == 0).all(axis=0).any()
-    np.testing.assert_allclose(_spectrum.mel_powers(power, 8000, 128, 200), expected, rtol=1e-12)
+    np.testing.assert_allclose(spectrum.mel_powers(power, 8000, 128, 200), expected, rtol=1e-12)
 
 
 # Frame features ------------------------------------------------------------------------------------------------------
@@ -505,8 +505,8 @@ def test_waveform_is_the_samples():
 
 def test_registry():
     ours = ["frame_statistics", "frames", "functionals", "logmel", "segments", "stacked", "waveform"]
-    assert features.names() == sorted([*ours, "trillsson", "yamnet"])
-    assert {type(each).name for each in EXTRACTORS} == set(ours), "networks of others: test_embeddings.py"
+    assert features.names() == sorted([*ours, "speech_encoder", "trillsson", "yamnet"])
+    assert {type(each).name for each in EXTRACTORS} == set(ours), "of others: test_embeddings.py, test_encoders.py"
     assert features.get("logmel") is features.LogMel
     with pytest.raises(UnknownNameError, match="did you mean 'functionals'"):
         features.get("functional")

@@ -6,7 +6,8 @@ stacked frames, log-mel spectrograms, segments of the waveform, and its samples.
 Examples:
     >>> from ser_kit import features
     >>> features.names()
-    ['frame_statistics', 'frames', 'functionals', 'logmel', 'segments', 'stacked', 'trillsson', 'waveform', 'yamnet']
+    ['frame_statistics', 'frames', 'functionals', 'logmel', 'segments', 'speech_encoder', 'stacked',
+    'trillsson', 'waveform', 'yamnet']
     >>> features.get("logmel")(seconds=3.0).shape
     (301, 64)
 """
@@ -17,6 +18,7 @@ from ..errors import UnknownNameError
 from ._base import MIN_SECONDS, Extractor
 from .driver import Extraction, Features, extract, extract_to
 from .embeddings import TRILLsson, YAMNet
+from .encoded import SpeechEncoder
 from .frames import FrameFeatures
 from .functionals import Functionals
 from .logmel import LogMel
@@ -28,8 +30,8 @@ from .waveform import Waveform
 
 __all__ = [
     "EXTRACTORS", "MIN_SECONDS", "Extraction", "Extractor", "Features", "FrameFeatures", "FrameStatistics",
-    "Functionals", "LogMel", "Segments", "StackedFrames", "Store", "TRILLsson", "Waveform", "YAMNet", "extract",
-    "extract_to", "get", "names",
+    "Functionals", "LogMel", "Segments", "SpeechEncoder", "StackedFrames", "Store", "TRILLsson", "Waveform", "YAMNet",
+    "extract", "extract_to", "get", "names",
 ]  # fmt: skip
 
 EXTRACTORS: dict[str, type[Extractor]] = {
@@ -44,6 +46,7 @@ EXTRACTORS: dict[str, type[Extractor]] = {
         Waveform,
         YAMNet,
         TRILLsson,
+        SpeechEncoder,
     )
 }
 """Every extractor class by name."""

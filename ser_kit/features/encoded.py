@@ -1,0 +1,115 @@
+"""Statistics over time of what the blocks of a frozen speech encoder give: one row per clip, nothing to be fetched."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from .. import encoders
+from ..audio import Recording
+from ..checks import listed
+from ..encoders import Encoder
+from ..errors import EncoderError, FeatureError, UnknownNameError
+from ._base import Extractor
+
+_SHORTEST = 0.5  # s: shorter clips are followed by silence
+_STATISTICS = ("mean", "std")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechEncoder(Extractor):
+    """Mean and standard deviation over time of what blocks of a speech encoder give: 3,072 values by default.
+
+    Encoders are those of :mod:`ser_kit.encoders`, whose weights are part of the package. Clips under 0.5 s are followed
+    by silence. Longer ones than the encoder was trained on (30 s) are encoded in equal windows, and the statistics are
+    those of all their frames.
+
+    Args:
+        rate: 16000 Hz, the rate that the encoders take.
+        encoder: a name in :func:`ser_kit.encoders.names`.
+        blocks: numbers of the blocks, from 1, in the order of the values.
+        statistics: ``"mean"``, ``"std"`` or both, in the order of the values.
+
+    Raises:
+        FeatureError: a parameter is out of range.
+
+    Examples:
+        >>> tone = 0.5 * np.sin(2 * np.pi * 200 * np.arange(16000) / 16000)
+        >>> tiny = SpeechEncoder(encoder="whisper_tiny_en", blocks=(2, 3), statistics=("mean",))
+        >>> tiny.extract((tone, 16000)).shape, tiny.feature_names[384]
+        ((768,), 'whisper_tiny_en_b3_mean_001')
+    """
+
+    name: ClassVar[str] = "speech_encoder"
+    packages: ClassVar = ("tensorflow", "tensorflow-cpu", "keras")
+
+    rate: int = 16000
+    encoder: str = "whisper_base"
+    blocks: tuple[int, ...] = (3, 4, 5)
+    statistics: tuple[str, ...] = _STATISTICS
+
+    def __post_init__(self):
+        super().__post_init__()
+        try:
+            if not isinstance(self.encoder, str):
+                raise UnknownNameError("encoder", self.encoder, encoders.names())
+            if self.rate != self._encoder.rate:
+                raise FeatureError(f"SpeechEncoder: rate={self.rate!r}; the encoder takes {self._encoder.rate} Hz")
+            object.__setattr__(self, "blocks", self._encoder.chosen(listed("blocks", self.blocks, FeatureError)))
+        except (EncoderError, UnknownNameError) as error:
+            raise FeatureError(f"SpeechEncoder: {error}") from None
+        chosen = listed("SpeechEncoder: statistics", self.statistics, FeatureError)
+        if not chosen or any(each not in _STATISTICS or chosen.count(each) > 1 for each in chosen):
+            allowed = ", ".join(_STATISTICS)
+            raise FeatureError(f"SpeechEncoder: statistics={list(chosen)!r} must be some of {allowed}, none twice")
+        object.__setattr__(self, "statistics", chosen)
+
+    @property
+    def _encoder(self) -> Encoder:
+        return encoders.get(self.encoder)
+
+    @cached_property
+    def identity(self) -> str:
+        """As of every extractor, with the digest of the encoder's weights."""
+        return f"{super().identity}, weights {self._encoder.sha256[:16]}"
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (len(self.statistics) * len(self.blocks) * self._encoder.width,)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(
+            f"{self.encoder}_b{block}_{statistic}_{i:03d}"
+            for statistic in self.statistics
+            for block in self.blocks
+            for i in range(1, self._encoder.width + 1)
+        )
+
+    def ready(self) -> None:
+        try:
+            self._encoder.weights()
+        except EncoderError as error:
+            raise FeatureError(str(error)) from None
+
+    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+        encode = encoders.forward(self.encoder, self.blocks)
+        samples = np.asarray(recording.at(self.rate), np.float32)
+        samples = np.pad(samples, (0, max(0, round(_SHORTEST * self.rate) - len(samples))))
+        windows = math.ceil(len(samples) / (self._encoder.longest * self.rate))
+        frames, mean, squares = 0, 0.0, 0.0  # squares: the sum of squared distances from the mean
+        for window in np.array_split(samples, windows):
+            found = encode(window[None])[0]
+            count, here = len(found), found.mean(axis=0, dtype=np.float64)
+            apart = here - mean
+            squares = (
+                squares + np.square(found - here).sum(axis=0) + np.square(apart) * frames * count / (frames + count)
+            )
+            frames += count
+            mean = mean + apart * count / frames
+        statistics = {"mean": mean, "std": np.sqrt(squares / frames)}
+        return np.concatenate([statistics[name].ravel() for name in self.statistics]), 1
