@@ -1100,7 +1100,7 @@ _RECIPES = (
     "RECIPE+ABLATION for one of its ablations"
 )
 _PROTOCOLS = (
-    "speaker, loso, speaker_80_20, emobox (unseen speakers), cross_corpus, "
+    "speaker, loso, speaker_80_20, emobox (unseen speakers), corpus, cross_corpus, "
     "cross_corpus_pairs, text, published (the recipe's own); speakers also heard in training: random, random_80_20, "
     "random_80_10_10, random_70_15_15, random_76_12_12, temporal_80_10_10; with leaks besides: random_80_20_peeking, "
     "random_80_20_copies, random_80_10_10_copies"

@@ -90,7 +90,8 @@ LABEL_SETS: dict[str, LabelSet] = {
         # "Excited" counts as happy: the convention of four-class IEMOCAP (5,531 clips).
         LabelSet("four", ("neutral", "happy", "sad", "angry"), {"excited": "happy"}),
         LabelSet("six", ("neutral", "happy", "sad", "angry", "fear", "disgust")),
-        LabelSet("seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised")),
+        # Calm counts as neutral, as in most work that joins RAVDESS with corpora that have no calm speech.
+        LabelSet("seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}),
         LabelSet("eight", EMOTIONS[:8]),
     )
 }

@@ -34,7 +34,7 @@ from ser_kit.errors import (
     TableError,
     UnknownNameError,
 )
-from ser_kit.labels import EMOTIONS, LabelSet, canonical, merged
+from ser_kit.labels import EMOTIONS, LabelSet, canonical, label_set, merged
 
 pytestmark = pytest.mark.filterwarnings("ignore::ser_kit.errors.IncompleteCorpusWarning")
 
@@ -235,6 +235,7 @@ def test_eight_emotions_become_six_or_four_by_adding_up():
     six = merged(EMOTIONS[:8], "six")
     assert list(six) == ["neutral", "happy", "sad", "angry", "fear", "disgust"]
     assert six["neutral"] == ("neutral", "calm") and six["fear"] == ("fear",)
+    assert label_set("seven").label("calm") == "neutral" and label_set("six").label("calm") is None
     assert sorted(sum(six.values(), ())) == sorted(set(EMOTIONS[:8]) - {"surprised"})
     assert merged(["neutral", "happy", "excited", "sad"], "four")["happy"] == ("happy", "excited")
     assert merged(EMOTIONS[:8], ["calm", "neutral"]) == {"calm": ("calm",), "neutral": ("neutral",)}

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from ser_kit import corpora, protocols
 from ser_kit.errors import LeakageError, TableError, UnknownNameError
-from ser_kit.protocols import Fold, _table, audit, cross_corpus, inner
+from ser_kit.protocols import Fold, _table, audit, cross_corpus, inner, inner_corpora, leave_out
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
+ACROSS = ("corpus", "cross_corpus", "cross_corpus_pairs")
+"""Protocols that test corpora which were not learned from."""
 
 
 def make_table(speakers: int = 10, emotions=EMOTIONS, takes: int = 3) -> pd.DataFrame:
@@ -34,7 +36,7 @@ def suited(name: str, table: pd.DataFrame) -> pd.DataFrame:
     number = table["speaker"].str.extract(r"(\d+)$")[0].astype(float).fillna(0).astype(int)
     if name == "emobox":
         return table.assign(corpus="ravdess", speaker=[f"ravdess:{s + 1:02d}" for s in number])
-    if name.startswith("cross_corpus"):
+    if name in ACROSS:
         return table.assign(corpus=[f"corpus {s % 3}" for s in number])
     return table
 
@@ -85,7 +87,7 @@ def check_folds(table: pd.DataFrame, folds: list[Fold], protocol: protocols.Prot
             assert len(everything) == len(table)
         else:
             assert not copy[[*fold.validation, *fold.test]].any()
-            if not protocol.name.startswith("cross_corpus"):
+            if protocol.name not in ACROSS:
                 assert set(everything) >= set(np.flatnonzero(~copy))  # nothing is lost
         assert set(labels[fold.train]) >= set(labels[everything])
         for column in protocol.independent_of:
@@ -93,7 +95,7 @@ def check_folds(table: pd.DataFrame, folds: list[Fold], protocol: protocols.Prot
             assert not set(values[fold.test]) & set(values[fold.train])
             assert not set(values[fold.test]) & set(values[fold.validation])
     audit(table, folds, fingerprints=table["clip_id"])
-    if len(folds) > 1 and not protocol.name.startswith("cross_corpus"):
+    if len(folds) > 1 and protocol.name not in ACROSS:
         assert sorted(np.concatenate([fold.test for fold in folds])) == np.flatnonzero(~copy).tolist()
 
 
@@ -189,7 +191,7 @@ class TestEveryProtocol:
             protocols.get(name)(table)
 
 
-@pytest.mark.parametrize("name", [*SHARES, "loso", "emobox", "cross_corpus", "cross_corpus_pairs"])
+@pytest.mark.parametrize("name", [*SHARES, "loso", "emobox", *ACROSS])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(table=tables(), seed=st.integers(0, 99), order=st.integers(0, 99))
 def test_the_order_of_the_table_does_not_matter(name, table, seed, order):
@@ -203,7 +205,7 @@ def test_the_order_of_the_table_does_not_matter(name, table, seed, order):
         assert set(table["clip_id"].iloc[one.test]) == set(moved["clip_id"].iloc[other.test])
 
 
-INDEPENDENT = [each for each in protocols.names() if protocols.get(each).speaker_independent and each[:5] != "cross"]
+INDEPENDENT = [each for each in protocols.names() if protocols.get(each).speaker_independent and each not in ACROSS]
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)
@@ -718,6 +720,98 @@ class TestCrossCorpus:
             audit(table, torn, fingerprints=table["clip_id"])
 
 
+class TestCorpus:
+    """Corpora ``a`` to ``d``, of which ``songs`` shares the speakers of ``a``."""
+
+    @pytest.fixture
+    def table(self):
+        parts = []
+        for name, speakers, emotions in (
+            ("a", 6, (*EMOTIONS, "fear")), ("b", 4, EMOTIONS), ("c", 3, EMOTIONS[:3]), ("d", 4, (*EMOTIONS, "disgust")),
+        ):  # fmt: skip
+            part = make_table(speakers, emotions)
+            parts.append(part.assign(corpus=name, speaker=part["speaker"].str.replace("c:", f"{name}:")))
+        parts.append(parts[0].query("emotion != 'fear'").assign(corpus="songs"))
+        table = pd.concat(parts, ignore_index=True)
+        return table.assign(clip_id=table["corpus"] + table["clip_id"])
+
+    def test_learns_from_all_emotions_of_the_others_and_from_no_tested_speaker(self, table):
+        folds = protocols.get("corpus")(table)
+        assert [set(table["corpus"].iloc[fold.test]) for fold in folds] == [{"a"}, {"b"}, {"c"}, {"d"}]
+        used = [table.iloc[np.union1d(fold.train, fold.validation)] for fold in folds]
+        assert [set(each["corpus"]) for each in used] == [
+            {"b", "c", "d"}, {"a", "c", "d", "songs"}, {"a", "b", "d", "songs"}, {"a", "b", "c", "songs"},
+        ]  # fmt: skip
+        assert set(used[2]["emotion"]) == {*EMOTIONS, "fear", "disgust"}  # though c has three of them
+        assert set(table["emotion"].iloc[folds[0].test]) == set(EMOTIONS)  # fear is in no other corpus
+        audit(table, folds, fingerprints=table["clip_id"])
+
+    def test_songs_are_tested_where_the_speech_of_their_singers_is_not_there(self, table):
+        folds = protocols.get("corpus")(table[table["corpus"] != "a"].reset_index(drop=True))
+        assert len(folds) == 4
+
+    def test_inner_folds_leave_each_other_corpus_out_besides(self, table):
+        fold = protocols.get("corpus")(table)[1]
+        divided = inner_corpora(table, fold)
+        assert [set(table["corpus"].iloc[each.test]) for each in divided] == [{"a"}, {"c"}, {"d"}]
+        for each in divided:
+            assert "b" not in set(table["corpus"].iloc[np.concatenate(list(each.sides().values()))])
+            assert set(each.train) <= {*fold.train, *fold.validation}
+        turned = next(each for each in inner_corpora(table, leave_out(table, ["c"])) if each.index == 1)
+        assert set(table["corpus"].iloc[turned.test]) == {"b"}
+        assert np.array_equal(turned.train, divided[1].train) and np.array_equal(
+            turned.validation, divided[1].validation
+        )
+        both = leave_out(table, ["c", "b"])
+        assert np.array_equal(both.train, turned.train) and set(table["corpus"].iloc[both.test]) == {"b", "c"}
+
+    @pytest.mark.parametrize("what", ["scaler", "early stopping", "threshold", "temperature"])
+    @pytest.mark.parametrize(("query", "message"), [
+        ("corpus == 'a' and emotion == 'sad'", "the {} was fitted on test clips"),
+        ("corpus == 'a' and emotion == 'fear'", "the {} was fitted on clips that share their corpus with test clips"),
+        ("corpus == 'songs'", "the {} was fitted on clips that share their speaker with test clips"),
+    ])  # fmt: skip
+    def test_a_planted_clip_of_the_corpus_left_out_is_refused(self, table, what, query, message):
+        fold = leave_out(table, ["a"])
+        fitted = {"scaler": fold.train, "early stopping": fold.validation, "threshold": fold.train}
+        audit(table, fold, fingerprints=table["clip_id"], fitted=fitted)
+        fitted[what] = [*fold.validation, table.query(query).index[0]]
+        with pytest.raises(LeakageError, match=message.format(what)):
+            audit(table, fold, fingerprints=table["clip_id"], fitted=fitted)
+
+    @pytest.mark.parametrize("side", ["train", "validation"])
+    def test_a_planted_clip_in_training_is_refused(self, table, side):
+        fold = leave_out(table, ["a"])
+        for row in table.query("corpus in ['a', 'songs']").groupby("corpus").head(1).index:
+            planted = dataclasses.replace(fold, **{side: [*getattr(fold, side), row]})
+            with pytest.raises(LeakageError, match=f"{side} and in"):
+                audit(table, planted, fingerprints=table["clip_id"])
+
+    @pytest.mark.parametrize(
+        ("corpora_left", "message"),
+        [
+            (["a", "songs"], "with 'a' left out, and what shares speakers with that, nothing is left to learn from"),
+            (["b"], "all clips are of corpus 'b'"),
+        ],
+    )
+    def test_too_little_to_learn_from_is_refused(self, table, corpora_left, message):
+        with pytest.raises(TableError, match=message):
+            protocols.get("corpus")(table[table["corpus"].isin(corpora_left)].reset_index(drop=True))
+
+    def test_wrong_corpora_are_named(self, table):
+        with pytest.raises(TableError, match="'x'.* must be some of 'a', 'b'"):
+            leave_out(table, ["x"])
+        with pytest.raises(TableError, match="none may be tested that is not left out"):
+            leave_out(table, ["a"], tested=["b"])
+        with pytest.raises(TableError, match="one speaker only is left|nothing is left"):
+            inner_corpora(table, leave_out(table, ["a", "b", "c"]))
+
+    def test_no_emotion_in_common_is_refused(self, table):
+        table["label"] = np.where(table["corpus"] == "b", "other", table["emotion"])
+        with pytest.raises(TableError, match="of which 'b' has none; two at least"):
+            leave_out(table, ["b"])
+
+
 class TestInner:
     @settings(max_examples=40, deadline=None)
     @given(table=tables(), copies=st.integers(0, 2), seed=st.integers(0, 99), data=st.data())
@@ -860,7 +954,7 @@ def test_leaks_follow_from_the_promise_and_have_fixed_names():
 def test_every_protocol_keeps_its_promise_on_ravdess(real_data):
     table = corpora.load("ravdess", root=real_data)
     for name in protocols.names():
-        if not name.startswith("cross_corpus"):
+        if name not in ACROSS:
             audit(table, protocols.get(name)(table))
     actors = [set(table["speaker"].iloc[f.test].str[-2:].astype(int)) for f in protocols.get("emobox")(table)]
     named = [{1, 11, 20, 21}, {4, 10, 12, 14}, {8, 9, 19, 23}, {3, 5, 7, 24}, {2, 15, 16, 18}, {6, 13, 17, 22}]

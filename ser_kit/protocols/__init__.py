@@ -19,10 +19,11 @@ Examples:
 from ._audit import audit
 from ._base import LEAKS, Fold, Protocol, get, names
 from ._groups import VALIDATION_SHARE
-from ._splits import EMOBOX, FOLDS, cross_corpus, inner
+from ._splits import EMOBOX, FOLDS, cross_corpus, inner, inner_corpora, leave_out
 from ._table import fingerprints
 
 __all__ = [
     "EMOBOX", "FOLDS", "LEAKS", "VALIDATION_SHARE",
-    "Fold", "Protocol", "audit", "cross_corpus", "fingerprints", "get", "inner", "names",
+    "Fold", "Protocol", "audit", "cross_corpus", "fingerprints", "get", "inner",
+    "inner_corpora", "leave_out", "names",
 ]  # fmt: skip

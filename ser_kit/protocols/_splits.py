@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import permutations
 
@@ -13,7 +14,7 @@ import pandas as pd
 from ..errors import TableError
 from ._base import COPIES, TEST_AS_VALIDATION, Fold, Parts, Protocol, get, register
 from ._groups import VALIDATION_SHARE, Groups, check_counts, cut, shuffled, sixth
-from ._table import column, listed, parents, unseen_speakers
+from ._table import column, listed, parents, unknown, unseen_speakers
 
 FOLDS = 5
 
@@ -162,6 +163,54 @@ def _between(
 
 
 @register(
+    "corpus",
+    "leave one corpus out: each is tested by what was learned from all emotions of the others",
+    ["corpus", "speaker"],
+)
+def _corpus(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+    """A corpus whose speakers are another's, as the songs of RAVDESS's actors, is learned from and not tested beside
+    that one."""
+    for tested in _tested(table):
+        yield _without(table, labels, seed, [tested], [tested])
+
+
+def _tested(table: pd.DataFrame) -> list[str]:
+    """The corpora of a table whose speakers bear their own name, or that of a corpus which is not there."""
+    corpora, known = column(table, "corpus"), _several(table)
+    owners = pd.Series(column(table, "speaker")).str.rpartition(":")[0].groupby(corpora).unique()
+    return [name for name in known if not set(owners[name]) <= {*known} - {name}]
+
+
+def _without(
+    table: pd.DataFrame, labels: np.ndarray, seed: int, left_out: Sequence[str], tested: Sequence[str]
+) -> Parts:
+    """What is learned from all corpora but some, and but those that share a speaker with these."""
+    corpora, speakers = column(table, "corpus"), column(table, "speaker")
+    named = ~unknown(speakers)
+    theirs = np.unique(speakers[np.isin(corpora, left_out) & named])
+    related = np.unique(corpora[np.isin(speakers, theirs) & named])
+    rows = np.flatnonzero(~np.isin(corpora, [*left_out, *related]))
+    what = f"with {listed(left_out)} left out, and what shares speakers with that,"
+    people = Groups.of(table.iloc[rows], labels[rows], "speaker") if len(rows) else None
+    if people is None or people.count < 2:
+        raise TableError(
+            f"{what} {'one speaker only is' if len(rows) else 'nothing is'} left to learn from; to train and validate "
+            "on different people takes two"
+        )
+    validation = rows[people.validation(np.array([], int), seed)]
+    train = np.setdiff1d(rows, validation)
+    taught = np.isin(labels, labels[train])
+    validation, test = validation[taught[validation]], np.flatnonzero(np.isin(corpora, tested) & taught)
+    common = len(set(labels[test]))
+    if common < 2 or not len(validation):
+        raise TableError(
+            f"{what} {listed(set(labels[train]))} are left to learn from, of which {listed(tested)} has "
+            f"{common or 'none'}; two at least are needed. Join the corpora under a label set: load(..., labels='four')"
+        )
+    return train, validation, test
+
+
+@register(
     "cross_corpus",
     "leave one corpus out: each is tested by what was learned from the others, over the classes in common",
     ["corpus", "speaker"],
@@ -223,6 +272,74 @@ def cross_corpus(table: pd.DataFrame, train: Iterable[str], test: Iterable[str],
         )
     of = get("cross_corpus")
     return Protocol(of.name, of.description, partial(_between, pairs=[(train, test)]), of.independent_of)(table, seed)
+
+
+def leave_out(
+    table: pd.DataFrame, corpora: Iterable[str], seed: int = 0, *, tested: Iterable[str] | None = None
+) -> Fold:
+    """The fold of protocol ``corpus`` that leaves out some corpora.
+
+    Args:
+        table: a clip table; see :class:`Protocol`.
+        corpora: names of the corpora to leave out; those that share speakers with them are left out too.
+        seed: decides which speakers validate.
+        tested: those of them that are tested; all where it is not given.
+
+    Returns:
+        A fold that learns from all clips of the other corpora, and tests the clips whose class these have.
+
+    Raises:
+        TableError: a corpus is not in the table, or too little is left to learn from or to test.
+
+    Examples:
+        >>> rows = [(f"{c}:{i}", c, f"{c}:{i % 3}", "happy" if i < 6 else "sad") for c in "abc" for i in range(12)]
+        >>> table = pd.DataFrame(rows, columns=["clip_id", "corpus", "speaker", "emotion"])
+        >>> leave_out(table, ["b", "c"])
+        Fold('corpus/0', seed=0, train=8, validation=4, test=24, speaker-independent)
+    """
+    names = list(corpora)
+    tested = names if tested is None else list(tested)
+    known = np.unique(column(table, "corpus")).tolist()
+    if not names or not tested or {*names} - {*known} or {*tested} - {*names}:
+        raise TableError(f"corpora to leave out, {listed(names) or 'none'}, and to test, {listed(tested) or 'none'}, "
+                         f"must be some of {listed(known)}, and none may be tested that is not left out")  # fmt: skip
+    of = get("corpus")
+
+    def split(part: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+        yield _without(part, labels, seed, names, tested)
+
+    (fold,) = Protocol(of.name, of.description, split, of.independent_of)(table, seed)
+    return fold
+
+
+def inner_corpora(table: pd.DataFrame, fold: Fold) -> list[Fold]:
+    """What a fold that leaves a corpus out learns from, divided by corpus once more, to choose settings on.
+
+    Args:
+        table: the clip table that the fold points into.
+        fold: one of protocol ``corpus``.
+
+    Returns:
+        A fold for each corpus that is learned from: it tests that corpus, and has no clip of the one that ``fold``
+        tests in any of its parts. Which of two corpora is tested and which is left out for good changes nothing about
+        what is learned: one training serves both.
+
+    Raises:
+        TableError: what is left cannot be divided so; it takes three corpora.
+
+    Examples:
+        >>> rows = [(f"{c}:{i}", c, f"{c}:{i % 3}", "happy" if i < 6 else "sad") for c in "abc" for i in range(12)]
+        >>> table = pd.DataFrame(rows, columns=["clip_id", "corpus", "speaker", "emotion"])
+        >>> [sorted(set(table.corpus[each.test])) for each in inner_corpora(table, leave_out(table, ["b"]))]
+        [['a'], ['c']]
+    """
+    corpora = column(table, "corpus")
+    left_out = np.unique(corpora[fold.test]).tolist()
+    learned = set(corpora[np.union1d(fold.train, fold.validation)])
+    return [
+        replace(leave_out(table, [*left_out, name], fold.seed, tested=[name]), index=index)
+        for index, name in enumerate(each for each in _tested(table) if each in learned)
+    ]
 
 
 def inner(

@@ -57,6 +57,11 @@ def unseen_speakers(table: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     return speakers
 
 
+def unknown(speakers: np.ndarray) -> np.ndarray:
+    """Whether each speaker is one without a name, ``bool [n]``."""
+    return np.array([name.rpartition(":")[2] == UNKNOWN_SPEAKER for name in speakers], dtype=bool)
+
+
 def check_speakers_are_known(table: pd.DataFrame, sides: Iterable[np.ndarray], what: str) -> None:
     """See to it that no clip without a named speaker stands where it may be of somebody on another side.
 
