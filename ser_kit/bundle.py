@@ -93,9 +93,17 @@ class Member:
             yield without_filling(clip)[None]
 
     def stripped(self) -> keras.Model:
-        """The network without its optimiser, whose state would treble a file and is of no use for predicting."""
-        builder = models.get(self.builder)
-        model = builder(self.model.input_shape[1:], self.model.output_shape[-1], **self.hyperparameters)
+        """The network without its optimiser, whose state would treble a file and is of no use for predicting.
+
+        It is built as loading builds it, so that what could not be loaded is not saved.
+
+        Raises:
+            BundleError: it could not be loaded.
+        """
+        try:
+            model = self.from_card(self.to_card(), self.model.output_shape[-1]).model
+        except SerKitError as error:
+            raise BundleError(f"a bundle with this {self.builder!r} network could not be loaded: {error}") from None
         model.set_weights(self.model.get_weights())
         return model
 
@@ -234,7 +242,8 @@ class Bundle:
             and np.array_equal(each.scaler.scale, first.scaler.scale)
             for each in others
         )
-        if not others or not alike or self.card["combine"] != "soft":
+        few = 0 < len(others) < models.MOST_NETWORKS
+        if not few or not alike or self.card["combine"] != "soft":
             return self
         described = {
             "builder": first.builder,

@@ -28,7 +28,8 @@ LONGEST = 8.0
 """Seconds of sound that a network is given at a time, at most."""
 MOST_VALUES = 10_000_000
 """Numbers in any one array that features are made of."""
-MOST_MEMBERS = 64
+MOST_MEMBERS = 100
+"""Networks in a bundle: as many as an ensemble may have rounds."""
 VOICES = ("classes", "within", "speakers")
 """The matrices of :class:`ser_kit.adaptation.Voices`."""
 _MOST_BYTES = 16 << 20

@@ -31,7 +31,7 @@ _WEIGHTS = "model.weights.h5"
 _MOST_GROUPS = 20_000
 _SLACK = 16 << 20  # bytes beside the numbers: names, groups, configuration
 _MOST_SETTINGS, _MOST_NESTED, _LARGEST_NUMBER = 500, 8, 1_000_000
-_MOST_NETWORKS, _MOST_DEPTH = 32, 1000  # of a committee; of a tree, whose steps are taken one by one
+_MOST_DEPTH = 1000  # of a tree, whose steps are taken one by one
 _MOST_BETWEEN = 20_000_000  # numbers that a layer gives for one clip
 
 
@@ -89,21 +89,26 @@ def load(model: keras.Model, path: Path) -> None:
         raise BundleError(f"the weights in {path.name} hold NaN or infinite numbers")
 
 
-def _check_settings(settings: Any) -> None:
-    """No number and no list from which a network of any builder could grow without bound."""
-    left = [(settings, 0)]
+def _check_settings(settings: Any, networks: int = 1) -> None:
+    """No number and no list from which networks of any builder could grow without bound.
+
+    Args:
+        settings: of each network.
+        networks: how many have them. An entry of a list, which may make a layer, counts once for each of them.
+    """
+    left = [(settings, 0, 1)]
     count = 0
     while left:
-        value, depth = left.pop()
-        count += 1
+        value, depth, times = left.pop()
+        count += times
         if count > _MOST_SETTINGS or depth > _MOST_NESTED:
             raise BundleError(f"its network has more than {_MOST_SETTINGS} settings, or nested ones without end")
         if isinstance(value, int | float) and not abs(value) <= _LARGEST_NUMBER:  # so that NaN is caught too
             raise BundleError(f"its network has a setting of {value}; expected at most {_LARGEST_NUMBER:,}")
         if isinstance(value, Mapping):
-            left += [(each, depth + 1) for each in value.values()]
+            left += [(each, depth + 1, 1) for each in value.values()]
         elif isinstance(value, list | tuple):
-            left += [(each, depth + 1) for each in value]
+            left += [(each, depth + 1, networks) for each in value]
 
 
 def _check_networks(builder: str, settings: Mapping[str, Any]) -> None:
@@ -112,9 +117,9 @@ def _check_networks(builder: str, settings: Mapping[str, Any]) -> None:
     if builder == "committee":
         inner, hyperparameters = settings.get("builder", "mlp"), settings.get("hyperparameters") or {}
         networks = settings.get("members", 1)
-        if inner == builder or networks > _MOST_NETWORKS or not isinstance(hyperparameters, dict):
-            raise BundleError(f"its committee must have at most {_MOST_NETWORKS} members, none of them a committee")
-        _check_settings([hyperparameters] * networks)
+        if inner == builder or not isinstance(hyperparameters, dict):
+            raise BundleError("its committee must have members of another builder, with a mapping of its arguments")
+        _check_settings(hyperparameters, networks)
         _check_networks(inner, hyperparameters)
     if settings.get("depth", 1) > _MOST_DEPTH:
         raise BundleError(f"its trees have depth={settings['depth']}; expected at most {_MOST_DEPTH}")

@@ -17,8 +17,9 @@ import pytest
 
 from ser_kit import modelcard, models
 from ser_kit.bundle import PRESETS, Bundle, bundle_path, check_target, preset_names, preset_path
-from ser_kit.errors import BundleError, TargetError, UnknownNameError
+from ser_kit.errors import BundleError, RecipeError, TargetError, UnknownNameError
 from ser_kit.predictor import DEFAULT_PRESET
+from ser_kit.weights import _check_networks
 
 
 @pytest.fixture
@@ -354,6 +355,25 @@ def test_a_save_that_fails_leaves_the_bundle_as_it_was(copied, pair, monkeypatch
         bundle.save(copied)
     assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
     assert [path.name for path in copied.parent.iterdir()] == ["bundle"]
+
+
+def test_what_could_not_be_loaded_is_not_saved(demo_bundle, tmp_path):
+    bundle = Bundle.load(demo_bundle)
+    broken = dataclasses.replace(bundle.members[0], hyperparameters={"units": [8] * 10_000})
+    with pytest.raises(BundleError, match="'mlp' network could not be loaded: its network has more than 500 settings"):
+        dataclasses.replace(bundle, members=(broken,)).save(tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_as_many_networks_as_are_joined_can_be_loaded(demo_bundle):
+    """Settings that are the same in all members of a committee count once, and lists, which may make layers, often."""
+    bundle = Bundle.load(demo_bundle)
+    many = dataclasses.replace(bundle, members=bundle.members * (models.MOST_NETWORKS + 1))
+    assert many.joined() is many
+    shipped = Bundle.load(preset_path("house")).members[0].hyperparameters
+    _check_networks("committee", {**shipped, "members": models.MOST_NETWORKS})
+    with pytest.raises(RecipeError, match="hyperparameters.members=33 must be a whole number from 1 to 32"):
+        _check_networks("committee", {**shipped, "members": models.MOST_NETWORKS + 1})
 
 
 def test_what_lies_beside_a_bundle_is_never_deleted(copied, tmp_path):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +71,25 @@ def test_a_builder_builds_trains_saves_and_loads(name, tmp_path):
     for variable, value in zip(copy.variables, model.variables, strict=True):
         variable.assign(value)
     np.testing.assert_array_equal(copy.predict_on_batch(x), model.predict_on_batch(x))
+
+
+def test_a_builder_that_changes_has_another_version():
+    """``data/builders.json`` holds the networks that bundles were saved with."""
+    import keras
+
+    kept = Path(__file__).with_name("data") / "builders.json"
+    held, found = json.loads(kept.read_text()), {}
+    for name in models.names():
+        with keras.StatelessScope(initialize_variables=False):
+            parameters = built(name).count_params()
+        arguments = models.arguments(name, HYPERPARAMETERS.get(name, {}))
+        found[name] = {"version": models.version(name), "parameters": parameters, "arguments": arguments}
+    for name in found.keys() & held.keys():
+        assert found[name] == held[name] or found[name]["version"] > held[name]["version"], (
+            f"the builder {name!r} gives another network: raise its version in ser_kit.models.VERSIONS, since bundles "
+            f"that were saved before would answer otherwise"
+        )
+    assert found == held, f"write into {kept}:\n{json.dumps(found, indent=1)}"
 
 
 @pytest.mark.parametrize(

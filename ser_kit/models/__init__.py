@@ -33,9 +33,10 @@ _MODULES = {
     "segment_dnn": "mlp", "svm": "classical", "td_cnn_lstm": "convolutional",
 }  # fmt: skip
 
-
 VERSIONS: dict[str, int] = {}
-"""Of builders whose networks have changed under the same arguments: raised each time, from 1 where none is given."""
+"""Of builders whose networks or defaults have changed: raised each time, from 1 where none is given."""
+MOST_NETWORKS = 32
+"""Of a committee, at most: more would take longer to put together than a bundle may take to load."""
 
 
 def names() -> list[str]:
@@ -123,6 +124,7 @@ _TAKES: dict[Any, Allowed] = {
     "int": range(1, 4097),
     "float": (0.0, 0.99),
     "bool": BOOLEAN,
+    ("members", "int"): range(1, MOST_NETWORKS + 1),
     ("l2", "float"): (0.0, 10.0),
     ("momentum", "float"): (0.0, 0.9999),
     ("pitch", "float"): (0.0, 64.0),
