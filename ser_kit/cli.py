@@ -37,6 +37,7 @@ from .errors import (
     RecipeError,
     SerKitError,
     TableError,
+    TargetError,
     UnknownNameError,
     printable,
 )
@@ -289,6 +290,7 @@ def _extractor(args: argparse.Namespace) -> Extractor:
 
 def _extract(args: argparse.Namespace) -> Result:
     from . import features
+    from .folders import writable
 
     extractor, out = _extractor(args), Path(args.out)
     suffixes = (*_TABLE_SUFFIXES, ".npz") if len(extractor.shape) == 1 else (".npz",)
@@ -299,6 +301,9 @@ def _extract(args: argparse.Namespace) -> Result:
         )
     if out.suffix.lower() == ".xlsx" and not importlib.util.find_spec("openpyxl"):
         raise MissingDependencyError("openpyxl", "xlsx", "saving features as XLSX")
+    writable(out.parent)
+    if out.is_dir():
+        raise TargetError(f"{out} is a folder; expected the name of a file")
     settings = {
         "jobs": args.jobs,
         "cache": not args.no_cache,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import MissingDependencyError, SerKitError
+from .folders import writable
 
 NOTEBOOKS = (
     "01_corpora", "02_features", "03_train", "04_evaluate", "05_predict", "06_published_systems", "07_deploy",
@@ -104,6 +105,7 @@ def run(
 
     Raises:
         SerKitError: there are no notebooks, or they would be overwritten.
+        TargetError: nothing can be written in ``out``.
         UnknownNameError: a corpus is unknown.
         MissingDependencyError: the packages that run notebooks are not installed.
 
@@ -124,7 +126,7 @@ def run(
     out = Path(os.path.abspath(out))
     if out == Path(os.path.abspath(paths[0].parent)):
         raise SerKitError(f"out={str(out)!r} is the notebooks' own folder, which the executed ones would overwrite")
-    out.mkdir(parents=True, exist_ok=True)
+    writable(out).mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
         CORPUS_VARIABLE: ",".join(names),

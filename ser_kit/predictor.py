@@ -525,7 +525,7 @@ class Predictor:
         places = [[self.bundle.labels.index(each) for each in given] for given in self._merged.values()]
         return np.array([probabilities[place].sum() for place in places])
 
-    @property
+    @cached_property
     def _left_out(self) -> set[str]:
         """Labels of the bundle that have no place among this predictor's."""
         return set(self.bundle.labels).difference(*self._merged.values())

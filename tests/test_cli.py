@@ -107,6 +107,7 @@ def test_where_results_go_is_checked_before_any_work(ser_kit, tmp_path, monkeypa
         "evaluate": ("evaluate", "rastogi_mlp", "--corpus", "demo"),
         "reproduce": ("reproduce", "rastogi_mlp", "--corpus", "demo"),
         "tune": (*TUNE[:-2], "--space", "training.epochs=[1]"),
+        "demo": ("demo", "--notebooks", Path(__file__).parents[1] / "notebooks"),
     }
     whole = {"train": "is not a bundle|", "export": "exists and is something else|"}  # replaced as a whole
     for name, command in commands.items():
@@ -114,6 +115,20 @@ def test_where_results_go_is_checked_before_any_work(ser_kit, tmp_path, monkeypa
             status, _, err = ser_kit(*command, "--out", out)
             assert status == 2 and re.search(whole.get(name, "") + message, err)
     assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "dear"
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("file/f.csv", "file is a file; expected a folder"), ("folder.csv", "folder.csv is a folder; expected the name")],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_where_features_go_is_checked_before_any_work(ser_kit, tmp_path, monkeypatch, out, message, suffix):
+    monkeypatch.setattr("ser_kit.corpora.load", lambda *_, **__: pytest.fail("the corpus was read"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / f"folder{suffix}").mkdir()
+    status, _, err = ser_kit("extract", "demo", "--out", out.replace(".csv", suffix))
+    assert status == 2 and message.replace(".csv", suffix) in err
 
 
 def test_help_lists_the_commands(ser_kit):
