@@ -1096,7 +1096,9 @@ _CORPORA = (
     "ravdess, ravdess_song, cremad, tess, savee, emodb, nemo, emospeech, iemocap, folder (your own), demo (synthetic); "
     "NAME:PATH says where one is, and gives others of your own a name: ravdess folder:mine calls:list.csv"
 )
-_FEATURES = "functionals, frames, frame_statistics, logmel, segments, stacked, waveform, yamnet or trillsson"
+_FEATURES = (
+    "functionals, frames, frame_statistics, logmel, segments, speech_encoder, stacked, waveform, yamnet or trillsson"
+)
 _RECIPES = (
     "staged_cnn_lstm, rastogi_mlp, rastogi_cnn_lstm, voting_soft, voting_hard, voting_bagging, voting_boosting, "
     "voting_cnn, voting_lstm, voting_cnn_lstm, voting_svm, voting_forest, segment_dnn, deep_belief_network, "

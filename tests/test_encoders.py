@@ -218,6 +218,18 @@ def test_rounded_weights_give_what_the_published_ones_give(name):
         assert np.abs(found[block, :16] - expected).max() < 5 * distance
 
 
+def test_threads_share_one_encoder():
+    from concurrent.futures import ThreadPoolExecutor
+
+    sound = sweep(0.5)[None]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: encoders.forward("whisper_tiny_en", (1, 2))(sound), range(8)))
+        models = set(map(id, pool.map(lambda _: encoders.load("whisper_tiny_en", (2, 1)), range(8))))
+    assert len(models) == 1
+    for each in found:
+        np.testing.assert_allclose(each, found[0], atol=1e-3)
+
+
 @pytest.mark.parametrize("seconds", [0.1, 0.4137, 2.0, 30.0])
 def test_any_length_and_a_batch_gives_what_each_clip_gives(seconds):
     encode = encoders.forward("whisper_tiny_en", blocks=[1])
