@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._version import __version__
 from .errors import (
+    AdaptationError,
     AudioError,
     FeatureError,
     MissingDependencyError,
@@ -693,18 +694,26 @@ def _predict(args: argparse.Namespace) -> Result:
     settings = _over_time(args)
     if settings and not args.timeline:
         raise TableError("--window, --hop and --smoothing are settings of --timeline; give that, too")
+    if args.same_speaker:
+        predictor = _adapted(args, predictor, paths)
+        if args.save_adaptation:
+            predictor.adaptation.save(args.save_adaptation)
+    speakers = _by_folder(args, predictor, paths) if args.speaker_per_folder else {}
 
     def told(path: str) -> tuple[Prediction | Failure, list[Moment] | None]:
-        (answer,) = predictor.predict_many([path])
+        one = speakers.get(os.path.dirname(path), predictor)
+        (answer,) = one.predict_many([path])
         if not args.timeline or isinstance(answer, Failure):
             return answer, None
         try:
-            return answer, timeline(predictor, path, **settings)
+            return answer, timeline(one, path, **settings)
         except Exception as error:
             return Failure.of(path, error), None
 
     with contextlib.ExitStack() as stack:
-        file = stack.enter_context(Results(args.out, predictor, args.timeline, settings)) if args.out else None
+        file = None
+        if args.out:
+            file = stack.enter_context(Results(args.out, predictor, args.timeline, settings, speakers.values()))
         if file:
             args.when_interrupted = f"; {args.out} holds what was done, and the same command goes on from there"
         left = file.missing(paths) if file else paths
@@ -738,10 +747,46 @@ def _predict(args: argparse.Namespace) -> Result:
 
 def _predictor(args: argparse.Namespace) -> Predictor:
     """What is asked for, by its bundle, labels and speaker."""
+    from .adaptation import Adaptation, target
     from .predictor import Predictor
 
+    if args.adaptation and (args.enroll or args.speaker_per_folder):
+        other = "--enroll" if args.enroll else "--speaker-per-folder"
+        raise AdaptationError(f"--adaptation and {other} both say who speaks; give one of them")
+    if args.save_adaptation:
+        if not args.same_speaker:
+            raise AdaptationError("--save-adaptation keeps what is learned with --same-speaker; give that, too")
+        target(args.save_adaptation)
+    known = Adaptation.load(args.adaptation) if args.adaptation else None
     predictor = Predictor.open(args.bundle, labels_of(args.labels))
+    if known:
+        predictor = predictor.with_adaptation(known)
     return predictor.enroll(_recordings(args.enroll)) if args.enroll else predictor
+
+
+def _adapted(args: argparse.Namespace, predictor: Predictor, paths: Sequence[str]) -> Predictor:
+    """Used to the voice of the one person who speaks in all of these recordings."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=1, desc="adapt", leave=False, disable=args.quiet, bar_format="{l_bar}{bar}") as bar:
+        one = predictor.adapt(paths, watch=lambda share: bar.update(share - bar.n))
+    _note(args, f"adapted to a voice from {one.adaptation.clips} clips")
+    for path, reason in one.adaptation.left_out[:_FINDINGS_SHOWN]:
+        _note(args, f"not adapted to {path}: {reason}")
+    if len(one.adaptation.left_out) > _FINDINGS_SHOWN:
+        _note(args, f"... and to {len(one.adaptation.left_out) - _FINDINGS_SHOWN} more")
+    return one
+
+
+def _by_folder(args: argparse.Namespace, predictor: Predictor, paths: Sequence[str]) -> dict[str, Predictor]:
+    """Folder -> the predictor for the person who speaks in its recordings, where something can be learned from them."""
+    found = {}
+    for folder in dict.fromkeys(map(os.path.dirname, paths)):
+        try:
+            found[folder] = _adapted(args, predictor, [path for path in paths if os.path.dirname(path) == folder])
+        except AudioError as error:
+            _note(args, f"{folder or 'this folder'} is answered for without adaptation: {error}")
+    return found
 
 
 def _over_time(args: argparse.Namespace) -> dict[str, float]:
@@ -797,7 +842,7 @@ def _listen(args: argparse.Namespace) -> Result:
         Alert(emotion, _tell_alert, above=args.above, below=min(args.below, args.above), seconds=args.seconds)
         for emotion in args.alert or ()
     ]
-    stream = StreamPredictor(predictor, rate=args.rate, alerts=alerts, **_over_time(args))
+    stream = StreamPredictor(predictor, rate=args.rate, alerts=alerts, adapt=args.same_speaker, **_over_time(args))
     blocks = _raw_blocks(args.rate, args.channels) if args.raw else _microphone(args.rate)
     _note(args, "listening; Ctrl-C ends it")
     with contextlib.suppress(BrokenPipeError):  # the reader (head) has had enough
@@ -807,6 +852,11 @@ def _listen(args: argparse.Namespace) -> Result:
                     _tell(moment, args)
         for moment in stream.flush():
             _tell(moment, args)
+    if args.save_adaptation:
+        stream.adaptation.save(args.save_adaptation)
+        _note(
+            args, f"what was learned of the voice from {stream.adaptation.clips} windows is in {args.save_adaptation}"
+        )
     return Result(None, lambda console: None)
 
 
@@ -1154,6 +1204,16 @@ def _parser() -> argparse.ArgumentParser:
     def jobs(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--jobs", type=_jobs, metavar="N", help="processes for features (default: one per core)")
 
+    def speaker(sub: argparse.ArgumentParser, enroll: str, same: str) -> Any:
+        """Ways to say who speaks; the group of those that exclude each other."""
+        group = sub.add_mutually_exclusive_group()
+        group.add_argument("--enroll", nargs="+", metavar="RECORDING", help=enroll)
+        group.add_argument("--same-speaker", action="store_true", help=same)
+        sub.add_argument("--adaptation", metavar="FILE", help="what was learned of the speaker before")
+        text = "write what is learned with --same-speaker there, for --adaptation"
+        sub.add_argument("--save-adaptation", metavar="FILE", help=text)
+        return group
+
     def over_time(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--window", type=_seconds, metavar="S", help="seconds judged at a time (default: 3)")
         sub.add_argument("--hop", type=_seconds, metavar="S", help="from one answer to the next (default: 1)")
@@ -1310,13 +1370,17 @@ def _parser() -> argparse.ArgumentParser:
         "ser-kit predict clip.wav --bundle my-bundle",
         "ser-kit predict clip.wav --labels six",
         "ser-kit predict clips-of-ann/ --enroll ann-neutral-1.wav ann-neutral-2.wav",
+        "ser-kit predict clips-of-ann/ --bundle my-bundle --same-speaker --save-adaptation ann.json",
+        "ser-kit predict new-clip-of-ann.wav --bundle my-bundle --adaptation ann.json",
     )
     sub.add_argument(
         "recording", nargs="+", metavar="RECORDING", help="file, folder (all sound files in it) or pattern"
     )
     sub.add_argument("--bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder (default: house)")
     text = "neutral recordings of the one person who speaks in all others, to hear them against that"
-    sub.add_argument("--enroll", nargs="+", metavar="RECORDING", help=text)
+    who = speaker(sub, text, "the same person speaks in all recordings: get used to the voice first, then answer")
+    text = "one person speaks in the recordings of each folder: get used to each voice first, then answer"
+    who.add_argument("--speaker-per-folder", action="store_true", help=text)
     labels(sub, "those of the bundle; the probabilities of emotions that are merged are added up")
     sub.add_argument("--timeline", action="store_true", help="also the emotion over time")
     over_time(sub)
@@ -1338,7 +1402,9 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--rate", type=_positive, default=16000, metavar="HZ", help="of the samples (default: 16000)")
     sub.add_argument("--channels", type=_whole(1, 1024), default=1, metavar="N", help="of raw samples (default: 1)")
     sub.add_argument("--bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder (default: house)")
-    sub.add_argument("--enroll", nargs="+", metavar="RECORDING", help="neutral recordings of the one person who speaks")
+    text = "one person speaks: get used to the voice on the way"
+    speaker(sub, "neutral recordings of the one person who speaks", text)
+    sub.set_defaults(speaker_per_folder=False)
     labels(sub, "those of the bundle")
     over_time(sub)
     names(sub, "--alert", "say when one of these lasts, and when it is over", metavar="EMOTION")

@@ -122,11 +122,13 @@ class Judged(NamedTuple):
         probabilities: ``[labels of the bundle]``.
         evidence: for and against its being speech.
         functionals: ``[46]``, where the answer needs them.
+        unadapted: probabilities as they are for a speaker of whom nothing is known, ``[labels of the bundle]``.
     """
 
     probabilities: np.ndarray
     evidence: speech.Evidence
     functionals: np.ndarray | None
+    unadapted: np.ndarray
 
 
 class Observation(NamedTuple):
@@ -139,6 +141,11 @@ class Observation(NamedTuple):
 
     probabilities: np.ndarray
     sound: str
+
+    @classmethod
+    def of(cls, piece: Recording, judged: Judged) -> Observation:
+        """What is learned from a stretch of speech that was judged."""
+        return cls(judged.unadapted, _digest(piece))
 
 
 @dataclass(frozen=True)
@@ -276,9 +283,8 @@ class Predictor:
             >>> hers.adaptation.clips, hers.adaptation.left_out                                     # doctest: +SKIP
             (3, ())
         """
-        voices, given = self.voices, list(clips)
-        clips = _evenly(given, MOST_CLIPS)
-        known = self.adaptation or Adaptation.begin(self.bundle.identity, self.bundle.labels)
+        clips = _evenly(list(clips), MOST_CLIPS)
+        known = self._known
         found: list[Observation] = []
         left_out: list[LeftOut] = []
         for place, clip in enumerate(clips):
@@ -289,16 +295,15 @@ class Predictor:
             except Exception as error:  # whatever is wrong with one recording, the others can be used
                 failure = Failure.of(_path(clip) or f"clip {place + 1}", error)
                 left_out.append(LeftOut(failure.path, failure.error))
-        found = _evenly(found, MOST_CLIPS)
-        learned = known.more(voices, [each.probabilities for each in found], [each.sound for each in found], left_out)
-        if learned.clips < 2 or learned.sounds == known.sounds:
+        one = self.used_to(_evenly(found, MOST_CLIPS), left_out)
+        if one.adaptation.clips < 2 or one.adaptation.sounds == known.sounds:
             used = {each.sound for each in found} - {*known.sounds}
             reasons = "; ".join(reason for _, reason in left_out[:3])
             raise AudioError(
                 f"{len(used)} of {len(clips)} clips can be used to adapt to a speaker; expected two different ones or "
                 f"more, with speech in them{reasons and f' ({reasons})'}"
             )
-        return self.with_adaptation(learned)
+        return one
 
     def observe(self, source: Source, *, watch: Callable[[float], object] | None = None) -> list[Observation]:
         """What a recording says of its speaker; :meth:`adapt` gathers it from several.
@@ -313,17 +318,33 @@ class Predictor:
         Raises:
             AudioError: the recording cannot be read, or does not sound like speech.
         """
-        anyone = self.with_adaptation(None)
-        _, pieces = anyone._heard(source, watch)
+        _, pieces = self._heard(source, watch)
         found, against = [], []
         for _, piece in _watched(_evenly(pieces, MOST_CLIPS), watch):
-            judged = anyone.judge(piece)
+            judged = self.judge(piece)
             against = speech.against([judged.evidence])
             if not against:
-                found.append(Observation(judged.probabilities, _digest(piece)))
+                found.append(Observation.of(piece, judged))
         if not found:
             raise AudioError(f"{_path(source) or 'the recording'}: {_NO_SPEECH} ({', '.join(against)})")
         return found
+
+    def used_to(self, observations: Sequence[Observation], left_out: Sequence[LeftOut] = ()) -> Predictor:
+        """A predictor that has learned from further clips of its speaker: a step of :meth:`adapt`.
+
+        Args:
+            observations: of the clips; none or one are taken too, and say little.
+            left_out: recordings that could not be used.
+
+        Raises:
+            BundleError: the bundle's card does not say how voices differ.
+        """
+        probabilities, sounds = zip(*observations, strict=True) if observations else ((), ())
+        return self.with_adaptation(self._known.more(self.voices, probabilities, sounds, left_out))
+
+    @property
+    def _known(self) -> Adaptation:
+        return self.adaptation or Adaptation.begin(self.bundle.identity, self.voices.labels)
 
     def with_adaptation(self, adaptation: Adaptation | None) -> Predictor:
         """A predictor with what was learned of a speaker before, in place of what this one knows of any.
@@ -420,7 +441,7 @@ class Predictor:
         """
         recording, pieces = self._heard(source, watch)
         heard = [self.judge(piece) for _, piece in _watched(pieces, watch)]
-        by_window, evidence, rows = zip(*heard, strict=True)
+        by_window, evidence, rows, _ = zip(*heard, strict=True)
         weights = _weights(evidence)
         pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
         reason = self._doubt(pooled, evidence, rows, weights)
@@ -491,8 +512,13 @@ class Predictor:
         """
         row = self._functionals.measure(piece)[0] if self._measures else None
         values = {extractor: self._values(extractor, piece, row) for extractor in self.bundle.extractors}
-        said = without_habit(self.bundle.probabilities(values), self._habit)[0]
-        return Judged(said, speech.measure(piece.at(speech.RATE)), row)
+        unadapted = self.bundle.probabilities(values)[0]
+        return Judged(self.adapted(unadapted), speech.measure(piece.at(speech.RATE)), row, unadapted)
+
+    def adapted(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities of the bundle's labels, ``[labels of the bundle]``, for the speaker who was enrolled or adapted
+        to; the same where there is none."""
+        return without_habit(probabilities, self._habit)
 
     @property
     def _measures(self) -> bool:

@@ -109,8 +109,8 @@ class _Record(NamedTuple):
 class Results:
     """A CSV or JSON Lines file of answers, each written as soon as it is known.
 
-    Each answer stands beside a digest of the recording's bytes and one of bundle, labels, enrolment and timeline
-    settings, so that answers of something else are never taken for these.
+    Each answer stands beside a digest of the recording's bytes and one of bundle, labels, speaker (the clips that were
+    enrolled or adapted to) and timeline settings, so that answers of something else are never taken for these.
 
     Args:
         path: ``.csv`` or ``.jsonl``; what is there already is kept and gone on with. A last line that a kill cut short
@@ -118,6 +118,7 @@ class Results:
         predictor: whose answers they are.
         timeline: whether the answers come with their moments.
         settings: ``window``, ``hop`` and ``smoothing`` of the timeline, in seconds, where they are not the defaults.
+        speakers: predictors for single speakers, where some answers are theirs.
 
     Raises:
         TableError: the file's name says of no known format, it holds something else than such answers or answers of
@@ -131,6 +132,7 @@ class Results:
         predictor: Predictor,
         timeline: bool = False,
         settings: Mapping[str, float] | None = None,
+        speakers: Iterable[Predictor] = (),
     ):
         self.path = Path(path)
         if self.path.suffix not in SUFFIXES:
@@ -141,6 +143,7 @@ class Results:
         self._labels = list(predictor.labels)
         defaults = {"window": WINDOW_SECONDS, "hop": HOP_SECONDS, "smoothing": SMOOTHING_SECONDS}
         made = [predictor.identity, {**defaults, **(settings or {})} if timeline else None]
+        made += [each.identity for each in speakers]
         self._model = hashlib.blake2b(json.dumps(made).encode(), digest_size=8).hexdigest()
         self._file = self._locked(self.path.open("a+b"))
         try:
@@ -258,8 +261,8 @@ class Results:
             ) from None
         if any(model != self._model for _, model in found):
             raise TableError(
-                f"{self.path} holds answers of another bundle, or with other settings (labels, enrolled clips, window, "
-                "hop or smoothing); name another file, or delete it"
+                f"{self.path} holds answers of another bundle, or with other settings (labels, clips that were "
+                "enrolled or adapted to, window, hop or smoothing); name another file, or delete it"
             )
         return [record for record, _ in found]
 

@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 from . import speech
+from .adaptation import Adaptation
 from .audio import SILENT_PEAK, Recording, Source, read_audio, resampler, to_mono
 from .errors import AudioError, LabelError, TooShortError
 from .features import MIN_SECONDS
-from .predictor import BEYOND, Predictor
+from .predictor import BEYOND, Observation, Predictor
 
 RATE = 16_000
 """Hz of a stream whose rate is not given."""
@@ -130,9 +131,14 @@ class StreamPredictor:
         smoothing: seconds after which an answer has lost two thirds of its weight in the smoothed one; 0 smooths
             nothing.
         alerts: told of every moment.
+        adapt: get used to the voice on the way, as :meth:`ser_kit.Predictor.adapt` does: for streams of one person.
+            Windows that do not overlap count as clips, each for its own answer too; :attr:`adaptation` holds what has
+            been learned, which stays when the stream ends. It begins with what the predictor was adapted to, and gives
+            up what it was enrolled with.
 
     Raises:
         AudioError: the rate or the times are out of range.
+        BundleError: it is to adapt, and the bundle's card does not say how voices differ.
         LabelError: an alert is about an emotion that the predictor does not know.
 
     Examples:
@@ -153,6 +159,7 @@ class StreamPredictor:
         hop: float = HOP_SECONDS,
         smoothing: float = SMOOTHING_SECONDS,
         alerts: Iterable[Alert] = (),
+        adapt: bool = False,
     ):
         if not window >= 0.5 or not 0.05 <= hop <= window or smoothing < 0:
             raise AudioError(
@@ -163,18 +170,24 @@ class StreamPredictor:
         for alert in self.alerts:
             if alert.emotion not in predictor.labels:
                 raise LabelError(f"an alert waits for {alert.emotion!r}; expected one of {', '.join(predictor.labels)}")
-        self._predictor, self._rate = predictor, rate
+        self._predictor, self._rate, self._adapts = predictor.used_to(()) if adapt else predictor, rate, adapt
         # The rate that the bundle reads recordings at; their own, where its members want different ones.
         self._work_rate = predictor.bundle.rate or rate
         self._window, self._hop = round(window * self._work_rate), round(hop * self._work_rate)
         self._kept_share = np.exp(-hop / smoothing) if smoothing else 0.0
         self._begin()
 
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """What is known of the speaker by now; ``None`` for a predictor that neither was adapted nor adapts here."""
+        return self._predictor.adaptation
+
     def _begin(self) -> None:
         self._resample = resampler(self._rate, self._work_rate)
         self._kept = np.zeros(0, np.float32)  # from the beginning of the next window on
         self._start = 0  # where that is, in samples
         self._smoothed: np.ndarray | None = None
+        self._learned_to = 0  # end of the last window that was learned from, in samples
 
     def feed(self, block: np.ndarray) -> list[Moment]:
         """Take in the next samples.
@@ -220,11 +233,15 @@ class StreamPredictor:
         start, end = self._start / rate, (self._start + len(samples)) / rate
         if np.abs(samples).max() <= SILENT_PEAK:
             return Moment(start, end, reason="silence")
-        judged = self._predictor.judge(Recording(samples, rate, self._rate, 1, "<stream>"))
+        piece = Recording(samples, rate, self._rate, 1, "<stream>")
+        judged = self._predictor.judge(piece)
         against = speech.against([judged.evidence])
         if against:
             return Moment(start, end, reason=f"no speech: {', '.join(against)}")
-        said = judged.probabilities
+        if self._adapts and self._start >= self._learned_to:
+            self._learned_to = self._start + len(samples)
+            self._predictor = self._predictor.used_to([Observation.of(piece, judged)])
+        said = self._predictor.adapted(judged.unadapted)
         if self._smoothed is not None:
             said = self._kept_share * self._smoothed + (1 - self._kept_share) * said
         self._smoothed = said
@@ -244,7 +261,9 @@ def timeline(
         source: as for :meth:`ser_kit.Predictor.predict`.
         watch: told now and then which share is done, as by :meth:`~ser_kit.Predictor.predict`; what it raises ends the
             work.
-        settings: ``window``, ``hop``, ``smoothing`` and ``alerts`` of :class:`StreamPredictor`.
+        settings: ``window``, ``hop``, ``smoothing``, ``alerts`` and ``adapt`` of :class:`StreamPredictor`. What the
+            latter learns counts from there on; ``timeline(predictor.adapt([source]), source)`` knows the voice from
+            the beginning.
 
     Returns:
         At least one moment; the last window may be shorter.

@@ -6,7 +6,10 @@ import dataclasses
 import json
 import pickle
 from concurrent.futures import CancelledError
+from datetime import UTC, datetime
+from pathlib import Path
 
+import ipywidgets
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +20,9 @@ from ser_kit.audio import read_audio
 from ser_kit.errors import AdaptationError, AudioError, BundleError, LabelError, TableError, TargetError
 from ser_kit.evaluation import without_habit
 from ser_kit.predictor import Observation, Predictor
+from ser_kit.stream import StreamPredictor, timeline
+from ser_kit.widget import UploadWidget
+from ser_kit.widget.html import voice
 
 LABELS = ["neutral", "happy", "sad", "angry"]
 RATE = 16000
@@ -307,3 +313,107 @@ def test_the_latest_clips_count(voices):
         known = known.more(voices, [row], [f"{place:032x}"])
     assert known.clips == MOST_CLIPS and known.sounds[0] == f"{50:032x}"
     assert known.offset == pytest.approx(offset(voices, values[50:]), abs=1e-5)
+
+
+# --------------------------------------------------------------------------------------------------------------- stream
+
+
+@pytest.fixture(scope="module")
+def talk(clips):
+    """Half a minute or so of one speaker, with a pause."""
+    parts = [soundfile.read(clip, dtype="float32")[0] for clip in clips]
+    return np.concatenate([*parts[:3], np.zeros(4 * RATE, np.float32), *parts[3:], *parts])
+
+
+def test_a_stream_gets_used_to_the_voice_on_the_way(predictor, talk):
+    plain = timeline(predictor, (talk, RATE), smoothing=0)
+    moments = timeline(predictor, (talk, RATE), smoothing=0, adapt=True)
+    assert [(m.start, m.reason) for m in moments] == [(m.start, m.reason) for m in plain]
+    assert moments[0].probabilities == pytest.approx(dict(plain[0].probabilities), abs=0.05)  # one clip says little
+    assert moments[-1].probabilities != plain[-1].probabilities
+
+    stream = StreamPredictor(predictor, smoothing=0, adapt=True)
+    assert stream.adaptation.clips == 0
+    found = [moment for block in np.array_split(talk, 37) for moment in stream.feed(block)] + stream.flush()
+    assert found == moments
+    known = stream.adaptation
+    heard = [m for m in plain if m.probabilities]
+    assert 2 < known.clips <= len(talk) / RATE / 3 and known.clips < len(heard)  # no sound counts twice
+    after = timeline(predictor.with_adaptation(known), (talk, RATE), smoothing=0)
+    assert after[-2].probabilities == pytest.approx(dict(moments[-2].probabilities), abs=1e-6)
+    for block in np.array_split(talk, 5):  # the same person goes on, with what was said before
+        stream.feed(block)
+    assert stream.adaptation == known and predictor.adaptation is None
+
+
+def test_a_stream_goes_on_from_what_its_predictor_was_adapted_to(predictor, adapted, talk):
+    assert StreamPredictor(adapted, adapt=True).adaptation == adapted.adaptation
+    assert StreamPredictor(adapted).adaptation == adapted.adaptation
+    assert StreamPredictor(predictor).adaptation is None
+    card = {key: value for key, value in predictor.bundle.card.items() if key != "voices"}
+    with pytest.raises(BundleError, match="cannot adapt to one"):
+        StreamPredictor(Predictor(dataclasses.replace(predictor.bundle, card=card)), adapt=True)
+
+
+# ----------------------------------------------------------------------------------------------------------------- page
+
+
+def on_page(page: UploadWidget, kind: type) -> list:
+    def inside(box):
+        return [box] * isinstance(box, kind) + [one for child in getattr(box, "children", ()) for one in inside(child)]
+
+    return inside(page)
+
+
+def upload(page: UploadWidget, *paths: str) -> None:
+    (button,) = on_page(page, ipywidgets.FileUpload)
+    contents = [Path(path).read_bytes() for path in paths]
+    button.value = tuple(
+        {"name": Path(path).name, "type": "audio/wav", "size": len(content), "last_modified": datetime.now(UTC),
+         "content": memoryview(content)}
+        for path, content in zip(paths, contents, strict=True)
+    )  # fmt: skip
+    page.wait(300)
+
+
+def shown(page: UploadWidget) -> str:
+    return " ".join(one.value for one in on_page(page, ipywidgets.HTML))
+
+
+def test_the_page_gets_used_to_a_voice_while_it_is_asked_to(predictor, clips, tmp_path):
+    page = UploadWidget(predictor)
+    (switch,) = on_page(page, ipywidgets.Checkbox)
+    (reset,) = [one for one in on_page(page, ipywidgets.Button) if one.description == "Forget the voice"]
+    assert not switch.value and reset.layout.display == "none"
+    upload(page, clips[0])
+    assert page.results[-1].probabilities == predictor.predict(clips[0]).probabilities
+    switch.value = True
+    assert "Getting used to this voice: 0 of 10 clips" in shown(page) and reset.layout.display is None
+    (tmp_path / "broken.wav").write_text("no sound")
+    upload(page, *clips, str(tmp_path / "broken.wav"))
+    assert "Getting used to this voice: 6 of 10 clips" in shown(page)
+    assert page.results[-2].probabilities == predictor.adapt(clips).predict(clips[-1]).probabilities
+    switch.value = False
+    upload(page, clips[0])
+    assert "Getting used" not in shown(page) and page.results[-1].probabilities == page.results[0].probabilities
+    switch.value = True
+    reset.click()
+    page.wait(300)
+    assert "Getting used to this voice: 0 of 10 clips" in shown(page)
+    page.close()
+
+
+def test_a_page_with_an_adapted_predictor_answers_as_it_does(adapted, clips):
+    page = UploadWidget(adapted)
+    upload(page, clips[0])
+    assert page.results[0].probabilities == adapted.predict(clips[0]).probabilities
+    page.close()
+
+
+def test_the_page_offers_no_adaptation_that_its_model_cannot_do(predictor):
+    card = {key: value for key, value in predictor.bundle.card.items() if key != "voices"}
+    for bundle, display in ((predictor.bundle, None), (dataclasses.replace(predictor.bundle, card=card), "none")):
+        page = UploadWidget(Predictor(bundle))
+        assert page._voice.layout.display == display
+        page.close()
+    assert "Used to this voice, from 10 clips." in voice(10)

@@ -21,10 +21,11 @@ import pytest
 import soundfile
 
 from ser_kit import cli, corpora, features, labels, models, protocols, recipes, tuning
+from ser_kit.adaptation import Adaptation
 from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.evaluation import Evaluation
 from ser_kit.predictor import Predictor
-from ser_kit.stream import timeline
+from ser_kit.stream import StreamPredictor, timeline
 
 COMMANDS = (
     "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "listen", "export", "demo",
@@ -705,6 +706,86 @@ def test_predict_goes_on_from_what_its_file_holds(ser_kit, demo_bundle, recordin
     assert "error" not in mended or mended["error"].isna().all()
 
 
+def test_predict_adapts_to_the_speaker_and_keeps_what_it_learned(ser_kit, demo_bundle, recordings, tmp_path):
+    clips, known = sorted(recordings.rglob("*.wav"))[::4], tmp_path / "known.json"
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(16000), 16000)
+    command = ("predict", "--bundle", demo_bundle, "--same-speaker", "--json")
+    status, found, err = ser_kit(*command, *clips, silent, "--save-adaptation", known)
+    assert status == 1 and f"adapted to a voice from {len(clips)} clips" in err
+    assert f"not adapted to {silent}" in err and "is silent" in err
+    one = Predictor.from_bundle(demo_bundle).adapt(clips)
+    assert found[:-1] == [one.predict(clip).to_dict() for clip in clips]
+
+    status, again, _ = ser_kit("predict", clips[0], "--bundle", demo_bundle, "--adaptation", known, "--json")
+    assert status == 0 and again == found[:1]
+    plain = ser_kit("predict", clips[0], "--bundle", demo_bundle, "--json")[1]
+    assert again != plain
+
+    out = tmp_path / "answers.csv"
+    assert ser_kit(*command[:-1], *clips, "--out", out)[0] == 0
+    whole = out.read_text()
+    status, _, err = ser_kit(*command[:-1], *clips, "--out", out)
+    assert status == 0 and out.read_text() == whole and f"{len(clips)} of {len(clips)} recordings are answered" in err
+    status, _, err = ser_kit(*command[:3], "--adaptation", known, *clips, "--out", out)  # the same, from the file
+    assert status == 0 and out.read_text() == whole
+    status, _, err = ser_kit(*command[:3], *clips, "--out", out)
+    assert status == 2 and "answers of another bundle, or with other settings" in err
+    status, _, err = ser_kit(*command[:4], *clips[1:], "--out", out)
+    assert status == 2 and "answers of another bundle, or with other settings" in err
+    assert out.read_text() == whole
+
+
+def test_predict_adapts_to_the_speaker_of_each_folder(ser_kit, demo_bundle, recordings, tmp_path):
+    clips = sorted(recordings.rglob("*.wav"))
+    folders = {"ann": clips[:3], "bob": clips[10:13], "one": clips[5:6]}
+    for name, given in folders.items():
+        (tmp_path / name).mkdir()
+        for clip in given:
+            shutil.copy(clip, tmp_path / name / f"{clip.parent.parent.name}-{clip.name}")
+    command = ("predict", tmp_path, "--bundle", demo_bundle, "--speaker-per-folder")
+    status, found, err = ser_kit(*command, "--json")
+    assert status == 0 and f"{tmp_path / 'one'} is answered for without adaptation: 1 of 1 clips" in err
+    anyone = Predictor.from_bundle(demo_bundle)
+    expected = []
+    for name in folders:
+        paths = sorted(map(str, (tmp_path / name).iterdir()))
+        one = anyone if name == "one" else anyone.adapt(paths)
+        expected += [one.predict(path).to_dict() for path in paths]
+    assert found == expected
+    out = tmp_path / "answers.jsonl"
+    assert ser_kit(*command, "--out", out)[0] == 0
+    status, _, err = ser_kit(*command[:-1], "--same-speaker", "--out", out)
+    assert status == 2 and "with other settings" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--same-speaker", "--enroll", "x.wav"), "not allowed with argument"),
+        (("--same-speaker", "--speaker-per-folder"), "not allowed with argument"),
+        (("--adaptation", "x.json", "--enroll", "x.wav"), "--adaptation and --enroll both say who speaks"),
+        (
+            ("--adaptation", "x.json", "--speaker-per-folder"),
+            "--adaptation and --speaker-per-folder both say who speaks",
+        ),
+        (("--save-adaptation", "x.json"), "--save-adaptation keeps what is learned with --same-speaker"),
+        (("--same-speaker", "--save-adaptation", "."), "is a folder"),
+        (("--adaptation", "none.json"), "there is no file none.json"),
+        (("--same-speaker",), "cannot adapt to one; train the bundle again"),
+    ],
+)
+def test_ways_to_say_who_speaks_exclude_each_other(ser_kit, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    tmp_path = tmp_path / "folder"
+    tmp_path.mkdir()
+    arguments = [str(tmp_path) if each == "." else each for each in arguments]
+    for command in ("predict", "clip.wav"), ("listen", "--raw"):
+        if command[0] == "predict" or "--speaker-per-folder" not in arguments:
+            status, _, err = ser_kit(*command, *arguments)
+            assert status == 2 and message in err, err
+
+
 def test_a_timeline_that_fails_is_a_failure_of_its_recording(ser_kit, demo_bundle, recordings, monkeypatch):
     first, second = sorted(recordings.rglob("*.wav"))[:2]
 
@@ -747,6 +828,18 @@ def test_listen_names_what_comes_through_a_pipe_second_by_second(demo_bundle, re
     assert told == [moment.to_dict() for moment in expected]
     assert told[0]["emotion"] and told[-1]["reason"] == "silence"
     assert b"listening; Ctrl-C ends it" in found.stderr
+
+
+def test_listen_gets_used_to_a_voice_and_keeps_it(ser_kit, demo_bundle, recordings, tmp_path, monkeypatch):
+    clips = [soundfile.read(path, dtype="int16")[0] for path in sorted(recordings.rglob("*.wav"))[:8]]
+    samples, known = np.concatenate(clips), tmp_path / "known.json"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(samples.tobytes()))))
+    command = ("listen", "--raw", "--bundle", demo_bundle, "--same-speaker", "--save-adaptation", known)
+    status, text, err = ser_kit(*command)
+    stream = StreamPredictor(Predictor.from_bundle(demo_bundle), adapt=True)
+    moments = stream.feed(samples) + stream.flush()
+    assert status == 0 and len(text.splitlines()) == len(moments) and Adaptation.load(known) == stream.adaptation
+    assert f"from {stream.adaptation.clips} windows is in {known}" in err
 
 
 def test_listen_tells_when_an_emotion_begins_and_is_over(ser_kit, demo_bundle, recordings, monkeypatch):

@@ -27,6 +27,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ser_kit.audio import read_audio
 from ser_kit.widget.colab import recording_script
+from ser_kit.widget.html import SAME_SPEAKER
 
 ROOT = Path(__file__).parent.parent
 if not (ROOT / "benchmarks").is_dir():
@@ -233,6 +234,24 @@ def test_where_the_script_does_not_load_there_is_a_plain_button(page, clip):
     said(page, "Done: 1 recording.")
 
 
+def test_the_page_gets_used_to_one_voice_and_forgets_it(page, demo_table):
+    speaker = demo_table[demo_table["speaker"] == demo_table["speaker"].iloc[0]]
+    clips = [Path(path) for path in speaker.groupby("label")["path"].first()[:3]]
+    switch, reset = page.get_by_label("This is one speaker"), page.get_by_role("button", name="Forget the voice")
+    expect(switch).not_to_be_checked()
+    expect(reset).not_to_be_visible()
+    switch.check()
+    expect(page.get_by_text("Getting used to this voice: 0 of 10 clips.")).to_be_visible()
+    upload(page, *clips)
+    said(page, "Done: 3 recordings.")
+    expect(page.get_by_text("Getting used to this voice: 3 of 10 clips.")).to_be_visible()
+    assert fits(page)
+    reset.click()
+    expect(page.get_by_text("Getting used to this voice: 0 of 10 clips.")).to_be_visible()
+    switch.uncheck()
+    expect(page.get_by_text("Getting used to this voice")).to_have_count(0)
+
+
 def test_dropped_files_are_answered(page, clip):
     content = base64.b64encode(clip.read_bytes()).decode()
     dropped = page.evaluate_handle(
@@ -402,7 +421,7 @@ def test_it_can_be_used_by_keyboard_and_read_aloud(page, clip, talk, broken):
 
     page.get_by_label("Choose recordings").focus()
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         focused = page.evaluate(
             """() => {
               const one = document.activeElement, label = one.closest("label");
@@ -412,8 +431,8 @@ def test_it_can_be_used_by_keyboard_and_read_aloud(page, clip, talk, broken):
         )
         reached.append(focused)
         page.keyboard.press("Tab")
-    assert [text for text, _ in reached][:6] == [
-        "Choose recordings", "Record", "Clear the page", reached[3][0], reached[4][0], "CSV",
+    assert [text for text, _ in reached][:7] == [
+        "Choose recordings", "Record", SAME_SPEAKER, "Clear the page", reached[4][0], reached[5][0], "CSV",
     ]  # fmt: skip
     # The player's own buttons are marked inside of it, by the browser.
     assert [text for text, visible in reached if not visible and text != "AUDIO"] == []

@@ -53,6 +53,7 @@ def work_out(
     name: str,
     content: bytes | AudioError,
     watch: Callable[[float], object] = lambda share: None,
+    known: Callable[[Predictor, Recording], Predictor] = lambda predictor, recording: predictor,
 ) -> Iterator[Answer]:
     """An answer that grows: it is given again after each piece that is added.
 
@@ -64,10 +65,11 @@ def work_out(
         content: its bytes, or the error that kept them from coming.
         watch: told now and then which share of the work is done. It may raise
             :class:`concurrent.futures.CancelledError`, which comes through.
+        known: gives the predictor for who speaks in a recording; the same one if not given.
     """
     answer = Answer(name)
     try:
-        yield from _pieces(predictor, answer, content, watch)
+        yield from _pieces(predictor, answer, content, watch, known)
     except CancelledError:
         raise
     except Exception as error:
@@ -78,7 +80,11 @@ def work_out(
 
 
 def _pieces(
-    predictor: Predictor, answer: Answer, content: bytes | AudioError, watch: Callable[[float], object]
+    predictor: Predictor,
+    answer: Answer,
+    content: bytes | AudioError,
+    watch: Callable[[float], object],
+    known: Callable[[Predictor, Recording], Predictor],
 ) -> Iterator[Answer]:
     recording, notes = _read(answer.name, content, predictor.bundle.rate, watch)
     answer.played = beginning = _beginning(recording)
@@ -87,6 +93,7 @@ def _pieces(
     answer.parts["picture"] = picture.picture(answer.name, beginning)
     yield answer
 
+    predictor = known(predictor, recording)
     prediction = replace(predictor.predict(recording, watch=lambda share: watch(0.4 * share)), path=answer.name)
     answer.result = prediction
     answer.parts["verdict"] = html.verdict(prediction)

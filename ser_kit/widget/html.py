@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from ..adaptation import ENOUGH_CLIPS
 from ..audio import Recording
 from ..bundle import BASELINE, Bundle
 from ..evaluation import is_of_few
@@ -28,6 +29,7 @@ INTRODUCTION = Markup(
     "<p>One or several recordings of speech, in any common format. They are judged on the computer that runs this page,"
     " and go nowhere else.</p>"
 )
+SAME_SPEAKER = "This is one speaker: adapt to the voice"
 LARGE_FILES = Markup(
     '<p class="sk-facts">Nothing happens? Many notebook servers drop uploads above 10 MB. Take fewer files at once,'
     " or FLAC or MP3 instead of WAV.</p>"
@@ -62,6 +64,15 @@ def colour(emotion: str) -> str:
 
 def _sentence(text: str) -> str:
     return (text[:1].upper() + text[1:]).rstrip(".") + "."
+
+
+def voice(clips: int) -> Markup:
+    """How far the page is used to a voice, after so many clips."""
+    if clips < ENOUGH_CLIPS:
+        told = f"Getting used to this voice: {clips} of {ENOUGH_CLIPS} clips."
+    else:
+        told = f"Used to this voice, from {clips} clips."
+    return Markup('<p class="sk-facts">{} Answers on the page stay as they are.</p>').format(told)
 
 
 def summary(results: Sequence[Prediction | Failure]) -> str:

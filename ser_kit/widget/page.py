@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -70,6 +71,7 @@ class UploadWidget(widgets.VBox):
         self._lock = threading.RLock()
         self._run: _Run | None = None
         self._predictor: Predictor | None = None
+        self._speaker: Predictor | None = None  # the same, as far as it is used to one voice
         self._told_at = 0.0
         # Jobs are done one after the other: the model is loaded first, and a recording waits for those before it.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ser-kit-page")
@@ -120,12 +122,18 @@ class UploadWidget(widgets.VBox):
         for one in self._compared:
             one.observe(lambda _: self._arrange(), names="value")
         self._choice = widgets.HBox(self._compared)
+        self._same_speaker = widgets.Checkbox(description=html.SAME_SPEAKER, indent=False)
+        self._same_speaker.observe(lambda _: self._tell_voice(), names="value")
+        self._known, self._reset = widgets.HTML(), widgets.Button(description="Forget the voice")
+        self._reset.on_click(lambda _: self._submit(self._forget_voice))
+        self._voice = widgets.HBox([self._same_speaker, self._known, self._reset])
         self._downloads, self._panels = widgets.VBox(), widgets.VBox()
         buttons, tools = widgets.HBox([self._cancel, self._clear]), widgets.HBox([self._choice, self._downloads])
         for box in (buttons, tools):
             box.add_class("sk-tools")
         self._panels.add_class("sk-panels")
-        for one in (self._cancel, self._clear, self._choice):
+        self._voice.add_class("sk-tools")
+        for one in (self._cancel, self._clear, self._choice, self._voice, self._reset):
             _show(one, False)
         controls = [self._controls] if self._controls else []
         introduction = _html(html.style() + html.INTRODUCTION)
@@ -134,6 +142,7 @@ class UploadWidget(widgets.VBox):
                 introduction,
                 *controls,
                 plain_ones,
+                self._voice,
                 self._status,
                 self._progress,
                 buttons,
@@ -175,8 +184,30 @@ class UploadWidget(widgets.VBox):
     def _ready(self, predictor: Predictor) -> None:
         self._predictor = predictor
         self._about.value = html.shown(html.about(predictor.bundle))
+        if predictor.bundle.card.get("voices"):
+            self._forget_voice()
+            _show(self._voice, True)
         if self._run is None:
             self._say("Ready: choose one or several recordings.")
+
+    def _speaking(self, predictor: Predictor, recording: Recording) -> Predictor:
+        """The predictor to answer with: where all recordings are of one person, used to the voice by this one too."""
+        if not self._same_speaker.value or self._speaker is None:
+            return predictor
+        with suppress(AudioError):  # which the answer tells
+            self._speaker = self._speaker.used_to(self._speaker.observe(recording))
+            self._tell_voice()
+        return self._speaker
+
+    def _forget_voice(self) -> None:
+        self._speaker = self._predictor.used_to(())
+        self._tell_voice()
+
+    def _tell_voice(self) -> None:
+        """Say how far the page is used to the voice, where it is to be."""
+        wanted = self._same_speaker.value
+        self._known.value = html.shown(html.voice(self._speaker.adaptation.clips)) if wanted else ""
+        _show(self._reset, wanted)
 
     # ----------------------------------------------------------------------------------------------- what comes in
 
@@ -235,7 +266,7 @@ class UploadWidget(widgets.VBox):
             self._cards.insert(run.finished, card)
         self._arrange()
         try:
-            for card.answer in work_out(self._predictor, name, content, partial(self._watch, run)):
+            for card.answer in work_out(self._predictor, name, content, partial(self._watch, run), self._speaking):
                 card.fill()
                 self._make_room()
         except CancelledError:
