@@ -44,8 +44,8 @@ _LAZY = {
 }
 
 _MODULES = (
-    "audio", "bundle", "corpora", "errors", "evaluation", "features", "labels", "models", "plots", "predictor",
-    "protocols", "recipes", "training", "widget",
+    "adaptation", "audio", "bundle", "corpora", "errors", "evaluation", "features", "labels", "models", "plots",
+    "predictor", "protocols", "recipes", "training", "widget",
 )  # fmt: skip
 
 __all__ = ["__version__", *_LAZY, *_MODULES]

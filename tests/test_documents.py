@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from ser_kit import bundle, cli, corpora, demo, features, reproduce
+from ser_kit.adaptation import Adaptation
 from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.predictor import Predictor
 
@@ -94,6 +95,7 @@ def nothing_is_there(monkeypatch, tmp_path):
     monkeypatch.setattr(reproduce, "run", lambda systems, names, **_: load(names))
     monkeypatch.setattr(bundle, "bundle_path", reach)
     monkeypatch.setattr(Predictor, "open", reach)
+    monkeypatch.setattr(Adaptation, "load", reach)
     monkeypatch.setattr(reproduce, "load", reach)
     monkeypatch.setattr(demo, "run", reach)
     monkeypatch.setattr(features, "Store", reach)

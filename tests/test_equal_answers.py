@@ -260,3 +260,15 @@ def test_the_windows_of_a_long_recording_are_those_of_a_stream(predictor, demo_f
     assert len(moments) == 3
     for source in ((tmp_path / "talk.wav").read_bytes(), (spoken, RATE), read_audio(tmp_path / "talk.wav")):
         assert predictor.predict(source) == replace(answer, path="")
+
+
+def test_every_way_in_gives_the_same_answer_to_an_adapted_speaker(asked, folder, clip, exports, demo_few, tmp_path):
+    if asked[0] != "demo":
+        pytest.skip("one bundle that knows how voices differ is enough")
+    neighbours = [Path(name) for name in demo_few["path"].iloc[:3]]
+    case = Case(folder, Predictor.from_bundle(folder).adapt(neighbours), clip, neighbours, tmp_path, exports)
+    expected, plain = path(case), Predictor.from_bundle(folder).predict(clip).probabilities
+    assert expected != plain
+    for way in WAYS.keys() - {"command", "ONNX", "LiteRT"}:  # tests/test_cli.py has the command; files know nobody
+        ask, _ = WAYS[way]
+        assert dict(ask(case)) == expected, way
