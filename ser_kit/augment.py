@@ -307,6 +307,42 @@ class Offset(Variation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Equalize(Variation):
+    """Colour the sound as another microphone would: a gain for each of some frequencies, linear in between.
+
+    Gains are drawn from a normal distribution in decibels, at frequencies spaced evenly on a logarithmic scale from
+    60 Hz to half the rate.
+
+    Args:
+        seed: see :class:`Variation`.
+        deviation: standard deviation of a gain in dB, 0 to 24.
+        points: number of frequencies, 2 to 64.
+
+    Examples:
+        >>> tone = np.sin(np.arange(16000) / 10)
+        >>> np.allclose(Equalize(deviation=0)(tone, 16000), tone, atol=1e-6)
+        True
+    """
+
+    name: ClassVar[str] = "equalize"
+    packages: ClassVar = ("scipy",)
+    valid: ClassVar = Variation.valid | {"deviation": (0.0, 24.0), "points": range(2, 65)}
+
+    deviation: float = 4.0
+    points: int = 7
+
+    def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+        from scipy import fft
+
+        gains = rng.normal(0, self.deviation, self.points)
+        places = np.log(np.geomspace(60, rate / 2, self.points))
+        length = fft.next_fast_len(len(samples), real=True)
+        frequencies = np.maximum(fft.rfftfreq(length, 1 / rate), 1.0)
+        response = 10 ** (np.interp(np.log(frequencies), places, gains) / 20)
+        return fft.irfft(fft.rfft(samples, length) * response, length)[: len(samples)]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Room(Variation):
     """The clip as in a room: with echoes that die away as Gaussian noise does under an exponential envelope.
 

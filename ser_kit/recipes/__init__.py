@@ -16,7 +16,7 @@ from .house import house, house_one
 from .rastogi import rastogi_cnn_lstm, rastogi_mlp
 from .staged import staged_cnn_lstm
 from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
-from .transfer import trillsson_linear, yamnet_linear
+from .transfer import trillsson_linear, whisper_base_linear, whisper_tiny_linear, yamnet_linear
 from .voting import (
     deep_belief_network,
     segment_dnn,
@@ -47,7 +47,10 @@ RECIPES: dict[str, System] = {
 }  # fmt: skip
 """Every published system by name, in the order of the documents."""
 
-OWN: dict[str, System] = {system.name: system for system in (house, house_one, yamnet_linear, trillsson_linear)}
+OWN: dict[str, System] = {
+    system.name: system
+    for system in (house, house_one, whisper_base_linear, whisper_tiny_linear, yamnet_linear, trillsson_linear)
+}
 """Systems of ser_kit's own by name."""
 
 

@@ -32,7 +32,7 @@ from ..augment import with_seed
 from ..bundle import Bundle, Member, chosen, rounded
 from ..checks import BOOLEAN, Allowed, checked, listed
 from ..errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
-from ..estimators import SVM, Forest, pretrain
+from ..estimators import SVM, Forest, Linear, pretrain
 from ..evaluation import Evaluation, apply_temperature, expected_calibration_error, fit_temperature, mean_log
 from ..features import Extractor, Features, Functionals, Waveform, extract
 from ..labels import EMOTIONS
@@ -660,7 +660,7 @@ class Recipe(System):
     """
 
     extractor: Extractor
-    training: Training | Forest | SVM
+    training: Training | Forest | SVM | Linear
     model: str = ""
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     scale: bool = True
@@ -670,7 +670,7 @@ class Recipe(System):
 
     valid: ClassVar = System.valid | {"scale": BOOLEAN, "corpus_markers": BOOLEAN, "copies": range(101)}
     kinds: ClassVar = System.kinds | {
-        "extractor": Extractor, "training": Training | Forest | SVM, "model": str, "hyperparameters": Mapping,
+        "extractor": Extractor, "training": Training | Forest | SVM | Linear, "model": str, "hyperparameters": Mapping,
     }  # fmt: skip
 
     def __post_init__(self):
@@ -757,7 +757,10 @@ class Recipe(System):
             histories.append(self._fit(model, scaler, split, *parts, weights))
             builder = self.model
         else:
-            model, hyperparameters = self.training.fit(x, y[train], n_classes, weights=weights, seed=split.seed)
+            about = {name: split.material.table[name].to_numpy()[train] for name in self.training.about}
+            model, hyperparameters = self.training.fit(
+                x, y[train], n_classes, weights=weights, seed=split.seed, **about
+            )
             builder = self.training.model
         member = Member(
             extractor=self.extractor,

@@ -1,9 +1,12 @@
-"""Transfer learning: a frozen network of others, and a linear layer on what it hears.
+"""Transfer learning: a frozen network of others, and a linear layer on its embeddings.
 
-The networks are fetched through kagglehub. The ablations put a small hidden layer between.
+Whisper's encoders are part of the package; the other networks are fetched through kagglehub.
 """
 
-from ..features import TRILLsson, YAMNet
+from ..augment import AddNoise, Equalize, Offset, Room, Sometimes, SpeedChange, Telephone
+from ..estimators import Linear
+from ..features import SpeechEncoder, TRILLsson, YAMNet
+from ..preprocess import HighPass, Trim
 from ..training import Training
 from ._base import OURS, Recipe
 
@@ -38,4 +41,49 @@ trillsson_linear = Recipe(
     hyperparameters=_LINEAR,
     training=_TRAINING,
     ablations={"small head": _SMALL_HEAD, "largest network": {"extractor.size": 5}},
+)
+
+_RECORDED = (
+    SpeedChange(low=0.88, high=1.14),
+    Equalize(),
+    Sometimes(step=Room(), share=0.3),
+    Sometimes(step=Telephone(), share=0.2),
+    Sometimes(step=AddNoise(snr_low=8, snr_high=35), share=0.25),
+    Sometimes(step=AddNoise(kind="pink", snr_low=8, snr_high=35), share=0.25),
+    Sometimes(step=Offset(), share=0.15),
+)
+
+whisper_base_linear = Recipe(
+    name="whisper_base_linear",
+    title="A linear classifier on Whisper base's encoder, for voices of other corpora",
+    reference="ser_kit; the encoder: Radford et al., Robust speech recognition via large-scale weak supervision, ICML "
+    "2023, frozen",
+    labels="eight",
+    published=OURS,
+    extractor=SpeechEncoder(preprocess=(HighPass(), Trim())),
+    training=Linear(),
+    scale=False,
+    copies=1,
+    augmentation=_RECORDED,
+    ablations={
+        "without copies": {"copies": 0},
+        "features as they are": {"training.speaker_centred": 0.0},
+        "speaker-centred": {"training.speaker_centred": 1.0},
+        "absent classes wrong": {"training.absent": 0.0},
+        "absent classes excluded": {"training.absent": 100.0},
+        "weaker shrinkage": {"training.C": 1e-2},
+    },
+)
+
+whisper_tiny_linear = Recipe(
+    name="whisper_tiny_linear",
+    title="A linear classifier on Whisper tiny.en's encoder, for voices of other corpora",
+    reference=whisper_base_linear.reference,
+    labels="eight",
+    published=OURS,
+    extractor=SpeechEncoder(encoder="whisper_tiny_en", blocks=(1, 2, 3), preprocess=(HighPass(), Trim())),
+    training=Linear(),
+    scale=False,
+    copies=1,
+    augmentation=_RECORDED,
 )
