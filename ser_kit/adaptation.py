@@ -46,8 +46,8 @@ ENOUGH_CLIPS = 10
 _SHRINKAGE = 5.0
 """The mean of n clips counts n / (n + 5)."""
 _CLOSED = 1.5
-"""Times the spread of clips of one emotion up to which nothing is taken off; 1 lets a speaker who shows one emotion only
-lose 1 to 3 points on corpora left out, 1.5 less than one, and costs other speakers half a point."""
+"""Times the spread of clips of one emotion up to which nothing is taken off: 1 lets speakers who show one emotion
+only lose 1 to 3 points on corpora left out, 1.5 less than one, and costs other speakers half a point."""
 _FLOOR = 1e-3  # of a probability, as in evaluation.mean_log
 _WITHIN_SHARE = 0.3  # of its mean variance in the covariance that spreads are measured by
 
