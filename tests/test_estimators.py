@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from ser_kit import models
 from ser_kit.errors import TrainingError
-from ser_kit.estimators import SVM, Forest, pretrain
+from ser_kit.estimators import SVM, Forest, Linear, pretrain
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -121,29 +123,100 @@ def test_a_trained_forest_and_machine_are_saved_and_rebuilt(tmp_path):
         np.testing.assert_array_equal(rebuilt.predict_on_batch(x), model.predict_on_batch(x))
 
 
-@pytest.mark.parametrize("estimator", [Forest(n_estimators=2), SVM()])
+@pytest.mark.parametrize("estimator", [Forest(n_estimators=2), SVM(), Linear()])
 def test_what_cannot_be_trained_on_is_named(estimator):
     x, y = clips(40)
+    about = {name: np.full(40, "a") for name in estimator.about}
     for bad in (np.nan, np.inf):
         broken = x.copy()
         broken[3, 2] = bad
         with pytest.raises(TrainingError, match="NaN or infinite"):
-            estimator.fit(broken, y, 4)
+            estimator.fit(broken, y, 4, **about)
     with pytest.raises(TrainingError, match=r"\[40, 3, 2\]"):
-        estimator.fit(x.reshape(40, 3, 2), y, 4)
+        estimator.fit(x.reshape(40, 3, 2), y, 4, **about)
     with pytest.raises(TrainingError, match="at least one clip"):
-        estimator.fit(x[:0], y[:0], 4)
+        estimator.fit(x[:0], y[:0], 4, **about)
     with pytest.raises(TrainingError, match=r"0\.\.2"):
-        estimator.fit(x, y, 3)
+        estimator.fit(x, y, 3, **about)
     for weights in (np.ones(39), np.full(40, -1.0), np.full(40, np.nan), np.zeros(40)):
         with pytest.raises(TrainingError, match="40 finite weights"):
-            estimator.fit(x, y, 4, weights=weights)
+            estimator.fit(x, y, 4, weights=weights, **about)
 
 
 def test_a_machine_of_one_class_is_refused():
     x, _ = clips(40)
     with pytest.raises(TrainingError, match="one class"):
         SVM().fit(x, np.zeros(40, int), 4)
+
+
+def corpora_of(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.array(["a", "b"])[rng.integers(0, 2, n)], np.array(["x", "y", "z"])[rng.integers(0, 3, n)]
+
+
+def kernel(estimator, x, y, n_classes, corpus, speaker, **more):
+    model, hyperparameters = estimator.fit(x, y, n_classes, corpus=corpus, speaker=speaker, **more)
+    assert hyperparameters == {"units": (), "dropout": (), "batch_norm": ()}
+    return model.get_weights()[0]
+
+
+def test_a_linear_classifier_of_one_corpus_is_the_one_of_scikit_learn():
+    x, y = clips()
+    one = np.full(len(x), "a")
+    estimator = Linear(C=0.05, components=6, absent=0, speaker_centred=0)
+    model, _ = estimator.fit(x, y, 4, corpus=one, speaker=one)
+    z = PCA(6, whiten=True).fit_transform((x - x.mean(axis=0)) / x.std(axis=0)) * np.sqrt(len(x) / (len(x) - 1))
+    # scikit-learn's C is for the sum over clips, this one's for their mean.
+    weights = 1 / (4 * np.bincount(y)[y]) / len(x) * len(x)
+    reference = LogisticRegression(C=0.05 * len(x), tol=1e-8, max_iter=1000).fit(z, y, sample_weight=weights)
+    np.testing.assert_allclose(model.predict_on_batch(x), reference.predict_proba(z), atol=5e-3)
+
+
+def test_what_sets_a_corpus_apart_changes_no_weight():
+    x, y = clips()
+    corpus, speaker = corpora_of(len(x))
+    moved = np.where(corpus[:, None] == "b", x + 100, x).astype(np.float32)
+    plain = kernel(Linear(), x, y, 4, corpus, speaker)
+    np.testing.assert_allclose(kernel(Linear(), moved, y, 4, corpus, speaker), plain, atol=1e-3)
+
+
+def test_less_their_speakers_mean_features_that_tell_speakers_count_nothing():
+    speaker = np.repeat(["x", "y"], 40)
+    y = np.r_[np.repeat([0, 1], [30, 10]), np.repeat([0, 1], [10, 30])]  # who speaks tells much of the emotion
+    rng = np.random.default_rng(0)
+    x = np.stack([y + rng.normal(size=80), np.where(speaker == "x", 1, -1)], axis=1).astype(np.float32)
+    one = np.full(80, "a")
+    as_they_are, centred = (
+        np.abs(kernel(Linear(C=0.1, components=2, speaker_centred=share), x, y, 2, one, speaker)) for share in (0, 1)
+    )
+    assert as_they_are[1].min() > 0.05 and centred[1].max() < 1e-6 < centred[0].min()
+
+
+def test_a_class_that_a_corpus_lacks_is_excluded_for_its_clips():
+    x, y = clips(classes=3)
+    corpus, speaker = corpora_of(len(x))
+    kept = (corpus == "a") | (y != 2)
+    x, y, corpus, speaker = x[kept], y[kept], corpus[kept], speaker[kept]
+    shares = [
+        Linear(absent=absent).fit(x, y, 3, corpus=corpus, speaker=speaker)[0].predict_on_batch(x)[:, 2].mean()
+        for absent in (0, 2, 100)
+    ]
+    assert shares[0] < shares[1] < shares[2]
+
+
+def test_a_linear_classifier_counts_corpora_and_classes_alike_and_leaves_out_clips_of_no_weight():
+    x, y = clips()
+    corpus, speaker = corpora_of(len(x))
+    twice = np.r_[np.arange(len(x)), np.flatnonzero((corpus == "a") & (y == 1))]
+    # The same clips twice are the same corpus and class, with the same say.
+    np.testing.assert_allclose(
+        kernel(Linear(C=1e-2), x[twice], y[twice], 4, corpus[twice], speaker[twice])[:, 1],
+        kernel(Linear(C=1e-2), x, y, 4, corpus, speaker)[:, 1],
+        atol=0.05,
+    )
+    weights = (y != 0).astype(float)
+    left_out = kernel(Linear(), x[y != 0], y[y != 0], 4, corpus[y != 0], speaker[y != 0])
+    np.testing.assert_allclose(kernel(Linear(), x, y, 4, corpus, speaker, weights=weights), left_out, atol=1e-6)
 
 
 def perceptron(units=(4,), **settings):
