@@ -330,6 +330,23 @@ def _schema():
             ),
             "trained_on": _list(_object({**corpus, "licence": text})),
             "evaluation": evaluation,
+            "left_out": _list(
+                _object(
+                    {
+                        **corpus,
+                        "uar": share,
+                        "low": known,
+                        "high": known,
+                        "recall": _by_name(share),
+                        "threshold": share,
+                        "expected_calibration_error": share,
+                        "answered": share,
+                        "right": _or_none(share),
+                    }
+                ),
+                0,
+                100,
+            ),
             "versions": _by_name(text),
             "pruned": _object({"share": share}),
             "training": _object(

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .errors import FewClipsWarning, LabelError, TableError
+from .errors import FewClipsWarning, LabelError, TableError, TrainingError
 from .folders import write_whole
 
 METRICS = ("uar", "accuracy", "macro_precision", "macro_f1", "weighted_f1")
@@ -346,7 +346,7 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
     return _softmax(_log_probabilities(probabilities) / temperature)
 
 
-def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray) -> float:
+def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The temperature that is most likely, given held-out labels and that networks need little correction.
 
     Before any clip is seen, the logarithm of the temperature is normally distributed around 0 with a standard deviation
@@ -356,6 +356,7 @@ def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray) -> float:
     Args:
         probabilities: of clips that were not trained on, ``[n, k]``.
         true_index: position of the true label in each row, ``int [n]``.
+        weights: how much each clip counts, ``[n]``; all alike if not given.
 
     Returns:
         A temperature between 0.05 and 20.
@@ -384,11 +385,11 @@ def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray) -> float:
             FewClipsWarning,
             stacklevel=2,
         )
-    rows = np.arange(len(logits))
+    rows, counts = np.arange(len(logits)), np.ones(len(logits)) if weights is None else np.asarray(weights)
 
     def loss(log_temperature: float) -> float:
         likelihood = _softmax(logits / np.exp(log_temperature))[rows, true_index]
-        return -np.log(np.maximum(likelihood, 1e-300)).sum() + (log_temperature / _PRIOR) ** 2 / 2
+        return -(counts * np.log(np.maximum(likelihood, 1e-300))).sum() + (log_temperature / _PRIOR) ** 2 / 2
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 
@@ -462,6 +463,24 @@ class Evaluation:
         """Eight digits that runs with other settings, labels or recordings have otherwise, to name files by."""
         decisive = json.dumps([plain(self.settings), self.labels, plain(self.data)], sort_keys=True)
         return hashlib.blake2b(decisive.encode(), digest_size=4).hexdigest()
+
+    def uncalibrated(self) -> np.ndarray:
+        """Probabilities as the model gave them, before each fold's temperature, ``[n, k]``.
+
+        Raises:
+            TrainingError: it does not have a temperature for each fold, as records of earlier versions do not.
+        """
+        folds = sorted(self.predictions["fold"].unique())
+        if len(self.temperatures) != len(folds):
+            raise TrainingError(
+                f"the evaluation given has {len(self.temperatures)} temperatures for {len(folds)} folds; expected "
+                "one for each: make it anew with run()"
+            )
+        found = self.predictions[[f"prob_{label}" for label in self.labels]].to_numpy(copy=True)
+        for fold, used in zip(folds, self.temperatures, strict=True):
+            rows = (self.predictions["fold"] == fold).to_numpy()
+            found[rows] = apply_temperature(found[rows], 1 / used)
+        return found
 
     def metrics(self) -> dict[str, float]:
         """Scores over the tested clips of all folds together, as :func:`metrics` gives them."""

@@ -27,7 +27,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     card = _plain(card)
     if made:  # shown as code, in which there is no other markup
         card["training"]["command"] = " ".join((made["command"] or "").replace("`", "'").split())
-    parts = [_head(card), _data(card), _worth(card), _use(card)]
+    parts = [_head(card), _data(card), _worth(card), _left_out(card), _use(card)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -113,6 +113,29 @@ def _worth(card: Mapping[str, Any]) -> str:
             _table(("confidence", "mean confidence", "accuracy", "clips"), rows),
         ]
     return "\n\n".join(lines)
+
+
+def _left_out(card: Mapping[str, Any]) -> str:
+    found = card.get("left_out")
+    if not found:
+        return ""
+    rows = [
+        (each["corpus"], f"{each['clips']:,}", with_interval(each["uar"], each),
+         percent(each["expected_calibration_error"]), percent(each["answered"]), percent(each["right"]))
+        for each in found
+    ]  # fmt: skip
+    recalls = [(each["corpus"], *(percent(each["recall"].get(label)) for label in card["labels"])) for each in found]
+    return "\n\n".join(
+        [
+            "### On corpora that were left out",
+            "Each corpus was answered for, among the emotions that it has, by a model that learned from the others. In "
+            "percent. Temperature and the confidence from which on an answer is certain are those that fit the other "
+            "corpora left out.",
+            _table(("left out", "clips", "UAR", "calibration error", "certain", "of these right"), rows),
+            "Recall of each emotion:",
+            _table(("left out", *card["labels"]), recalls),
+        ]
+    )
 
 
 def _tested(found: Mapping[str, Any]) -> str:

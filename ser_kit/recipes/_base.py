@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from .. import bundle as bundles
-from .. import corpora, models, protocols
+from .. import corpora, left_out, models, protocols
 from ..adaptation import Voices
 from ..augment import with_seed
 from ..bundle import Bundle, Member, chosen, rounded
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     import keras
 
 UNCERTAIN_SHARE = 0.005
-"""A prediction is uncertain when its confidence is below that of all but this share of held-out training clips."""
+"""A prediction is uncertain when its confidence is below that of all but this share of held-out training clips; of
+a bundle that was tested on corpora left out see :func:`ser_kit.left_out.threshold`."""
 
 STRANGE_SHARE = 0.01
 """A recording is strange when it is farther from the average of the training clips than all but this share of them."""
@@ -428,7 +429,7 @@ class System(ABC):
             speaker_independent=fold.speaker_independent,
             seed=fold.seed,
             labels=material.labels,
-            predictions=_predictions(material, fold.test, probabilities).assign(fold=fold.index),
+            predictions=_predictions(material, fold, probabilities),
             histories=histories,
             # What was trained before this call counts too.
             seconds=max(time.perf_counter() - started, sum(history["seconds"].sum() for history in histories)),
@@ -500,9 +501,14 @@ class System(ABC):
         temperature is trained on all of them. What the card says of its worth comes from ``evaluation``, in which every
         clip was predicted by a model that never heard its speaker. All these predictions together give the temperature.
 
+        Under protocol ``corpus`` all corpora are learned from, and some speakers of them decide when to stop. Every
+        clip of ``evaluation`` was predicted by a model that never heard its corpus: temperature and threshold come from
+        these predictions (:func:`ser_kit.left_out.calibration`), and the card says what each corpus left out shows.
+
         Args:
             data: as for :meth:`prepare`.
-            protocol: ``"speaker"``; ``"random"`` where the speakers are not known.
+            protocol: ``"speaker"``; ``"corpus"`` for voices and recordings of all kinds; ``"random"`` where the
+                speakers are not known.
             seed: as in :meth:`run`.
             evaluation: of this system on these data; :meth:`run` makes it where it is not given.
             out: folder for checkpoints.
@@ -521,10 +527,14 @@ class System(ABC):
                 f"expected {self.name} on {', '.join(material.labels)}"
             )
         calibrated, temperature = _calibrated(evaluation)
-        fold = self.folds(material, protocol, seed)[0]
-        train = np.setdiff1d(np.arange(len(material.y)), self._family(material, fold.test))
-        prefix = f"{fold.protocol}-{seed}-final"
-        split = self._split(material, train, fold.test, seed, out, prefix, progress, f"{self.name} final")
+        name = self.protocol(protocol).name
+        if _across_corpora(name):
+            train, validation = protocols.inner(material.table, np.arange(len(material.y)), seed)
+        else:
+            validation = self.folds(material, protocol, seed)[0].test
+            train = np.setdiff1d(np.arange(len(material.y)), self._family(material, validation))
+        prefix = f"{name}-{seed}-final"
+        split = self._split(material, train, validation, seed, out, prefix, progress, f"{self.name} final")
         fitted = _with_temperature(self._fitted(split)[0], temperature)
         return Bundle(self._card(material, fitted, evaluation, calibrated, jobs, progress), fitted.members).joined()
 
@@ -605,11 +615,17 @@ class System(ABC):
             answers = calibrated.predictions
             rows = answers[[f"prob_{label}" for label in fitted.labels]]
             voices = {"voices": Voices.fit(rows, answers["true"], answers["speaker"], fitted.labels).to_dict()}
+        across = _across_corpora(evaluation.protocol)
+        if across:
+            raw, answered = evaluation.uncalibrated(), evaluation.predictions
+            uncertain_below = left_out.calibration(raw, answered, evaluation.labels).threshold
+        else:
+            uncertain_below = float(np.quantile(calibrated.predictions["confidence"], UNCERTAIN_SHARE))
         return {
             "title": self.title,
             "reference": self.reference,
             **fitted.card,
-            "uncertain_below": float(np.quantile(calibrated.predictions["confidence"], UNCERTAIN_SHARE)),
+            "uncertain_below": uncertain_below,
             "strange_above": strange_above,
             "typical": typical,
             "baseline": baseline,
@@ -633,6 +649,7 @@ class System(ABC):
                 "expected_calibration_error": expected_calibration_error(confidence, correct),
                 **evaluation.details(),
             },
+            **({"left_out": left_out.by_corpus(evaluation)} if across else {}),
             "training": {
                 "protocol": evaluation.protocol,
                 "seed": evaluation.seed,
@@ -833,21 +850,23 @@ def _with_temperature(bundle: Bundle, temperature: float) -> Bundle:
 
 def _calibrated(evaluation: Evaluation) -> tuple[Evaluation, float]:
     """The predictions of all folds, calibrated together by their own truth, and the temperature that does it."""
-    predictions, columns = evaluation.predictions, [f"prob_{label}" for label in evaluation.labels]
-    folds = sorted(predictions["fold"].unique())
-    if len(evaluation.temperatures) != len(folds):
-        raise TrainingError(
-            f"the evaluation given has {len(evaluation.temperatures)} temperatures for {len(folds)} folds; expected "
-            "one for each: make it anew with run()"
-        )
-    said = predictions[columns].to_numpy(copy=True)
-    for fold, used in zip(folds, evaluation.temperatures, strict=True):
-        rows = (predictions["fold"] == fold).to_numpy()
-        said[rows] = apply_temperature(said[rows], 1 / used)  # as the network said it
-    temperature = fit_temperature(said, pd.Index(evaluation.labels).get_indexer(predictions["true"]))
-    said = apply_temperature(said, temperature)
-    calibrated = dict(zip(columns, said.T, strict=True), confidence=said.max(axis=1))
+    said, predictions = evaluation.uncalibrated(), evaluation.predictions
+    if _across_corpora(evaluation.protocol):
+        temperature = left_out.calibration(said, predictions, evaluation.labels).temperature
+        said = apply_temperature(said, temperature)
+        confidence = left_out.among(said, predictions["true"], predictions["corpus"], evaluation.labels).max(axis=1)
+    else:
+        temperature = fit_temperature(said, pd.Index(evaluation.labels).get_indexer(predictions["true"]))
+        said = apply_temperature(said, temperature)
+        confidence = said.max(axis=1)
+    columns = [f"prob_{label}" for label in evaluation.labels]
+    calibrated = dict(zip(columns, said.T, strict=True), confidence=confidence)
     return replace(evaluation, predictions=predictions.assign(**calibrated)), temperature
+
+
+def _across_corpora(protocol: str) -> bool:
+    """Whether a protocol tests corpora that were not learned from."""
+    return protocol in protocols.names() and "corpus" in protocols.get(protocol).independent_of
 
 
 def _sound(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -864,14 +883,18 @@ def _same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]
     return {e: found.subset(found.table["clip_id"].isin(common).to_numpy()) for e, found in features.items()}
 
 
-def _predictions(material: Material, rows: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """The rows as :class:`Evaluation` wants them."""
+def _predictions(material: Material, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
+    """The tested rows as :class:`Evaluation` wants them. A corpus that was left out is answered for among the emotions
+    that it has; the probabilities are those of all."""
     labels = np.array(material.labels)
-    frame = material.table.iloc[rows][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
-    frame["true"] = labels[material.y[rows]]
-    frame["predicted"] = labels[probabilities.argmax(axis=1)]
-    frame["confidence"] = probabilities.max(axis=1)
-    return frame.assign(**{f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)})
+    frame = material.table.iloc[fold.test][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
+    frame["true"] = labels[material.y[fold.test]]
+    across = "corpus" in fold.independent_of
+    given = left_out.among(probabilities, frame["true"], frame["corpus"], labels) if across else probabilities
+    frame["predicted"] = labels[given.argmax(axis=1)]
+    frame["confidence"] = given.max(axis=1)
+    shares = {f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)}
+    return frame.assign(**shares, fold=fold.index)
 
 
 def _called(kind: Any) -> str:
