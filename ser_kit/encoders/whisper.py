@@ -27,6 +27,17 @@ _EPSILON = 1e-5
 
 
 @keras.saving.register_keras_serializable("ser_kit")
+def gelu(x):
+    """The exact GELU by ``erf``, which ONNX has too, unlike the ``erfc`` of TensorFlow's own.
+
+    Examples:
+        >>> [round(float(y), 4) for y in gelu(np.array([-1.0, 0.0, 1.0], "float32"))]
+        [-0.1587, 0.0, 0.8413]
+    """
+    return 0.5 * x * (1.0 + ops.erf(x * np.sqrt(0.5).astype("float32")))
+
+
+@keras.saving.register_keras_serializable("ser_kit")
 class WhisperSpectrogram(keras.layers.Layer):
     """Samples to the log-mel spectrogram that Whisper was trained on: ``[batch, n]`` -> ``[batch, n // 160, 80]``.
 
@@ -110,7 +121,7 @@ class EncoderBlock(keras.layers.Layer):
         self.projections = layers.Dense(3 * width, **within)
         self.attended = layers.Dense(width, **within)
         self.dense_norm = layers.LayerNormalization(epsilon=_EPSILON, **within)
-        self.wide = layers.Dense(4 * width, activation="gelu", **within)
+        self.wide = layers.Dense(4 * width, activation=gelu, **within)
         self.narrow = layers.Dense(width, **within)
 
     @property
@@ -161,8 +172,8 @@ class Network:
 
     def __init__(self, width: int, blocks: int, weights: Mapping[str, np.ndarray]):
         layers = keras.layers
-        first = layers.Conv1D(width, 3, padding="same", activation="gelu", name="conv1")
-        second = layers.Conv1D(width, 3, strides=2, activation="gelu", name="conv2")
+        first = layers.Conv1D(width, 3, padding="same", activation=gelu, name="conv1")
+        second = layers.Conv1D(width, 3, strides=2, activation=gelu, name="conv2")
         padding = layers.ZeroPadding1D(1, name="padding")
         self.front = [
             WhisperSpectrogram(name="spectrogram"),
