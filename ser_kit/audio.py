@@ -714,6 +714,8 @@ def _sndfile_stream(sound, file: _File, watch: Watch) -> _Stream:
 
     # A FLAC file made by a program that could not seek does not say its length; libsndfile then gives the largest.
     frames = sound.frames if sound.frames < 1 << 62 else None
+    # A WAV file that holds MP3 counts the silence that its encoder puts first, which decoders leave out.
+    delay = _MP3_FRAME if (sound.format, sound.subtype) == ("WAV", "MPEG_LAYER_III") else 0
 
     def blocks():
         size = _block_frames(sound.channels)
@@ -736,7 +738,7 @@ def _sndfile_stream(sound, file: _File, watch: Watch) -> _Stream:
                 break
             done += len(block)
             yield block.astype(np.float32) / (1 << 15) if integers else block
-        if frames is not None and done < frames:
+        if frames is not None and done < frames - delay:
             stream.missing = f"the file is cut short: its header promises {frames / sound.samplerate:.2f} s"
         else:
             stream.missing = _missing_data(sound, file)
@@ -745,6 +747,7 @@ def _sndfile_stream(sound, file: _File, watch: Watch) -> _Stream:
     return stream
 
 
+_MP3_FRAME = 1152  # samples
 _SHORT_DATA = re.compile(
     r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be \d+\)"  # WAV, AIFF, AU, W64
     r"|does not match value from 'ds64' chunk of (\d+)",  # RF64

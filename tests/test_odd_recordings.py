@@ -22,7 +22,7 @@ import torture
 from torture import ANSWERED, AS_THE_CLIP, EITHER, NAMES, REFUSED, UNCERTAIN
 
 from ser_kit.audio import read_audio
-from ser_kit.errors import AudioError
+from ser_kit.errors import AudioError, TruncatedAudioWarning
 
 if not hasattr(os, "mkfifo"):
     pytest.skip("pipes, sockets and links as POSIX has them", allow_module_level=True)
@@ -278,6 +278,18 @@ def test_what_libsndfile_writes_is_read(tmp_path, spoken, form, subtype):
         pytest.skip(f"this libsndfile does not write it: {error.error_string}")
     exact = subtype.startswith(("PCM", "FLOAT", "DOUBLE", "ULAW", "ALAW"))
     check_decoded(path, samples, rate, LIKENESS.get(subtype, 0.99), 0 if exact else PADDED)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 44_100])
+def test_mp3_in_a_wav_file_is_cut_short_only_where_it_is(tmp_path, spoken, rate):
+    path = coded.encode(tmp_path / "whole.wav", spoken(rate), rate, "libmp3lame")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_audio(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.warns(TruncatedAudioWarning, match="cut short"):
+        read_audio(path)
 
 
 @pytest.mark.parametrize(("suffix", "codec"), BY_PYAV)
