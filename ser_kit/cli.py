@@ -959,8 +959,10 @@ def _export(args: argparse.Namespace) -> Result:
         _print_table(console, columns, cells, numbers=columns[1:], wrap=("file",))
         inputs = "samples" if export.metadata(bundle)["input"] == "samples" else "features"
         console.print(f"compared on {report.clips} clips; takes {inputs}, gives probabilities", soft_wrap=True)
-        if not args.compare:
-            console.print("UAR on speakers that it never heard is lower: --compare CORPUS, if you have some of them")
+        learned = {each["corpus"] for each in bundle.card.get("trained_on", [])}
+        if not args.compare and learned & set(compared["corpus"]):
+            text = "it was trained on them; UAR on other speakers is lower: --compare CORPUS"
+            console.print(text, soft_wrap=True)
 
     return Result(data, show)
 
@@ -1153,7 +1155,7 @@ _RECIPES = (
     "staged_cnn_lstm, rastogi_mlp, rastogi_cnn_lstm, voting_soft, voting_hard, voting_bagging, voting_boosting, "
     "voting_cnn, voting_lstm, voting_cnn_lstm, voting_svm, voting_forest, segment_dnn, deep_belief_network, "
     "stacked_autoencoder, td_cnn_lstm, td_cnn_bilstm_attention, ahmadov_cnn_bilstm, ahmadov_forest; of our own: "
-    "house, house_one, yamnet_linear, trillsson_linear; "
+    "house, house_one, whisper_base_linear, whisper_tiny_linear, yamnet_linear, trillsson_linear; "
     "RECIPE+ABLATION for one of its ablations"
 )
 _PROTOCOLS = (
