@@ -596,7 +596,7 @@ def _tune(args: argparse.Namespace) -> Result:
             space[name] = None
         if not isinstance(space[name], list) or not space[name]:
             raise RecipeError(f"--space {given!r}: expected SETTING=[VALUE, ...], a JSON list")
-        system.changed({name: space[name][0]})  # a misspelt setting is told before the recordings are read
+        system.changed({name: space[name][0]})  # a misspelt setting is refused before the recordings are read
     table = _load(args, args.corpus, args.labels or system.labels)
     system.protocol(args.protocol)(table, args.seed)
     args.when_interrupted = "; the same command goes on from there"
@@ -1160,7 +1160,7 @@ _RECIPES = (
 )
 _PROTOCOLS = (
     "speaker, loso, speaker_80_20, emobox (unseen speakers), corpus, cross_corpus, "
-    "cross_corpus_pairs, text, published (the recipe's own); speakers also heard in training: random, random_80_20, "
+    "cross_corpus_pairs, text, published (the recipe's own); speakers also in training: random, random_80_20, "
     "random_80_10_10, random_70_15_15, random_76_12_12, temporal_80_10_10; with leaks besides: random_80_20_peeking, "
     "random_80_20_copies, random_80_10_10_copies"
 )
@@ -1170,7 +1170,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="ser-kit",
         description="Speech emotion recognition: name the emotion of recordings, train and evaluate systems.",
-        epilog="ser-kit COMMAND --help tells more. Results go to standard output, all else to standard error.",
+        epilog="ser-kit COMMAND --help shows the options. Results go to standard output, all else to standard error.",
     )
     parser.add_argument("--version", action="version", version=f"ser-kit {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -1217,7 +1217,7 @@ def _parser() -> argparse.ArgumentParser:
         return group
 
     def over_time(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--window", type=_seconds, metavar="S", help="seconds judged at a time (default: 3)")
+        sub.add_argument("--window", type=_seconds, metavar="S", help="length of each window in seconds (default: 3)")
         sub.add_argument("--hop", type=_seconds, metavar="S", help="from one answer to the next (default: 1)")
         sub.add_argument("--smoothing", type=_seconds_or_none, metavar="S", help="of the answers; 0: none (default: 2)")
 
@@ -1284,8 +1284,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "train",
         _train,
-        "Train a recipe for use and save it as a bundle. Every clip is also predicted by a model that never heard its "
-        "speaker, to know what the bundle is worth. After Ctrl-C the same command goes on from there.",
+        "Train a recipe for use and save it as a bundle. Every clip is also predicted by a model that was trained "
+        "without its speaker, to estimate how often the bundle is right. After Ctrl-C the same command goes "
+        "on from there.",
         "ser-kit train rastogi_mlp --corpus ravdess --out my-bundle",
         "ser-kit train rastogi_mlp --corpus folder --root ~/recordings --labels happy,sad,angry --out mine",
     )
@@ -1320,7 +1321,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "reproduce",
         _reproduce,
-        "Run published systems as their authors split the clips, and on speakers never heard. Every fold leaves a "
+        "Run published systems as their authors split the clips, and on unseen speakers. Every fold leaves a "
         "record; what has one is not run again, so after Ctrl-C the same command goes on from there.",
         "ser-kit reproduce --all --corpus ravdess --out results",
         "ser-kit reproduce staged_cnn_lstm --ablations --corpus ravdess --seeds 1 --out results",
@@ -1387,7 +1388,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--timeline", action="store_true", help="also the emotion over time")
     over_time(sub)
     sub.add_argument("--csv", action="store_true", help="print comma-separated values")
-    text = "write each answer there as soon as it is known; what it holds already is not judged again"
+    text = "write each answer there as soon as it is known; recordings that have an answer there are skipped"
     sub.add_argument("--out", metavar="FILE.csv|FILE.jsonl", help=text)
     sub.add_argument("--jobs", type=_jobs, metavar="N", help="recordings at a time (default: one more than cores)")
 
