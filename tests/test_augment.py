@@ -59,6 +59,23 @@ class TestOffset:
         assert not augment.Offset()(np.zeros(RATE), RATE).any()
 
 
+class TestEqualize:
+    def test_gains_are_drawn_in_decibels_and_a_tone_keeps_its_frequency(self):
+        sound = tone(seconds=1)
+        varied = [augment.Equalize(deviation=4, seed=seed)(sound, RATE) for seed in range(60)]
+        gains = [20 * np.log10(rms(each) / rms(sound)) for each in varied]
+        assert 2 < np.std(gains) < 6 and abs(np.mean(gains)) < 2
+        assert all(abs(hertz(each) - hertz(sound)) < 1 and len(each) == len(sound) for each in varied)
+
+    def test_between_two_points_the_gain_is_a_straight_line_over_the_octaves(self):
+        click = np.zeros(RATE, np.float32)
+        click[RATE // 2] = 1.0
+        level = 20 * np.log10(np.abs(np.fft.rfft(augment.Equalize(points=2, seed=3)(click, RATE))))
+        octaves = level[[125, 250, 500, 1000, 2000, 4000]]
+        np.testing.assert_allclose(np.diff(octaves), np.diff(octaves)[0], atol=0.05)
+        assert abs(np.diff(octaves)[0]) > 0.1
+
+
 class TestDraws:
     @pytest.mark.parametrize("each", VARIATIONS)
     def test_seed_and_clip_decide(self, each):

@@ -36,6 +36,7 @@ CHANGED = {
     "speed_change": {"seed": 1, "low": 0.8, "high": 1.2},
     "gain": {"seed": 1, "low": -3.0, "high": 3.0},
     "offset": {"seed": 1, "most": 0.2, "highest": 5.0},
+    "equalize": {"seed": 1, "deviation": 6.0, "points": 5},
     "room": {"seed": 1, "rt60_low": 0.1, "rt60_high": 1.0, "direct_db": 0.0},
     "telephone": {},
     "sometimes": {"seed": 1, "step": augment.Gain(low=-3.0), "share": 0.9},
