@@ -600,7 +600,8 @@ class Predictor:
         if label := self.beyond(probabilities):
             return BEYOND.format(label)
         if self._shares(probabilities).max() < card["uncertain_below"]:
-            return "no emotion stands out"
+            likely = sorted(self.named(probabilities)["probabilities"].items(), key=lambda each: -each[1])[:2]
+            return f"no emotion stands out: {', '.join(f'{label} {100 * share:.0f} %' for label, share in likely)}"
         return ""
 
 

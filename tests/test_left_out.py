@@ -42,7 +42,7 @@ def evaluation(quick, material):
 
 def answers(corpus, rights, confidence, true="happy"):
     """Clips of a corpus that has two emotions, of which so many are named rightly."""
-    right = np.arange(len(rights)) < 0 if not len(rights) else np.asarray(rights, dtype=bool)
+    right = np.asarray(rights, dtype=bool)
     sure = np.broadcast_to(confidence, len(right))
     p = np.stack([np.where(right, sure, 1 - sure), np.where(right, 1 - sure, sure), np.zeros(len(right))], axis=1)
     table = pd.DataFrame({"corpus": corpus, "true": true}, index=range(len(right)))
@@ -74,8 +74,9 @@ def test_the_threshold_is_the_smallest_confidence_at_which_three_of_four_are_rig
 
 
 def test_every_corpus_counts_alike():
-    rng = np.random.default_rng(0)
-    (large, many), (small, few) = answers("a", rng.random(2000) < 0.9, 0.6), answers("b", rng.random(100) < 0.6, 0.6)
+    (large, many), (small, few) = (
+        answers(*each, 0.6) for each in (("a", np.arange(2000) % 10 < 9), ("b", np.arange(100) % 10 < 6))
+    )
     both, table = np.concatenate([large, small]), pd.concat([many, few], ignore_index=True)
     together = left_out.calibration(both, table, LABELS).temperature
     alone = [left_out.calibration(*each, LABELS).temperature for each in ((large, many), (small, few))]
