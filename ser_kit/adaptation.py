@@ -111,18 +111,15 @@ class Voices:
         means = cells.mean()
         who, what = (means.index.get_level_values(level).to_numpy() for level in (0, 1))
         classes, offsets = _two_way(means.to_numpy(), who, what, speaker.max() + 1, len(labels))
-        within = _mean_covariance(cells)
+        within = _covariance(cells)
         metric = _metric(within)
-        apart, together = (
-            [_scatter(group, metric) / (len(group) - 1) for _, group in groups if len(group) > 1]
-            for groups in (cells, pd.DataFrame(values).groupby(speaker))
-        )
+        spread = [_variance(groups, metric) for groups in (cells, pd.DataFrame(values).groupby(speaker))]
         return cls(
             labels=tuple(labels),
             classes=_plain(classes),
             within=_plain(within),
             speakers=_plain(offsets.T @ offsets / len(offsets)),
-            spread=_plain([np.mean(each) if each else 0.0 for each in (apart, together)]),
+            spread=_plain(spread),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -340,10 +337,17 @@ def _two_way(means: np.ndarray, who: np.ndarray, what: np.ndarray, people: int, 
     return found[:k], found[k:]
 
 
-def _mean_covariance(cells) -> np.ndarray:
-    """The mean over groups of two clips or more of their covariances."""
-    found = [np.cov(group.to_numpy().T) for _, group in cells if len(group) > 1]
-    return np.mean(found, axis=0) if found else np.zeros((cells.obj.shape[1],) * 2)
+def _covariance(cells) -> np.ndarray:
+    """The covariance of clips about the means of their groups: speakers of a few clips count little."""
+    values = cells.obj.to_numpy()
+    apart = values - cells.transform("mean").to_numpy()
+    return apart.T @ apart / max(1, len(values) - cells.ngroups)
+
+
+def _variance(groups, metric: np.ndarray) -> float:
+    """The mean squared distance of clips from the means of their groups."""
+    apart = groups.obj.to_numpy() - groups.transform("mean").to_numpy()
+    return float(np.einsum("ni,ij,nj->", apart, metric, apart) / max(1, len(apart) - groups.ngroups))
 
 
 def _metric(within: np.ndarray) -> np.ndarray:
