@@ -1,23 +1,32 @@
-"""``python -m benchmarks.unheard``: what a bundle is worth on corpora that it never heard, and to listen to a person.
+"""``python -m benchmarks.unheard``: what recipes and bundles are worth on corpora that they did not learn from.
 
-Each corpus is answered for over the emotions that it shares with the bundle. The last two columns are of the clips that
-are left when a few neutral ones of each speaker are taken as a baseline (:meth:`ser_kit.Predictor.enroll`): the UAR
-without it and with it. The table goes into Markdown pages, between the marks
-``<!-- unheard: made by python -m benchmarks.unheard -->`` and ``<!-- end of unheard -->``.
+``--recipe NAME`` leaves each corpus out in turn (protocol ``corpus``) and prints UAR, calibration error, recalls, how
+often certain answers are right, and what adaptation to a speaker brings; see :mod:`benchmarks.nested`. What is
+trained is kept under ``--out``, so that a second call only prints; ``--records FOLDER`` prints all that a folder holds.
+
+Without these a bundle answers for each ``--corpus`` over the emotions that they share. The last two columns are then of
+the clips that are left when a few neutral ones of each speaker are taken as a baseline
+(:meth:`ser_kit.Predictor.enroll`): the UAR without it and with it.
+
+Tables go into Markdown pages, between marks such as ``<!-- unheard: made by python -m benchmarks.unheard -->`` and
+``<!-- end of unheard -->``: ``unheard`` for a bundle, and for recipes ``left_out``, ``left_out_details``,
+``left_out_recalls``, ``left_out_certain`` and ``left_out_adaptation``.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ser_kit import corpora, reproduce
+from ser_kit import corpora, recipes, reproduce
 from ser_kit.bundle import BASELINE
 from ser_kit.errors import SerKitError, TableError
 from ser_kit.evaluation import (
@@ -26,34 +35,80 @@ from ser_kit.evaluation import (
     mean_log,
     metrics,
     percent,
+    to_markdown,
     with_interval,
     without_habit,
 )
 from ser_kit.labels import merged
 from ser_kit.predictor import Failure, Predictor, habit
 
+from . import nested
+
 COMMAND = "python -m benchmarks.unheard"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns the exit status: 1 if the bundle or a corpus cannot be had, or a page has no place."""
+    """The command; returns the exit status: 1 if a recipe, bundle or corpus cannot be had, or a page has no place, and
+    130 after Ctrl-C."""
     options = _options(argv)
     try:
-        tables = {name: corpora.load(name) for name in options.corpus}  # what is missing is missed before the work
-        predictor = Predictor.open(options.bundle)
-        rows = [_row(name, *answered(predictor, part), predictor, options) for name, part in tables.items()]
-        for folder in options.evaluation:
-            found = Evaluation.load(folder)
-            title = f"{', '.join(found.corpora)} ({found.recipe}, {found.protocol}, seed {found.seed})"
-            rows.append(_row(title, found.predictions, found.labels, None, options))
-        table = pd.DataFrame(rows)
+        tables = _of_recipes(options) if options.recipe or options.records else {"unheard": _of_bundle(options)}
         for page in options.pages:
-            reproduce.fill(page, {"unheard": lambda: table}, COMMAND)
+            reproduce.fill(page, {name: partial(tables.get, name) for name in tables}, COMMAND)
     except SerKitError as error:
         print(error, file=sys.stderr)
         return 1
-    print(table.to_string(index=False))
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on after the trainings that are done", file=sys.stderr)
+        return 130
+    for name, table in tables.items():
+        print(table.to_string(index=False) if name == "unheard" else f"{to_markdown(table)}\n")
     return 0
+
+
+def _of_bundle(options: argparse.Namespace) -> pd.DataFrame:
+    tables = {name: corpora.load(name) for name in options.corpus}  # what is missing is missed before the work
+    predictor = Predictor.open(options.bundle)
+    rows = [_row(name, *answered(predictor, part), predictor, options) for name, part in tables.items()]
+    for folder in options.evaluation:
+        found = Evaluation.load(folder)
+        title = f"{', '.join(found.corpora)} ({found.recipe}, {found.protocol}, seed {found.seed})"
+        rows.append(_row(title, found.predictions, found.labels, None, options))
+    return pd.DataFrame(rows)
+
+
+def _of_recipes(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
+    """The tables by name, written as CSV too where that is wanted."""
+    command = shlex.join(["python", "-m", "benchmarks.unheard", *options.given])
+    tested = options.corpus or nested.TESTED
+    systems = [recipes.get(name) for name in options.recipe]  # what is unknown is refused before the work
+    found = [
+        nested.nested(
+            system, tested, options.out, only_learned=options.only_learned, labels=options.labels, seed=options.seed,
+            pairs=not options.approximate, command=command,
+        )
+        for system in systems
+    ]  # fmt: skip
+    for folder in options.records:
+        found += nested.load(folder)
+    for each in found:
+        if not each.nested:
+            print(
+                f"{each.name}: temperature, threshold and adaptation of a corpus come from models that learned from it",
+                file=sys.stderr,
+            )
+    tables = {
+        "left_out": nested.scores(found),
+        "left_out_details": nested.details(found),
+        "left_out_recalls": nested.recalls(found),
+        "left_out_certain": nested.certain(found),
+        "left_out_adaptation": nested.adaptation(found, options.draws),
+    }
+    if options.csv:
+        options.csv.mkdir(parents=True, exist_ok=True)
+        for name, table in [*tables.items(), ("coverage", nested.curve(found))]:
+            table.to_csv(options.csv / f"{name}.csv", index=False)
+    return tables
 
 
 def answered(predictor: Predictor, table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -163,23 +218,42 @@ def _row(name: str, predictions: pd.DataFrame, common: Sequence[str], predictor:
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
-    parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="Markdown pages with a place for the table")
-    parser.add_argument("--bundle", metavar="FOLDER_OR_PRESET", help="what predicts; the default preset if not given")
-    parser.add_argument("--corpus", nargs="*", default=[], metavar="NAME", help="that the bundle has not learned from")
+    parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="Markdown pages with places for the tables")
+    parser.add_argument("--recipe", nargs="+", default=[], metavar="NAME", help="trained with each corpus left out")
     parser.add_argument(
-        "--evaluation",
-        nargs="*",
-        default=[],
-        metavar="FOLDER",
-        help="of ser-kit evaluate: more rows, of its predictions",
+        "--records", nargs="+", type=Path, default=[], metavar="FOLDER", help="of earlier calls, to print"
     )
-    parser.add_argument("--enroll", type=int, default=2, help="neutral clips of each speaker (default: %(default)s)")
-    parser.add_argument("--draws", type=int, default=20, help="of these clips (default: %(default)s)")
-    options = parser.parse_args(argv)
+    text = "for the answers of each training (default: %(default)s)"
+    parser.add_argument("--out", type=Path, default=Path("runs/unheard"), metavar="FOLDER", help=text)
+    parser.add_argument("--csv", type=Path, metavar="FOLDER", help="for the tables and the whole coverage curve as CSV")
+    text = f"left out, each in turn (default: {', '.join(nested.TESTED)}); with a bundle: that it did not learn from"
+    parser.add_argument("--corpus", nargs="*", default=[], metavar="NAME", help=text)
+    text = "learned from beside the others and never tested (default: %(default)s)"
+    parser.add_argument("--only-learned", nargs="*", default=nested.ONLY_LEARNED, metavar="NAME", help=text)
+    parser.add_argument("--labels", default="seven", help="of recipes: the label set (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of recipes' trainings (default: %(default)s)")
+    text = "leave no two corpora out: a third of the trainings, for recipes that take long"
+    parser.add_argument("--approximate", action="store_true", help=text)
+    parser.add_argument("--bundle", metavar="FOLDER_OR_PRESET", help="what predicts; the default preset if not given")
+    text = "of ser-kit evaluate: more rows beside a bundle's, of its predictions"
+    parser.add_argument("--evaluation", nargs="*", default=[], metavar="FOLDER", help=text)
+    text = "with a bundle: neutral clips of each speaker (default: %(default)s)"
+    parser.add_argument("--enroll", type=int, default=2, help=text)
+    text = "of the clips that are adapted or enrolled from (default: 20 with a bundle, else 5)"
+    parser.add_argument("--draws", type=int, help=text)
+    given = list(sys.argv[1:] if argv is None else argv)
+    options = parser.parse_args(given)
+    options.given, of_recipes = given, bool(options.recipe or options.records)
+    options.draws = (5 if of_recipes else 20) if options.draws is None else options.draws
     if options.enroll < 1 or options.draws < 1:
         parser.error("--enroll and --draws must be at least 1")
-    if not options.corpus and not options.evaluation:
-        parser.error("name a corpus or an evaluation")
+    if of_recipes and (options.bundle or options.evaluation):
+        parser.error("--bundle and --evaluation are not for --recipe and --records")
+    if not of_recipes and not options.corpus and not options.evaluation:
+        parser.error("name a recipe, a corpus or an evaluation")
+    both = {*options.corpus} & {*options.only_learned}
+    if of_recipes and both:
+        parser.error(f"{', '.join(sorted(both))} is to be tested and not to be tested; name it once")
     return options
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 import soundfile
 
 from ser_kit import features, protocols, recipes
-from ser_kit.errors import TableError
+from ser_kit.errors import LeakageError, TableError
 
 ROOT = Path(__file__).parent.parent
 if not (ROOT / "benchmarks").is_dir():
@@ -27,6 +28,7 @@ from benchmarks import (  # noqa: E402
     answers,
     extraction,
     memory,
+    nested,
     opensmile_svm,
     pipeline,
     racing,
@@ -273,3 +275,79 @@ def test_what_a_bundle_is_worth_unheard_goes_into_pages(monkeypatch, demo_bundle
     assert evaluated[4].startswith("100.0 ") and evaluated[-3] == "–" and evaluated[-1] == "100.0 (+0.0) |"
     assert unheard.main(["--bundle", str(tmp_path / "nothing"), "--corpus", "demo"]) == 1
     assert "neither a bundle's folder nor a preset" in capsys.readouterr().err
+
+
+def recorded(folder, tested=("a", "b", "c"), labels=("neutral", "happy", "sad")):
+    """Answers of a recipe for three corpora left out alone and in pairs, b without clips of sadness."""
+    for names in [{each} for each in tested] + [{*tested} - {each} for each in tested]:
+        parts = []
+        for corpus in sorted(names):
+            part = said([f"{corpus}:{i}" for i in range(4)], labels, {f"{corpus}:0": np.array([0, 0, 1.0])})
+            parts.append(part[(part["true"] != "sad") | (corpus != "b")].assign(corpus=corpus))
+        found = pd.concat(parts, ignore_index=True)
+        p = found[[f"prob_{label}" for label in labels]].to_numpy()
+        found = found.assign(predicted=np.array(labels)[p.argmax(axis=1)], confidence=p.max(axis=1))
+        kept = unheard.Evaluation("made", "corpus", True, 0, labels, found, temperatures=[1.0], corpora=sorted(tested))
+        kept.save(nested.folder_of(folder, "made", frozenset(names)))
+
+
+def test_each_corpus_is_calibrated_on_models_that_learned_from_neither(tmp_path):
+    recorded(tmp_path)
+    (found,) = nested.load(tmp_path)
+    assert found.tested == ["a", "b", "c"] and found.nested
+    before = found.corpora["a"].calibration
+    found.by_left_out[frozenset("b")].predictions["prob_sad"] = 0.9  # learned from a
+    assert nested.Answers("made", found.by_left_out).corpora["a"].calibration == before
+    some = {names: each for names, each in found.by_left_out.items() if len(names) == 1}
+    assert not nested.Answers("made", some).nested
+
+
+def test_a_clip_of_the_tested_corpus_in_what_it_is_calibrated_on_is_refused(tmp_path):
+    recorded(tmp_path)
+    (found,) = nested.load(tmp_path)
+    pair = found.by_left_out[frozenset("ab")].predictions
+    pair.loc[pair.index[pair["corpus"] == "b"][0], "clip_id"] = pair["clip_id"].iloc[0]
+    with pytest.raises(LeakageError, match="the temperature was fitted on test clips: a:0neutral0"):
+        _ = found.corpora
+
+
+@pytest.mark.parametrize("clips", [1, 2, 5, 20])
+def test_each_clip_is_adapted_by_others_of_its_speaker(clips):
+    rows = np.random.default_rng(0).permutation(12) + 100
+    parts = list(nested._divided(rows, clips))
+    assert sorted(np.concatenate([answered for answered, _ in parts])) == sorted(rows)
+    for answered, used in parts:
+        assert len(set(used)) == min(clips, 11) and not set(used) & set(answered)
+    assert [len(used) for _, used in nested._divided(rows, None)] == [12]
+    assert [len(used) for _, used in nested._divided(rows[:1], 5)] == [0]
+
+
+def test_recipes_are_trained_once_and_shown_from_their_records(monkeypatch, demo_functionals, tmp_path, capsys):
+    number = pd.factorize(demo_functionals.table["speaker"], sort=True)[0]
+    table = demo_functionals.table.assign(corpus=np.array(["a", "b", "c"])[number % 3])
+    quick, trained = recipes.get("rastogi_mlp").changed({"training.epochs": 1}), []
+    monkeypatch.setattr(unheard.recipes, "get", lambda name: quick)
+    monkeypatch.setattr(nested.corpora, "load", lambda names, labels: table)
+    run_fold = type(quick).run_fold
+    monkeypatch.setattr(type(quick), "run_fold", lambda *a, **b: trained.append(1) or run_fold(*a, **b))
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"<!-- {name}: made by {unheard.COMMAND} -->\n<!-- end of {name} -->\n" for name in (
+        "left_out", "left_out_recalls", "left_out_certain", "left_out_adaptation")))  # fmt: skip
+    command = [str(page), "--recipe", "quick", "--corpus", "a", "b", "c", "--only-learned", "--out", str(tmp_path)]
+    command += ["--labels", "six", "--draws", "1", "--csv", str(tmp_path / "csv")]
+    assert unheard.main(command) == 0 and len(trained) == 6
+    written, shown = page.read_text(), capsys.readouterr().out
+    assert "| rastogi_mlp | a |" in written and "| recipe | a | b | c | mean | mean without emospeech |" in written
+    assert shown.count("| recipe |") == 5 and (tmp_path / "csv" / "coverage.csv").is_file()
+    assert unheard.main(command) == 0 and len(trained) == 6, "what has its record is not trained again"
+    assert unheard.main([str(page), "--records", str(tmp_path), "--draws", "1"]) == 0 and page.read_text() == written
+    shutil.rmtree(nested.folder_of(tmp_path, quick.name, frozenset("ab")))
+
+    def interrupted(*a, **b):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(type(quick), "run_fold", interrupted)
+    assert unheard.main(command) == 130 and "interrupted" in capsys.readouterr().err
+    assert unheard.main(["--records", str(tmp_path / "nothing")]) == 1
+    with pytest.raises(SystemExit):
+        unheard.main(["--recipe", "quick", "--bundle", "house"])
