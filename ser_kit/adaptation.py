@@ -46,8 +46,10 @@ ENOUGH_CLIPS = 10
 _SHRINKAGE = 5.0
 """The mean of n clips counts n / (n + 5)."""
 _CLOSED = 1.5
-"""Times the spread of clips of one emotion up to which nothing is taken off: 1 lets speakers who show one emotion
-only lose 1 to 3 points on corpora left out, 1.5 less than one, and costs other speakers half a point."""
+"""Times the spread of clips of one emotion up to which nothing is taken off: more costs speakers of mixed emotions a
+little, less costs speakers who show one emotion only twice as much (docs/unheard.md)."""
+_FEWEST = 9
+"""Clips of a speaker, or of a speaker and an emotion, from which on their spread counts."""
 _FLOOR = 1e-3  # of a probability, as in evaluation.mean_log
 _WITHIN_SHARE = 0.3  # of its mean variance in the covariance that spreads are measured by
 
@@ -111,9 +113,12 @@ class Voices:
         means = cells.mean()
         who, what = (means.index.get_level_values(level).to_numpy() for level in (0, 1))
         classes, offsets = _two_way(means.to_numpy(), who, what, speaker.max() + 1, len(labels))
-        within = _covariance(cells)
+        within = np.mean([np.cov(group.T) for group in _enough(cells)] or np.zeros((1, *classes.shape)), axis=0)
         metric = _metric(within)
-        spread = [_variance(groups, metric) for groups in (cells, pd.DataFrame(values).groupby(speaker))]
+        spread = [
+            np.mean([_scatter(group, metric) / (len(group) - 1) for group in _enough(groups)] or 0.0)
+            for groups in (cells, pd.DataFrame(values).groupby(speaker))
+        ]
         return cls(
             labels=tuple(labels),
             classes=_plain(classes),
@@ -337,17 +342,11 @@ def _two_way(means: np.ndarray, who: np.ndarray, what: np.ndarray, people: int, 
     return found[:k], found[k:]
 
 
-def _covariance(cells) -> np.ndarray:
-    """The covariance of clips about the means of their groups: speakers of a few clips count little."""
-    values = cells.obj.to_numpy()
-    apart = values - cells.transform("mean").to_numpy()
-    return apart.T @ apart / max(1, len(values) - cells.ngroups)
-
-
-def _variance(groups, metric: np.ndarray) -> float:
-    """The mean squared distance of clips from the means of their groups."""
-    apart = groups.obj.to_numpy() - groups.transform("mean").to_numpy()
-    return float(np.einsum("ni,ij,nj->", apart, metric, apart) / max(1, len(apart) - groups.ngroups))
+def _enough(groups) -> list[np.ndarray]:
+    """The clips of each group of nine or more, since the spread of fewer says little; where there is none such, of two
+    or more."""
+    found = [group.to_numpy() for _, group in groups if len(group) > 1]
+    return [group for group in found if len(group) >= _FEWEST] or found
 
 
 def _metric(within: np.ndarray) -> np.ndarray:
