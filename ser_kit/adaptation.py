@@ -85,7 +85,8 @@ class Voices:
     ) -> Self:
         """Learn it from answers for clips of speakers that were not trained on.
 
-        Each speaker and emotion counts alike, however many clips there are. Speakers need not have all emotions.
+        Each speaker and emotion counts alike; for the spreads those of nine clips or more, where there are such.
+        Speakers need not have all emotions.
 
         Args:
             probabilities: calibrated, ``[n, k]``.

@@ -144,7 +144,7 @@ class Observation(NamedTuple):
 
     @classmethod
     def of(cls, piece: Recording, judged: Judged) -> Observation:
-        """What is learned from a stretch of speech that was judged."""
+        """What is learned from a stretch of speech, from the probabilities that it was given."""
         return cls(judged.unadapted, _digest(piece))
 
 
@@ -258,7 +258,7 @@ class Predictor:
 
         What the model says of these clips more or less often than of other people's is taken off, as odds, from what it
         says of the person's other clips: the more, the more clips there are and the more these differ in emotion. From
-        clips that sound alike it learns nothing, since their emotion cannot be told from the voice. ``adaptation``
+        clips that sound alike it learns nothing, since their emotion cannot be separated from the voice. ``adaptation``
         holds what was learned, and which clips could not be used.
 
         A predictor is adapted or enrolled (:meth:`enroll`), not both: each replaces the other. One that is adapted

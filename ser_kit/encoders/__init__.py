@@ -89,6 +89,14 @@ class Encoder:
         """Its weights, float32, with the names and shapes of :func:`shapes`.
 
         Raises:
+            EncoderError: as for :meth:`content`.
+        """
+        return unpacked(self.content())
+
+    def content(self) -> bytes:
+        """The file with its weights, checked but not unpacked.
+
+        Raises:
             EncoderError: the file is missing, or is another one than belongs to this version of ser_kit.
         """
         try:
@@ -103,7 +111,7 @@ class Encoder:
                 f"the weights of {self.name} were changed: {self.path} has the SHA-256 {found}; expected "
                 f"{self.sha256}. Install ser-kit again"
             )
-        return unpacked(content)
+        return content
 
 
 ENCODERS: dict[str, Encoder] = {

@@ -92,7 +92,7 @@ class SpeechEncoder(Extractor):
 
     def ready(self) -> None:
         try:
-            self._encoder.weights()
+            self._encoder.content()
         except EncoderError as error:
             raise FeatureError(str(error)) from None
 

@@ -617,8 +617,9 @@ class System(ABC):
             voices = {"voices": Voices.fit(rows, answers["true"], answers["speaker"], fitted.labels).to_dict()}
         across = _across_corpora(evaluation.protocol)
         if across:
-            raw, answered = evaluation.uncalibrated(), evaluation.predictions
-            uncertain_below = left_out.calibration(raw, answered, evaluation.labels).threshold
+            answers = calibrated.predictions
+            alike = left_out.alike(answers["corpus"])
+            uncertain_below = float(left_out.threshold(answers["confidence"], calibrated.correct(), alike))
         else:
             uncertain_below = float(np.quantile(calibrated.predictions["confidence"], UNCERTAIN_SHARE))
         return {
