@@ -217,8 +217,9 @@ class Linear:
     of unit variance follow, and a multinomial logistic regression on them, shrunk strongly, in which every corpus and,
     within it, every class counts alike. A class that a corpus does not have is half excluded for its clips: its odds
     are divided by ``exp(absent)``. Two such classifiers are averaged: of the features as they are, and of the
-    features less the mean of their speaker, each emotion counting alike. A new clip is standardised by the average
-    mean and deviation of the training corpora. All of this is linear, so the result is one matrix.
+    features less the mean of their speaker, each emotion counting alike. With ``by_corpus``, classifiers that are
+    trained on one corpus each, among its own classes, are averaged with these. A new clip is standardised by the
+    average mean and deviation of the training corpora. All of this is linear, so the result is one matrix.
 
     Args:
         C: strength of the data against shrinkage, as scikit-learn's; for principal components of unit variance.
@@ -226,6 +227,8 @@ class Linear:
         absent: logarithm of what the odds of classes that a corpus lacks are divided by, for its clips: 0 takes these
             classes for wrong, 100 excludes them.
         speaker_centred: share of the classifier that is trained on features less their speaker's mean, 0 to 1.
+        by_corpus: share of the classifier that is the mean of those of one corpus each, 0 to 1; without effect where
+            there is one corpus.
 
     Source:
         chosen by leaving corpora out, see ``docs/research_log.md``.
@@ -243,6 +246,7 @@ class Linear:
     components: int = 300
     absent: float = 2.0
     speaker_centred: float = 0.5
+    by_corpus: float = 0.0
 
     model: ClassVar[str] = "mlp"
     about: ClassVar[tuple[str, ...]] = ("corpus", "speaker")
@@ -251,6 +255,7 @@ class Linear:
         "components": range(1, 10_001),
         "absent": (0.0, 100.0),
         "speaker_centred": (0.0, 1.0),
+        "by_corpus": (0.0, 1.0),
     }
 
     def __post_init__(self):
@@ -308,11 +313,23 @@ class Linear:
             if share:
                 values = _less_speakers(x, y, corpus, speaker) if centred else x
                 components = _components(values, self.components)
-                found, offset = _regression(values @ components, y, alike, excluded, self.C)
-                kernel, bias = kernel + share * components @ found, bias + share * offset
+                z, of_one = values @ components, self.by_corpus if len(corpora) > 1 else 0.0
+                parts = [(1 - of_one, np.ones(len(z), bool), excluded)]
+                parts += [(of_one / len(corpora), corpus == c, np.where(has, 0.0, _NEVER)[corpus])
+                          for c in range(len(corpora))]  # fmt: skip
+                for part, rows, out in parts:
+                    if part:
+                        counted = alike[rows] / alike[rows].sum()
+                        found, offset = _regression(z[rows], y[rows], counted, out[rows], self.C)
+                        kernel = kernel + share * part * components @ found
+                        bias = bias + share * part * offset
         kernel /= deviation[:, None]
         hyperparameters = {"units": (), "dropout": (), "batch_norm": ()}
         return _built(self.model, x, n_classes, hyperparameters, [kernel, bias - mean @ kernel])
+
+
+_NEVER = -100.0
+"""Added to the logits of classes that a corpus does not have, where it is alone."""
 
 
 def _less_speakers(x: np.ndarray, y: np.ndarray, corpus: np.ndarray, speaker: np.ndarray) -> np.ndarray:

@@ -219,6 +219,26 @@ def test_a_linear_classifier_counts_corpora_and_classes_alike_and_leaves_out_cli
     np.testing.assert_allclose(kernel(Linear(), x, y, 4, corpus, speaker, weights=weights), left_out, atol=1e-6)
 
 
+def test_classifiers_of_one_corpus_each_add_up():
+    x, y = clips()
+    corpus, speaker = corpora_of(len(x))
+    turned = (y + 1) % 4  # other labels in one corpus change what that corpus adds, and nothing else
+
+    def of(first, second, **settings):
+        labels = np.where(corpus == "a", first, second)
+        return kernel(Linear(C=0.1, speaker_centred=0, **settings), x, labels, 4, corpus, speaker)
+
+    np.testing.assert_allclose(
+        of(y, y, by_corpus=1) + of(turned, turned, by_corpus=1),
+        of(y, turned, by_corpus=1) + of(turned, y, by_corpus=1),
+        atol=1e-2,
+    )
+    both = of(y, turned, by_corpus=0.5)
+    np.testing.assert_allclose(both, (of(y, turned, by_corpus=0) + of(y, turned, by_corpus=1)) / 2, atol=1e-4)
+    apart = of(y, y, by_corpus=0) + of(turned, turned, by_corpus=0) - of(y, turned, by_corpus=0)
+    assert np.abs(apart - of(turned, y, by_corpus=0)).max() > 0.05  # one classifier for both mixes them
+
+
 def perceptron(units=(4,), **settings):
     import keras
 

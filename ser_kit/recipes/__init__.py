@@ -16,7 +16,13 @@ from .house import house, house_one
 from .rastogi import rastogi_cnn_lstm, rastogi_mlp
 from .staged import staged_cnn_lstm
 from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
-from .transfer import trillsson_linear, whisper_base_linear, whisper_tiny_linear, yamnet_linear
+from .transfer import (
+    trillsson_linear,
+    whisper_base_linear,
+    whisper_base_speakers,
+    whisper_tiny_linear,
+    yamnet_linear,
+)
 from .voting import (
     deep_belief_network,
     segment_dnn,
@@ -49,8 +55,11 @@ RECIPES: dict[str, System] = {
 
 OWN: dict[str, System] = {
     system.name: system
-    for system in (house, house_one, whisper_base_linear, whisper_tiny_linear, yamnet_linear, trillsson_linear)
-}
+    for system in (
+        house, house_one, whisper_base_linear, whisper_tiny_linear, whisper_base_speakers, yamnet_linear,
+        trillsson_linear,
+    )
+}  # fmt: skip
 """Systems of ser_kit's own by name."""
 
 

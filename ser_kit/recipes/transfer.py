@@ -72,6 +72,7 @@ whisper_base_linear = Recipe(
         "absent classes wrong": {"training.absent": 0.0},
         "absent classes excluded": {"training.absent": 100.0},
         "weaker shrinkage": {"training.C": 1e-2},
+        "classifiers of single corpora": {"training.by_corpus": 0.9},
     },
 )
 
@@ -84,6 +85,20 @@ whisper_tiny_linear = Recipe(
     extractor=SpeechEncoder(encoder="whisper_tiny_en", blocks=(1, 2, 3), preprocess=(HighPass(), Trim())),
     training=Linear(),
     scale=False,
+    copies=1,
+    augmentation=_RECORDED,
+)
+
+whisper_base_speakers = Recipe(
+    name="whisper_base_speakers",
+    title="A linear classifier on Whisper base's encoder, for new speakers of the corpora it is trained on",
+    reference=whisper_base_linear.reference,
+    labels="eight",
+    published=OURS,
+    extractor=SpeechEncoder(blocks=(1, 2, 3, 4), preprocess=(HighPass(), Trim())),
+    training=Linear(components=600, speaker_centred=0.0),
+    scale=False,
+    temperature=1.0,
     copies=1,
     augmentation=_RECORDED,
 )
