@@ -80,7 +80,8 @@ class Answers:
             if other != name:
                 found = self.by_left_out.get(frozenset((name, other)), self.by_left_out[frozenset((other,))])
                 rows = (found.predictions["corpus"] == other).to_numpy()
-                parts.append((found.uncalibrated()[rows], found.predictions[rows]))
+                predictions = found.predictions.assign(sharpness=found.sharpness)
+                parts.append((found.uncalibrated()[rows], predictions[rows]))
         if not parts:
             raise TableError(f"{self.name} has answers for {name} only; expected two corpora at least")
         return np.concatenate([raw for raw, _ in parts]), pd.concat([rows for _, rows in parts], ignore_index=True)
@@ -94,7 +95,7 @@ class Answers:
         protocols.audit(both, fold, fingerprints=both["clip_id"], fitted=fitted)
         labels = own.labels
         calibration = left_out.calibration(raw, others, labels)
-        said = apply_temperature(raw, calibration.temperature)
+        said = apply_temperature(raw, calibration.temperature * others["sharpness"].to_numpy())
         voices = Voices.fit(said, others["true"], others["speaker"], labels)
         return Tested(apply_temperature(own.uncalibrated(), calibration.temperature), own, calibration, voices)
 
@@ -135,6 +136,8 @@ class Tested:
             of_one_emotion: take the clips of one speaker and one emotion for those of a speaker.
         """
         predictions, labels = self.evaluation.predictions, self.evaluation.labels
+        sharpness = self.evaluation.sharpness
+        plain = apply_temperature(self.probabilities, sharpness)
         by = ["speaker", "true"] if of_one_emotion else ["speaker"]
         speakers = list(predictions.groupby(by, sort=True).indices.values())
         scores = []
@@ -142,8 +145,8 @@ class Tested:
             rng, said = np.random.default_rng(seed), np.empty_like(self.probabilities)
             for rows in speakers:
                 for answered, used in _divided(rng.permutation(rows), clips):
-                    habit = offset(self.voices, self.probabilities[used])
-                    said[answered] = without_habit(self.probabilities[answered], habit)
+                    adapted = without_habit(plain[answered], offset(self.voices, plain[used]))
+                    said[answered] = apply_temperature(adapted, 1 / sharpness[answered])
             found = left_out.among(said, predictions["true"], predictions["corpus"], labels)
             scores.append(metrics(predictions["true"], np.array(labels)[found.argmax(axis=1)], labels)["uar"])
         return float(np.mean(scores))

@@ -45,7 +45,7 @@ ENOUGH_CLIPS = 10
 """Clips after which further ones change little."""
 _SHRINKAGE = 5.0
 """The mean of n clips counts n / (n + 5)."""
-_CLOSED = 1.5
+_CLOSED = 1.3
 """Times the spread of clips of one emotion up to which nothing is taken off: more costs speakers of mixed emotions a
 little, less costs speakers who show one emotion only twice as much (docs/unheard.md)."""
 _FEWEST = 9
@@ -156,7 +156,8 @@ class Adaptation:
         bundle: :attr:`ser_kit.bundle.Bundle.identity` of whose answers it is.
         labels: of that bundle.
         offset: what is taken off each label's log probability, ``[k]``.
-        probabilities: of the clips that it rests on, without adaptation, ``[clips, k]``.
+        probabilities: of the clips that it rests on, without adaptation and for a distance of no account,
+            ``[clips, k]``.
         sounds: a digest of each of these clips' samples, so that none counts twice.
         left_out: recordings that were given and could not be used; not kept in files.
 
@@ -294,7 +295,7 @@ def offset(voices: Voices, probabilities: np.ndarray) -> np.ndarray:
     """What clips of one speaker say of the speaker, to be taken off by :func:`ser_kit.evaluation.without_habit`.
 
     The clips' mean, less that of a speaker like the average one who shows all emotions alike, times n / (n + 5), times
-    a factor from 0 to 1: it is 0 where the squared distances between the clips are less than one and a half times those
+    a factor from 0 to 1: it is 0 where the squared distances between the clips are less than 1.3 times those
     of one emotion, and 1 where they are those of all emotions.
 
     Args:

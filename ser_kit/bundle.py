@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from . import features, modelcard, models
-from .backend import forward
+from .backend import forward, import_keras
 from .card import FORMAT, check, check_member, longest, parsed, printable
 from .card import read as read_card
 from .errors import BundleError, SerKitError, UnknownNameError
@@ -40,6 +40,20 @@ BASELINE = "neutral"
 PRESETS = Path(__file__).parent / "presets"
 _OWN = re.compile(r"card\.json|README\.md|model(_\d+)?\.keras")
 _BATCH = 32  # clips at a time: what convolutions make of a clip is a hundred times as large as the clip
+
+
+class Places(NamedTuple):
+    """How near clips are to what a model learned from; see :class:`ser_kit.models.experts.Experts`.
+
+    Args:
+        sharpness: what the logits of each answer were multiplied by for it, ``float64 [n]``; 1 for models that take no
+            notice.
+        corpus: place of the corpus that each clip was taken to be of, among the sorted names of all that were learned
+            from, ``int [n]``; -1 for none.
+    """
+
+    sharpness: np.ndarray
+    corpus: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -78,6 +92,19 @@ class Member:
             inputs = self.scaler.transform(chosen(part, self.columns))
             found.append(self._forward(inputs))
         return np.concatenate(found)
+
+    def places(self, values: np.ndarray) -> Places:
+        """How near clips are to what was learned.
+
+        Args:
+            values: ``[n, *extractor.shape]``.
+        """
+        measure = getattr(self.model.layers[-1], "placed", None)
+        if measure is None:
+            return Places(np.ones(len(values)), np.full(len(values), -1))
+        found = measure(self.scaler.transform(chosen(values, self.columns)))
+        known, sharpness, nearest = (np.asarray(import_keras().ops.convert_to_numpy(each), float) for each in found)
+        return Places((known + (1 - known) * sharpness)[:, 0], np.where(known[:, 0] >= 0.5, nearest.argmax(axis=1), -1))
 
     @cached_property
     def _forward(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -301,6 +328,16 @@ class Bundle:
             (extractor,) = self.extractors
             values = {extractor: values}
         return apply_temperature(self.combined(values), self.card["temperature"])
+
+    def places(self, values: Mapping[features.Extractor, np.ndarray]) -> Places:
+        """How near clips are to what was learned; nothing is known of it where there are several members.
+
+        Args:
+            values: ``[n, *extractor.shape]`` of each extractor.
+        """
+        first, *others = self.members
+        found = values[first.extractor]
+        return Places(np.ones(len(found)), np.full(len(found), -1)) if others else first.places(found)
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the bundle; a bundle already there is replaced as a whole or not at all.

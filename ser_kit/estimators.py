@@ -7,6 +7,7 @@ predicts, is saved and is exported like any network, and no bundle holds a pickl
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -211,55 +212,74 @@ class SVM:
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
-    """A linear classifier for corpora that it is not trained on: :func:`ser_kit.models.mlp.mlp` without hidden layers.
+    """Linear classifiers for corpora that they are trained on, and for others:
+    :func:`ser_kit.models.experts.experts`.
 
-    Each training corpus is standardised by itself, so that what sets corpora apart does not help. Principal components
-    of unit variance follow, and a multinomial logistic regression on them, shrunk strongly, in which every corpus and,
-    within it, every class counts alike. A class that a corpus does not have is half excluded for its clips: its odds
-    are divided by ``exp(absent)``. Two such classifiers are averaged: of the features as they are, and of the
-    features less the mean of their speaker, each emotion counting alike. With ``by_corpus``, classifiers that are
-    trained on one corpus each, among its own classes, are averaged with these. A new clip is standardised by the
-    average mean and deviation of the training corpora. All of this is linear, so the result is one matrix.
+    **For all corpora.** Each training corpus is standardised by itself, so that what sets corpora apart does not help.
+    Principal components of unit variance follow, and a multinomial logistic regression on them, shrunk strongly, in
+    which every corpus and, within it, every class counts alike. A class that a corpus does not have is half excluded
+    for its clips: its odds are divided by ``exp(absent)``. Two such classifiers are averaged: of the features as they
+    are, and of the features less the mean of their speaker, each emotion counting alike. A new clip is standardised by
+    the average mean and deviation of the training corpora.
+
+    **For each corpus.** A regression on the clips of one corpus, whose logits are added to those of the classifier for
+    all, times what makes them most likely for speakers that they are not trained on (four groups of the corpus's
+    speakers in turn). Both standardised by that corpus, they answer for clips that are much nearer to it than to any
+    other.
 
     Args:
-        C: strength of the data against shrinkage, as scikit-learn's; for principal components of unit variance.
-        components: number of principal components, at most as many as there are features and clips.
+        shrinkage: of the regressions: half of it times the squared weights is added to the mean cross-entropy.
+        components: number of principal components for all corpora, at most as many as there are features and clips.
+        own_components: the same for each corpus; 0 has no classifiers for single corpora.
+        shared: how many features, from the first on, the classifier for all corpora and the distances rest on; ``None``
+            for all. Classifiers for single corpora rest on all.
         absent: logarithm of what the odds of classes that a corpus lacks are divided by, for its clips: 0 takes these
             classes for wrong, 100 excludes them.
         speaker_centred: share of the classifier that is trained on features less their speaker's mean, 0 to 1.
-        by_corpus: share of the classifier that is the mean of those of one corpus each, 0 to 1; without effect where
-            there is one corpus.
+        near: a clip counts as one of the nearest corpus where its squared distance is less than this times that from
+            the second, 0 to 1.
+        doubt: how much less sure answers are with the distance of other clips: their logits are divided by the squared
+            distance to this power.
 
     Source:
-        chosen by leaving corpora out, see ``docs/research_log.md``.
+        chosen by leaving corpora out, see ``docs/unheard.md``.
 
     Examples:
         >>> rng = np.random.default_rng(0)
         >>> corpus, y = np.repeat(["a", "b"], 100), rng.integers(0, 2, 200)
         >>> x = np.stack([y + rng.normal(size=200) / 4, np.where(corpus == "a", 5, 0)], axis=1)
-        >>> model, _ = Linear(components=2, C=0.1).fit(x, y, 2, corpus=corpus, speaker=corpus)
+        >>> model, _ = Linear(components=2).fit(x, y, 2, corpus=corpus, speaker=corpus)
         >>> bool((model.predict_on_batch(x.astype("float32")).argmax(axis=1) == y).mean() > 0.9)
         True
     """
 
-    C: float = 1e-3
+    shrinkage: float = 0.07
     components: int = 300
+    own_components: int = 600
+    shared: int | None = None
     absent: float = 2.0
     speaker_centred: float = 0.5
-    by_corpus: float = 0.0
+    near: float = 0.7
+    doubt: float = 1.0
 
-    model: ClassVar[str] = "mlp"
+    model: ClassVar[str] = "experts"
     about: ClassVar[tuple[str, ...]] = ("corpus", "speaker")
     valid: ClassVar[dict[str, Allowed]] = {
-        "C": (1e-9, 1e9),
+        "shrinkage": (1e-9, 1e9),
         "components": range(1, 10_001),
+        "own_components": range(10_001),
         "absent": (0.0, 100.0),
         "speaker_centred": (0.0, 1.0),
-        "by_corpus": (0.0, 1.0),
+        "near": (0.0, 1.0),
+        "doubt": (0.0, 10.0),
     }
 
     def __post_init__(self):
         _check_settings(self)
+        if self.shared is not None:
+            object.__setattr__(
+                self, "shared", checked("training.shared", self.shared, range(1, 1_000_001), TrainingError)
+            )
 
     def fit(
         self,
@@ -281,7 +301,7 @@ class Linear:
             corpus: ``[clips]`` which corpus each clip is of.
             speaker: ``[clips]`` who speaks in it.
             weights: ``[clips]``, not negative; multiplies what makes corpora and classes count alike.
-            seed: nothing here is drawn by chance; taken so that all estimators are called alike.
+            seed: of the search for principal components.
 
         Returns:
             The model, ``[batch, features] -> [batch, n_classes]``, and its builder's hyperparameters.
@@ -299,37 +319,79 @@ class Linear:
         np.add.at(counts, (corpus, y), 1.0 if weights is None else weights)
         alike = 1 / (counts[corpus, y] * has.sum(axis=1)[corpus] * len(corpora))
         alike = alike if weights is None else alike * weights
-        excluded = np.where(has, 0.0, -self.absent)[corpus]
+        excluded = np.where(has, 0.0, -self.absent)
+        shared = min(self.shared or x.shape[1], x.shape[1])
 
-        own = [(x[corpus == c].mean(axis=0), x[corpus == c].std(axis=0) + 1e-6) for c in range(len(corpora))]
-        mean = np.mean([each for each, _ in own], axis=0)
-        deviation = np.sqrt(np.mean([each**2 for _, each in own], axis=0))
-        x = x.copy()
-        for c, (centre, scale) in enumerate(own):
-            x[corpus == c] = (x[corpus == c] - centre) / scale
+        means = np.stack([x[corpus == c].mean(axis=0) for c in range(len(corpora))])
+        deviations = np.stack([x[corpus == c].std(axis=0) + 1e-6 for c in range(len(corpora))])
+        deviation = np.sqrt(np.square(deviations).mean(axis=0))[:shared]
+        x = (x - means[corpus]) / deviations[corpus]
 
-        kernel, bias = np.zeros((x.shape[1], n_classes)), np.zeros(n_classes)
+        kernel, bias, values = np.zeros((shared, n_classes)), np.zeros(n_classes), x[:, :shared]
+        projection = _components(values, self.components, seed)
         for share, centred in ((1 - self.speaker_centred, False), (self.speaker_centred, True)):
             if share:
-                values = _less_speakers(x, y, corpus, speaker) if centred else x
-                components = _components(values, self.components)
-                z, of_one = values @ components, self.by_corpus if len(corpora) > 1 else 0.0
-                parts = [(1 - of_one, np.ones(len(z), bool), excluded)]
-                parts += [(of_one / len(corpora), corpus == c, np.where(has, 0.0, _NEVER)[corpus])
-                          for c in range(len(corpora))]  # fmt: skip
-                for part, rows, out in parts:
-                    if part:
-                        counted = alike[rows] / alike[rows].sum()
-                        found, offset = _regression(z[rows], y[rows], counted, out[rows], self.C)
-                        kernel = kernel + share * part * components @ found
-                        bias = bias + share * part * offset
-        kernel /= deviation[:, None]
-        hyperparameters = {"units": (), "dropout": (), "batch_norm": ()}
-        return _built(self.model, x, n_classes, hyperparameters, [kernel, bias - mean @ kernel])
+                part = _less_speakers(values, y, corpus, speaker) if centred else values
+                components = _components(part, self.components, seed) if centred else projection
+                found, offset = _regression(part @ components, y, alike, excluded[corpus], self.shrinkage)
+                kernel, bias = kernel + share * components @ found, bias + share * offset
+        own_kernel = np.zeros((x.shape[1], len(corpora), n_classes))
+        own_bias = np.zeros((len(corpora), n_classes))
+        for c in range(len(corpora)):
+            rows, found = corpus == c, np.zeros((x.shape[1], n_classes))
+            found[:shared], offset = kernel, bias
+            if self.own_components:
+                common = values[rows] @ kernel + bias
+                more, extra = self._own(x[rows], y[rows], alike[rows], speaker[rows], common, has[c], seed)
+                found, offset = found + more, offset + extra + excluded[c]
+            own_kernel[:, c] = found / deviations[c][:, None]
+            own_bias[c] = offset - means[c] @ own_kernel[:, c]
+
+        kernel, projection = kernel / deviation[:, None], projection / deviation[:, None]
+        bias = bias - means[:, :shared].mean(axis=0) @ kernel
+        # As the model holds it, so that the centres are what it makes of the means.
+        projection = np.clip(projection, -_LARGEST, _LARGEST).astype(np.float16).astype(np.float64)
+        centres = means[:, :shared] @ projection
+
+        hyperparameters = {"corpora": len(corpora), "components": projection.shape[1], "shared": shared}
+        own = [own_kernel.reshape(x.shape[1], -1), own_bias.ravel()]
+        distance = [self.near, self.doubt, _REFERENCE]
+        return _built(self.model, x, n_classes, hyperparameters, [kernel, bias, *own, projection, centres, distance])
+
+    def _own(self, x, y, weights, speaker, common, has, seed) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and biases for one corpus, to be added to logits for all: as they help with unknown speakers."""
+        from scipy.optimize import minimize_scalar
+        from sklearn.model_selection import GroupKFold
+
+        components, out = _components(x, self.own_components, seed), np.where(has, 0.0, _NEVER)[None]
+        z = (x @ components).astype(np.float32)
+
+        def fitted(rows):
+            part = weights[rows] / weights[rows].sum()
+            return _regression(z[rows], y[rows], part, np.broadcast_to(out, (len(part), len(has))), self.shrinkage)
+
+        scale, groups = 1.0, min(4, len(np.unique(speaker)))
+        if groups > 1:
+            own = np.zeros((len(y), len(has)))
+            for learned, held_out in GroupKFold(groups).split(z, groups=speaker):
+                found, offset = fitted(learned)
+                own[held_out] = z[held_out] @ found + offset
+
+            def loss(exponent):
+                logits = common + np.exp(exponent) * own + out
+                logits -= logits.max(axis=1, keepdims=True)
+                return weights @ (np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(y)), y])
+
+            scale = np.exp(minimize_scalar(loss, bounds=(-5, 2), method="bounded").x)
+        found, offset = fitted(np.arange(len(y)))
+        return scale * components @ found, scale * offset
 
 
 _NEVER = -100.0
 """Added to the logits of classes that a corpus does not have, where it is alone."""
+_LARGEST = float(np.finfo(np.float16).max)
+_REFERENCE = 2.0
+"""The squared distance of clips of unknown corpora, about, in components of unit variance."""
 
 
 def _less_speakers(x: np.ndarray, y: np.ndarray, corpus: np.ndarray, speaker: np.ndarray) -> np.ndarray:
@@ -344,23 +406,24 @@ def _less_speakers(x: np.ndarray, y: np.ndarray, corpus: np.ndarray, speaker: np
     return x
 
 
-def _components(x: np.ndarray, most: int) -> np.ndarray:
+def _components(x: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Directions of the largest variances, scaled to make these 1, ``[features, components]``."""
-    variances, directions = np.linalg.eigh(x.T @ x / len(x))
-    most = min(most, len(x), int((variances > 1e-6 * variances[-1]).sum()))
-    return directions[:, ::-1][:, :most] / np.sqrt(variances[::-1][:most])
+    from sklearn.utils.extmath import randomized_svd
+
+    _, values, directions = randomized_svd(x, min(most, *x.shape), random_state=seed)
+    kept = values > 1e-3 * values[0]
+    return directions[kept].T / values[kept] * math.sqrt(len(x))
 
 
 def _regression(
-    z: np.ndarray, y: np.ndarray, weights: np.ndarray, excluded: np.ndarray, strength: float
+    z: np.ndarray, y: np.ndarray, weights: np.ndarray, excluded: np.ndarray, shrinkage: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights and biases of the logistic regression that is most likely a posteriori."""
     from scipy.optimize import minimize
 
-    (n, d), k = z.shape, excluded.shape[1]
+    d, k = z.shape[1], excluded.shape[1]
     hot = np.eye(k, dtype=np.float32)[y]
     z, excluded, weights = z.astype(np.float32), excluded.astype(np.float32), weights.astype(np.float32)[:, None]
-    shrinkage = 1 / (strength * n)
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         kernel, bias = flat[: d * k].reshape(d, k), flat[d * k :]

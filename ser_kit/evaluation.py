@@ -327,12 +327,12 @@ def without_habit(probabilities: np.ndarray, habit: np.ndarray) -> np.ndarray:
     return left / left.sum(axis=-1, keepdims=True)
 
 
-def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+def apply_temperature(probabilities: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
     """Probabilities made softer (temperature above 1) or sharper (below 1); the predicted label stays.
 
     Args:
         probabilities: rows that sum to 1, ``[n, k]``.
-        temperature: above 0; 1 changes nothing.
+        temperature: above 0, one for all or ``[n]``; 1 changes nothing.
 
     Returns:
         Rows that sum to 1, ``float64 [n, k]``.
@@ -341,9 +341,9 @@ def apply_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarr
         >>> apply_temperature([[0.8, 0.2]], 2.0).round(3).tolist()
         [[0.667, 0.333]]
     """
-    if not temperature > 0:
-        raise TableError(f"a temperature must be above 0, not {temperature}")
-    return _softmax(_log_probabilities(probabilities) / temperature)
+    if not np.all(np.asarray(temperature) > 0):
+        raise TableError(f"a temperature must be above 0, not {np.min(temperature)}")
+    return _softmax(_log_probabilities(probabilities) / np.asarray(temperature, float)[..., None])
 
 
 def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -404,7 +404,7 @@ class Evaluation:
     Args:
         recipe: name of what was trained.
         protocol: name of how the clips were divided.
-        speaker_independent: no tested speaker was heard in training.
+        speaker_independent: no tested speaker was in training.
         seed: of folds and training.
         labels: in the order of the model's outputs.
         predictions: one row per tested clip: ``clip_id, corpus, speaker, sex, fold, true, predicted, confidence`` and
@@ -481,6 +481,13 @@ class Evaluation:
             rows = (self.predictions["fold"] == fold).to_numpy()
             found[rows] = apply_temperature(found[rows], 1 / used)
         return found
+
+    @property
+    def sharpness(self) -> np.ndarray:
+        """What the logits of each answer were multiplied by for the clip's distance from what was learned, ``[n]``; see
+        :class:`ser_kit.bundle.Places`."""
+        ones = pd.Series(1.0, self.predictions.index)
+        return self.predictions.get("sharpness", ones).to_numpy()
 
     def metrics(self) -> dict[str, float]:
         """Scores over the tested clips of all folds together, as :func:`metrics` gives them."""
@@ -574,7 +581,7 @@ class Evaluation:
             f"  {_TITLES[name]:<12} {with_interval(numbers['pooled'], numbers)}; folds {over_folds(numbers)}"
             for name, numbers in summary.items()
         )
-        people = f"{self.label}: {'unseen speakers' if self.speaker_independent else 'also heard in training'}"
+        people = f"{self.label}: {'unseen speakers' if self.speaker_independent else 'also in training'}"
         return (
             f"{self.recipe} on {', '.join(self.corpora) or 'one table'}, protocol {self.protocol} ({people}): "
             f"{len(self.predictions)} clips, {self.predictions['speaker'].nunique()} speakers, "

@@ -287,6 +287,7 @@ def _served(bundle: Bundle, products: bool):
         def __init__(self):
             super().__init__(name="ser_kit")
             self.networks = [member.model for member in bundle.members]
+            self.within = graph.networks(extractor) if samples else []
 
         def answer(self, x):
             x = prepared(x)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import spectrum
-from .features import MIN_SECONDS, Extractor, FrameFeatures, LogMel, StackedFrames, Waveform
+from . import encoders, spectrum
+from .features import MIN_SECONDS, Extractor, FrameFeatures, LogMel, SpeechEncoder, StackedFrames, Waveform
+from .features.encoded import SHORTEST
 from .preprocess import HighPass, Trim
 
 _TINY = np.finfo(np.float32).tiny
@@ -53,6 +54,11 @@ def inputs(extractor: Extractor) -> Callable:
     return graph
 
 
+def networks(extractor: Extractor) -> list:
+    """The networks that :func:`inputs` calls, whose weights a SavedModel must hold."""
+    return [encoders.load(extractor.encoder, extractor.blocks)] if isinstance(extractor, SpeechEncoder) else []
+
+
 def _high_passed(x, step: HighPass, rate: int):
     """:class:`~ser_kit.preprocess.HighPass` of ``[1, samples]``."""
     import tensorflow as tf
@@ -80,8 +86,8 @@ def _trimmed(x, step: Trim, rate: int):
     energies = _sums(squares, length, hop)
     heard = energies > tf.reduce_max(energies) * np.float32(10 ** (-step.top_db / 10))
     first, last = _ends(heard)
-    whole = tf.shape(x)[1]
-    start, end = first * hop, tf.minimum((last + 1) * hop, whole)
+    whole, margin = tf.shape(x)[1], round(step.margin_seconds * rate)
+    start, end = tf.maximum(first * hop - margin, 0), tf.minimum((last + 1) * hop + margin, whole)
     little = end - start < math.ceil(MIN_SECONDS * rate)
     return x[:, tf.where(little, 0, start) : tf.where(little, whole, end)]
 
@@ -191,5 +197,28 @@ def _stacked(x, extractor: StackedFrames):
     return tf.reshape(here + shares * (then - here), (1, *e.shape))
 
 
+def _encoded(x, extractor: SpeechEncoder):
+    import tensorflow as tf
+
+    e = extractor
+    x = tf.pad(x, [[0, 0], [0, tf.maximum(0, round(SHORTEST * e.rate) - tf.shape(x)[1])]])
+    length, longest = tf.shape(x)[1], round(e.longest * e.rate)
+    count = (length + longest - 1) // longest
+    size = (length + count - 1) // count
+    starts = tf.range(count) * (length - size) // tf.maximum(count - 1, 1)
+    windows = tf.gather(x[0], starts[:, None] + tf.range(size))
+    found = encoders.load(e.encoder, e.blocks)(windows)  # [windows, frames, blocks, width]
+    with tf.name_scope("statistics"):
+        mean = tf.reduce_mean(found, axis=(0, 1))
+        statistics = {"mean": mean, "std": tf.sqrt(tf.reduce_mean(tf.square(found - mean), axis=(0, 1)))}
+        return tf.reshape(tf.stack([statistics[name] for name in e.statistics], axis=1), (1, *e.shape))
+
+
 _STEPS = {HighPass: _high_passed, Trim: _trimmed}
-_GRAPHS = {Waveform: _samples, LogMel: _logmel, FrameFeatures: _frames, StackedFrames: _stacked}
+_GRAPHS = {
+    Waveform: _samples,
+    LogMel: _logmel,
+    FrameFeatures: _frames,
+    StackedFrames: _stacked,
+    SpeechEncoder: _encoded,
+}

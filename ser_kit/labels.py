@@ -57,7 +57,7 @@ def canonical(name: str) -> str:
     return found
 
 
-_NEAREST = {"calm": "neutral", "excited": "happy", "frustrated": "angry"}
+NEAREST = {"calm": "neutral", "excited": "happy", "frustrated": "angry"}
 """What an emotion is answered as where a label set has no place for it, though recordings of it teach it nothing."""
 
 
@@ -143,7 +143,7 @@ def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[
         ('neutral', 'calm')
     """
     wanted, labels = label_set(into), tuple(labels)
-    places = {label: wanted.label(label) or wanted.label(_NEAREST.get(label, label)) for label in labels}
+    places = {label: wanted.label(label) or wanted.label(NEAREST.get(label, label)) for label in labels}
     found = {label: tuple(given for given in labels if places[given] == label) for label in wanted.labels}
     found = {label: given for label, given in found.items() if given}
     if len(found) < 2:

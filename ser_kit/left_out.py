@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from .evaluation import Evaluation, apply_temperature, expected_calibration_error, fit_temperature, plain
+from .labels import NEAREST
 
 SURE_SHARE = 0.75
 """Of the answers that are called certain so many are to be right, at least."""
@@ -43,6 +44,9 @@ class Calibration(NamedTuple):
 def among(probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str], labels: Sequence[str]) -> np.ndarray:
     """Probabilities relative to the emotions that the clips of each corpus have; the others get 0.
 
+    What is answered as another emotion where there is no place for it (:data:`ser_kit.labels.NEAREST`), such as calm
+    as neutral, counts as that emotion.
+
     Args:
         probabilities: ``[n, k]``.
         true: the clips' emotions, ``[n]``.
@@ -62,9 +66,18 @@ def among(probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str]
     for corpus in pd.unique(corpora):
         rows = corpora == corpus
         there = np.isin(labels, true[rows].astype(str))
+        for place, home in _homes(labels):
+            if there[home] and not there[place]:
+                found[rows, home] += found[rows, place]
         # What gives nothing at all to these emotions, as a forest may, gives all of them alike.
         found[rows] = np.where(there, np.maximum(found[rows], 1e-12), 0)
     return found / found.sum(axis=1, keepdims=True)
+
+
+def _homes(labels: np.ndarray) -> list[tuple[int, int]]:
+    """Places of labels, and of those that they are answered as."""
+    places = {label: place for place, label in enumerate(labels)}
+    return [(places[label], places[home]) for label, home in NEAREST.items() if label in places and home in places]
 
 
 def alike(corpora: Sequence[str]) -> np.ndarray:

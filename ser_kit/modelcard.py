@@ -68,12 +68,12 @@ def _worth(card: Mapping[str, Any]) -> str:
     if not found:
         return ""
     scores, protocol = found["scores"], found["protocol"]
-    heard = (
-        "no tested speaker was heard in training" if found["speaker_independent"] else "tested speakers were also heard"
+    speakers = (
+        "no tested speaker was in training" if found["speaker_independent"] else "tested speakers were also in training"
     )
     lines = [
         "## What it is worth",
-        f"Protocol `{protocol}`, seed {found['seed']}: {heard}{_tested(found)}. In percent; in brackets the 95 % "
+        f"Protocol `{protocol}`, seed {found['seed']}: {speakers}{_tested(found)}. In percent; in brackets the 95 % "
         "interval from drawing whole speakers, without the draws in which an emotion has no clip. Where fewer than "
         f"{FEWEST_SPEAKERS} speakers are drawn from, the interval is too narrow, and their number stands beside it.",
         _table(

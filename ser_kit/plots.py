@@ -60,7 +60,7 @@ _SPEAKERS_NAMED = 40
 """More speakers than this cannot be named along an axis."""
 _INDEPENDENT, _DEPENDENT = _SERIES[:2]
 _LEAKIER = ("#a4243b", "#5c3a5e")
-"""Colours of protocols with more leaks than that tested speakers are heard in training."""
+"""Colours of protocols with more leaks than that tested speakers are also in training."""
 _ROWS_IN_A_COLUMN = 26
 """Rows of a figure that are more than this go into two columns."""
 

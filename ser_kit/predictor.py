@@ -36,12 +36,12 @@ from .errors import (
     SilentAudioWarning,
     TooShortError,
 )
-from .evaluation import mean_log, without_habit
+from .evaluation import apply_temperature, mean_log, without_habit
 from .features import MIN_SECONDS, Extractor, Functionals
 from .labels import LabelSet, merged
 from .threads import ahead, before_tensorflow
 
-DEFAULT_PRESET = "house"
+DEFAULT_PRESET = "cross_corpus"
 ENROLLED_SHARE = 0.5
 """How much of what sets a speaker's neutral voice apart is taken for the speaker's and not for an emotion."""
 LONG_SECONDS = LONGEST
@@ -89,6 +89,7 @@ class Prediction:
         path: where the recording came from, or ``""``.
         covered: probability that the emotion is one of the labels at all, 0..1; below 1 only where the labels of the
             predictor leave some of the bundle's out.
+        rests_on: what clips the model's confidence was fitted on that counts here.
     """
 
     emotion: str
@@ -100,6 +101,7 @@ class Prediction:
     duration: float
     path: str = ""
     covered: float = 1.0
+    rests_on: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as plain values, ready for JSON."""
@@ -111,6 +113,7 @@ class Prediction:
             "covered": round(self.covered, 6),
             "uncertain": self.uncertain,
             "reason": self.reason,
+            "rests_on": self.rests_on,
             "duration": round(self.duration, 3),
         }
 
@@ -123,19 +126,23 @@ class Judged(NamedTuple):
         evidence: for and against its being speech.
         functionals: ``[46]``, where the answer needs them.
         unadapted: probabilities as they are for a speaker of whom nothing is known, ``[labels of the bundle]``.
+        sharpness: of :class:`ser_kit.bundle.Places`.
+        corpus: name of the training corpus whose recordings this is like, or ``""``.
     """
 
     probabilities: np.ndarray
     evidence: speech.Evidence
     functionals: np.ndarray | None
     unadapted: np.ndarray
+    sharpness: float
+    corpus: str
 
 
 class Observation(NamedTuple):
     """What :meth:`Predictor.observe` finds in one stretch of speech.
 
     Args:
-        probabilities: calibrated and without adaptation, ``[labels of the bundle]``.
+        probabilities: calibrated, without adaptation and for a distance of no account, ``[labels of the bundle]``.
         sound: a digest of its samples.
     """
 
@@ -145,7 +152,7 @@ class Observation(NamedTuple):
     @classmethod
     def of(cls, piece: Recording, judged: Judged) -> Observation:
         """What is learned from a stretch of speech, from the probabilities that it was given."""
-        return cls(judged.unadapted, _digest(piece))
+        return cls(apply_temperature(judged.unadapted[None], judged.sharpness)[0], _digest(piece))
 
 
 @dataclass(frozen=True)
@@ -240,18 +247,14 @@ class Predictor:
         if not usual:
             raise BundleError(f"the card of this bundle has no baseline of {BASELINE} clips, so nobody can be enrolled")
         clips = list(clips)
-        recordings = [self._heard(clip, None)[0] for clip in clips]
-        answers = list(map(Predictor(self.bundle).predict, recordings))
-        if not answers:
+        if not clips:
             raise AudioError(f"no clips to enroll; expected one or more of a {BASELINE} voice")
-        for clip, answer in zip(clips, answers, strict=True):
-            if answer.reason.startswith(_NO_SPEECH):
-                raise AudioError(f"{_path(clip) or 'a clip'} cannot be enrolled: {answer.reason}")
-        labels = self.bundle.labels
-        said = [[answer.probabilities[label] for label in labels] for answer in answers]
+        observed = [self.observe(clip) for clip in clips]
+        said = [np.mean([each.probabilities for each in windows], axis=0) for windows in observed]
         # Their samples, since the habit may differ in its last digits with the number of threads.
-        sounds = sorted(map(_digest, recordings))
-        return self._for(_habit=habit(said, [usual[label] for label in labels]), _enrolled=sounds, _adaptation=None)
+        sounds = sorted(each.sound for windows in observed for each in windows)
+        usual = [usual[label] for label in self.bundle.labels]
+        return self._for(_habit=habit(said, usual), _enrolled=sounds, _adaptation=None)
 
     def adapt(self, clips: Iterable[Source], *, watch: Callable[[float], object] | None = None) -> Predictor:
         """A predictor that is used to one person's voice, from clips of the person in whatever emotion, without labels.
@@ -441,7 +444,7 @@ class Predictor:
         """
         recording, pieces = self._heard(source, watch)
         heard = [self.judge(piece) for _, piece in _watched(pieces, watch)]
-        by_window, evidence, rows, _ = zip(*heard, strict=True)
+        by_window, evidence, rows, *_, known = zip(*heard, strict=True)
         weights = _weights(evidence)
         pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
         reason = self._doubt(pooled, evidence, rows, weights)
@@ -456,6 +459,7 @@ class Predictor:
             ),
             duration=recording.duration,
             path=_path(source),
+            rests_on=self._rests_on(set(known)),
         )
 
     def measure(self, source: Source, *, watch: Callable[[float], object] | None = None) -> dict[str, float]:
@@ -512,13 +516,23 @@ class Predictor:
         """
         row = self._functionals.measure(piece)[0] if self._measures else None
         values = {extractor: self._values(extractor, piece, row) for extractor in self.bundle.extractors}
-        unadapted = self.bundle.probabilities(values)[0]
-        return Judged(self.adapted(unadapted), speech.measure(piece.at(speech.RATE)), row, unadapted)
+        unadapted, places = self.bundle.probabilities(values)[0], self.bundle.places(values)
+        sharpness, place = float(places.sharpness[0]), int(places.corpus[0])
+        corpus = sorted(each["corpus"] for each in self.bundle.card["trained_on"])[place] if place >= 0 else ""
+        said = self.adapted(unadapted, sharpness)
+        return Judged(said, speech.measure(piece.at(speech.RATE)), row, unadapted, sharpness, corpus)
 
-    def adapted(self, probabilities: np.ndarray) -> np.ndarray:
-        """Probabilities of the bundle's labels, ``[labels of the bundle]``, for the speaker who was enrolled or adapted
-        to; the same where there is none."""
-        return without_habit(probabilities, self._habit)
+    def adapted(self, unadapted: np.ndarray, sharpness: float) -> np.ndarray:
+        """Probabilities for the speaker who was enrolled or adapted to; the same where there is none.
+
+        Args:
+            unadapted: of :class:`Judged`.
+            sharpness: likewise.
+        """
+        if not self._habit.any():
+            return unadapted
+        said = without_habit(apply_temperature(unadapted[None], sharpness), self._habit)
+        return apply_temperature(said, 1 / sharpness)[0]
 
     @property
     def _measures(self) -> bool:
@@ -577,6 +591,26 @@ class Predictor:
             "confidence": float(probabilities.max()),
             "probabilities": dict(zip(self.labels, probabilities.tolist(), strict=True)),
         }
+
+    def _rests_on(self, known: set[str]) -> str:
+        """What a confidence rests on.
+
+        Args:
+            known: the corpora that the windows of the recording are like, ``""`` for none.
+        """
+        card = self.bundle.card
+        if known and "" not in known:
+            return (
+                f"speakers of {', '.join(sorted(known))} that were left out in turn, since the recording is like these"
+            )
+        if "left_out" in card:
+            return f"corpora that were left out in turn: {', '.join(sorted(row['corpus'] for row in card['left_out']))}"
+        if not card.get("evaluation") or not card.get("trained_on"):
+            return "nothing that the card tells of"
+        corpora = ", ".join(sorted(each["corpus"] for each in card["trained_on"]))
+        if card["evaluation"]["speaker_independent"]:
+            return f"speakers of {corpora} that were left out in turn"
+        return f"clips of {corpora} whose speakers were trained on"
 
     def _doubt(
         self,

@@ -358,13 +358,14 @@ def _low_pass(cutoff: float, rate: int) -> tuple[np.ndarray, int]:
 class Trim(Step):
     """Cut leading and trailing quiet: what lies more than ``top_db`` under the loudest frame.
 
-    The same cut as ``librosa.effects.trim`` makes, which the tests hold it to, without Librosa's floor of -100 dBFS,
-    so that the cut does not depend on how loud the recording is. Digital silence is left as it is.
+    Without a margin the same cut as ``librosa.effects.trim`` makes, which the tests hold it to, but without Librosa's
+    floor of -100 dBFS, so that the cut does not depend on how loud the recording is. Digital silence is left as it is.
 
     Args:
         top_db: decibels under the RMS of the loudest frame, 1 to 200.
         frame_seconds: length of a frame, 0.001 to 1 s.
         hop_seconds: time between frames, and how finely is cut, 0.001 to 1 s.
+        margin_seconds: of the quiet, how much is kept at either end, 0 to 10 s.
 
     Examples:
         >>> import numpy as np
@@ -374,18 +375,23 @@ class Trim(Step):
     """
 
     name: ClassVar[str] = "trim"
-    valid: ClassVar = {"top_db": (1.0, 200.0), "frame_seconds": (0.001, 1.0), "hop_seconds": (0.001, 1.0)}
+    valid: ClassVar = {
+        "top_db": (1.0, 200.0), "frame_seconds": (0.001, 1.0), "hop_seconds": (0.001, 1.0),
+        "margin_seconds": (0.0, 10.0),
+    }  # fmt: skip
 
     top_db: float = 40.0
     frame_seconds: float = 0.025
     hop_seconds: float = 0.010
+    margin_seconds: float = 0.0
 
     def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
         length, hop = round(self.frame_seconds * rate), round(self.hop_seconds * rate)
         centred = np.lib.stride_tricks.sliding_window_view(np.pad(samples, length // 2), length)[::hop]
         energies = np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
         heard = np.flatnonzero(energies > energies.max() * 10 ** (-self.top_db / 10))
-        return samples[heard[0] * hop : (heard[-1] + 1) * hop] if heard.size else samples
+        margin = round(self.margin_seconds * rate)
+        return samples[max(0, heard[0] * hop - margin) : (heard[-1] + 1) * hop + margin] if heard.size else samples
 
 
 @dataclass(frozen=True, kw_only=True)

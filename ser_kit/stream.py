@@ -241,7 +241,7 @@ class StreamPredictor:
         if self._adapts and self._start >= self._learned_to:
             self._learned_to = self._start + len(samples)
             self._predictor = self._predictor.used_to([Observation.of(piece, judged)])
-        said = self._predictor.adapted(judged.unadapted)
+        said = self._predictor.adapted(judged.unadapted, judged.sharpness)
         if self._smoothed is not None:
             said = self._kept_share * self._smoothed + (1 - self._kept_share) * said
         self._smoothed = said

@@ -163,7 +163,7 @@ def test_every_encoder_has_its_file_and_its_notice():
 def test_new_weights_are_a_new_version_of_the_extractor():
     """Bundles hold the version only; raise it when a digest changes."""
     digests = "".join(encoders.get(name).sha256 for name in encoders.names())
-    assert (SpeechEncoder.version, hashlib.sha256(digests.encode()).hexdigest()[:16]) == (1, "4308d29f1c0bbaff")
+    assert (SpeechEncoder.version, hashlib.sha256(digests.encode()).hexdigest()[:16]) == (2, "4308d29f1c0bbaff")
 
 
 def test_weights_that_are_missing_or_changed_are_refused(tmp_path, monkeypatch):
@@ -247,7 +247,7 @@ def test_the_row_is_statistics_over_frames():
     sound = sweep(1.3)
     row, length = extractor.extract_with_length((sound, RATE))
     given = encoders.forward("whisper_tiny_en", [2, 3])(sound[None])[0].astype(np.float64)
-    expected = np.concatenate([given.mean(axis=0).ravel(), given.std(axis=0).ravel()])
+    expected = np.stack([given.mean(axis=0), given.std(axis=0)], axis=1).ravel()  # block, statistic, width
     np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-5)
     assert row.dtype == np.float32 and length == 1 and row.shape == extractor.shape == (2 * 2 * 384,)
     names = extractor.feature_names
@@ -261,8 +261,13 @@ def test_the_row_is_statistics_over_frames():
 def test_a_long_clip_is_encoded_in_equal_windows():
     sound = sweep(61.0)
     encode = encoders.forward("whisper_tiny_en", [3])
-    given = np.concatenate([encode(window[None])[0, :, 0] for window in np.array_split(sound, 3)]).astype(np.float64)
-    row = SpeechEncoder(encoder="whisper_tiny_en", blocks=(3,)).extract((sound, RATE))
+    extractor = SpeechEncoder(encoder="whisper_tiny_en", blocks=(3,))
+    size, starts = extractor.windows(len(sound))
+    # All of it, in windows of one length that overlap by no more than their number of samples.
+    assert len(starts) == 3 and starts[0] == 0 and starts[-1] + size == len(sound)
+    assert 0 <= 3 * size - len(sound) <= 3 and (np.diff(starts) <= size).all()
+    given = np.concatenate([encode(sound[None, start : start + size])[0, :, 0] for start in starts]).astype(np.float64)
+    row = extractor.extract((sound, RATE))
     np.testing.assert_allclose(row, np.concatenate([given.mean(axis=0), given.std(axis=0)]), rtol=1e-4, atol=1e-4)
 
 

@@ -154,20 +154,24 @@ def corpora_of(n, seed=0):
     return np.array(["a", "b"])[rng.integers(0, 2, n)], np.array(["x", "y", "z"])[rng.integers(0, 3, n)]
 
 
-def kernel(estimator, x, y, n_classes, corpus, speaker, **more):
-    model, hyperparameters = estimator.fit(x, y, n_classes, corpus=corpus, speaker=speaker, **more)
-    assert hyperparameters == {"units": (), "dropout": (), "batch_norm": ()}
-    return model.get_weights()[0]
+def fitted(estimator, x, y, n_classes, corpus, speaker, **more):
+    """The weights of the classifiers, by name."""
+    model, _ = estimator.fit(x, y, n_classes, corpus=corpus, speaker=speaker, **more)
+    return dict(zip([weight.name for weight in model.weights], model.get_weights(), strict=True))
 
 
-def test_a_linear_classifier_of_one_corpus_is_the_one_of_scikit_learn():
+def kernel(*args, **more):
+    return fitted(*args, **more)["kernel"]
+
+
+def test_a_linear_classifier_of_all_is_the_one_of_scikit_learn():
     x, y = clips()
     one = np.full(len(x), "a")
-    estimator = Linear(C=0.05, components=6, absent=0, speaker_centred=0)
+    estimator = Linear(shrinkage=20 / len(x), components=6, own_components=0, absent=0, speaker_centred=0)
     model, _ = estimator.fit(x, y, 4, corpus=one, speaker=one)
     z = PCA(6, whiten=True).fit_transform((x - x.mean(axis=0)) / x.std(axis=0)) * np.sqrt(len(x) / (len(x) - 1))
-    # scikit-learn's C is for the sum over clips, this one's for their mean.
-    weights = 1 / (4 * np.bincount(y)[y]) / len(x) * len(x)
+    # scikit-learn's C is for the sum over clips, the shrinkage for their mean.
+    weights = 1 / (4 * np.bincount(y)[y])
     reference = LogisticRegression(C=0.05 * len(x), tol=1e-8, max_iter=1000).fit(z, y, sample_weight=weights)
     np.testing.assert_allclose(model.predict_on_batch(x), reference.predict_proba(z), atol=5e-3)
 
@@ -176,8 +180,9 @@ def test_what_sets_a_corpus_apart_changes_no_weight():
     x, y = clips()
     corpus, speaker = corpora_of(len(x))
     moved = np.where(corpus[:, None] == "b", x + 100, x).astype(np.float32)
-    plain = kernel(Linear(), x, y, 4, corpus, speaker)
-    np.testing.assert_allclose(kernel(Linear(), moved, y, 4, corpus, speaker), plain, atol=1e-3)
+    plain, found = (fitted(Linear(), values, y, 4, corpus, speaker) for values in (x, moved))
+    for name in ("kernel", "own_kernel", "projection"):
+        np.testing.assert_allclose(found[name], plain[name], atol=2e-3)
 
 
 def test_less_their_speakers_mean_features_that_tell_speakers_count_nothing():
@@ -187,7 +192,7 @@ def test_less_their_speakers_mean_features_that_tell_speakers_count_nothing():
     x = np.stack([y + rng.normal(size=80), np.where(speaker == "x", 1, -1)], axis=1).astype(np.float32)
     one = np.full(80, "a")
     as_they_are, centred = (
-        np.abs(kernel(Linear(C=0.1, components=2, speaker_centred=share), x, y, 2, one, speaker)) for share in (0, 1)
+        np.abs(kernel(Linear(components=2, speaker_centred=share), x, y, 2, one, speaker)) for share in (0, 1)
     )
     assert as_they_are[1].min() > 0.05 and centred[1].max() < 1e-6 < centred[0].min()
 
@@ -198,10 +203,19 @@ def test_a_class_that_a_corpus_lacks_is_excluded_for_its_clips():
     kept = (corpus == "a") | (y != 2)
     x, y, corpus, speaker = x[kept], y[kept], corpus[kept], speaker[kept]
     shares = [
-        Linear(absent=absent).fit(x, y, 3, corpus=corpus, speaker=speaker)[0].predict_on_batch(x)[:, 2].mean()
+        Linear(absent=absent, own_components=0)
+        .fit(x, y, 3, corpus=corpus, speaker=speaker)[0]
+        .predict_on_batch(x)[:, 2]
+        .mean()
         for absent in (0, 2, 100)
     ]
     assert shares[0] < shares[1] < shares[2]
+    # The classifier of the corpus that lacks it excludes it likewise.
+    apart = np.where(corpus[:, None] == "b", x + 100, x).astype(np.float32)
+    model, _ = Linear().fit(apart, y, 3, corpus=corpus, speaker=speaker)
+    alone, _ = Linear(own_components=0).fit(apart, y, 3, corpus=corpus, speaker=speaker)
+    assert model.predict_on_batch(apart)[corpus == "b", 2].mean() < 0.1
+    assert alone.predict_on_batch(apart)[corpus == "b", 2].mean() > 0.1
 
 
 def test_a_linear_classifier_counts_corpora_and_classes_alike_and_leaves_out_clips_of_no_weight():
@@ -210,8 +224,8 @@ def test_a_linear_classifier_counts_corpora_and_classes_alike_and_leaves_out_cli
     twice = np.r_[np.arange(len(x)), np.flatnonzero((corpus == "a") & (y == 1))]
     # The same clips twice are the same corpus and class, with the same say.
     np.testing.assert_allclose(
-        kernel(Linear(C=1e-2), x[twice], y[twice], 4, corpus[twice], speaker[twice])[:, 1],
-        kernel(Linear(C=1e-2), x, y, 4, corpus, speaker)[:, 1],
+        kernel(Linear(), x[twice], y[twice], 4, corpus[twice], speaker[twice])[:, 1],
+        kernel(Linear(), x, y, 4, corpus, speaker)[:, 1],
         atol=0.05,
     )
     weights = (y != 0).astype(float)
@@ -219,24 +233,52 @@ def test_a_linear_classifier_counts_corpora_and_classes_alike_and_leaves_out_cli
     np.testing.assert_allclose(kernel(Linear(), x, y, 4, corpus, speaker, weights=weights), left_out, atol=1e-6)
 
 
-def test_classifiers_of_one_corpus_each_add_up():
-    x, y = clips()
-    corpus, speaker = corpora_of(len(x))
-    turned = (y + 1) % 4  # other labels in one corpus change what that corpus adds, and nothing else
+def of_two_corpora(n=400):
+    """Clips of corpora that lie apart."""
+    x, y = clips(n)
+    corpus, speaker = corpora_of(n)
+    return np.where(corpus[:, None] == "b", x + 20, x * 3).astype(np.float32), y, corpus, speaker
 
-    def of(first, second, **settings):
-        labels = np.where(corpus == "a", first, second)
-        return kernel(Linear(C=0.1, speaker_centred=0, **settings), x, labels, 4, corpus, speaker)
 
-    np.testing.assert_allclose(
-        of(y, y, by_corpus=1) + of(turned, turned, by_corpus=1),
-        of(y, turned, by_corpus=1) + of(turned, y, by_corpus=1),
-        atol=1e-2,
-    )
-    both = of(y, turned, by_corpus=0.5)
-    np.testing.assert_allclose(both, (of(y, turned, by_corpus=0) + of(y, turned, by_corpus=1)) / 2, atol=1e-4)
-    apart = of(y, y, by_corpus=0) + of(turned, turned, by_corpus=0) - of(y, turned, by_corpus=0)
-    assert np.abs(apart - of(turned, y, by_corpus=0)).max() > 0.05  # one classifier for both mixes them
+def test_clips_of_a_known_corpus_are_answered_by_its_own_classifier():
+    x, y, corpus, speaker = of_two_corpora()
+    turned = np.where(corpus == "a", y, (y + 1) % 4)  # one classifier for both can learn neither
+    right = {}
+    for components in (0, 6):
+        model, _ = Linear(own_components=components).fit(x, turned, 4, corpus=corpus, speaker=speaker)
+        right[components] = (model.predict_on_batch(x).argmax(axis=1) == turned).mean()
+    alone = 0
+    for one in ("a", "b"):
+        rows = corpus == one
+        model, _ = Linear().fit(x[rows], y[rows], 4, corpus=corpus[rows], speaker=speaker[rows])
+        alone += (model.predict_on_batch(x[rows]).argmax(axis=1) == y[rows]).sum() / len(y)
+    assert right[0] < right[6] - 0.1 and right[6] > alone - 0.05
+
+
+def test_a_classifier_that_does_not_help_with_unknown_speakers_has_no_say():
+    x, y, corpus, speaker = of_two_corpora()
+    chance = np.where(corpus == "a", y, np.random.default_rng(1).integers(0, 4, len(y)))
+    changes = {}
+    for components in (0, 6):
+        own = fitted(Linear(own_components=components), x, chance, 4, corpus, speaker)["own_kernel"].reshape(6, 2, 4)
+        changes[components] = np.stack(
+            [own[:, c] * x[corpus == one].std(axis=0)[:, None] for c, one in enumerate("ab")]
+        )
+    helpful, useless = np.abs(changes[6] - changes[0]).max(axis=(1, 2))
+    assert useless < helpful / 5
+
+
+def test_answers_for_clips_of_no_known_corpus_are_the_less_sure_the_farther_they_are():
+    x, y, corpus, speaker = of_two_corpora()
+    # As far from either corpus, and farther from both.
+    middle, far = np.full(6, 10, "float32"), np.array([10, 10, 10, 10, 80, -60], "float32")
+    logits = {}
+    for doubt in (0.0, 0.6):
+        model, _ = Linear(doubt=doubt, own_components=0).fit(x, y, 4, corpus=corpus, speaker=speaker)
+        found = np.log(model.predict_on_batch(np.stack([middle, far])))
+        logits[doubt] = found - found.mean(axis=1, keepdims=True)
+    sharpness = (logits[0.6] / logits[0.0]).mean(axis=1)
+    assert 0 < sharpness[1] < sharpness[0] / 2
 
 
 def perceptron(units=(4,), **settings):

@@ -335,7 +335,7 @@ class TestEvaluation:
         interval = f"{score} [{', '.join(limits)}: of 6 speakers only]"
         assert f"UAR          {interval}; folds {100 * uar['mean']:.1f} ± " in text
         assert "nan" not in str(make(predictions(speakers=1, folds=1)))
-        assert "(speaker-dependent: also heard in training)" in str(make(speaker_independent=False))
+        assert "(speaker-dependent: also in training)" in str(make(speaker_independent=False))
 
     def test_predictions_are_checked(self):
         with pytest.raises(TableError, match="predictions lack sex, prob_angry"):

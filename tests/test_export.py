@@ -16,9 +16,13 @@ from bundles import SIX, SMALL, untrained
 
 from ser_kit import cli, graph, pruning, recipes
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle
+from ser_kit.bundle import Bundle, Member
 from ser_kit.errors import ExportError
+from ser_kit.estimators import Linear
+from ser_kit.features import SpeechEncoder
 from ser_kit.predictor import Predictor
+from ser_kit.preprocess import Trim
+from ser_kit.training import Scaler
 
 pytest.importorskip("tf2onnx", reason="the extra export is not installed")
 from ser_kit import export  # noqa: E402
@@ -112,6 +116,34 @@ def test_every_network_of_a_recipe_can_be_exported(built, format, clips, tmp_pat
     assert report.difference <= export.LARGEST_DIFFERENCE and report.agreement == 1
     samples = graph.takes_samples(recipe.extractor)
     assert export.metadata(bundle)["input"] == ("samples" if samples else "features")
+
+
+@pytest.mark.slow
+def test_a_speech_encoder_is_part_of_the_file(clips, tmp_path):
+    extractor = SpeechEncoder(encoder="whisper_tiny_en", blocks=(1,), preprocess=(Trim(margin_seconds=0.1),))
+    rng, corpus = np.random.default_rng(0), np.tile(["a", "b", "c"], 20)
+    x = np.stack([extractor.extract(path) for path in clips["path"]])
+    x = np.tile(x, (60 // len(x) + 1, 1))[:60] * rng.uniform(0.8, 1.2, (60, x.shape[1]))
+    y = rng.integers(0, len(SIX), 60)
+    model, hyperparameters = Linear(components=20).fit(x, y, len(SIX), corpus=corpus, speaker=corpus)
+    member = Member(
+        extractor=extractor,
+        columns=tuple(range(x.shape[1])),
+        scaler=Scaler.identity(x.shape[1]),
+        builder="experts",
+        hyperparameters=hyperparameters,
+        model=model,
+    )
+    facts = {"name": "encoded", "labels": list(SIX), "combine": "soft", "temperature": 1.3, "licence": "CC0"}
+    encoded, out = Bundle(facts, (member,)), tmp_path / "model.onnx"
+    report = export.export(encoded, out, clips.iloc[:3])
+    assert report.difference <= export.LARGEST_DIFFERENCE and report.agreement == 1
+    assert export.metadata(encoded)["input"] == "samples"
+    run = export.runner(out)
+    for seconds in (0.2, 31.0):  # followed by silence, and in two windows
+        samples = rng.normal(0, 0.1, round(seconds * 16000)).astype(np.float32)
+        values = extractor.extract((samples, 16000))
+        np.testing.assert_allclose(run(samples), encoded.probabilities(values[None])[0], atol=1e-4)
 
 
 def test_which_recipes_take_samples():

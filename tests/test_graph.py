@@ -17,7 +17,8 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason=
 
 EXTRACTORS = [
     features.Waveform(seconds=1.5, preprocess=(Trim(),)),
-    features.Waveform(preprocess=(HighPass(), Trim())),
+    features.Waveform(preprocess=(HighPass(), Trim(margin_seconds=0.1))),
+    features.SpeechEncoder(encoder="whisper_tiny_en", blocks=(3, 1), preprocess=(Trim(),)),
     features.LogMel(rate=8000, preprocess=(HighPass(cutoff=70.0),)),
     features.LogMel(),
     features.LogMel(seconds=1.5, n_mels=40, preprocess=(Trim(),)),

@@ -57,6 +57,13 @@ def test_an_answer_is_taken_among_the_emotions_of_its_corpus():
     np.testing.assert_allclose(given.sum(axis=1), 1)
 
 
+def test_calm_counts_as_neutral_where_nobody_is_called_calm():
+    labels, given = ["neutral", "calm", "happy"], [[0.3, 0.3, 0.4]] * 4
+    true, corpora = ["neutral", "happy", "calm", "neutral"], ["a", "a", "b", "b"]
+    found = left_out.among(given, true, corpora, labels)
+    np.testing.assert_allclose(found, [[0.6, 0, 0.4]] * 2 + [[0.5, 0.5, 0]] * 2)
+
+
 def test_coverage_goes_from_the_surest_answer_to_all():
     found = left_out.coverage([0.5, 0.9, 0.5, 0.7], [1, 1, 0, 0], [1, 1, 2, 1])
     assert found["confidence"].tolist() == [0.9, 0.7, 0.5] and found["answers"].tolist() == [1, 2, 4]

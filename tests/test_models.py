@@ -17,11 +17,15 @@ from ser_kit.errors import UnknownNameError
 
 INPUTS = {
     "cnn2d": (24, 16), "cnn2d_lstm": (20, 12), "cnn_bilstm": (40, 154), "committee": (30,), "conv1d_lstm": (30,),
-    "forest": (30,), "house": (4000, 1), "lstm": (20, 12), "mlp": (30,), "segment_dnn": (6, 20), "svm": (30,),
-    "td_cnn_lstm": (100, 64),
+    "experts": (30,), "forest": (30,), "house": (4000, 1), "lstm": (20, 12), "mlp": (30,), "segment_dnn": (6, 20),
+    "svm": (30,), "td_cnn_lstm": (100, 64),
 }  # fmt: skip
 pytestmark = pytest.mark.usefixtures("eagerly")
-HYPERPARAMETERS = {"forest": {"trees": 3, "nodes": 7, "depth": 2}, "svm": {"support_vectors": 9}}
+HYPERPARAMETERS = {
+    "experts": {"corpora": 3, "components": 4, "shared": 20},
+    "forest": {"trees": 3, "nodes": 7, "depth": 2},
+    "svm": {"support_vectors": 9},
+}
 
 
 def built(name, **hyperparameters):

@@ -279,6 +279,15 @@ class TestLength:
             theirs, _ = librosa.effects.trim(clip, top_db=top_db, frame_length=400, hop_length=160)
             np.testing.assert_array_equal(preprocess.Trim(top_db=top_db)(clip, RATE), theirs)
 
+    def test_trim_keeps_a_margin_where_there_is_one(self):
+        sound = np.zeros(3 * RATE, np.float32)
+        sound[RATE : 2 * RATE] = np.cos(np.arange(RATE) / 5)
+        bare = preprocess.Trim()(sound, RATE)
+        for before, margin in ((0.0, 0.0), (0.25, 0.25), (1.0, 2.0)):
+            kept = preprocess.Trim(margin_seconds=margin)(sound, RATE)
+            assert abs(len(kept) - len(bare) - 2 * before * RATE) < 0.05 * RATE
+            assert abs(np.flatnonzero(kept)[0] - before * RATE) < 0.05 * RATE
+
     @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100])
     def test_trim_is_librosas_at_other_rates(self, rate):
         import librosa

@@ -501,15 +501,23 @@ def test_the_page_says_what_the_model_is_worth_and_what_it_is_not_for(predictor)
     assert f"{card['trained_on'][0]['clips']} clips by {card['trained_on'][0]['speakers']} speakers" in said
     assert f"{100 * card['evaluation']['scores']['uar']['pooled']:.0f} % of the clips of demo rightly" in said
     assert "interval" in said and "from 2 speakers only, which is too narrow" in said
-    assert "On speakers it had never heard" in said and "guessing: 17 %" in said
+    assert "On speakers it was not trained on" in said and "guessing: 17 %" in said
     assert "Do not use it to decide about people" in said and escape(card["trained_on"][0]["licence"]) in said
+
+
+def test_corpora_that_were_left_out_are_named_one_by_one(predictor):
+    left_out = [{"corpus": "north", "uar": 0.512}, {"corpus": "west", "uar": 0.33}]
+    card = dict(predictor.bundle.card) | {"left_out": left_out}
+    said = text(widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
+    assert "On corpora that were left out of training it named" in said
+    assert "51 % of the clips of north, 33 % of west" in said and "guessing: 17 %" in said
 
 
 def test_a_score_on_known_speakers_is_not_passed_off_as_one_on_new_ones(predictor):
     scores = {"uar": {"mean": 0.7, "pooled": 0.9, "low": float("nan"), "high": float("nan")}}
     card = dict(predictor.bundle.card) | {"evaluation": {"speaker_independent": False, "scores": scores}}
     said = text(widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
-    assert "speakers it had also heard in training it named 90 %" in said and "Expect less of a new voice" in said
+    assert "speakers it was also trained on it named 90 %" in said and "Expect less of a new voice" in said
     assert "nan" not in said and "interval" not in said
 
 

@@ -16,7 +16,8 @@ from ..encoders import Encoder
 from ..errors import EncoderError, FeatureError, UnknownNameError
 from ._base import Extractor
 
-_SHORTEST = 0.5  # s: shorter clips are followed by silence
+SHORTEST = 0.5
+"""In seconds: shorter clips are followed by silence."""
 _STATISTICS = ("mean", "std")
 
 
@@ -32,7 +33,7 @@ class SpeechEncoder(Extractor):
         rate: 16000 Hz, the rate that the encoders take.
         encoder: a name in :func:`ser_kit.encoders.names`.
         blocks: numbers of the blocks, from 1, in the order of the values.
-        statistics: ``"mean"``, ``"std"`` or both, in the order of the values.
+        statistics: of each block: ``"mean"``, ``"std"`` or both, in the order of the values.
 
     Raises:
         FeatureError: a parameter is out of range.
@@ -45,6 +46,7 @@ class SpeechEncoder(Extractor):
     """
 
     name: ClassVar[str] = "speech_encoder"
+    version: ClassVar[int] = 2
     packages: ClassVar = ("tensorflow", "tensorflow-cpu", "keras")
 
     rate: int = 16000
@@ -78,6 +80,11 @@ class SpeechEncoder(Extractor):
         return f"{super().identity}, weights {self._encoder.sha256[:16]}"
 
     @property
+    def longest(self) -> float:
+        """Seconds in a window, at most."""
+        return self._encoder.longest
+
+    @property
     def shape(self) -> tuple[int]:
         return (len(self.statistics) * len(self.blocks) * self._encoder.width,)
 
@@ -85,8 +92,8 @@ class SpeechEncoder(Extractor):
     def feature_names(self) -> tuple[str, ...]:
         return tuple(
             f"{self.encoder}_b{block}_{statistic}_{i:03d}"
-            for statistic in self.statistics
             for block in self.blocks
+            for statistic in self.statistics
             for i in range(1, self._encoder.width + 1)
         )
 
@@ -96,14 +103,32 @@ class SpeechEncoder(Extractor):
         except EncoderError as error:
             raise FeatureError(str(error)) from None
 
+    def windows(self, length: int) -> tuple[int, np.ndarray]:
+        """How a recording is cut: one window where that is not too long for the encoder, else several that overlap a
+        little, from the beginning to the end.
+
+        Args:
+            length: samples.
+
+        Returns:
+            Samples in a window, and where each begins, ``[windows]``.
+
+        Examples:
+            >>> SpeechEncoder().windows(16000 * 45)
+            (360000, array([     0, 360000]))
+        """
+        count = math.ceil(length / (self.longest * self.rate))
+        size = math.ceil(length / count)
+        return size, np.linspace(0, length - size, count).astype(int)
+
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         encode = encoders.forward(self.encoder, self.blocks)
         samples = np.asarray(recording.at(self.rate), np.float32)
-        samples = np.pad(samples, (0, max(0, round(_SHORTEST * self.rate) - len(samples))))
-        windows = math.ceil(len(samples) / (self._encoder.longest * self.rate))
+        samples = np.pad(samples, (0, max(0, round(SHORTEST * self.rate) - len(samples))))
+        size, starts = self.windows(len(samples))
         frames, mean, squares = 0, 0.0, 0.0  # squares: the sum of squared distances from the mean
-        for window in np.array_split(samples, windows):
-            found = encode(window[None])[0]
+        for start in starts:
+            found = encode(samples[None, start : start + size])[0]
             count, here = len(found), found.mean(axis=0, dtype=np.float64)
             apart = here - mean
             squares = (
@@ -112,4 +137,4 @@ class SpeechEncoder(Extractor):
             frames += count
             mean = mean + apart * count / frames
         statistics = {"mean": mean, "std": np.sqrt(squares / frames)}
-        return np.concatenate([statistics[name].ravel() for name in self.statistics]), 1
+        return np.stack([statistics[name] for name in self.statistics], axis=1).ravel(), 1

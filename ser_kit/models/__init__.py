@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 # name -> module: Keras is imported only when a builder is asked for.
 _MODULES = {
     "cnn2d": "convolutional", "cnn2d_lstm": "convolutional", "cnn_bilstm": "recurrent", "committee": "committee",
-    "conv1d_lstm": "recurrent", "forest": "classical", "house": "house", "lstm": "recurrent", "mlp": "mlp",
-    "segment_dnn": "mlp", "svm": "classical", "td_cnn_lstm": "convolutional",
+    "conv1d_lstm": "recurrent", "experts": "experts", "forest": "classical", "house": "house", "lstm": "recurrent",
+    "mlp": "mlp", "segment_dnn": "mlp", "svm": "classical", "td_cnn_lstm": "convolutional",
 }  # fmt: skip
 
 VERSIONS: dict[str, int] = {}
@@ -135,7 +135,8 @@ _TAKES: dict[Any, Allowed] = {
     ),
     ("pool", "str"): frozenset({"last", "mean"}),
 } | dict.fromkeys(
-    [("trees", "int"), ("nodes", "int"), ("depth", "int"), ("support_vectors", "int")], range(1, 10**6 + 1)
+    [("trees", "int"), ("nodes", "int"), ("depth", "int"), ("support_vectors", "int"), ("shared", "int")],
+    range(1, 10**6 + 1),
 )
 """What arguments of builders may be: by type, and by name and type where that differs."""
 

@@ -19,7 +19,6 @@ from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
 from .transfer import (
     trillsson_linear,
     whisper_base_linear,
-    whisper_base_speakers,
     whisper_tiny_linear,
     yamnet_linear,
 )
@@ -56,7 +55,7 @@ RECIPES: dict[str, System] = {
 OWN: dict[str, System] = {
     system.name: system
     for system in (
-        house, house_one, whisper_base_linear, whisper_tiny_linear, whisper_base_speakers, yamnet_linear,
+        house, house_one, whisper_base_linear, whisper_tiny_linear, yamnet_linear,
         trillsson_linear,
     )
 }  # fmt: skip

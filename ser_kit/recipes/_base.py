@@ -34,7 +34,7 @@ from ..checks import BOOLEAN, Allowed, checked, listed
 from ..errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..estimators import SVM, Forest, Linear, pretrain
 from ..evaluation import Evaluation, apply_temperature, expected_calibration_error, fit_temperature, mean_log
-from ..features import Extractor, Features, Functionals, Waveform, extract
+from ..features import Extractor, Features, Functionals, SpeechEncoder, Waveform, extract
 from ..labels import EMOTIONS
 from ..preprocess import Step, step
 from ..training import Scaler, Training, fit, seed_everything
@@ -422,14 +422,18 @@ class System(ABC):
         """
         started = time.perf_counter()
         fitted, histories = self.fit_fold(material, fold, out=out, progress=progress, title=title)
-        probabilities = fitted.probabilities(material.values(fold.test))
+        values = material.values(fold.test)
+        predictions = _predictions(material, fold, fitted.probabilities(values))
+        sharpness = fitted.places(values).sharpness
+        if (sharpness != 1).any():
+            predictions["sharpness"] = sharpness
         return Evaluation(
             recipe=self.name,
             protocol=fold.protocol,
             speaker_independent=fold.speaker_independent,
             seed=fold.seed,
             labels=material.labels,
-            predictions=_predictions(material, fold, probabilities),
+            predictions=predictions,
             histories=histories,
             # What was trained before this call counts too.
             seconds=max(time.perf_counter() - started, sum(history["seconds"].sum() for history in histories)),
@@ -602,22 +606,24 @@ class System(ABC):
             for emotion, rows in [("all", frame), *frame.groupby("emotion")]
         }
         strange_above = None
-        if any(not isinstance(extractor, Waveform) for extractor in self.extractors):
+        if any(not isinstance(extractor, Waveform | SpeechEncoder) for extractor in self.extractors):
             # Features in absolute terms say little of other rooms and languages; networks on samples measure each
-            # clip against itself.
+            # clip against itself, and speech encoders know many.
             distances = bundles.strangeness(plain.values, typical["all"]).mean(axis=1)
             strange_above = float(np.quantile(distances, 1 - STRANGE_SHARE))
         used = corpora.of(table)
-        plainly = calibrated.predictions.query("true == @bundles.BASELINE")[[f"prob_{la}" for la in evaluation.labels]]
+        answers = calibrated.predictions
+        for_no_distance = apply_temperature(
+            answers[[f"prob_{label}" for label in evaluation.labels]].to_numpy(), evaluation.sharpness
+        )
+        plainly = for_no_distance[(answers["true"] == bundles.BASELINE).to_numpy()]
         baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
         voices = {}
         if evaluation.speaker_independent:  # else the answers know the voices
-            answers = calibrated.predictions
-            rows = answers[[f"prob_{label}" for label in fitted.labels]]
-            voices = {"voices": Voices.fit(rows, answers["true"], answers["speaker"], fitted.labels).to_dict()}
+            found = Voices.fit(for_no_distance, answers["true"], answers["speaker"], fitted.labels)
+            voices = {"voices": found.to_dict()}
         across = _across_corpora(evaluation.protocol)
         if across:
-            answers = calibrated.predictions
             alike = left_out.alike(answers["corpus"])
             uncertain_below = float(left_out.threshold(answers["confidence"], calibrated.correct(), alike))
         else:

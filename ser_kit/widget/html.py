@@ -298,6 +298,16 @@ def _score(card: Mapping) -> Markup | str:
     scores = card.get("evaluation", {}).get("scores", {}).get("uar")
     if not scores:
         return "How well it does was not measured."
+    guessing = percent(1 / len(card["labels"]))
+    if card.get("left_out"):
+        each = Markup(", ").join(
+            Markup("{} of {}{}").format(percent(row["uar"]), "" if place else "the clips of ", row["corpus"])
+            for place, row in enumerate(card["left_out"])
+        )
+        return Markup(
+            "On corpora that were left out of training it named {} rightly, averaged over the emotions (UAR; guessing: "
+            "{} with all of them)."
+        ).format(each, guessing)
     unseen = card["evaluation"].get("speaker_independent")
     interval = ""
     if all(scores.get(bound) is not None and math.isfinite(scores[bound]) for bound in ("low", "high")):
@@ -307,10 +317,10 @@ def _score(card: Mapping) -> Markup | str:
         )
     tested = " and ".join(each["corpus"] for each in card["evaluation"].get("tested", ()))
     return Markup("{} it named {} of the clips{} rightly, averaged over the emotions (UAR{}; guessing: {}).{}").format(
-        "On speakers it had never heard" if unseen else "On speakers it had also heard in training",
+        "On speakers it was not trained on" if unseen else "On speakers it was also trained on",
         percent(scores["pooled"]),
         f" of {tested}" if tested else "",
         interval,
-        percent(1 / len(card["labels"])),
+        guessing,
         "" if unseen else " Expect less of a new voice.",
     )
