@@ -36,7 +36,7 @@ def milliseconds(name: str, rounds: int = _ROUNDS) -> tuple[float, float]:
 
 def main() -> int:
     """The command."""
-    for name in encoders.names():
+    for name in encoders.names(packaged=True):
         shortest, median = milliseconds(name)
         size = encoders.get(name).path.stat().st_size / 1e6
         print(f"{name}: {shortest:.1f} ms at best, {median:.1f} ms in the median; {size:.1f} MB of weights")

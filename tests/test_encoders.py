@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -150,10 +151,11 @@ def test_weights_come_back_to_within_half_a_step_and_the_file_is_the_same_each_t
 
 
 def test_every_encoder_has_its_file_and_its_notice():
-    assert encoders.names() == sorted(encoders.ENCODERS) == ["whisper_base", "whisper_tiny_en"]
-    assert {path.name for path in encoders.FOLDER.iterdir()} == {"NOTICE", *(f"{n}.npz" for n in encoders.names())}
+    packaged = encoders.names(packaged=True)
+    assert packaged == ["whisper_base", "whisper_tiny_en"]
+    assert {path.name for path in encoders.FOLDER.iterdir()} == {"NOTICE", *(f"{n}.npz" for n in packaged)}
     notice = (encoders.FOLDER / "NOTICE").read_text()
-    for name in encoders.names():
+    for name in packaged:
         encoder = encoders.get(name)
         found = {key: value.shape for key, value in encoder.weights().items()}
         assert found == encoders.shapes(encoder.width, encoder.blocks) and name in notice
@@ -161,9 +163,15 @@ def test_every_encoder_has_its_file_and_its_notice():
 
 
 def test_new_weights_are_a_new_version_of_the_extractor():
-    """Bundles hold the version only; raise it when a digest changes."""
-    digests = "".join(encoders.get(name).sha256 for name in encoders.names())
+    """Bundles hold the version only; raise it when a digest changes, or the version that is fetched."""
+    digests = "".join(encoders.get(name).sha256 for name in encoders.names(packaged=True))
+    handles = {name: encoders.get(name).handle for name in encoders.names() if encoders.get(name).handle}
     assert (SpeechEncoder.version, hashlib.sha256(digests.encode()).hexdigest()[:16]) == (2, "4308d29f1c0bbaff")
+    assert handles == {
+        "whisper_small": "keras/whisper/keras/whisper_small_multi/4",
+        "whisper_medium": "keras/whisper/keras/whisper_medium_multi/4",
+        "whisper_large_v2": "keras/whisper/keras/whisper_large_multi_v2/4",
+    }
 
 
 def test_weights_that_are_missing_or_changed_are_refused(tmp_path, monkeypatch):
@@ -204,7 +212,7 @@ def test_an_unknown_encoder_is_refused():
 REFERENCE = json.loads((Path(__file__).parent / "data" / "encoders.json").read_text())
 
 
-@pytest.mark.parametrize("name", encoders.names())
+@pytest.mark.parametrize("name", encoders.names(packaged=True))
 def test_rounded_weights_give_what_the_published_ones_give(name):
     """The first 16 numbers of each block of :func:`sweep` of 3 s, averaged over time.
 
@@ -314,6 +322,92 @@ def test_a_table_is_extracted_in_a_worker_process(demo_few):
     found = features.extract(few, extractor, jobs=1, cache=False, progress=False)
     assert found.values.shape == (4, 768) and len(found.failures) == 0
     np.testing.assert_allclose(found.values[2], extractor.extract(few["path"].iloc[2]), rtol=1e-3, atol=1e-3)
+
+
+# Larger encoders, of keras_hub ----------------------------------------------------------------------------------------
+
+
+LARGER = [name for name in encoders.names() if encoders.get(name).handle]
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    """``keras_hub``'s Whisper with the first two blocks of base in it, positions included."""
+    keras_hub = pytest.importorskip("keras_hub", reason='keras_hub is not installed: pip install "ser-kit[hub]"')
+    width, blocks, weights = 512, 2, encoders.get("whisper_base").weights()
+    sizes = {"num_layers": blocks, "num_heads": width // 64, "hidden_dim": width, "intermediate_dim": 4 * width}
+    made = keras_hub.models.WhisperBackbone(vocabulary_size=2, max_decoder_sequence_length=2, **sizes)
+
+    def dense(name):
+        return weights[f"{name}.weight"].T, weights[f"{name}.bias"]
+
+    for layer, name in ((made.encoder_conv_layer_1, "conv1"), (made.encoder_conv_layer_2, "conv2")):
+        layer.set_weights([weights[f"{name}.weight"].transpose(2, 1, 0), weights[f"{name}.bias"]])
+    speeds = np.exp(-np.log(10000) * np.arange(width // 2) / (width // 2 - 1))
+    angles = np.arange(1500)[:, None] * speeds
+    made.encoder_position_embedding.set_weights([np.hstack([np.sin(angles), np.cos(angles)])])
+    for i, layer in enumerate(made.encoder_transformer_layers):
+        here, wide = f"layer_{i}.self_attention", f"layer_{i}.ffn"
+        norms = [[weights[f"{name}.layer_norm.{part}"] for part in ("gamma", "beta")] for name in (here, wide)]
+        kernels, biases = (np.split(each, 3, axis=-1) for each in dense(f"{here}.linear_0"))
+        heads = (width // 64, 64)
+        query, key, value = (each.reshape(width, *heads) for each in kernels)
+        for_queries, for_keys, for_values = (each.reshape(heads) for each in biases)
+        assert not for_keys.any()  # keras_hub has none
+        out, out_bias = dense(f"{here}.linear_1")
+        attention = [query, for_queries, key, value, for_values, out.reshape(*heads, width), out_bias]
+        layer.set_weights([*attention, *norms[0], *norms[1], *dense(f"{wide}.linear_0"), *dense(f"{wide}.linear_1")])
+    return made
+
+
+def test_keras_hub_s_layers_give_what_ours_give(backbone, whisper):
+    from ser_kit.encoders.hub import HubNetwork
+
+    sound = sweep(2.0)[None]
+    model = HubNetwork(backbone).model((1, 2))
+    found, ours = np.asarray(model(sound)), encoders.forward("whisper_base", (1, 2))(sound)
+    assert not model.trainable_variables
+    np.testing.assert_allclose(found, ours, atol=1e-4)
+    inputs = {"encoder_features": whisper.WhisperSpectrogram()(sound)}
+    for name in ("decoder_token_ids", "decoder_padding_mask"):
+        inputs[name] = whisper.ops.ones((1, 1), "int32")
+    whole = backbone(inputs)["encoder_sequence_output"]
+    np.testing.assert_allclose(backbone.encoder_layer_norm(found[:, :, 1]), whole, atol=1e-4)
+
+
+def test_a_fetched_encoder_is_used_like_one_of_the_package(backbone, tmp_path, monkeypatch):
+    handle = "keras/whisper/keras/stand_in/4"
+    folder = tmp_path / "models" / handle
+    backbone.save_to_preset(str(folder))
+    folder.with_name(f"{folder.name}.complete").touch()
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
+    encoder = encoders.Encoder(name="stand_in", title="A stand-in", width=512, blocks=2, handle=handle)
+    monkeypatch.setitem(encoders.ENCODERS, "stand_in", encoder)
+    extractor = SpeechEncoder(encoder="stand_in", blocks=(1, 2))
+    extractor.ready()
+    assert extractor.identity.endswith(f"weights {handle}")
+    expected = SpeechEncoder(blocks=(1, 2)).extract((sweep(1.3), RATE))
+    np.testing.assert_allclose(extractor.extract((sweep(1.3), RATE)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", LARGER)
+def test_a_larger_encoder_without_keras_hub_or_a_network_is_one_clear_error(name, monkeypatch):
+    import kagglehub
+
+    def refused(handle):
+        raise OSError("no route")
+
+    extractor = SpeechEncoder(encoder=name, blocks=(1, encoders.get(name).blocks))
+    assert extractor.shape == (4 * encoders.get(name).width,) == (len(extractor.feature_names),)
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    with pytest.raises(FeatureError, match=rf'{name} needs the package keras_hub; .*pip install "ser-kit\[hub\]"'):
+        extractor.ready()
+    with pytest.raises(EncoderError, match="needs the package keras_hub"):
+        encoders.load(name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(kagglehub, "model_download", refused)
+    with pytest.raises(FeatureError, match=rf"{encoders.get(name).handle} cannot be had: no route\. .*models/keras"):
+        extractor.ready()
 
 
 # Conversion ----------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ CHANGED = {
     "standardise": {},
     "rms_normalise": {"level": -30.0},
     "high_pass": {"cutoff": 80.0},
-    "trim": {"top_db": 20.0, "frame_seconds": 0.05, "hop_seconds": 0.02},
+    "trim": {"top_db": 20.0, "frame_seconds": 0.05, "hop_seconds": 0.02, "margin_seconds": 0.3},
     "fix_length": {"seconds": 0.5},
     "noise_gate": {"stationary": False, "strength": 0.5},
     "spectral_subtraction": {"quiet_share": 0.3, "over_subtraction": 1.0, "floor": 0.1},

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import corpora, features, labels, modelcard, models, protocols, recipes, training
+from ser_kit import corpora, encoders, features, labels, modelcard, models, protocols, recipes, training
 from ser_kit.augment import AddNoise
 from ser_kit.bundle import Bundle, Member
 from ser_kit.errors import LabelError, LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
@@ -220,6 +220,11 @@ def traced(name):
 @pytest.mark.parametrize("name", recipes.names())
 def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, some_clips, tmp_path, monkeypatch):
     system, calibrated = short(recipes.get(name)), []
+    for extractor in system.extractors:
+        if isinstance(extractor, features.SpeechEncoder) and encoders.get(extractor.encoder).handle:
+            pytest.skip(
+                f"{extractor.encoder} is fetched (1 to 6 GB); whisper_base_linear differs in encoder and blocks only"
+            )
     fitted = recipes.System._fitted
     monkeypatch.setattr(recipes.System, "_fitted", lambda *args: calibrated.append(fitted(*args)) or calibrated[-1])
     material = system.prepare(some_clips, jobs=0, progress=False)

@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; 0 if all went well."""
     parser = argparse.ArgumentParser(prog="python -m tools.convert_whisper", description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path, help="model.bin of a CTranslate2 conversion")
-    parser.add_argument("name", choices=encoders.names(), help="the encoder that it becomes")
+    parser.add_argument("name", choices=encoders.names(packaged=True), help="the encoder that it becomes")
     parser.add_argument("out", type=Path, help="the file to write")
     chosen = parser.parse_args(arguments)
     encoder = encoders.get(chosen.name)

@@ -1,11 +1,14 @@
-"""Speech encoders that others have trained on much speech, as part of the package: nothing is fetched.
+"""Speech encoders that others have trained on much speech: small ones as part of the package, larger ones fetched.
 
 They stay as they are (frozen); what their blocks give of a recording is what heads for emotions are trained on. Licence
-and origin of the weights are in ``NOTICE`` beside them.
+and origin of the weights in the package are in ``NOTICE`` beside them. Larger encoders are models of the package
+``keras_hub`` (``pip install "ser-kit[hub]"``), whose weights (MIT licence) kagglehub fetches on first use.
 
 Examples:
     >>> from ser_kit import encoders
     >>> encoders.names()
+    ['whisper_base', 'whisper_large_v2', 'whisper_medium', 'whisper_small', 'whisper_tiny_en']
+    >>> encoders.names(packaged=True)
     ['whisper_base', 'whisper_tiny_en']
     >>> encoders.get("whisper_tiny_en").width, encoders.get("whisper_tiny_en").blocks
     (384, 3)
@@ -28,6 +31,7 @@ from ..backend import import_keras
 from ..checks import checked, listed
 from ..errors import EncoderError, UnknownNameError
 from ..threads import before_tensorflow
+from ._fetch import encoder_folder
 from ._file import packed, shapes, unpacked
 
 if TYPE_CHECKING:
@@ -48,8 +52,9 @@ class Encoder:
         name: of the encoder.
         title: what it is, for people.
         width: numbers that a block gives for a frame.
-        blocks: transformer blocks that are part of the package, counted from 1.
-        sha256: of the file with its weights.
+        blocks: transformer blocks that it has here, counted from 1.
+        sha256: of the file with its weights, which is part of the package; empty where they are fetched.
+        handle: what kagglehub calls weights that are fetched, with their version; empty for those in the package.
         rate: of the samples that it takes, in hertz.
         hop: samples to a frame of its blocks.
         longest: seconds that it was trained to take at a time.
@@ -59,15 +64,21 @@ class Encoder:
     title: str
     width: int
     blocks: int
-    sha256: str
+    sha256: str = ""
+    handle: str = ""
     rate: int = 16000
     hop: int = 320
     longest: float = 30.0
 
     @property
     def path(self) -> Path:
-        """The file with its weights."""
+        """The file with its weights, where they are part of the package."""
         return FOLDER / f"{self.name}.npz"
+
+    @property
+    def origin(self) -> str:
+        """What tells its weights from others: the digest of their file, or the handle that they are fetched by."""
+        return self.handle or self.sha256[:16]
 
     def chosen(self, blocks: Sequence[int] | None) -> tuple[int, ...]:
         """Numbers of blocks as a tuple, all where none are given.
@@ -84,6 +95,17 @@ class Encoder:
         if not found or len(set(found)) < len(found):
             raise EncoderError(f"blocks={list(found)!r} must be one or more numbers, none of them twice")
         return found
+
+    def ready(self) -> None:
+        """Sees to it that its weights are there; those that are no part of the package are fetched.
+
+        Raises:
+            EncoderError: as for :meth:`content`; or ``keras_hub`` is not installed, or its weights cannot be had.
+        """
+        if self.handle:
+            encoder_folder(self)
+        else:
+            self.content()
 
     def weights(self) -> dict[str, np.ndarray]:
         """Its weights, float32, with the names and shapes of :func:`shapes`.
@@ -131,14 +153,39 @@ ENCODERS: dict[str, Encoder] = {
             blocks=3,
             sha256="509477eee9a435245148823453f66014021f9c05493ff814cbbc03bac3f38325",
         ),
+        Encoder(
+            name="whisper_small",
+            title="Whisper small, many languages",
+            width=768,
+            blocks=12,
+            handle="keras/whisper/keras/whisper_small_multi/4",
+        ),
+        Encoder(
+            name="whisper_medium",
+            title="Whisper medium, many languages",
+            width=1024,
+            blocks=24,
+            handle="keras/whisper/keras/whisper_medium_multi/4",
+        ),
+        Encoder(
+            name="whisper_large_v2",
+            title="Whisper large, second version, many languages",
+            width=1280,
+            blocks=32,
+            handle="keras/whisper/keras/whisper_large_multi_v2/4",
+        ),
     )
 }
 """Every encoder by name."""
 
 
-def names() -> list[str]:
-    """Names of the encoders."""
-    return sorted(ENCODERS)
+def names(packaged: bool = False) -> list[str]:
+    """Names of the encoders.
+
+    Args:
+        packaged: only of those whose weights are part of the package.
+    """
+    return sorted(name for name, encoder in ENCODERS.items() if not (packaged and encoder.handle))
 
 
 def get(name: str) -> Encoder:
@@ -168,7 +215,7 @@ def load(name: str, blocks: Sequence[int] | None = None) -> keras.Model:
 
     Raises:
         UnknownNameError: there is no such encoder.
-        EncoderError: it has no such block; its weights are missing or were changed.
+        EncoderError: it has no such block; its weights are missing, were changed or cannot be fetched.
         ForkedError: TensorFlow has computed in the process that this one was forked from.
 
     Examples:
@@ -217,7 +264,11 @@ def _model(name: str, blocks: tuple[int, ...]) -> keras.Model:
 
 @lru_cache
 def _network(name: str):
+    encoder = get(name)
+    if encoder.handle:
+        from .hub import loaded
+
+        return loaded(encoder)
     from .whisper import Network
 
-    encoder = get(name)
     return Network(encoder.width, encoder.blocks, encoder.weights())

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..audio import Recording
+from ..encoders._fetch import model_folder
 from ..errors import FeatureError
 from ..threads import before_tensorflow
 from ._base import Extractor
@@ -41,7 +42,7 @@ class _Embedding(Extractor):
             raise FeatureError(f"{type(self).__name__}: rate={self.rate!r}; the network hears 16000 Hz")
 
     def ready(self) -> None:
-        _fetched(self.handle)
+        model_folder(self.handle, FeatureError)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         before_tensorflow()
@@ -130,18 +131,4 @@ def _network(handle: str) -> Callable[[Any], Any]:
     """The network behind a handle."""
     import tensorflow as tf
 
-    return tf.saved_model.load(_fetched(handle))
-
-
-def _fetched(handle: str) -> str:
-    """Where a network lies: in kagglehub's cache, once it was downloaded."""
-    try:
-        import kagglehub
-
-        return kagglehub.model_download(handle)
-    except Exception as error:  # kagglehub and requests raise many kinds
-        page = "https://www.kaggle.com/models/" + "/".join(handle.split("/")[:2])
-        raise FeatureError(
-            f"the network {handle} cannot be had: {' '.join(str(error).split())[:300]}. It is fetched by kagglehub "
-            f"from {page}; without a connection, put it into kagglehub's cache (KAGGLEHUB_CACHE)"
-        ) from None
+    return tf.saved_model.load(model_folder(handle, FeatureError))

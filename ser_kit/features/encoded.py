@@ -1,4 +1,4 @@
-"""Statistics over time of what the blocks of a frozen speech encoder give: one row per clip, nothing to be fetched."""
+"""Statistics over time of what the blocks of a frozen speech encoder give: one row per clip."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _STATISTICS = ("mean", "std")
 class SpeechEncoder(Extractor):
     """Mean and standard deviation over time of what blocks of a speech encoder give: 3,072 values by default.
 
-    Encoders are those of :mod:`ser_kit.encoders`, whose weights are part of the package. Clips under 0.5 s are followed
-    by silence. Longer ones than the encoder was trained on (30 s) are encoded in equal windows, and the statistics are
-    those of all their frames.
+    Encoders are those of :mod:`ser_kit.encoders`: two are part of the package, larger ones need ``keras_hub`` and are
+    fetched on first use (extract with ``jobs=1``: each worker process would load its own). Clips under 0.5 s are
+    followed by silence. Longer ones than the encoder was trained on (30 s) are encoded in equal windows, and the
+    statistics are those of all their frames.
 
     Args:
         rate: 16000 Hz, the rate that the encoders take.
@@ -47,7 +48,7 @@ class SpeechEncoder(Extractor):
 
     name: ClassVar[str] = "speech_encoder"
     version: ClassVar[int] = 2
-    packages: ClassVar = ("tensorflow", "tensorflow-cpu", "keras")
+    packages: ClassVar = ("tensorflow", "tensorflow-cpu", "keras", "keras-hub")
 
     rate: int = 16000
     encoder: str = "whisper_base"
@@ -76,8 +77,8 @@ class SpeechEncoder(Extractor):
 
     @cached_property
     def identity(self) -> str:
-        """As of every extractor, with the digest of the encoder's weights."""
-        return f"{super().identity}, weights {self._encoder.sha256[:16]}"
+        """As of every extractor, with what tells the encoder's weights from others."""
+        return f"{super().identity}, weights {self._encoder.origin}"
 
     @property
     def longest(self) -> float:
@@ -99,7 +100,7 @@ class SpeechEncoder(Extractor):
 
     def ready(self) -> None:
         try:
-            self._encoder.content()
+            self._encoder.ready()
         except EncoderError as error:
             raise FeatureError(str(error)) from None
 

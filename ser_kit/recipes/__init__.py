@@ -19,6 +19,9 @@ from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
 from .transfer import (
     trillsson_linear,
     whisper_base_linear,
+    whisper_large_linear,
+    whisper_medium_linear,
+    whisper_small_linear,
     whisper_tiny_linear,
     yamnet_linear,
 )
@@ -55,8 +58,8 @@ RECIPES: dict[str, System] = {
 OWN: dict[str, System] = {
     system.name: system
     for system in (
-        house, house_one, whisper_base_linear, whisper_tiny_linear, yamnet_linear,
-        trillsson_linear,
+        house, house_one, whisper_base_linear, whisper_tiny_linear, whisper_small_linear, whisper_medium_linear,
+        whisper_large_linear, yamnet_linear, trillsson_linear,
     )
 }  # fmt: skip
 """Systems of ser_kit's own by name."""
