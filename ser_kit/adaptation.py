@@ -34,6 +34,7 @@ import pandas as pd
 
 from .card import content, parsed
 from .errors import AdaptationError, LabelError, TableError, TargetError
+from .evaluation import floored_log
 from .folders import replaceable, write_whole
 
 FORMAT = 1
@@ -50,7 +51,6 @@ _CLOSED = 1.3
 little, less costs speakers who show one emotion only twice as much (docs/unheard.md)."""
 _FEWEST = 9
 """Clips of a speaker, or of a speaker and an emotion, from which on their spread counts."""
-_FLOOR = 1e-3  # of a probability, as in evaluation.mean_log
 _WITHIN_SHARE = 0.3  # of its mean variance in the covariance that spreads are measured by
 
 
@@ -330,7 +330,7 @@ def centred(probabilities: np.ndarray) -> np.ndarray:
         >>> centred([[0.5, 0.5]]).tolist()
         [[0.0, 0.0]]
     """
-    logs = np.log(np.maximum(np.asarray(probabilities, dtype=float), _FLOOR))
+    logs = floored_log(probabilities)
     return logs - logs.mean(axis=1, keepdims=True)
 
 

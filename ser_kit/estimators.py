@@ -335,6 +335,7 @@ class Linear:
                 components = _components(part, self.components, seed) if centred else projection
                 found, offset = _regression(part @ components, y, alike, excluded[corpus], self.shrinkage)
                 kernel, bias = kernel + share * components @ found, bias + share * offset
+
         own_kernel = np.zeros((x.shape[1], len(corpora), n_classes))
         own_bias = np.zeros((len(corpora), n_classes))
         for c in range(len(corpora)):

@@ -306,7 +306,12 @@ def mean_log(probabilities: np.ndarray) -> np.ndarray:
         >>> np.exp(mean_log([[0.9, 0.1], [0.1, 0.9]])).round(2).tolist()
         [0.3, 0.3]
     """
-    return np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-3)).mean(axis=0)
+    return floored_log(probabilities).mean(axis=0)
+
+
+def floored_log(probabilities: np.ndarray) -> np.ndarray:
+    """Logarithms of probabilities, of which those below one in a thousand are all alike, in any shape."""
+    return np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-3))
 
 
 def without_habit(probabilities: np.ndarray, habit: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from . import encoders, spectrum
 from .features import MIN_SECONDS, Extractor, FrameFeatures, LogMel, SpeechEncoder, StackedFrames, Waveform
 from .features.encoded import SHORTEST
-from .preprocess import HighPass, Trim
+from .preprocess import HighPass, PeakNormalise, Trim
 
 _TINY = np.finfo(np.float32).tiny
 
@@ -90,6 +90,14 @@ def _trimmed(x, step: Trim, rate: int):
     start, end = tf.maximum(first * hop - margin, 0), tf.minimum((last + 1) * hop + margin, whole)
     little = end - start < math.ceil(MIN_SECONDS * rate)
     return x[:, tf.where(little, 0, start) : tf.where(little, whole, end)]
+
+
+def _normalised(x, step: PeakNormalise, rate: int):
+    """:class:`~ser_kit.preprocess.PeakNormalise` of ``[1, samples]``."""
+    import tensorflow as tf
+
+    loudest = tf.reduce_max(tf.abs(x))
+    return x * tf.where(loudest > 0, np.float32(step.peak) / tf.maximum(loudest, _TINY), np.float32(1))
 
 
 def _sums(x, length: int, hop: int):
@@ -214,7 +222,7 @@ def _encoded(x, extractor: SpeechEncoder):
         return tf.reshape(tf.stack([statistics[name] for name in e.statistics], axis=1), (1, *e.shape))
 
 
-_STEPS = {HighPass: _high_passed, Trim: _trimmed}
+_STEPS = {HighPass: _high_passed, PeakNormalise: _normalised, Trim: _trimmed}
 _GRAPHS = {
     Waveform: _samples,
     LogMel: _logmel,

@@ -606,7 +606,7 @@ class Predictor:
         if "left_out" in card:
             return f"corpora that were left out in turn: {', '.join(sorted(row['corpus'] for row in card['left_out']))}"
         if not card.get("evaluation") or not card.get("trained_on"):
-            return "nothing that the card tells of"
+            return ""
         corpora = ", ".join(sorted(each["corpus"] for each in card["trained_on"]))
         if card["evaluation"]["speaker_independent"]:
             return f"speakers of {corpora} that were left out in turn"

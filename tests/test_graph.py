@@ -10,7 +10,7 @@ import pytest
 from ser_kit import features, graph, recipes
 from ser_kit.audio import read_audio
 from ser_kit.backend import import_keras
-from ser_kit.preprocess import HighPass, Trim
+from ser_kit.preprocess import HighPass, PeakNormalise, Trim
 
 keras = import_keras()
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's")
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason=
 EXTRACTORS = [
     features.Waveform(seconds=1.5, preprocess=(Trim(),)),
     features.Waveform(preprocess=(HighPass(), Trim(margin_seconds=0.1))),
-    features.SpeechEncoder(encoder="whisper_tiny_en", blocks=(3, 1), preprocess=(Trim(),)),
+    features.SpeechEncoder(encoder="whisper_tiny_en", blocks=(3, 1), preprocess=(Trim(), PeakNormalise())),
     features.LogMel(rate=8000, preprocess=(HighPass(cutoff=70.0),)),
     features.LogMel(),
     features.LogMel(seconds=1.5, n_mels=40, preprocess=(Trim(),)),

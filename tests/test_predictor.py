@@ -19,6 +19,7 @@ import soundfile
 
 from ser_kit import audio, features, models, tracks
 from ser_kit.audio import read_audio
+from ser_kit.bundle import Bundle, Places
 from ser_kit.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
 from ser_kit.predictor import ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
@@ -51,6 +52,19 @@ def test_an_answer_is_complete(predictor, answer, clip):
     assert answer.duration == pytest.approx(soundfile.info(clip).duration)
     assert len(answer.segments) == 1
     assert answer.uncertain == bool(answer.reason)
+
+
+def test_an_answer_says_what_its_confidence_rests_on(answer, clip, monkeypatch):
+    assert answer.rests_on == "speakers of demo that were left out in turn"
+    assert answer.to_dict()["rests_on"] == answer.rests_on
+    shipped = Predictor.from_preset()
+    of_all = "corpora that were left out in turn: emodb, emospeech, nemo, ravdess, tess"
+    assert shipped.predict(clip).rests_on == of_all  # synthetic voices are like no corpus
+    for place, name in ((3, "ravdess"), (5, "tess")):
+        near = Places(np.ones(1), np.array([place]))
+        monkeypatch.setattr(Bundle, "places", lambda *_, near=near: near)
+        expected = f"speakers of {name} that were left out in turn, since the recording is like these"
+        assert shipped.predict(clip).rests_on == expected
 
 
 def test_path_text_bytes_file_array_and_recording_give_the_same_answer(predictor, answer, clip):
@@ -373,3 +387,12 @@ def test_real_clips_are_taken_for_speech(predictor, real_data):
     assert len(found) > 40
     assert all(isinstance(prediction, Prediction) for prediction in found)
     assert len(doubted) <= 0.01 * len(found), doubted
+
+
+@pytest.mark.realdata
+def test_recordings_of_a_corpus_that_was_trained_on_are_known_as_such(real_data):
+    shipped = Predictor.from_preset()
+    for pattern, name in (("ravdess-emotional-speech*/Actor_*/*.wav", "ravdess"), ("nEMO/samples/*.wav", "nemo")):
+        rests_on = [shipped.predict(path).rests_on for path in sorted(real_data.glob(pattern))[::100]]
+        known = [each.startswith(f"speakers of {name} that") for each in rests_on]
+        assert len(known) > 10 and np.mean(known) > 0.8

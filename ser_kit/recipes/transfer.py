@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..augment import AddNoise, Equalize, Offset, Room, Sometimes, SpeedChange, Telephone
 from ..estimators import Linear
 from ..features import SpeechEncoder, TRILLsson, YAMNet
-from ..preprocess import HighPass, Trim
+from ..preprocess import HighPass, PeakNormalise, Trim
 from ..training import Training
 from ._base import OURS, Recipe
 
@@ -67,7 +67,8 @@ whisper_base_linear = Recipe(
     labels="eight",
     published=OURS,
     # The blocks that do best across corpora come first; the lower ones help within a corpus.
-    extractor=SpeechEncoder(blocks=(3, 4, 5, 1, 2), preprocess=(HighPass(), Trim(margin_seconds=0.1))),
+    # How loud a recording is says more of the microphone than of the speaker.
+    extractor=SpeechEncoder(blocks=(3, 4, 5, 1, 2), preprocess=(HighPass(), Trim(margin_seconds=0.1), PeakNormalise())),
     training=Linear(shared=3 * 2 * 512),
     scale=False,
     temperature=1.0,

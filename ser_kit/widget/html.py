@@ -119,7 +119,7 @@ def failure(result: Failure) -> Markup:
 
 
 def verdict(prediction: Prediction) -> Markup:
-    """The emotion, or that it is not sure, and the probabilities."""
+    """The emotion, or that it is not sure, the probabilities, and what these rest on."""
     confidence = percent(prediction.confidence)
     if prediction.uncertain:
         said = "Not sure"
@@ -135,9 +135,10 @@ def verdict(prediction: Prediction) -> Markup:
         ).format(label, 100 * p, colour(label), percent(p))
         for label, p in sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     )
+    rests = Markup("<p><small>The confidence rests on {}.</small></p>").format(prediction.rests_on)
     return Markup(
-        '<p class="sk-verdict{}">{}</p><p>{}</p><h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>'
-    ).format(" sk-unsure" if prediction.uncertain else "", said, explained, bars)
+        '<p class="sk-verdict{}">{}</p><p>{}</p><h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>{}'
+    ).format(" sk-unsure" if prediction.uncertain else "", said, explained, bars, rests if prediction.rests_on else "")
 
 
 # ---------------------------------------------------------------------------------------------------------- features
