@@ -351,19 +351,24 @@ def certain(found: Sequence[Answers]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def adapted(answers: Answers, draws: int) -> pd.DataFrame:
+    """UAR after clips of the same speaker, and where these are all of one emotion, 0 to 1: a row for each corpus."""
+    numbers = {}
+    for name, tested in tqdm(answers.corpora.items(), desc=f"{answers.name}: adaptation", leave=False, unit="corpus"):
+        numbers[name] = {"none": tested.measured["uar"]}
+        for clips in CLIPS:
+            numbers[name][str(clips or "all")] = tested.adapted(clips, draws)
+        for clips in OF_ONE_EMOTION:
+            one = tested.adapted(clips, draws, of_one_emotion=True)
+            numbers[name][f"one emotion: {clips or 'all'}"] = one
+    return pd.DataFrame.from_dict(numbers, orient="index")
+
+
 def adaptation(found: Sequence[Answers], draws: int) -> pd.DataFrame:
-    """UAR after clips of the same speaker, and where these are all of one emotion: a row for each recipe and corpus."""
+    """What :func:`adapted` gives and its means, in percent: a row for each recipe and corpus."""
     rows = []
     for each in found:
-        numbers = {}
-        for name, tested in tqdm(each.corpora.items(), desc=f"{each.name}: adaptation", leave=False, unit="corpus"):
-            numbers[name] = {"none": tested.measured["uar"]}
-            for clips in CLIPS:
-                numbers[name][str(clips or "all")] = tested.adapted(clips, draws)
-            for clips in OF_ONE_EMOTION:
-                one = tested.adapted(clips, draws, of_one_emotion=True)
-                numbers[name][f"one emotion: {clips or 'all'}"] = one
-        table = pd.DataFrame.from_dict(numbers, orient="index")
+        table = adapted(each, draws)
         table.loc["mean"] = table.mean()
         table.loc[f"mean without {COMMANDS}"] = table.drop(index=["mean", COMMANDS], errors="ignore").mean()
         shown = table.map(percent).reset_index(names="left out")

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ser_kit import corpora, recipes, reproduce
+from ser_kit import corpora, plots, recipes, reproduce
 from ser_kit.bundle import BASELINE
 from ser_kit.errors import SerKitError, TableError
 from ser_kit.evaluation import (
@@ -104,6 +104,10 @@ def _of_recipes(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
         "left_out_certain": nested.certain(found),
         "left_out_adaptation": nested.adaptation(found, options.draws),
     }
+    if options.figure:
+        options.figure.parent.mkdir(parents=True, exist_ok=True)
+        drawn = plots.left_out(nested.curve(found[:1]), 100 * nested.adapted(found[0], options.draws))
+        drawn.savefig(options.figure, dpi=150)
     if options.csv:
         options.csv.mkdir(parents=True, exist_ok=True)
         for name, table in [*tables.items(), ("coverage", nested.curve(found))]:
@@ -226,6 +230,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     text = "for the answers of each training (default: %(default)s)"
     parser.add_argument("--out", type=Path, default=Path("runs/unheard"), metavar="FOLDER", help=text)
     parser.add_argument("--csv", type=Path, metavar="FOLDER", help="for the tables and the whole coverage curve as CSV")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="for curves of the first recipe, such as PNG")
     text = f"left out, each in turn (default: {', '.join(nested.TESTED)}); with a bundle: that it did not learn from"
     parser.add_argument("--corpus", nargs="*", default=[], metavar="NAME", help=text)
     text = "learned from beside the others and never tested (default: %(default)s)"

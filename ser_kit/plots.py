@@ -654,6 +654,36 @@ def reliability(evaluation: Evaluation, bins: int = 10) -> Figure:
     return figure
 
 
+def left_out(coverage: pd.DataFrame, adapted: pd.DataFrame) -> Figure:
+    """What a recipe is worth on corpora that were left out: its surest answers, and after clips of the speaker.
+
+    Args:
+        coverage: ``corpus, answered, right``: which share of the surest answers is right, shares from 0 to 1.
+        adapted: a row for each corpus, in the order of the legend; UAR in percent after none, 2, 5 ... clips of the
+            speaker, a column each, and those that begin with ``one emotion:`` where these are of one emotion.
+    """
+    figure, ((left, right),) = _figure(9.6, 3.8, 1, 2)
+    mixed = [name for name in adapted.columns if not name.startswith("one emotion")]
+    for corpus, colour in zip(adapted.index, cycle(_SERIES), strict=False):
+        own = coverage[(coverage["corpus"] == corpus) & (coverage["answered"] >= 0.02)]
+        left.plot(own["answered"], own["right"], color=colour, linewidth=1.6, label=corpus)
+        right.plot(mixed, adapted.loc[corpus, mixed], "o-", color=colour, markersize=4, linewidth=1.6)
+        one = {name.removeprefix("one emotion: "): name for name in adapted.columns if name not in mixed}
+        kept = [name for name in mixed if name in one]
+        right.plot(kept, [adapted.loc[corpus, one[name]] for name in kept], "x:", color=colour, markersize=5)
+    left.axhline(0.75, color=_SOFT, linewidth=1, linestyle="--")
+    _percent_axis(left.xaxis, "answered: the surest")
+    _percent_axis(left.yaxis, "of these right")
+    _title(left, "How often sure answers are right")
+    right.set_xlabel("clips of the speaker (x: of one emotion only)")
+    right.set_ylabel("UAR in %")
+    _title(right, "Adaptation to a speaker, no labels")
+    for ax in (left, right):
+        _tidy(ax, "y")
+    _legend(figure, loc="outside lower center", ncols=len(adapted))
+    return figure
+
+
 # -------------------------------------------------------------------------------------------------- published systems
 
 

@@ -55,6 +55,19 @@ def make(protocol="speaker", recipe="mlp", epochs=(4, 6)) -> Evaluation:
     return Evaluation(recipe, protocol, protocol == "speaker", 0, LABELS, frame, histories)
 
 
+def curves() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of two corpora left out: shares right of the surest, and UAR after clips of the speaker."""
+    answered = np.linspace(0.01, 1, 50)
+    coverage = pd.concat(
+        [pd.DataFrame({"corpus": name, "answered": answered, "right": 1 - answered / 2}) for name in ("north", "south")]
+    )
+    adapted = pd.DataFrame(
+        {"none": [50, 40], "5": [52, 41], "all": [55, 43], "one emotion: 5": [49, 40], "one emotion: all": [48, 39]},
+        index=["north", "south"],
+    )
+    return coverage, adapted
+
+
 def voice(seconds: float = 1.0, pitch: float = 200.0) -> tuple[np.ndarray, int]:
     t = np.arange(int(seconds * RATE)) / RATE
     return (0.3 * sum(np.sin(2 * np.pi * pitch * k * t) / k for k in range(1, 8))).astype(np.float32), RATE
@@ -107,6 +120,7 @@ def test_every_canonical_emotion_has_a_colour_of_its_own():
         lambda table: plots.per_class(make()),
         lambda table: plots.protocol_comparison([make()]),
         lambda table: plots.reliability(make()),
+        lambda table: plots.left_out(*curves()),
         lambda table: plots.probabilities({"happy": 0.6, "sad": 0.4}),
         lambda table: plots.published_systems(records()),
         lambda table: plots.reported(records()),
@@ -377,6 +391,14 @@ class TestEvaluations:
         assert [bar.get_height() for bar in bars(top)][7] == pytest.approx(0.5)
         assert [bar.get_height() for bar in bars(bottom)] == [0] * 7 + [12] + [0] * 2
         assert "expected calibration error 25.0%" in title(top)
+
+    def test_curves_of_corpora_left_out_show_what_they_are_given(self):
+        left, right = plots.left_out(*curves()).axes
+        assert [line.get_label() for line in left.lines[:2]] == ["north", "south"]
+        np.testing.assert_allclose(left.lines[1].get_xydata()[-1], [1, 0.5])
+        mixed, one = right.lines[:2]
+        assert (list(mixed.get_xdata()), list(mixed.get_ydata())) == (["none", "5", "all"], [50, 52, 55])
+        assert (list(one.get_xdata()), list(one.get_ydata())) == (["5", "all"], [49, 48])
 
     @pytest.mark.parametrize("draw", [plots.confusion, plots.per_class, plots.reliability])
     def test_a_long_name_stays_within_the_figure(self, draw):
