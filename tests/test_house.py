@@ -201,8 +201,10 @@ def test_an_offset_or_a_rumble_changes_no_answer(preset, most, some_clips):
         plain = read_audio(path, rate=16000).samples
         rumble = 0.1 * np.sin(2 * np.pi * 10 * np.arange(len(plain)) / 16000)
         answers = [predictor.predict((plain + what, 16000)) for what in (0, 0.1, rumble)]
+        beyond = abs(answers[0].confidence - predictor.bundle.card["uncertain_below"]) > most
         for answer in answers[1:]:
-            assert (answer.emotion, answer.uncertain) == (answers[0].emotion, answers[0].uncertain)
+            assert answer.emotion == answers[0].emotion
+            assert answer.uncertain == answers[0].uncertain or not beyond
             differences = [abs(p - answers[0].probabilities[e]) for e, p in answer.probabilities.items()]
             assert max(differences) < most
         assert answers[1].probabilities == pytest.approx(answers[0].probabilities, abs=1e-3)
