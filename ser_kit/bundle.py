@@ -104,7 +104,8 @@ class Member:
             return Places(np.ones(len(values)), np.full(len(values), -1))
         found = measure(self.scaler.transform(chosen(values, self.columns)))
         known, sharpness, nearest = (np.asarray(import_keras().ops.convert_to_numpy(each), float) for each in found)
-        return Places((known + (1 - known) * sharpness)[:, 0], np.where(known[:, 0] >= 0.5, nearest.argmax(axis=1), -1))
+        told_apart = (known[:, 0] >= 0.5) & (nearest.shape[1] > 1)  # a single corpus is always the nearest
+        return Places((known + (1 - known) * sharpness)[:, 0], np.where(told_apart, nearest.argmax(axis=1), -1))
 
     @cached_property
     def _forward(self) -> Callable[[np.ndarray], np.ndarray]:

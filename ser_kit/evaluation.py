@@ -492,7 +492,7 @@ class Evaluation:
         """What the logits of each answer were multiplied by for the clip's distance from what was learned, ``[n]``; see
         :class:`ser_kit.bundle.Places`."""
         ones = pd.Series(1.0, self.predictions.index)
-        return self.predictions.get("sharpness", ones).to_numpy()
+        return self.predictions.get("sharpness", ones).fillna(1.0).to_numpy()
 
     def metrics(self) -> dict[str, float]:
         """Scores over the tested clips of all folds together, as :func:`metrics` gives them."""
