@@ -145,8 +145,8 @@ class Tested:
             rng, said = np.random.default_rng(seed), np.empty_like(self.probabilities)
             for rows in speakers:
                 for answered, used in _divided(rng.permutation(rows), clips):
-                    adapted = without_habit(plain[answered], offset(self.voices, plain[used]))
-                    said[answered] = apply_temperature(adapted, 1 / sharpness[answered])
+                    habit = sharpness[answered, None] * offset(self.voices, plain[used])
+                    said[answered] = without_habit(self.probabilities[answered], habit)
             found = left_out.among(said, predictions["true"], predictions["corpus"], labels)
             scores.append(metrics(predictions["true"], np.array(labels)[found.argmax(axis=1)], labels)["uar"])
         return float(np.mean(scores))

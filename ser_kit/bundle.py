@@ -55,6 +55,11 @@ class Places(NamedTuple):
     sharpness: np.ndarray
     corpus: np.ndarray
 
+    @classmethod
+    def nowhere(cls, clips: int) -> Places:
+        """Of so many clips, nothing is known."""
+        return cls(np.ones(clips), np.full(clips, -1))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Member:
@@ -101,7 +106,7 @@ class Member:
         """
         measure = getattr(self.model.layers[-1], "placed", None)
         if measure is None:
-            return Places(np.ones(len(values)), np.full(len(values), -1))
+            return Places.nowhere(len(values))
         found = measure(self.scaler.transform(chosen(values, self.columns)))
         known, sharpness, nearest = (np.asarray(import_keras().ops.convert_to_numpy(each), float) for each in found)
         told_apart = (known[:, 0] >= 0.5) & (nearest.shape[1] > 1)  # a single corpus is always the nearest
@@ -338,7 +343,7 @@ class Bundle:
         """
         first, *others = self.members
         found = values[first.extractor]
-        return Places(np.ones(len(found)), np.full(len(found), -1)) if others else first.places(found)
+        return Places.nowhere(len(found)) if others else first.places(found)
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the bundle; a bundle already there is replaced as a whole or not at all.

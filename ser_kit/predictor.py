@@ -529,10 +529,7 @@ class Predictor:
             unadapted: of :class:`Judged`.
             sharpness: likewise.
         """
-        if not self._habit.any():
-            return unadapted
-        said = without_habit(apply_temperature(unadapted[None], sharpness), self._habit)
-        return apply_temperature(said, 1 / sharpness)[0]
+        return without_habit(unadapted, sharpness * self._habit)
 
     @property
     def _measures(self) -> bool:

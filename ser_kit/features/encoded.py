@@ -120,7 +120,7 @@ class SpeechEncoder(Extractor):
         """
         count = math.ceil(length / (self.longest * self.rate))
         size = math.ceil(length / count)
-        return size, np.linspace(0, length - size, count).astype(int)
+        return size, np.arange(count) * (length - size) // max(count - 1, 1)  # as in graph.py, without rounding
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         encode = encoders.forward(self.encoder, self.blocks)
