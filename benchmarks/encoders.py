@@ -1,4 +1,5 @@
-"""``python -m benchmarks.encoders``: how long the speech encoders of the package take for 3 s of sound, on one core."""
+"""``python -m benchmarks.encoders``: how long the speech encoders of the package, and whole answers by presets, take for
+3 s of sound, on one core."""
 
 from __future__ import annotations
 
@@ -9,10 +10,13 @@ if __name__ == "__main__" and hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before TensorFlow counts the cores
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from ser_kit import encoders
+from ser_kit.bundle import preset_names
+from ser_kit.predictor import Predictor
 
 _SECONDS, _ROUNDS = 3.0, 50
 
@@ -24,12 +28,31 @@ def milliseconds(name: str, rounds: int = _ROUNDS) -> tuple[float, float]:
         name: of an encoder.
         rounds: how often it is timed, after as many rounds again that are not.
     """
-    encode, rate = encoders.forward(name), encoders.get(name).rate
-    samples = 0.1 * np.random.default_rng(0).normal(size=(1, round(_SECONDS * rate))).astype(np.float32)
+    encode, samples = encoders.forward(name), _noise(encoders.get(name).rate)
+    return _timed(lambda: encode(samples[None]), rounds)
+
+
+def answer_milliseconds(preset: str, rounds: int = _ROUNDS) -> tuple[float, float]:
+    """The same of a whole answer: :meth:`ser_kit.Predictor.predict` of samples at the rate of the preset.
+
+    Args:
+        preset: its name.
+        rounds: as for :func:`milliseconds`.
+    """
+    predictor = Predictor.from_preset(preset)
+    source = _noise(predictor.bundle.rate), predictor.bundle.rate
+    return _timed(lambda: predictor.predict(source), rounds)
+
+
+def _noise(rate: int) -> np.ndarray:
+    return 0.1 * np.random.default_rng(0).normal(size=round(_SECONDS * rate)).astype(np.float32)
+
+
+def _timed(work: Callable[[], object], rounds: int) -> tuple[float, float]:
     took = []
     for _ in range(2 * rounds):
         start = time.perf_counter()
-        encode(samples)
+        work()
         took.append(1000 * (time.perf_counter() - start))
     return min(took[rounds:]), float(np.median(took[rounds:]))
 
@@ -40,6 +63,9 @@ def main() -> int:
         shortest, median = milliseconds(name)
         size = encoders.get(name).path.stat().st_size / 1e6
         print(f"{name}: {shortest:.1f} ms at best, {median:.1f} ms in the median; {size:.1f} MB of weights")
+    for name in preset_names():
+        shortest, median = answer_milliseconds(name)
+        print(f"an answer by {name}: {shortest:.1f} ms at best, {median:.1f} ms in the median")
     return 0
 
 
