@@ -1,5 +1,7 @@
-"""``python -m benchmarks.encoders``: how long the speech encoders of the package, and whole answers by presets, take for
-3 s of sound, on one core."""
+"""``python -m benchmarks.encoders``: how long the package's encoders, and answers by its presets, take on one core.
+
+Both are timed for 3 s of sound, warm.
+"""
 
 from __future__ import annotations
 
