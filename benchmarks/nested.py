@@ -23,17 +23,9 @@ from tqdm import tqdm
 from ser_kit import corpora, left_out, protocols
 from ser_kit.adaptation import Voices, offset
 from ser_kit.errors import TableError
-from ser_kit.evaluation import (
-    Evaluation,
-    apply_temperature,
-    bootstrap,
-    metrics,
-    percent,
-    plain,
-    with_interval,
-    without_habit,
-)
+from ser_kit.evaluation import Evaluation, bootstrap, metrics, percent, plain, with_interval
 from ser_kit.labels import EMOTIONS
+from ser_kit.probabilities import apply_temperature, without_habit
 from ser_kit.recipes import System
 
 TESTED = ("ravdess", "emodb", "tess", "nemo", "emospeech")

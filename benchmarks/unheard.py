@@ -29,18 +29,10 @@ from tqdm import tqdm
 from ser_kit import corpora, plots, recipes, reproduce
 from ser_kit.bundle import BASELINE
 from ser_kit.errors import SerKitError, TableError
-from ser_kit.evaluation import (
-    Evaluation,
-    expected_calibration_error,
-    mean_log,
-    metrics,
-    percent,
-    to_markdown,
-    with_interval,
-    without_habit,
-)
+from ser_kit.evaluation import Evaluation, expected_calibration_error, metrics, percent, to_markdown, with_interval
 from ser_kit.labels import merged
 from ser_kit.predictor import Failure, Predictor, habit
+from ser_kit.probabilities import mean_log, without_habit
 
 from . import nested
 

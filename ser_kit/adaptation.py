@@ -3,7 +3,7 @@
 A linear classifier on features less a speaker's mean gives the same answers as one on the features themselves whose
 logits are less a constant. So for every kind of bundle a speaker is described by one number for each label: by how much
 the logarithms of the calibrated probabilities, centred over the labels, lie above those that other people's clips have
-on average. :func:`ser_kit.evaluation.without_habit` takes these numbers off.
+on average. :func:`ser_kit.probabilities.without_habit` takes these numbers off.
 
 Clips without labels do not say whether a speaker always sounds sad or is sad in all of them. :func:`offset` therefore
 goes only as far as the clips differ in emotion.
@@ -30,12 +30,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import pandas as pd
 
 from .card import content, parsed
 from .errors import AdaptationError, LabelError, TableError, TargetError
-from .evaluation import floored_log
 from .folders import replaceable, write_whole
+from .probabilities import floored_log
 
 FORMAT = 1
 MOST_CLIPS = 200
@@ -98,6 +97,8 @@ class Voices:
             LabelError: a clip's label is none of them.
             TableError: there are no clips, or not one label and speaker for each.
         """
+        import pandas as pd
+
         values = np.asarray(probabilities, dtype=float)
         emotion = pd.Index(list(labels)).get_indexer(pd.Index(np.asarray(true, dtype=object)))
         speaker, _ = pd.factorize(np.asarray(speakers, dtype=object))
@@ -292,7 +293,7 @@ def _check(kept: Any) -> None:
 
 
 def offset(voices: Voices, probabilities: np.ndarray) -> np.ndarray:
-    """What clips of one speaker say of the speaker, to be taken off by :func:`ser_kit.evaluation.without_habit`.
+    """What clips of one speaker say of the speaker, to be taken off by :func:`ser_kit.probabilities.without_habit`.
 
     The clips' mean, less that of a speaker like the average one who shows all emotions alike, times n / (n + 5), times
     a factor from 0 to 1: it is 0 where the squared distances between the clips are less than 1.3 times those

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,14 +21,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import features, modelcard, models
+from . import features, models, runtime
 from .backend import forward, import_keras
 from .card import FORMAT, check, check_member, longest, parsed, printable
 from .card import read as read_card
-from .errors import BundleError, SerKitError, UnknownNameError
-from .evaluation import apply_temperature
+from .errors import BundleError, MissingDependencyError, NoRuntimeWarning, SerKitError, UnknownNameError
 from .folders import put, replaceable, standing, workshop
 from .preprocess import without_filling
+from .probabilities import apply_temperature
+from .threads import before_tensorflow
 from .training import Scaler
 from .weights import build, most_bytes
 from .weights import load as load_weights
@@ -35,10 +37,14 @@ from .weights import load as load_weights
 if TYPE_CHECKING:
     import keras
 
+    from .audio import Recording, Source
+    from .runtime import Runtime
+
 BASELINE = "neutral"
 """The emotion that speakers are enrolled with."""
 PRESETS = Path(__file__).parent / "presets"
-_OWN = re.compile(r"card\.json|README\.md|model(_\d+)?\.keras")
+_OWN = re.compile(r"card\.json|README\.md|model\.onnx|model(_\d+)?\.keras")
+_MOST_RUNTIME = 8 << 20  # bytes of ``model.onnx`` beside its weights: filters, Fourier transforms, the graph
 _BATCH = 32  # clips at a time: what convolutions make of a clip is a hundred times as large as the clip
 
 
@@ -104,13 +110,12 @@ class Member:
         Args:
             values: ``[n, *extractor.shape]``.
         """
-        measure = getattr(self.model.layers[-1], "placed", None)
+        measure = getattr(self.model.layers[-1], "places", None)
         if measure is None:
             return Places.nowhere(len(values))
         found = measure(self.scaler.transform(chosen(values, self.columns)))
-        known, sharpness, nearest = (np.asarray(import_keras().ops.convert_to_numpy(each), float) for each in found)
-        told_apart = (known[:, 0] >= 0.5) & (nearest.shape[1] > 1)  # a single corpus is always the nearest
-        return Places((known + (1 - known) * sharpness)[:, 0], np.where(told_apart, nearest.argmax(axis=1), -1))
+        sharpness, corpus = (import_keras().ops.convert_to_numpy(each) for each in found)
+        return Places(sharpness.astype(float), corpus)
 
     @cached_property
     def _forward(self) -> Callable[[np.ndarray], np.ndarray]:
@@ -158,7 +163,15 @@ class Member:
             },
             "scaler": {key: rounded(getattr(self.scaler, key), digits=9) for key in ("mean", "scale")},  # exact
             "weight": self.weight,
+            "weights": self._digest,
         }
+
+    @property
+    def _digest(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        for weights in self.model.get_weights():
+            digest.update(np.ascontiguousarray(weights))
+        return digest.hexdigest()
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any], n_labels: int) -> Member:
@@ -167,13 +180,8 @@ class Member:
         Raises:
             SerKitError, KeyError, TypeError, ValueError: the card makes no sense.
         """
-        described, model = card["extractor"], card["model"]
-        extractor = features.get(described["name"])(**described["parameters"])
-        if extractor.version != described["version"]:
-            raise BundleError(
-                f"it was trained on version {described['version']} of the {extractor.name!r} "
-                f"features, this ser_kit computes version {extractor.version}; train it again"
-            )
+        model, extractor = card["model"], _extractor(card)
+        _check_version(extractor, card)
         built, version = (
             models.version(model["builder"], model["hyperparameters"]),
             model.get("version", 1),
@@ -202,6 +210,11 @@ class Member:
         )
 
 
+def _extractor(card: Mapping[str, Any]) -> features.Extractor:
+    """The extractor of a member that a card describes."""
+    return features.get(card["extractor"]["name"])(**card["extractor"]["parameters"])
+
+
 def chosen(values: np.ndarray, columns: Sequence[int]) -> np.ndarray:
     """The columns that a model sees; the array itself where it sees them all, since it may be large."""
     return values if len(columns) == values.shape[-1] else values[..., list(columns)]
@@ -224,32 +237,42 @@ class Bundle:
             speakers ``baseline`` (label -> mean logarithm of its probability for neutral clips of unheard speakers);
             to adapt to them ``voices`` (of :class:`ser_kit.adaptation.Voices`).
             For people: ``title``, ``reference``, ``trained_on``, ``licence``, ``limits``, ``evaluation``, ``versions``.
-        members: the networks.
+        members: the networks. Those of a bundle that was loaded with its ``model.onnx`` are read when they are first
+            asked for.
+        runtime: answers instead of the networks, where it was made of this bundle.
     """
 
     card: Mapping[str, Any]
-    members: tuple[Member, ...]
+    members: Sequence[Member]
+    runtime: Runtime | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Emotions in the order of the outputs."""
         return tuple(self.card["labels"])
 
+    @property
+    def described(self) -> list[dict[str, Any]]:
+        """What ``card.json`` says of the members."""
+        return self.members.described if isinstance(self.members, _Unread) else [m.to_card() for m in self.members]
+
     @cached_property
     def identity(self) -> str:
         """A digest of all that decides about its probabilities, and about what is learned of speakers from them."""
         decisive = {key: self.card.get(key) for key in ("labels", "combine", "temperature", "prior", "voices")}
-        described = [decisive, [member.to_card() for member in self.members]]
-        digest = hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16)
-        for member in self.members:
-            for weights in member.model.get_weights():
-                digest.update(np.ascontiguousarray(weights))
-        return digest.hexdigest()
+        members = [{key: each[key] for key in each if key != "sha256"} for each in self.described]
+        text = json.dumps(printable([decisive, members]), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
-    @property
+    @cached_property
+    def _answering(self) -> Runtime | None:
+        """What answers instead of the networks; nothing where the card was changed since it was made."""
+        return self.runtime if self.runtime is not None and self.runtime.facts["bundle"] == self.identity else None
+
+    @cached_property
     def extractors(self) -> tuple[features.Extractor, ...]:
         """What makes the members' inputs of a recording, each once."""
-        return tuple(dict.fromkeys(member.extractor for member in self.members))
+        return tuple(dict.fromkeys(_extractor(each) for each in self.described))
 
     @property
     def rate(self) -> int | None:
@@ -260,7 +283,7 @@ class Bundle:
     @property
     def parameters(self) -> int:
         """Numbers that the networks hold, trained or not."""
-        return sum(int(member.model.count_params()) for member in self.members)
+        return sum(each["model"]["parameters"] for each in self.described)
 
     def joined(self) -> Bundle:
         """The same bundle with one network, where its members differ in their weights only and have an equal say.
@@ -345,13 +368,39 @@ class Bundle:
         found = values[first.extractor]
         return Places.nowhere(len(found)) if others else first.places(found)
 
-    def save(self, folder: str | os.PathLike) -> Path:
+    def answer(self, piece: Recording, values: Mapping[features.Extractor, np.ndarray]) -> tuple[np.ndarray, Places]:
+        """Calibrated probabilities for one stretch of speech, ``float64 [labels]``, and how near it is to what was
+        learned: by ONNX Runtime where the bundle has a file for it, else by its networks.
+
+        Args:
+            piece: at the bundle's rate.
+            values: features of it that are there already.
+        """
+        if self._answering is not None:
+            said = self._answering.run(piece.samples)
+            return said.probabilities, Places(np.array([said.sharpness]), np.array([said.corpus]))
+        values = {
+            extractor: (values[extractor] if extractor in values else extractor.extract(piece))[None]
+            for extractor in self.extractors
+        }
+        return self.probabilities(values)[0], self.places(values)
+
+    def save(self, folder: str | os.PathLike, *, recordings: Sequence[Source] | None = None) -> Path:
         """Write the bundle; a bundle already there is replaced as a whole or not at all.
+
+        Args:
+            folder: for the bundle.
+            recordings: that ``model.onnx``, which answers without TensorFlow, is compared with the networks on before
+                it is kept; without them there is none, but the one that the bundle was loaded with. The card says of
+                what cannot be such a file, why.
 
         Raises:
             BundleError: the folder holds something else than a bundle, or more.
+            ExportError: the file would answer differently.
             TargetError: nothing can be written there, or a folder there cannot be replaced.
         """
+        from . import modelcard
+
         place = check_target(folder)
         with workshop(place.parent, ".saving-") as unfinished:
             part = unfinished / "bundle"
@@ -360,7 +409,9 @@ class Bundle:
             for member, file in zip(self.members, _files(len(self.members)), strict=True):
                 member.stripped().save(part / file)
                 described.append(member.to_card() | {"sha256": _sha256(part / file)})
-            card = printable({"format": FORMAT, **self.card, "members": described})
+            said = {key: value for key, value in self.card.items() if key != "runtime"}
+            made = self._runtime(part / runtime.FILE, recordings)
+            card = printable({"format": FORMAT, **said, **made, "members": described})
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             check(parsed(text))
             (part / "card.json").write_text(text, encoding="utf-8")
@@ -368,24 +419,110 @@ class Bundle:
             put(part, place)
         return Path(folder)
 
+    def _runtime(self, file: Path, recordings: Sequence[Source] | None) -> dict[str, Any]:
+        """Write ``model.onnx`` where there can be one, and give what the card says of it."""
+        if recordings is not None:
+            from . import export
+
+            try:
+                said = export.write_runtime(self, file, recordings)
+            except (export.NotOneFileError, MissingDependencyError) as error:
+                return {"runtime": {"none_since": str(error)}}
+        elif self._answering is not None:
+            file.write_bytes(self._answering.content)
+            said = self.card["runtime"]
+        else:
+            return {}
+        return {"runtime": {**said, "sha256": _sha256(file)}}
+
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> Bundle:
+    def load(cls, folder: str | os.PathLike, *, networks: bool = False) -> Bundle:
         """Read a bundle.
+
+        Args:
+            folder: that it was saved in.
+            networks: answer with the networks, though there be a ``model.onnx``.
 
         Raises:
             BundleError: a file is missing, the card holds something that cannot be used (see :mod:`ser_kit.card`), the
-                weights are not the card's, or this version of ser_kit measures the features in another way than the one
-                that trained the model.
+                weights or ``model.onnx`` are not the card's, or this version of ser_kit measures the features in
+                another way than the one that trained the model.
+            ForkedError: the networks answer, and TensorFlow has computed in the process that this one was forked from.
+
+        Warns:
+            NoRuntimeWarning: the networks answer, since onnxruntime is not installed.
         """
         folder = standing(Path(folder))
         described = read_card(folder / "card.json")
-        files = _files(len(described["members"]))
+        card = {key: value for key, value in described.items() if key != "members"}
+        members = _Unread(folder, described["members"], len(described["labels"]))
         try:
-            found = tuple(_load_member(member, folder / file, len(described["labels"]))
-                          for member, file in zip(described["members"], files, strict=True))  # fmt: skip
+            members.check()
+            if not networks and "sha256" in card.get("runtime", {}):
+                if runtime.available():
+                    return cls(card, members)._with_runtime(folder / runtime.FILE)
+                warnings.warn(
+                    "onnxruntime is not installed: TensorFlow answers instead, which takes some seconds to load; "
+                    "pip install onnxruntime",
+                    NoRuntimeWarning,
+                    stacklevel=2,
+                )
+            return cls(card, members.read())
         except BundleError as error:
             raise BundleError(f"{folder}: {error}") from None
-        return cls({key: value for key, value in described.items() if key != "members"}, found)
+
+    def _with_runtime(self, file: Path) -> Bundle:
+        """The same, answering with a file that is this bundle's."""
+        again = f"ser-kit export {file.parent} --format bundle makes a bundle with a new one"
+        most = 8 * self.parameters + _MOST_RUNTIME
+        if not file.is_file() or file.stat().st_size > most:
+            raise BundleError(f"{file.name} is missing, no regular file, or larger than {most >> 20} MiB; {again}")
+        if _sha256(file) != self.card["runtime"]["sha256"]:
+            raise BundleError(f"{file.name} is not the file that card.json was written for; {again}")
+        for each in self.extractors:
+            _check_version(each, next(m for m in self.described if _extractor(m) == each))
+        found = runtime.Runtime.open(file)
+        said = found.facts
+        if (said["bundle"], tuple(said["labels"]), said["rate"]) != (self.identity, self.labels, self.rate):
+            raise BundleError(f"{file.name} was made of another bundle than card.json describes; {again}")
+        return replace(self, runtime=found)
+
+
+class _Unread(Sequence):
+    """The members of a saved bundle, which are read when they are first asked for: TensorFlow takes long to load.
+
+    Args:
+        folder: of the bundle.
+        described: what its card says of each.
+        labels: how many.
+    """
+
+    def __init__(self, folder: Path, described: Sequence[Mapping[str, Any]], labels: int):
+        self.folder, self.labels = folder, labels
+        self.described = [dict(each) for each in described]
+        self._found: tuple[Member, ...] = ()
+
+    def check(self) -> None:
+        """Whether the files are there and the card's."""
+        for card, file in zip(self.described, _files(len(self.described)), strict=True):
+            _check_file(card, self.folder / file)
+
+    def read(self) -> tuple[Member, ...]:
+        """The members."""
+        if not self._found:
+            before_tensorflow()
+            files = _files(len(self.described))
+            self._found = tuple(
+                _load_member(card, self.folder / file, self.labels)
+                for card, file in zip(self.described, files, strict=True)
+            )
+        return self._found
+
+    def __len__(self):
+        return len(self.described)
+
+    def __getitem__(self, place):
+        return self.read()[place]
 
 
 def _files(members: int) -> list[str]:
@@ -393,12 +530,26 @@ def _files(members: int) -> list[str]:
     return ["model.keras"] if members == 1 else [f"model_{i}.keras" for i in range(1, members + 1)]
 
 
-def _load_member(card: Mapping, weights: Path, n_labels: int) -> Member:
+def _check_version(extractor: features.Extractor, card: Mapping[str, Any]) -> None:
+    """Whether a member's features are still measured as they were."""
+    version = card["extractor"]["version"]
+    if extractor.version != version:
+        raise BundleError(
+            f"it was trained on version {version} of the {extractor.name!r} features, this ser_kit computes version "
+            f"{extractor.version}; train it again"
+        )
+
+
+def _check_file(card: Mapping[str, Any], weights: Path) -> None:
     # Its size first: a file may be said to be as long as one likes, and a pipe has no end.
     if not weights.is_file() or weights.stat().st_size > most_bytes(card["model"]["parameters"]):
         raise BundleError(f"{weights.name} is missing, no regular file, or larger than its network's weights can be")
     if _sha256(weights) != card["sha256"]:
         raise BundleError(f"{weights.name} is not the file that card.json was written for")
+
+
+def _load_member(card: Mapping[str, Any], weights: Path, n_labels: int) -> Member:
+    _check_file(card, weights)
     try:
         member = Member.from_card(card, n_labels)
     except (SerKitError, KeyError, TypeError, ValueError) as error:

@@ -262,7 +262,7 @@ def _schema():
 
     text, name = {"type": "string"}, {"type": "string", "minLength": 1, "maxLength": 100}
     count, known = {"type": "integer", "minimum": 0, "maximum": 10**12}, _or_none(_number())
-    share = _number(0, 1)
+    share, digest = _number(0, 1), {"type": "string", "pattern": "^[0-9a-f]{64}$"}
     above_0 = _number(1e-12)
 
     def matrix(most: float) -> dict:
@@ -306,8 +306,9 @@ def _schema():
             ),
             "scaler": _object({"mean": _list(_number()), "scale": _list(above_0)}),
             "weight": above_0,
-            "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
-        }
+            "sha256": digest,
+        },
+        {"weights": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
     )
     card = _object(
         {
@@ -349,6 +350,7 @@ def _schema():
             ),
             "versions": _by_name(text),
             "pruned": _object({"share": share}),
+            "runtime": _object({}, {"sha256": digest, "difference": share, "recordings": count, "none_since": text}),
             "training": _object(
                 {
                     "protocol": text,

@@ -33,6 +33,7 @@ from ._version import __version__
 from .errors import (
     AdaptationError,
     AudioError,
+    ExportError,
     FeatureError,
     MissingDependencyError,
     RecipeError,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
+_COMPARED = 24  # recordings that model.onnx is compared with the networks on
 _COUNTS = ("found", "expected")
 _SCHEDULER_SECONDS = 10  # that Dask's scheduler may take to answer
 
@@ -424,7 +426,7 @@ def _tell_failures(args: argparse.Namespace, table: pd.DataFrame, found: Materia
 
 
 def _train(args: argparse.Namespace) -> Result:
-    from . import recipes
+    from . import corpora, recipes
     from .bundle import check_target
 
     recipe = _changed(args, recipes.get(args.recipe))
@@ -439,7 +441,7 @@ def _train(args: argparse.Namespace) -> Result:
     settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
     evaluation = dataclasses.replace(recipe.run(found, args.protocol, **settings), command=args.written)
     bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
-    bundle.save(out)
+    bundle.save(out, recordings=corpora.sources(corpora.sample(found.table, _COMPARED)))
     recipe.forget(checkpoints, args.protocol, args.seed)
     data = {
         "bundle": str(out),
@@ -920,6 +922,8 @@ def _export(args: argparse.Namespace) -> Result:
     if args.prune is not None and not args.corpus:
         raise RecipeError("pruned networks are trained further: name what the bundle learned from with --corpus")
     folder = bundle_path(args.bundle)
+    if args.format == "bundle":
+        return _renewed(args, folder)
     if args.out:
         export.check_target(args.out, args.format)
     bundle = Bundle.load(folder)
@@ -965,6 +969,31 @@ def _export(args: argparse.Namespace) -> Result:
             console.print(text, soft_wrap=True)
 
     return Result(data, show)
+
+
+def _renewed(args: argparse.Namespace, folder: Path) -> Result:
+    """The bundle with a new ``model.onnx``."""
+    from . import corpora
+    from .bundle import Bundle, check_target
+
+    if args.prune is not None or args.quantize != "none":
+        raise ExportError("--prune and --quantize are not for --format bundle, whose answers stay the same")
+    out = Path(args.out or folder)
+    check_target(out)
+    bundle = Bundle.load(folder, networks=True)
+    clips = corpora.sample(_load(args, args.compare or args.corpus or ["demo"], bundle.labels), args.clips)
+    _note(args, f"writing {out}, and comparing its model.onnx with its networks on {len(clips)} clips")
+    bundle.save(out, recordings=corpora.sources(clips))
+    said = Bundle.load(out, networks=True).card["runtime"]
+
+    def show(console: Console) -> None:
+        if "none_since" in said:
+            console.print(f"{out} has no model.onnx: {said['none_since']}", soft_wrap=True)
+        else:
+            compared = f"largest difference of a probability on {said['recordings']} recordings"
+            console.print(f"{out}: {compared} {said['difference']:.1g}", soft_wrap=True)
+
+    return Result({"bundle": str(out), **said}, show)
 
 
 # ------------------------------------------------------------------------------------------------------ demo, versions
@@ -1425,10 +1454,12 @@ def _parser() -> argparse.ArgumentParser:
         "ser-kit export my-bundle --prune 0.5 --corpus ravdess --compare cremad",
     )
     sub.add_argument("bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder")
-    sub.add_argument("--format", choices=("saved_model", "litert", "onnx"), default="onnx", help="default: onnx")
+    text = "bundle: the bundle itself, with the model.onnx that answers without TensorFlow (default: onnx)"
+    sub.add_argument("--format", choices=("saved_model", "litert", "onnx", "bundle"), default="onnx", help=text)
     text = "weights as float16 or (dynamic) 8-bit integers; int8: activations, too (default: none)"
     sub.add_argument("--quantize", choices=("none", "float16", "int8", "dynamic"), default="none", help=text)
-    sub.add_argument("--out", metavar="FILE", help="default: the bundle's name, with the format's ending")
+    text = "default: the bundle's name, with the format's ending; with --format bundle the bundle itself"
+    sub.add_argument("--out", metavar="FILE", help=text)
     text = "make so many of the networks' weights zero, the smallest, and train the others further on --corpus"
     sub.add_argument("--prune", type=_share, metavar="SHARE", help=text)
     sub.add_argument("--epochs", type=_positive, default=6, metavar="N", help="of that training (default: 6)")

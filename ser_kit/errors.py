@@ -89,6 +89,10 @@ class InvalidSamplesError(AudioError):
     """The samples hold NaN or infinite values."""
 
 
+class NoRuntimeWarning(UserWarning):
+    """A bundle's networks answer, which is slower, since ONNX Runtime is not installed."""
+
+
 class SilentAudioWarning(UserWarning):
     """Every sample of the recording is zero (or indistinguishable from it)."""
 

@@ -32,6 +32,7 @@ import pandas as pd
 
 from .errors import FewClipsWarning, LabelError, TableError, TrainingError
 from .folders import write_whole
+from .probabilities import apply_temperature, logarithms, softmax
 
 METRICS = ("uar", "accuracy", "macro_precision", "macro_f1", "weighted_f1")
 _TITLES = {
@@ -280,78 +281,6 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return float((gap * table["clips"]).sum() / table["clips"].sum())
 
 
-def _log_probabilities(probabilities: np.ndarray) -> np.ndarray:
-    probabilities = np.asarray(probabilities, dtype=float)
-    if probabilities.ndim != 2 or not np.isfinite(probabilities).all() or (probabilities < 0).any():
-        raise TableError(f"probabilities must be finite, not negative and [clips, labels]; got {probabilities.shape}")
-    return np.log(np.maximum(probabilities, 1e-12))
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def mean_log(probabilities: np.ndarray) -> np.ndarray:
-    """What probabilities are on average, as logarithms; below one in a thousand all count alike, so that no single clip
-    decides.
-
-    Args:
-        probabilities: ``[n, k]``.
-
-    Returns:
-        ``float64 [k]``.
-
-    Examples:
-        >>> np.exp(mean_log([[0.9, 0.1], [0.1, 0.9]])).round(2).tolist()
-        [0.3, 0.3]
-    """
-    return floored_log(probabilities).mean(axis=0)
-
-
-def floored_log(probabilities: np.ndarray) -> np.ndarray:
-    """Logarithms of probabilities, of which those below one in a thousand are all alike, in any shape."""
-    return np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-3))
-
-
-def without_habit(probabilities: np.ndarray, habit: np.ndarray) -> np.ndarray:
-    """Probabilities from which a speaker's habit is taken off.
-
-    Args:
-        probabilities: ``[n, k]``.
-        habit: how much more often than of other people each class is said of the speaker, as logarithms, ``[k]`` or
-            ``[n, k]``.
-
-    Returns:
-        ``[n, k]``; rows sum to 1.
-
-    Examples:
-        >>> without_habit([[0.8, 0.2]], np.log([4, 1])).round(2).tolist()
-        [[0.5, 0.5]]
-    """
-    left = np.asarray(probabilities) * np.exp(-np.asarray(habit))
-    return left / left.sum(axis=-1, keepdims=True)
-
-
-def apply_temperature(probabilities: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
-    """Probabilities made softer (temperature above 1) or sharper (below 1); the predicted label stays.
-
-    Args:
-        probabilities: rows that sum to 1, ``[n, k]``.
-        temperature: above 0, one for all or ``[n]``; 1 changes nothing.
-
-    Returns:
-        Rows that sum to 1, ``float64 [n, k]``.
-
-    Examples:
-        >>> apply_temperature([[0.8, 0.2]], 2.0).round(3).tolist()
-        [[0.667, 0.333]]
-    """
-    if not np.all(np.asarray(temperature) > 0):
-        raise TableError(f"a temperature must be above 0, not {np.min(temperature)}")
-    return _softmax(_log_probabilities(probabilities) / np.asarray(temperature, float)[..., None])
-
-
 def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The temperature that is most likely, given held-out labels and that networks need little correction.
 
@@ -381,7 +310,7 @@ def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray, weights: 
     """
     from scipy.optimize import minimize_scalar
 
-    logits, true_index = _log_probabilities(probabilities), np.asarray(true_index)
+    logits, true_index = logarithms(probabilities), np.asarray(true_index)
     if true_index.shape != logits.shape[:1] or not len(logits):
         raise TableError(f"needs one true label per row, and a row at least; got {true_index.shape} for {logits.shape}")
     if len(logits) < FEWEST_TO_CALIBRATE:
@@ -394,7 +323,7 @@ def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray, weights: 
     rows, counts = np.arange(len(logits)), np.ones(len(logits)) if weights is None else np.asarray(weights)
 
     def loss(log_temperature: float) -> float:
-        likelihood = _softmax(logits / np.exp(log_temperature))[rows, true_index]
+        likelihood = softmax(logits / np.exp(log_temperature))[rows, true_index]
         return -(counts * np.log(np.maximum(likelihood, 1e-300))).sum() + (log_temperature / _PRIOR) ** 2 / 2
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))

@@ -20,6 +20,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 import os
 import re
 import time
@@ -34,12 +35,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import corpora, graph
-from .audio import read_audio
+from . import corpora, encoders, graph, runtime
+from .audio import MIN_SECONDS, Source, read_audio
 from .backend import import_keras, unheard
 from .bundle import Bundle
-from .errors import ExportError, MissingDependencyError
+from .errors import BundleError, ExportError, MissingDependencyError
 from .evaluation import expected_calibration_error, metrics
+from .features import SpeechEncoder
 from .folders import put, replaceable, workshop
 
 FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
@@ -62,6 +64,12 @@ _OWN = re.compile(r"saved_model\.pb|fingerprint\.pb|ser_kit\.json|variables\.(in
 _NO_TEXTS = ("labels", "rate", "longest_seconds", "pruned")
 _MEASURED = 64  # clips that integers are scaled by
 _RUNS = 20
+_LENGTHS = (0.1, 0.31, 1.0, 2.5, 5.0, 8.0)  # s
+
+
+class NotOneFileError(ExportError):
+    """A bundle whose members or features no single file can hold."""
+
 
 Runner = Callable[[np.ndarray], np.ndarray]
 """One input, without its batch axis, to the probabilities."""
@@ -151,6 +159,63 @@ def export(
         _check(report)
         put(file, place)
     return report
+
+
+def write_runtime(bundle: Bundle, file: Path, recordings: Sequence[Source]) -> dict[str, Any]:
+    """Write a bundle's ``model.onnx``, once it is known to give the same answers as the bundle's networks.
+
+    Args:
+        bundle: whose members take the same features.
+        file: to be written.
+        recordings: to compare on, whole and cut to lengths from 0.1 s to 8 s.
+
+    Returns:
+        ``difference``, the largest between two probabilities, and ``recordings``, how many were compared.
+
+    Raises:
+        NotOneFileError: the bundle cannot be such a file.
+        ExportError: the file answers differently.
+        MissingDependencyError: the extra ``export`` is not installed.
+    """
+    extractor = _extractor(bundle)
+    if not graph.takes_samples(extractor):
+        raise NotOneFileError(f"a graph cannot compute the {extractor.name!r} features of {bundle.card['name']}")
+    encoder = extractor.encoder if isinstance(extractor, SpeechEncoder) else ""
+    with _quietly():
+        model = _onnx(_served(bundle, products=True, places=True))
+    model = _exactly_half(model)
+    if encoder in encoders.names(packaged=True):
+        model = _without_encoder(model, encoder)
+    else:
+        encoder = ""
+    facts = metadata(bundle) | {"bundle": bundle.identity, "encoder": encoder}
+    content = _finished(model, facts, whole=not encoder)
+    try:
+        made = runtime.Runtime(content)
+    except BundleError as error:
+        raise NotOneFileError(f"{error}") from None
+    pieces, difference = _pieces(recordings, extractor.rate), 0.0
+    for samples in pieces:
+        values = {extractor: extractor.extract((samples, extractor.rate))[None]}
+        (expected,), meant, said = bundle.probabilities(values), bundle.places(values), made.run(samples)
+        difference = max(difference, float(np.abs(expected - said.probabilities).max()))
+        sharpness = meant.sharpness[0]
+        if not difference <= LARGEST_DIFFERENCE or not abs(said.sharpness - sharpness) <= 1e-3 * sharpness:
+            raise ExportError(
+                f"{file.name} is not equivalent to the networks: on {len(samples) / extractor.rate:.2f} s of sound "
+                f"probabilities differ by {difference:.2g} (expected {LARGEST_DIFFERENCE:g}), and sharpness is "
+                f"{said.sharpness:g} instead of {sharpness:g}; no bundle is written"
+            )
+    file.write_bytes(content)
+    return {"difference": difference, "recordings": len(pieces)}
+
+
+def _pieces(recordings: Sequence[Source], rate: int) -> list[np.ndarray]:
+    """Samples of recordings, and of parts of them of several lengths."""
+    whole = [read_audio(source, rate=rate).samples for source in recordings]
+    together = np.concatenate(whole)
+    cut = [together[: round(seconds * rate)] for seconds in _LENGTHS]
+    return [samples for samples in [*whole, *cut] if MIN_SECONDS * rate <= len(samples) and samples.any()]
 
 
 def check_target(out: str | os.PathLike, format: str | None = None) -> Path:
@@ -256,18 +321,20 @@ def told(path: str | os.PathLike) -> dict[str, Any]:
 def _extractor(bundle: Bundle):
     if len(bundle.extractors) > 1:
         names = ", ".join(extractor.name for extractor in bundle.extractors)
-        raise ExportError(
+        raise NotOneFileError(
             f"the members of {bundle.card['name']} take different features ({names}), not one file's input"
         )
     return bundle.extractors[0]
 
 
-def _served(bundle: Bundle, products: bool):
+def _served(bundle: Bundle, products: bool, places: bool = False):
     """The bundle as a TensorFlow module with one function, ``input -> {"probabilities"}``, a clip at a time.
 
     Args:
         bundle: to be served.
         products: Fourier transforms are matrix products.
+        places: give ``sharpness`` and ``corpus`` of :class:`ser_kit.bundle.Places`, too, where the network measures
+            them.
     """
     if import_keras().backend.backend() != "tensorflow":
         raise ExportError("exporting needs Keras on TensorFlow; set KERAS_BACKEND=tensorflow")
@@ -281,7 +348,7 @@ def _served(bundle: Bundle, products: bool):
     prior = np.array(bundle.card.get("prior", np.ones(len(bundle.labels))), np.float32)
     weights = np.array([member.weight for member in bundle.members], np.float32)
     if bundle.card["combine"] != "soft" and len(bundle.members) > 1:
-        raise ExportError("members that vote by hand are not exported; expected one network or soft voting")
+        raise NotOneFileError("members that vote by hand are not exported; expected one network or soft voting")
 
     class Served(tf.Module):
         def __init__(self):
@@ -294,11 +361,17 @@ def _served(bundle: Bundle, products: bool):
             said = []
             for member, network in zip(bundle.members, self.networks, strict=True):
                 columns = x if len(member.columns) == x.shape[-1] else tf.gather(x, list(member.columns), axis=-1)
-                said.append(network((columns - member.scaler.mean) / member.scaler.scale, training=False))
+                scaled = (columns - member.scaler.mean) / member.scaler.scale
+                said.append(network(scaled, training=False))
             mean = sum(w * p for w, p in zip(weights / weights.sum(), said, strict=True)) / prior
             mean = mean / tf.reduce_sum(mean, axis=1, keepdims=True)
             logits = tf.math.log(tf.maximum(mean, 1e-12)) / np.float32(bundle.card["temperature"])
-            return {"probabilities": tf.nn.softmax(logits)}
+            found = {"probabilities": tf.nn.softmax(logits)}
+            measure = getattr(self.networks[0].layers[-1], "places", None)
+            if places and measure and len(said) == 1:
+                sharpness, corpus = measure(scaled)
+                found |= {"sharpness": tf.identity(sharpness), "corpus": tf.identity(corpus)}
+            return found
 
     module = Served()
     shape = (1, None) if samples else (1, *extractor.shape)
@@ -380,36 +453,55 @@ def _integers(content: bytes, quantize: str, name: str, inputs: Sequence[np.ndar
 
 
 def _write_onnx(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
-    try:
-        import onnx
-        import tf2onnx
-    except ImportError:
-        raise MissingDependencyError("tf2onnx and onnxruntime", "export", "writing ONNX") from None
-    frozen = _frozen(served)
-    (given,), (found,) = frozen.inputs, frozen.outputs
-    model, _ = tf2onnx.convert.from_graph_def(
-        frozen.graph.as_graph_def(),
-        name="ser_kit",
-        input_names=[given.name],
-        output_names=[found.name],
-        opset=OPSET,
-    )
-    names = {given.name: given.op.name, found.name: "probabilities"}
-    for node in model.graph.node:
-        for names_of in (node.input, node.output):
-            names_of[:] = [names.get(each, each) for each in names_of]
-    for value in (*model.graph.input, *model.graph.output):
-        value.name = names.get(value.name, value.name)
+    model = _onnx(served)
     if quantize == "float16":
         model = _half(model)
     elif quantize == "dynamic":
         model = _eight_bits(model)
     elif quantize == "int8":
-        model = _static(model, file, names[given.name], inputs)
+        model = _static(model, file, model.graph.input[0].name, inputs)
+    file.write_bytes(_finished(model, facts))
+
+
+def _onnx(served):
+    """The module as an ONNX model, whose input and outputs are named as the function's."""
+    try:
+        import tf2onnx
+    except ImportError:
+        raise MissingDependencyError("tf2onnx and onnxruntime", "export", "writing ONNX") from None
+    frozen = _frozen(served)
+    (given,) = frozen.inputs
+    names = {given.name: given.op.name}
+    # Outputs of a function are in the order of their sorted names.
+    called = sorted(served.serve.get_concrete_function().structured_outputs)
+    names |= {found.name: name for found, name in zip(frozen.outputs, called, strict=True)}
+    model, _ = tf2onnx.convert.from_graph_def(
+        frozen.graph.as_graph_def(),
+        name="ser_kit",
+        input_names=[given.name],
+        output_names=[found.name for found in frozen.outputs],
+        opset=OPSET,
+    )
+    used = {node.domain for node in model.graph.node}
+    for each in [each for each in model.opset_import if each.domain not in used]:
+        model.opset_import.remove(each)  # those of others, which the converter names for nothing
+    for node in model.graph.node:
+        for names_of in (node.input, node.output):
+            names_of[:] = [names.get(each, each) for each in names_of]
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = names.get(value.name, value.name)
+    return model
+
+
+def _finished(model, facts: dict, *, whole: bool = True) -> bytes:
+    """The file of a model, with what it says of itself; a model whose weights are elsewhere is not ``whole``."""
+    import onnx
+
     for key, value in facts.items():
         model.metadata_props.add(key=key, value=value if isinstance(value, str) else json.dumps(value))
-    onnx.checker.check_model(model)
-    file.write_bytes(model.SerializeToString())
+    if whole:
+        onnx.checker.check_model(model)
+    return model.SerializeToString()
 
 
 _WRITERS = {"saved_model": _write_saved_model, "litert": _write_litert, "onnx": _write_onnx}
@@ -455,6 +547,44 @@ def _smaller(model, store: Callable[[Any, np.ndarray, int, str], list]):
         model.graph.initializer.remove(weights[name])
     for node in reversed(made):
         model.graph.node.insert(0, node)
+    return model
+
+
+def _without_encoder(model, name: str):
+    """The model without the weights of an encoder that is part of ser_kit, which :mod:`ser_kit.runtime` adds."""
+    import onnx
+
+    stored = runtime.quantised(name)
+    weights = {key: values for key, values in stored.items() if not key.endswith(".scale")}
+    made = []
+    for held in [each for each in model.graph.initializer if math.prod(each.dims) >= 256]:
+        values = onnx.numpy_helper.to_array(held)
+        for key, whole in weights.items():
+            axis = 1 if whole.ndim == 2 else 0
+            scale = stored[f"{key}.scale"].reshape([-1 if i == axis else 1 for i in range(whole.ndim)])
+            if whole.shape == values.shape and np.array_equal(whole * scale, values):
+                names = [key, f"{key}.scale"]
+                made.append(onnx.helper.make_node("DequantizeLinear", names, [held.name], f"{key}_wide", axis=axis))
+                model.graph.initializer.remove(held)
+                break
+    for node in reversed(made):
+        model.graph.node.insert(0, node)
+    return model
+
+
+def _exactly_half(model):
+    """The model with weights of 16 bits where these are what the weights are."""
+    import onnx
+
+    for held in [each for each in model.graph.initializer if each.data_type == onnx.TensorProto.FLOAT]:
+        values = onnx.numpy_helper.to_array(held)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if values.size >= 256 and np.array_equal(half, values):
+            cast = onnx.helper.make_node("Cast", [f"{held.name}_16"], [held.name], f"{held.name}_cast", to=1)
+            model.graph.initializer.append(onnx.numpy_helper.from_array(half, f"{held.name}_16"))
+            model.graph.initializer.remove(held)
+            model.graph.node.insert(0, cast)
     return model
 
 

@@ -83,11 +83,12 @@ def _trimmed(x, step: Trim, rate: int):
 
     length, hop = round(step.frame_seconds * rate), round(step.hop_seconds * rate)
     squares = tf.pad(tf.square(x), [[0, 0], [length // 2, length // 2]])
-    energies = _sums(squares, length, hop)
+    frames = step.shortest_frames(rate)
+    energies = -tf.nn.max_pool1d(-_sums(squares, length, hop)[None, :, None], frames, 1, "VALID")[0, :, 0]
     heard = energies > tf.reduce_max(energies) * np.float32(10 ** (-step.top_db / 10))
     first, last = _ends(heard)
     whole, margin = tf.shape(x)[1], round(step.margin_seconds * rate)
-    start, end = tf.maximum(first * hop - margin, 0), tf.minimum((last + 1) * hop + margin, whole)
+    start, end = tf.maximum(first * hop - margin, 0), tf.minimum((last + frames) * hop + margin, whole)
     little = end - start < math.ceil(MIN_SECONDS * rate)
     return x[:, tf.where(little, 0, start) : tf.where(little, whole, end)]
 

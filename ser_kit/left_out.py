@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .evaluation import Evaluation, apply_temperature, expected_calibration_error, fit_temperature, plain
+from .evaluation import Evaluation, expected_calibration_error, fit_temperature, plain
 from .labels import NEAREST
+from .probabilities import apply_temperature
 
 SURE_SHARE = 0.75
 """Of the answers that are called certain so many are to be right, at least."""

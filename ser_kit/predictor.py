@@ -36,10 +36,10 @@ from .errors import (
     SilentAudioWarning,
     TooShortError,
 )
-from .evaluation import apply_temperature, mean_log, without_habit
-from .features import MIN_SECONDS, Extractor, Functionals
+from .features import MIN_SECONDS, Functionals
 from .labels import LabelSet, merged
-from .threads import ahead, before_tensorflow
+from .probabilities import apply_temperature, mean_log, without_habit
+from .threads import ahead
 
 DEFAULT_PRESET = "cross_corpus"
 ENROLLED_SHARE = 0.5
@@ -206,9 +206,8 @@ class Predictor:
 
         Raises:
             BundleError: the folder is not a usable bundle.
-            ForkedError: TensorFlow has computed in the process that this one was forked from.
+            ForkedError: the networks answer, and TensorFlow has computed in the process that this one was forked from.
         """
-        before_tensorflow()
         return cls(Bundle.load(folder), labels)
 
     @classmethod
@@ -515,8 +514,7 @@ class Predictor:
             piece: 0.1 s or more, at the bundle's rate, and not silent.
         """
         row = self._functionals.measure(piece)[0] if self._measures else None
-        values = {extractor: self._values(extractor, piece, row) for extractor in self.bundle.extractors}
-        unadapted, places = self.bundle.probabilities(values)[0], self.bundle.places(values)
+        unadapted, places = self.bundle.answer(piece, {} if row is None else {self._functionals: row})
         sharpness, place = float(places.sharpness[0]), int(places.corpus[0])
         corpus = sorted(each["corpus"] for each in self.bundle.card["trained_on"])[place] if place >= 0 else ""
         said = self.adapted(unadapted, sharpness)
@@ -535,9 +533,6 @@ class Predictor:
     def _measures(self) -> bool:
         """Whether an answer needs the functionals."""
         return self._functionals in self.bundle.extractors or self.bundle.card.get("strange_above") is not None
-
-    def _values(self, extractor: Extractor, piece: Recording, functionals: np.ndarray | None) -> np.ndarray:
-        return (functionals if extractor == self._functionals else extractor.extract(piece))[None]
 
     def predict_many(self, sources: Iterable[Source], *, jobs: int = 1) -> Iterator[Prediction | Failure]:
         """Predictions one by one, in order, as they are ready; one that fails yields a :class:`Failure`.
@@ -637,7 +632,7 @@ class Predictor:
 
 
 def habit(neutral: Sequence[Sequence[float]] | np.ndarray, usual: Sequence[float] | np.ndarray) -> np.ndarray:
-    """What is taken for a speaker's habit, to be taken off by :func:`ser_kit.evaluation.without_habit`.
+    """What is taken for a speaker's habit, to be taken off by :func:`ser_kit.probabilities.without_habit`.
 
     Args:
         neutral: probabilities of the speaker's neutral clips, ``[n, k]``.

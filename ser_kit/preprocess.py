@@ -319,22 +319,22 @@ class HighPass(Step):
     """
 
     name: ClassVar[str] = "high_pass"
-    packages: ClassVar = ("scipy",)
     valid: ClassVar = {"cutoff": (10.0, 500.0)}
 
     cutoff: float = 40.0
 
     def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
-        from scipy.signal import upfirdn
-
         taps, hop = self.low_pass(rate)
         n, around = len(samples), len(taps) - 1
         centred = samples - samples.mean(dtype=np.float64)
         places = np.arange(-around, -(-n // hop) * hop + around)
         inside = np.clip(places, 0, n - 1)
         continued = 2 * centred[inside] - centred[np.clip(2 * inside - places, 0, n - 1)]
-        few = upfirdn(taps, continued, 1, hop)[around // hop : around // hop + (len(continued) - around - 1) // hop + 1]
-        return centred - upfirdn(hop * taps, few, hop, 1)[around : around + n]
+        few = np.lib.stride_tricks.sliding_window_view(continued, len(taps))[::hop] @ taps
+        # A sample of the low rate, and those around it, give the next ``hop`` samples: the filter's every hop-th tap.
+        phases = np.append(hop * taps, np.zeros(hop - 1)).reshape(-1, hop)[::-1]
+        slow = np.lib.stride_tricks.sliding_window_view(few, len(phases)) @ phases
+        return centred - slow.reshape(-1)[:n]
 
     def low_pass(self, rate: int) -> tuple[np.ndarray, int]:
         """The filter, float64 ``[2 * k * hop + 1]`` of sum 1, and the number of samples for one of the low rate."""
@@ -343,12 +343,11 @@ class HighPass(Step):
 
 @lru_cache
 def _low_pass(cutoff: float, rate: int) -> tuple[np.ndarray, int]:
-    from scipy.signal import firwin
-
     hop = round(rate / (4 * cutoff))
     # A Blackman window lets through what is 1.25 times the cutoff wide between passing and stopping.
     steps = round(2.2 * rate / cutoff / hop)
-    return firwin(2 * steps * hop + 1, cutoff, fs=rate, window="blackman"), hop
+    taps = np.sinc(2 * cutoff / rate * np.arange(-steps * hop, steps * hop + 1)) * np.blackman(2 * steps * hop + 1)
+    return taps / taps.sum(), hop
 
 
 # Length --------------------------------------------------------------------------------------------------------------
@@ -366,6 +365,8 @@ class Trim(Step):
         frame_seconds: length of a frame, 0.001 to 1 s.
         hop_seconds: time between frames, and how finely is cut, 0.001 to 1 s.
         margin_seconds: of the quiet, how much is kept at either end, 0 to 10 s.
+        shortest_seconds: of sound, 0 to 0.1 s. What is shorter, such as the click of a button, counts as quiet, and
+            every frame as what the quietest of those that follow it within this time is.
 
     Examples:
         >>> import numpy as np
@@ -377,21 +378,28 @@ class Trim(Step):
     name: ClassVar[str] = "trim"
     valid: ClassVar = {
         "top_db": (1.0, 200.0), "frame_seconds": (0.001, 1.0), "hop_seconds": (0.001, 1.0),
-        "margin_seconds": (0.0, 10.0),
+        "margin_seconds": (0.0, 10.0), "shortest_seconds": (0.0, MIN_SECONDS),
     }  # fmt: skip
 
     top_db: float = 40.0
     frame_seconds: float = 0.025
     hop_seconds: float = 0.010
     margin_seconds: float = 0.0
+    shortest_seconds: float = 0.0
 
     def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
         length, hop = round(self.frame_seconds * rate), round(self.hop_seconds * rate)
         centred = np.lib.stride_tricks.sliding_window_view(np.pad(samples, length // 2), length)[::hop]
         energies = np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
+        frames = min(self.shortest_frames(rate), len(energies))
+        energies = np.lib.stride_tricks.sliding_window_view(energies, frames).min(axis=1)
         heard = np.flatnonzero(energies > energies.max() * 10 ** (-self.top_db / 10))
         margin = round(self.margin_seconds * rate)
-        return samples[max(0, heard[0] * hop - margin) : (heard[-1] + 1) * hop + margin] if heard.size else samples
+        return samples[max(0, heard[0] * hop - margin) : (heard[-1] + frames) * hop + margin] if heard.size else samples
+
+    def shortest_frames(self, rate: int) -> int:
+        """How many frames in a row the shortest sound lasts, at least 1."""
+        return max(1, round(self.shortest_seconds * rate / round(self.hop_seconds * rate)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,8 +18,8 @@ from ser_kit import card as cards
 from ser_kit.adaptation import MOST_CLIPS, Adaptation, Voices, offset
 from ser_kit.audio import read_audio
 from ser_kit.errors import AdaptationError, AudioError, BundleError, LabelError, TableError, TargetError
-from ser_kit.evaluation import without_habit
 from ser_kit.predictor import Observation, Predictor
+from ser_kit.probabilities import without_habit
 from ser_kit.stream import StreamPredictor, timeline
 from ser_kit.widget import UploadWidget
 from ser_kit.widget.html import voice

@@ -489,4 +489,4 @@ def test_a_builder_of_another_version_is_refused(copied, demo_bundle, monkeypatc
             Bundle.load(folder)
     monkeypatch.setitem(models.VERSIONS, "house", 3)  # that the shipped committee is made of
     with pytest.raises(BundleError, match="this ser_kit builds version 3"):
-        Bundle.load(preset_path("house"))
+        Bundle.load(preset_path("house"), networks=True)

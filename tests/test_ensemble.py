@@ -15,9 +15,10 @@ from ser_kit import features, recipes, training
 from ser_kit.augment import AddNoise
 from ser_kit.bundle import Bundle
 from ser_kit.errors import RecipeError, TrainingError
-from ser_kit.evaluation import apply_temperature, fit_temperature
+from ser_kit.evaluation import fit_temperature
 from ser_kit.features import FrameStatistics, Functionals
 from ser_kit.predictor import Predictor
+from ser_kit.probabilities import apply_temperature
 from ser_kit.recipes import Ensemble
 
 pytestmark = pytest.mark.usefixtures("eagerly")

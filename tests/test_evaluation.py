@@ -11,7 +11,7 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_kit import evaluation
+from ser_kit import evaluation, probabilities
 from ser_kit.errors import FewClipsWarning, LabelError, TableError
 from ser_kit.evaluation import Evaluation
 
@@ -207,10 +207,10 @@ class TestCalibration:
         rng = np.random.default_rng(1)
         honest = rng.dirichlet(np.ones(5) * 0.6, 6000)
         true = (honest.cumsum(1) > rng.uniform(size=(6000, 1))).argmax(1)
-        shown = evaluation.apply_temperature(honest, 1 / temperature)
+        shown = probabilities.apply_temperature(honest, 1 / temperature)
         fitted = evaluation.fit_temperature(shown, true)
         assert fitted == pytest.approx(temperature, rel=0.06)
-        after = evaluation.apply_temperature(shown, fitted)
+        after = probabilities.apply_temperature(shown, fitted)
         error = evaluation.expected_calibration_error(after.max(1), after.argmax(1) == true)
         assert error < 0.03
 
@@ -224,7 +224,7 @@ class TestCalibration:
         rng = np.random.default_rng(0)
         honest = rng.dirichlet(np.ones(5) * 0.6, 3000)
         true = (honest.cumsum(1) > rng.uniform(size=(3000, 1))).argmax(1)
-        shown = evaluation.apply_temperature(honest, 1 / 2.5)
+        shown = probabilities.apply_temperature(honest, 1 / 2.5)
         found = [evaluation.fit_temperature(shown[:n], true[:n]) for n in (100, 3000)]
         assert 1.5 < found[0] < 2.6 and found[1] == pytest.approx(2.5, rel=0.06)
 
@@ -237,24 +237,24 @@ class TestCalibration:
     @given(st.lists(st.floats(0.001, 1), min_size=2, max_size=6), st.floats(0.4, 5))
     def test_temperature_keeps_sums_and_order(self, weights, temperature):
         before = np.array([weights]) / sum(weights)
-        after = evaluation.apply_temperature(before, temperature)
+        after = probabilities.apply_temperature(before, temperature)
         assert after.sum() == pytest.approx(1)
         order = np.argsort(before[0], kind="stable")
         assert (np.diff(after[0][order]) >= -1e-12).all()
-        assert evaluation.apply_temperature(after, 1 / temperature) == pytest.approx(before, abs=1e-6)
+        assert probabilities.apply_temperature(after, 1 / temperature) == pytest.approx(before, abs=1e-6)
 
     @pytest.mark.filterwarnings("ignore::ser_kit.errors.FewClipsWarning")
     def test_zeros_are_no_trouble(self):
         certain = np.eye(3)[[0, 1, 2, 0]]
-        assert np.isfinite(evaluation.apply_temperature(certain, 3.0)).all()
+        assert np.isfinite(probabilities.apply_temperature(certain, 3.0)).all()
         assert 0.05 <= evaluation.fit_temperature(certain, [0, 1, 2, 0]) < 1
         assert 1 < evaluation.fit_temperature(certain, [1, 0, 2, 0]) <= 20
 
     def test_refusals(self):
         with pytest.raises(TableError, match="above 0"):
-            evaluation.apply_temperature([[0.5, 0.5]], 0)
+            probabilities.apply_temperature([[0.5, 0.5]], 0)
         with pytest.raises(TableError, match=r"\[clips, labels\]"):
-            evaluation.apply_temperature([0.5, 0.5], 1)
+            probabilities.apply_temperature([0.5, 0.5], 1)
         with pytest.raises(TableError, match="one true label per row"):
             evaluation.fit_temperature([[0.5, 0.5]], [0, 1])
 

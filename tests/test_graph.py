@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason=
 
 EXTRACTORS = [
     features.Waveform(seconds=1.5, preprocess=(Trim(),)),
-    features.Waveform(preprocess=(HighPass(), Trim(margin_seconds=0.1))),
+    features.Waveform(preprocess=(HighPass(), Trim(margin_seconds=0.1, shortest_seconds=0.08))),
     features.SpeechEncoder(encoder="whisper_tiny_en", blocks=(3, 1), preprocess=(Trim(), PeakNormalise())),
     features.LogMel(rate=8000, preprocess=(HighPass(cutoff=70.0),)),
     features.LogMel(),

@@ -11,7 +11,7 @@ import pytest
 
 from ser_kit import card, left_out, modelcard, protocols, recipes, training
 from ser_kit.errors import BundleError, LeakageError
-from ser_kit.evaluation import apply_temperature
+from ser_kit.probabilities import apply_temperature
 from ser_kit.recipes._base import Split
 
 LABELS = ("happy", "sad", "angry")

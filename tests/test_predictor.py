@@ -19,10 +19,10 @@ import soundfile
 
 from ser_kit import audio, features, models, tracks
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle, Places
+from ser_kit.bundle import Bundle, Places, preset_path
 from ser_kit.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
-from ser_kit.predictor import ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
+from ser_kit.predictor import DEFAULT_PRESET, ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
 from ser_kit.stream import timeline
 from ser_kit.widget.answer import work_out
 
@@ -57,7 +57,7 @@ def test_an_answer_is_complete(predictor, answer, clip):
 def test_an_answer_says_what_its_confidence_rests_on(answer, clip, monkeypatch):
     assert answer.rests_on == "speakers of demo that were left out in turn"
     assert answer.to_dict()["rests_on"] == answer.rests_on
-    shipped = Predictor.from_preset()
+    shipped = Predictor(Bundle.load(preset_path(DEFAULT_PRESET), networks=True))
     of_all = "corpora that were left out in turn: emodb, emospeech, nemo, ravdess, tess"
     assert shipped.predict(clip).rests_on == of_all  # synthetic voices are like no corpus
     for place, name in ((3, "ravdess"), (5, "tess")):

@@ -24,7 +24,13 @@ CHANGED = {
     "standardise": {},
     "rms_normalise": {"level": -30.0},
     "high_pass": {"cutoff": 80.0},
-    "trim": {"top_db": 20.0, "frame_seconds": 0.05, "hop_seconds": 0.02, "margin_seconds": 0.3},
+    "trim": {
+        "top_db": 20.0,
+        "frame_seconds": 0.05,
+        "hop_seconds": 0.02,
+        "margin_seconds": 0.3,
+        "shortest_seconds": 0.05,
+    },
     "fix_length": {"seconds": 0.5},
     "noise_gate": {"stationary": False, "strength": 0.5},
     "spectral_subtraction": {"quiet_share": 0.3, "over_subtraction": 1.0, "floor": 0.1},
@@ -287,6 +293,24 @@ class TestLength:
             kept = preprocess.Trim(margin_seconds=margin)(sound, RATE)
             assert abs(len(kept) - len(bare) - 2 * before * RATE) < 0.05 * RATE
             assert abs(np.flatnonzero(kept)[0] - before * RATE) < 0.05 * RATE
+
+    @pytest.mark.parametrize("level", [0.3, 1.0, 10.0])
+    def test_a_click_keeps_no_quiet(self, level):
+        sound = np.zeros(3 * RATE, np.float32)
+        sound[RATE : 2 * RATE] = np.cos(np.arange(RATE) / 5)
+        clicked = sound.copy()
+        clicked[[800, -800]] = level
+        patient = preprocess.Trim(shortest_seconds=0.08)
+        assert len(preprocess.Trim()(clicked, RATE)) > 2.8 * RATE
+        np.testing.assert_array_equal(patient(clicked, RATE), patient(sound, RATE))
+        assert abs(len(patient(sound, RATE)) - RATE) < 0.05 * RATE
+
+    @pytest.mark.parametrize(("seconds", "kept"), [(0.03, False), (0.12, True)])
+    def test_a_sound_counts_from_its_shortest_length_on(self, seconds, kept):
+        sound = np.zeros(3 * RATE, np.float32)
+        sound[RATE : 2 * RATE] = np.cos(np.arange(RATE) / 5)
+        sound[RATE // 4 : RATE // 4 + round(seconds * RATE)] = 0.5
+        assert (len(preprocess.Trim(shortest_seconds=0.08)(sound, RATE)) > 1.5 * RATE) == kept
 
     @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100])
     def test_trim_is_librosas_at_other_rates(self, rate):

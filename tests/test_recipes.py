@@ -14,8 +14,9 @@ from ser_kit import corpora, encoders, features, labels, modelcard, models, prot
 from ser_kit.augment import AddNoise
 from ser_kit.bundle import Bundle, Member
 from ser_kit.errors import LabelError, LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
-from ser_kit.evaluation import METRICS, Evaluation, apply_temperature, fit_temperature
+from ser_kit.evaluation import METRICS, Evaluation, fit_temperature
 from ser_kit.predictor import Predictor
+from ser_kit.probabilities import apply_temperature
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 FAST = training.Training(epochs=3, patience=3, batch_size=128)

@@ -32,12 +32,14 @@ from ..checks import checked, listed
 from ..errors import EncoderError, UnknownNameError
 from ..threads import before_tensorflow
 from ._fetch import encoder_folder
-from ._file import packed, shapes, unpacked
+from ._file import packed, shapes, stored, unpacked
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["ENCODERS", "FOLDER", "Encoder", "forward", "get", "load", "names", "packed", "shapes", "unpacked"]
+__all__ = [
+    "ENCODERS", "FOLDER", "Encoder", "forward", "get", "load", "names", "packed", "shapes", "stored", "unpacked",
+]  # fmt: skip
 
 FOLDER = Path(__file__).parent / "weights"
 """Where the weights lie."""

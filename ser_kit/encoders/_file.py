@@ -59,11 +59,15 @@ def packed(weights: Mapping[str, np.ndarray]) -> bytes:
     return file.getvalue()
 
 
+def stored(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays in such a file as they are, by name."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
 def unpacked(content: bytes) -> dict[str, np.ndarray]:
     """The weights in such a file, float32 by name."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    found = {}
+    arrays, found = stored(content), {}
     for name, values in arrays.items():
         if not name.endswith(_SCALE):
             found[name] = values.astype(np.float32)

@@ -14,9 +14,11 @@ Examples:
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from ..errors import UnknownNameError
 from ._base import MIN_SECONDS, Extractor
-from .driver import Extraction, Features, extract, extract_to
 from .embeddings import TRILLsson, YAMNet
 from .encoded import SpeechEncoder
 from .frames import FrameFeatures
@@ -25,8 +27,11 @@ from .logmel import LogMel
 from .segments import Segments
 from .stacked import StackedFrames
 from .statistics import FrameStatistics
-from .store import Store
 from .waveform import Waveform
+
+if TYPE_CHECKING:
+    from .driver import Extraction, Features, extract, extract_to
+    from .store import Store
 
 __all__ = [
     "EXTRACTORS", "MIN_SECONDS", "Extraction", "Extractor", "Features", "FrameFeatures", "FrameStatistics",
@@ -50,6 +55,16 @@ EXTRACTORS: dict[str, type[Extractor]] = {
     )
 }
 """Every extractor class by name."""
+
+
+_LAZY = {"Extraction": "driver", "Features": "driver", "extract": "driver", "extract_to": "driver", "Store": "store"}
+"""What needs pandas or a database, and predicting does not."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def names() -> list[str]:

@@ -108,6 +108,15 @@ class Experts(keras.layers.Layer):
         known = ops.sigmoid(_STEEPNESS * (ops.log(second / first) + ops.log(near + 1e-6)))
         return known, ops.power((reference + 1e-6) / first, doubt), nearest
 
+    def places(self, inputs):
+        """What the logits of each answer are multiplied by ``[batch]``, and the number of the corpus that each clip is
+        taken to be of ``[batch]``, -1 for none: a single corpus is always the nearest, and says nothing."""
+        known, sharpness, nearest = (ops.convert_to_tensor(each) for each in self.placed(inputs))
+        believed = ops.cast(known[:, 0] >= 0.5, "float32") * float(self.corpora > 1)
+        # Of the first of equally near ones; ``argmax`` is no operator of every format that a network is exported to.
+        first = self.corpora - ops.max(nearest * (self.corpora - ops.arange(self.corpora, dtype="float32")), axis=1)
+        return (known + (1 - known) * sharpness)[:, 0], ops.cast(believed * (first + 1) - 1, "int32")
+
     def compute_output_shape(self, input_shape):
         return input_shape[0], self.classes
 

@@ -33,10 +33,11 @@ from ..bundle import Bundle, Member, chosen, rounded
 from ..checks import BOOLEAN, Allowed, checked, listed
 from ..errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..estimators import SVM, Forest, Linear, pretrain
-from ..evaluation import Evaluation, apply_temperature, expected_calibration_error, fit_temperature, mean_log
+from ..evaluation import Evaluation, expected_calibration_error, fit_temperature
 from ..features import Extractor, Features, Functionals, SpeechEncoder, Waveform, extract
 from ..labels import EMOTIONS
 from ..preprocess import Step, step
+from ..probabilities import apply_temperature, mean_log
 from ..training import Scaler, Training, fit, seed_everything
 
 if TYPE_CHECKING:

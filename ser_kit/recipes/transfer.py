@@ -68,7 +68,11 @@ whisper_base_linear = Recipe(
     published=OURS,
     # The blocks that do best across corpora come first; the lower ones help within a corpus.
     # How loud a recording is says more of the microphone than of the speaker.
-    extractor=SpeechEncoder(blocks=(3, 4, 5, 1, 2), preprocess=(HighPass(), Trim(margin_seconds=0.1), PeakNormalise())),
+    # The click of a button, or what a rumble leaves at the ends, must not keep the quiet before and after the speech.
+    extractor=SpeechEncoder(
+        blocks=(3, 4, 5, 1, 2),
+        preprocess=(HighPass(), Trim(margin_seconds=0.1, shortest_seconds=0.08), PeakNormalise()),
+    ),
     training=Linear(shared=3 * 2 * 512),
     scale=False,
     temperature=1.0,
