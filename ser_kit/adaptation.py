@@ -35,6 +35,7 @@ from .card import content, parsed
 from .errors import AdaptationError, LabelError, TableError, TargetError
 from .folders import replaceable, write_whole
 from .probabilities import floored_log
+from .schema import check
 
 FORMAT = 1
 MOST_CLIPS = 200
@@ -265,7 +266,6 @@ def target(path: str | os.PathLike) -> Path:
 
 def _check(kept: Any) -> None:
     """Whether a file's content can be used; a ``ValueError`` names what is wrong."""
-    import fastjsonschema
 
     def listed(of: Mapping[str, Any], most: int, least: int = 0) -> dict:
         return {"type": "array", "items": of, "minItems": least, "maxItems": most}
@@ -281,10 +281,7 @@ def _check(kept: Any) -> None:
         "sounds": listed(digest, MOST_CLIPS) | {"uniqueItems": True},
     }
     schema = {"type": "object", "required": list(properties), "properties": properties}
-    try:
-        fastjsonschema.compile(schema, use_default=False)(kept)
-    except fastjsonschema.JsonSchemaValueException as error:
-        raise ValueError(error.message.removeprefix("data.").removeprefix("data ")) from None
+    check(schema, kept)
     rows = [kept["offset"], *kept["probabilities"]]
     if {len(row) for row in rows} != {len(kept["labels"])} or len(kept["sounds"]) != len(kept["probabilities"]):
         raise ValueError(

@@ -19,6 +19,8 @@ from .errors import BundleError
 from .errors import printable as printable_text
 from .features import Extractor, Functionals
 from .preprocess import Fix
+from .schema import WrongValueError, short
+from .schema import check as check_schema
 from .weights import MOST_PARAMETERS
 
 FORMAT = 2
@@ -77,23 +79,16 @@ def check(card: Any) -> None:
         ...
         ser_kit.errors.BundleError: it lacks format, name, labels, members, combine, temperature, uncertain_below, ...
     """
-    import fastjsonschema
-
     missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
     if missing:
         raise BundleError(f"it lacks {', '.join(missing)}")
     if card["format"] != FORMAT:
-        raise BundleError(f"it has bundle format {_short(card['format'])}; this ser_kit reads {FORMAT}")
+        raise BundleError(f"it has bundle format {short(card['format'])}; this ser_kit reads {FORMAT}")
     _check_values(card)
     try:
-        _schema()(card)
-    except fastjsonschema.JsonSchemaValueException as error:
-        place = error.name.removeprefix("data.")
-        if error.rule == "required":
-            missing = [key for key in error.rule_definition if key not in error.value]
-            raise BundleError(f"{place} lacks {', '.join(missing)}") from None
-        wanted = error.message.removeprefix(error.name).strip()
-        raise BundleError(f"{place}={_short(error.value)} {wanted}") from None
+        check_schema(_schema(), card)
+    except WrongValueError as error:
+        raise BundleError(str(error)) from None
     _check_fit(card)
 
 
@@ -166,13 +161,16 @@ def _check_values(card: dict) -> None:
             raise BundleError(f"it has more than {_MOST_ENTRIES:,} entries, or nested ones without end")
         if isinstance(value, dict):
             left += [(f"{place}.{key}".lstrip("."), each, depth + 1) for key, each in value.items()]
-            left += [(f"the name of {place}.{_short(key)}", key, depth) for key in value]
+            left += [(f"the name of {place}.{short(key)}", key, depth) for key in value]
         elif isinstance(value, list):
-            left += [(f"{place}[{i}]", each, depth + 1) for i, each in enumerate(value)]
+            # Long lists are of numbers, and are gone through without a name for each.
+            plain = {i for i, each in enumerate(value) if type(each) in (int, float) and abs(each) <= _LARGEST}
+            entries += len(plain)
+            left += [(f"{place}[{i}]", each, depth + 1) for i, each in enumerate(value) if i not in plain]
         elif isinstance(value, str) and (len(value) > _MOST_TEXT or printable_text(value) != value):
-            raise BundleError(f"{place}={_short(value)} must be text of at most {_MOST_TEXT:,} printable characters")
+            raise BundleError(f"{place}={short(value)} must be text of at most {_MOST_TEXT:,} printable characters")
         elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
-            raise BundleError(f"{place}={_short(value)} must be a number of at most {_LARGEST:g}")
+            raise BundleError(f"{place}={short(value)} must be a number of at most {_LARGEST:g}")
 
 
 def _check_fit(card: dict) -> None:
@@ -182,7 +180,7 @@ def _check_fit(card: dict) -> None:
         raise BundleError(f"prior has {len(card['prior'])} shares; expected one for each of {len(labels)} labels")
     baseline = card.get("baseline")
     if baseline and set(baseline) != set(labels):
-        raise BundleError(f"baseline is of {_short(', '.join(baseline))}; expected {', '.join(labels)}")
+        raise BundleError(f"baseline is of {short(', '.join(baseline))}; expected {', '.join(labels)}")
     for key, matrix in card.get("voices", {}).items():
         if key in VOICES and {len(matrix), *map(len, matrix)} != {len(labels)}:
             raise BundleError(f"voices.{key} must have a row and a column for each of {len(labels)} labels")
@@ -225,12 +223,6 @@ def _sizes(extractor: Extractor, steps: list) -> Iterator[tuple[str, float]]:
         yield "mel filters", getattr(extractor, "n_mels", 0) * bins
 
 
-def _short(value: Any) -> str:
-    """A value as it stands in a message."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 # -------------------------------------------------------------------------------------------------------------- schema
 
 
@@ -256,10 +248,8 @@ def _by_name(of: Mapping[str, Any]) -> dict:
 
 
 @cache
-def _schema():
-    """The schema of a card, compiled. Fields that it does not name are of no use to ser_kit, and may be anything."""
-    import fastjsonschema
-
+def _schema() -> dict[str, Any]:
+    """The schema of a card. Fields that it does not name are of no use to ser_kit, and may be anything."""
     text, name = {"type": "string"}, {"type": "string", "minLength": 1, "maxLength": 100}
     count, known = {"type": "integer", "minimum": 0, "maximum": 10**12}, _or_none(_number())
     share, digest = _number(0, 1), {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -310,7 +300,7 @@ def _schema():
         },
         {"weights": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
     )
-    card = _object(
+    return _object(
         {
             # An exported file is called so where no other name is given.
             "name": {**name, "pattern": r"^[^./\\][^/\\]*$"},
@@ -361,4 +351,3 @@ def _schema():
             ),
         },
     )
-    return fastjsonschema.compile(card, use_default=False)

@@ -681,8 +681,6 @@ def _recordings(named: Iterable[str]) -> list[str]:
 
 
 def _predict(args: argparse.Namespace) -> Result:
-    from tqdm.auto import tqdm
-
     paths = _recordings(args.recording)
     jobs = min(args.jobs or at_once(), len(paths))
     if jobs > 1:
@@ -723,9 +721,7 @@ def _predict(args: argparse.Namespace) -> Result:
             _note(args, f"{len(paths) - len(left)} of {len(paths)} recordings are answered for in {args.out} already")
         coming = ahead(told, left, jobs) if jobs > 1 else map(told, left)
         answers = []
-        for answer, moments in tqdm(
-            coming, total=len(left), desc="predict", unit="file", leave=False, disable=args.quiet
-        ):
+        for answer, moments in _followed(coming, len(left), "predict", args.quiet):
             answers.append((answer, moments))
             if file:
                 file.add(answer, moments)
@@ -745,6 +741,24 @@ def _predict(args: argparse.Namespace) -> Result:
             console.print(f"{len(failed)} of {len(answers)} recordings failed")
 
     return Result([to_dict(answer, moments) for answer, moments in answers], show, 1 if failed else 0)
+
+
+def _bar(quiet: bool):
+    """A progress bar on standard error, which is gone when its work is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet)
+
+
+def _followed(things: Iterable, total: int, what: str, quiet: bool) -> Iterator:
+    """Things one by one, with a progress bar where there are several."""
+    if total < 2:
+        yield from things
+        return
+    with _bar(quiet) as bar:
+        yield from bar.track(things, total=total, description=what)
 
 
 def _predictor(args: argparse.Namespace) -> Predictor:
@@ -768,10 +782,9 @@ def _predictor(args: argparse.Namespace) -> Predictor:
 
 def _adapted(args: argparse.Namespace, predictor: Predictor, paths: Sequence[str]) -> Predictor:
     """Used to the voice of the one person who speaks in all of these recordings."""
-    from tqdm.auto import tqdm
-
-    with tqdm(total=1, desc="adapt", leave=False, disable=args.quiet, bar_format="{l_bar}{bar}") as bar:
-        one = predictor.adapt(paths, watch=lambda share: bar.update(share - bar.n))
+    with _bar(args.quiet) as bar:
+        task = bar.add_task("adapt", total=1)
+        one = predictor.adapt(paths, watch=lambda share: bar.update(task, completed=share))
     _note(args, f"adapted to a voice from {one.adaptation.clips} clips")
     for path, reason in one.adaptation.left_out[:_FINDINGS_SHOWN]:
         _note(args, f"not adapted to {path}: {reason}")

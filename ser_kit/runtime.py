@@ -106,10 +106,17 @@ class Runtime:
 
         Args:
             samples: float32 ``[n]`` at the rate of :attr:`facts`, 0.1 s or more, as they were read.
+
+        Raises:
+            BundleError: the file cannot be run, or would take too much memory.
         """
         session = self._session
         names = [each.name for each in session.get_outputs()]
-        said = dict(zip(names, session.run(names, {"samples": np.asarray(samples, np.float32)[None]}), strict=True))
+        try:
+            found = session.run(names, {"samples": np.asarray(samples, np.float32)[None]})
+        except Exception as error:  # the runtime's errors are of many kinds of its own
+            raise _cannot(self.name, error) from None
+        said = dict(zip(names, found, strict=True))
         probabilities = said["probabilities"][0].astype(float)
         if "corpus" not in said:
             return Answer(probabilities / probabilities.sum(), 1.0, -1)
@@ -187,9 +194,13 @@ def _session(content: bytes, facts: Mapping[str, Any], name: str):
             raise BundleError(f"{name} gives {sorted(found)}; expected probabilities of {len(facts['labels'])} labels")
     except SerKitError:
         raise
-    except Exception as error:  # the runtime's errors are of many kinds of its own
-        raise BundleError(f"{name} cannot be run: {str(error)[:300]}") from None
+    except Exception as error:  # likewise
+        raise _cannot(name, error) from None
     return session
+
+
+def _cannot(name: str, error: Exception) -> BundleError:
+    return BundleError(f"{name} cannot be run: {str(error)[:300]}")
 
 
 # -------------------------------------------------------------------------------------------------- what a file holds
@@ -214,7 +225,7 @@ def facts(content: bytes, name: str = FILE) -> dict[str, Any]:
         return _Reader(memoryview(content)).model()
     except _RefusedError as error:
         raise BundleError(f"{name} {error}") from None
-    except (ValueError, IndexError, KeyError, UnicodeDecodeError, RecursionError):
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError):  # a field of another kind, among others
         raise BundleError(f"{name} is cut, or no ONNX file") from None
 
 
@@ -285,9 +296,7 @@ class _Reader:
         for name, numbers in self.whole:
             cuts = self.users.get(name, set()) <= _CUTTING
             if any(abs(n) > _MOST_NUMBER and not (cuts and abs(n) in _ENDS) for n in numbers):
-                raise _RefusedError(
-                    f"holds a constant {name!r} beyond {_MOST_NUMBER:,}, which would make arrays too large"
-                )
+                raise _RefusedError(f"holds a number beyond {_MOST_NUMBER:,} in its constant {name!r}")
         for key in ("labels", "rate"):
             said[key] = json.loads(said[key])
         labels, rate, encoder = said["labels"], said["rate"], said.get("encoder", "")
@@ -320,9 +329,7 @@ class _Reader:
         operator = next((_text(value) for number, value in fields if number == 4), "")
         domain = "".join(_text(value) for number, value in fields if number == 7)
         if operator not in OPERATORS or domain not in ("", "ai.onnx"):
-            raise _RefusedError(
-                f"computes {domain and domain + '.'}{operator}, which is not among the allowed operators"
-            )
+            raise _RefusedError(f"computes {domain and domain + '.'}{operator}, which no bundle does")
         for number, value in fields:
             if number == 1:
                 self.users.setdefault(_text(value), set()).add(operator)

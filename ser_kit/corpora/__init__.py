@@ -19,15 +19,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from .. import labels as _labels
 from ..errors import TableError, UnknownNameError
 from ._base import COLUMNS, NAMES, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
 from ._validation import Validation
 from ._validation import validate as _validate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses", "names", "of", "sample",
@@ -98,6 +101,8 @@ def load(
         LabelError: the label set cannot be understood.
         TableError: no corpus was named, or one twice, or no clip has one of the labels.
     """
+    import pandas as pd
+
     wanted = list(dict.fromkeys([names] if isinstance(names, str) else names))
     if not wanted:
         raise TableError(f"name at least one corpus: {', '.join(NAMES)}")
@@ -186,6 +191,8 @@ def losses(table: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns ``corpus``, ``reason``, ``clips``, ordered by corpus and then by number.
     """
+    import pandas as pd
+
     lost = pd.DataFrame(table.attrs.get("lost", []), columns=["corpus", "reason", "clips"])
     order = lost.sort_values(["clips", "reason"], ascending=[False, True])
     return order.sort_values("corpus", kind="stable", ignore_index=True)

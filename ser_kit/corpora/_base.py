@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ..audio import Excerpt
 from ..errors import CorpusNotFoundError, FileNameError, IncompleteCorpusWarning, TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,8 @@ def spans(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         TableError: a cell of the columns ``start`` and ``end`` is neither empty nor a number.
     """
+    import pandas as pd
+
     found = []
     for column, whole in zip(SPAN_COLUMNS, (0.0, np.inf), strict=True):
         cells = table[column] if column in table else pd.Series(whole, table.index)
@@ -80,6 +85,7 @@ def sources(table: pd.DataFrame) -> list[str | Excerpt]:
         AudioError: a clip ends before it begins.
 
     Examples:
+        >>> import pandas as pd
         >>> turns = {"path": ["talk.wav", "talk.wav", "take.wav"], "start": ["0.5", "2", ""], "end": ["2", "", ""]}
         >>> print(*sources(pd.DataFrame(turns)))
         talk.wav#t=0.5,2 talk.wav#t=2 take.wav
@@ -338,6 +344,8 @@ class Corpus:
             IncompleteCorpusWarning: fewer than nine in ten of the published clips are there, or none of an emotion.
             UserWarning: it is not known who speaks in some clips.
         """
+        import pandas as pd
+
         folder = Path(os.path.abspath(self.locate(root)))
         rows: dict[str, dict[str, str]] = {}
         excluded: dict[str, dict[str, str]] = {}

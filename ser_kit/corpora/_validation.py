@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ..errors import AudioError, PointerFileError, SilentAudioWarning, TruncatedAudioWarning
 from ._base import UNKNOWN_SPEAKER, Corpus, Entry, alike, sources
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PROBLEMS = (
     "missing", "extra", "unused", "duplicate", "unreadable", "truncated", "silent", "short", "pointer", "count",
@@ -70,10 +72,14 @@ class Validation:
 
     def table(self) -> pd.DataFrame:
         """All findings: columns ``kind``, ``clip_id``, ``path``, ``detail``."""
+        import pandas as pd
+
         return pd.DataFrame([vars(f) for f in self.findings], columns=["kind", "clip_id", "path", "detail"])
 
     def counts(self) -> pd.DataFrame:
         """Clips per emotion: columns ``emotion``, ``found``, and ``expected`` where that is known."""
+        import pandas as pd
+
         emotions = list(dict.fromkeys([*self.expected, *sorted(self.found)]))
         rows = [(e, self.found.get(e, 0), self.expected.get(e, 0)) for e in emotions]
         counts = pd.DataFrame(rows, columns=["emotion", "found", "expected"])
@@ -141,6 +147,8 @@ def _digest(path: Path) -> str:
 
 def _read(entry: Entry) -> tuple[str, str, str]:
     """Kind and detail of what is wrong with a clip, and what is equal for equal ones (empty if it cannot be read)."""
+    import pandas as pd
+
     from .. import audio
 
     (source,) = sources(pd.DataFrame([{"path": str(entry.path), **entry.fields}]))
@@ -179,6 +187,8 @@ def _presence(corpus: Corpus, folder: Path, clips: dict[str, list[Entry]]) -> It
 
 def _needs(corpus: Corpus, clips: dict[str, list[Entry]]) -> Iterator[Finding]:
     """What recordings of one's own lack for training and for tests on unseen speakers."""
+    import pandas as pd
+
     said = pd.DataFrame([group[0].fields for group in clips.values()], columns=["speaker", "emotion"])
     unknown = int((said["speaker"] == "").sum())
     if unknown:

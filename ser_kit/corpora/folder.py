@@ -21,14 +21,17 @@ import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from ..audio import Excerpt
 from ..errors import AudioError, FileNameError, LabelError, TableError
 from ..labels import canonical
 from ._base import Entry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME = "folder"
 SLUG = "folder"
@@ -122,6 +125,8 @@ def listing(file: Path) -> Iterator[Entry]:
 
 def _rows(file: Path) -> pd.DataFrame:
     """The cells of a CSV file as text, stripped, under our names of the columns."""
+    import pandas as pd
+
     content = file.read_bytes()
     if b"\0" in content[:4] or content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encodings = ("utf-16" if content[:1] in (b"\xff", b"\xfe") else "utf-16-le" if content[0] else "utf-16-be",)
@@ -187,6 +192,8 @@ def _seconds(text: str) -> float | None:
         >>> _seconds("1.5"), _seconds("1,5"), _seconds("0 days 00:01:01.5"), _seconds("NaT")
         (1.5, 1.5, 61.5, None)
     """
+    import pandas as pd
+
     if text.lower() in ("", "nat", "nan"):
         return None
     try:
