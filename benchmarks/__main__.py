@@ -50,6 +50,7 @@ PARTS = {
     "steps": Part("steps", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow"),
     "answers": Part("answers", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
     "predictions": Part("predictions", threads.ONE_EACH, needs="tensorflow", clips=4),
+    "answering": Part("answering", {}, needs="onnxruntime", clips=10),
     "streams": Part("streams", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
     "jax": Part("pipeline", {"KERAS_BACKEND": "jax"}, needs="jax", clips=4),
 }

@@ -19,6 +19,7 @@ from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
 from .transfer import (
     trillsson_linear,
     whisper_base_linear,
+    whisper_base_mlp,
     whisper_large_linear,
     whisper_medium_linear,
     whisper_small_linear,
@@ -59,7 +60,7 @@ OWN: dict[str, System] = {
     system.name: system
     for system in (
         house, house_one, whisper_base_linear, whisper_tiny_linear, whisper_small_linear, whisper_medium_linear,
-        whisper_large_linear, yamnet_linear, trillsson_linear,
+        whisper_large_linear, whisper_base_mlp, yamnet_linear, trillsson_linear,
     )
 }  # fmt: skip
 """Systems of ser_kit's own by name."""
