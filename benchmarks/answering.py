@@ -123,6 +123,5 @@ def _afresh(script: str) -> float:
 def _row(what: str, unit: str, found: np.ndarray, goal: Goal, note: str = "", *, more_is_better: bool = False) -> Row:
     ours, theirs = found
     ratios = ours / theirs if more_is_better else theirs / ours
-    return Row(
-        what, "by the networks", unit, float(np.median(ours)), float(np.median(theirs)), tuple(ratios.tolist()), goal, note
-    )  # fmt: skip
+    medians = float(np.median(ours)), float(np.median(theirs))
+    return Row(what, "by the networks", unit, *medians, tuple(ratios.tolist()), goal, note)

@@ -106,6 +106,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (SerKitError, OSError) as error:
         print(f"ser-kit: {printable(str(error))}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("ser_kit"):
+            raise
+        print(f"ser-kit: this command needs {error.name}, and ser_kit was installed without: pip install ser-kit",
+              file=sys.stderr)  # fmt: skip
+        return 2
     except KeyboardInterrupt:
         print(f"\nser-kit: interrupted{args.when_interrupted}", file=sys.stderr)
         return 130

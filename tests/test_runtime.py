@@ -290,6 +290,39 @@ class TestEncoderWeights:
             np.testing.assert_array_equal(held[name], values)
 
 
+SMALL = """
+import sys
+class OnlyThese:
+    allowed = {"numpy", "soundfile", "_soundfile", "_soundfile_data", "cffi", "_cffi_backend", "av", "soxr",
+               "onnxruntime", "rich", "pygments", "markdown_it", "mdurl", "typing_extensions", "ser_kit",
+               "google", "flatbuffers", "packaging"} | set(sys.stdlib_module_names)
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in self.allowed and not name.startswith("__editable__"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, OnlyThese())
+import numpy as np, soundfile
+from ser_kit.cli import main
+folder = sys.argv[1]
+t = np.arange(48000) / 16000
+for i in range(3):
+    x = 0.1 * np.sin(2 * np.pi * (150 + 20 * i) * t + 5 * np.sin(9 * t)) * (1 + np.sin((12 + 4 * i) * t))
+    soundfile.write(f"{folder}/{i}.wav", x, 16000)
+for arguments in (["predict", folder], ["predict", folder, "--json", "--timeline"], ["corpora"],
+                  ["predict", folder, "--out", folder + "/answers.csv"], ["predict", folder, "--bundle", "house"],
+                  ["predict", folder, "--bundle", "cross_corpus_small", "--csv"]):
+    assert main(arguments) == 0, arguments
+assert main(["train", "rastogi_mlp", "--corpus", "demo", "--out", folder + "/bundle"]) == 2
+"""
+
+
+def test_a_small_installation_can_predict_and_says_what_it_cannot_do(tmp_path):
+    """numpy, soundfile, av, soxr, onnxruntime and rich, and what these need, are enough."""
+    run = subprocess.run([sys.executable, "-c", SMALL, str(tmp_path)], capture_output=True, text=True, env=os.environ)
+    assert run.returncode == 0, run.stderr
+    assert run.stderr.splitlines()[-1].startswith("ser-kit: this command needs pandas")
+    assert run.stdout.count("confidence") >= 5 and "0.wav" in run.stdout
+
+
 HEAVY = "tensorflow keras librosa sklearn pandas matplotlib pyarrow numba scipy"
 SCRIPTS = {
     "predictor": "from ser_kit import Predictor; Predictor.from_preset().predict((x, 16000))",
