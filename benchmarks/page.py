@@ -1,6 +1,7 @@
-"""``python -m benchmarks.page``: how soon the page answers, from the choice of a file to the answer on the screen.
+"""``python -m benchmarks.page``: how soon the page of ``make app`` can be used and answers, and what it takes.
 
-The page is served by Voila and driven in Chromium. ``--picture`` keeps a picture of it, as it stands in the README.
+It is served by Voila as ``make app`` serves it, and driven in Chromium. ``--picture`` keeps a picture of it, as it
+stands in the README. Memory is read from ``/proc``, on Linux.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import shlex
 import shutil
 import socket
 import statistics
@@ -15,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -27,7 +29,9 @@ FLAGS = (
 )  # fmt: skip
 PATIENCE = 120
 """s for a server to start, or a model to be loaded."""
-_GOAL = 1.0  # s
+READY = "Ready: choose one or several recordings."
+_GOAL, _USABLE, _RELOADS = 1.0, 5.0, 10  # s, s, times
+_LEFT_ALONE = 60  # s after which the kernels of pages that were left are gone
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,28 +39,80 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _options(argv)
     from playwright.sync_api import sync_playwright
 
-    app = str(files("ser_kit") / "app.ipynb")
-    with (
-        served(["voila", app, "--no-browser", "--Voila.ip=127.0.0.1"]) as address,
-        sync_playwright() as playwright,
-    ):
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    with sync_playwright() as playwright, _browser(playwright) as browser, _timed() as since, served(app()) as address:
         page = browser.new_page(viewport={"width": 960, "height": 900})
         page.set_default_timeout(1000 * PATIENCE)
         page.goto(address)
-        page.get_by_text("Ready: choose one or several recordings.").first.wait_for()
+        page.get_by_text(READY).first.wait_for()
+        usable, alone = since(), sum(kernels().values())
         seconds = [_measure(page, options.clip, before) for before in range(options.rounds)]
         if options.picture:
             height = page.locator(".ser-kit").evaluate("page => page.scrollHeight")
             page.set_viewport_size({"width": 960, "height": height + 100})
             _keep(page.locator(".ser-kit").first.screenshot(), options.picture)
-        browser.close()
+        answered = sum(kernels().values())
+        for _ in range(_RELOADS):
+            page.reload()
+            page.get_by_text(READY).first.wait_for()
+        time.sleep(_LEFT_ALONE)
+        left = kernels()
+    print(f"usable {usable:.1f} s after the server's start (goal: {_USABLE:g})")
+    print(f"its kernel takes {alone} MB, {answered} MB after the answers; goal: 300")
+    print(f"{_LEFT_ALONE} s after {_RELOADS} reloads there are {len(left)} kernels of {sum(left.values())} MB")
     first, *rest = zip(*seconds, strict=True)
     for what, values in zip(("answer", "all of it"), (first, *rest), strict=True):
         low, middle, high = min(values), statistics.median(values), max(values)
         print(f"{what}: median {middle:.2f} s, {low:.2f} to {high:.2f} s over {len(values)} uploads")
     print(f"the answer within {_GOAL:g} s: {'yes' if statistics.median(first) <= _GOAL else 'NO'}")
     return 0
+
+
+def app() -> list[str]:
+    """What ``make app`` serves the page by, without opening a browser."""
+    makefile = (Path(__file__).parent.parent / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    line = next(line for line in makefile.splitlines() if "/voila " in line)
+    options = shlex.split(line.partition("/voila ")[2])
+    notebook = str(files("ser_kit") / "app.ipynb")
+    return [
+        "voila",
+        notebook,
+        *(each for each in options if each.startswith("--")),
+        "--no-browser",
+        "--Voila.ip=127.0.0.1",
+    ]
+
+
+def kernels() -> dict[int, int]:
+    """Processes of kernels that this process's servers have started -> resident MB; none but on Linux."""
+    parents, found = {}, {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if b"ipykernel_launcher" in (place / "cmdline").read_bytes():
+                status = (place / "status").read_text()
+                found[int(place.name)] = int(status.partition("VmRSS:")[2].split()[0]) // 1000
+        except (OSError, IndexError):  # it has ended since
+            continue
+    return {process: size for process, size in found.items() if os.getpid() in _ancestors(process, parents)}
+
+
+def _ancestors(process: int, parents: dict[int, int]) -> Iterator[int]:
+    while process in parents:
+        process = parents[process]
+        yield process
+
+
+@contextmanager
+def _browser(playwright) -> Iterator:
+    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    yield browser
+    browser.close()
+
+
+@contextmanager
+def _timed() -> Iterator[Callable[[], float]]:
+    began = time.perf_counter()
+    yield lambda: time.perf_counter() - began
 
 
 def _keep(png: bytes, path: Path) -> None:

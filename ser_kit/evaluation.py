@@ -32,6 +32,7 @@ import pandas as pd
 
 from .errors import FewClipsWarning, LabelError, TableError, TrainingError
 from .folders import write_whole
+from .intervals import is_of_few
 from .probabilities import apply_temperature, logarithms, softmax
 
 METRICS = ("uar", "accuracy", "macro_precision", "macro_f1", "weighted_f1")
@@ -44,10 +45,6 @@ _TITLES = {
 }
 _SUMMARISED = ("uar", "accuracy", "macro_f1", "weighted_f1")
 _MACRO = ("uar", "macro_precision", "macro_f1")  # averages over classes
-
-FEWEST_SPEAKERS = 10
-"""Speakers below whom an interval is flagged wherever it is printed. Of 95 % intervals drawn from so many normally
-distributed speakers about 90 % cover the truth, of those from five speakers 84 %, from two 50 %."""
 
 FEWEST_TO_CALIBRATE = 50
 """Clips below which fitting a temperature gives a warning."""
@@ -198,7 +195,7 @@ def bootstrap(
 
     The clips of one speaker resemble each other, so drawing single clips would promise more than the data hold. Draws
     that lack a class are left out of the intervals of averages over classes. From few speakers an interval is too
-    narrow, see :data:`FEWEST_SPEAKERS`.
+    narrow, see :data:`ser_kit.intervals.FEWEST_SPEAKERS`.
 
     Args:
         predictions: columns ``true``, ``predicted`` and the one named by ``by``.
@@ -631,15 +628,6 @@ def with_interval(value: float | None, numbers: Mapping[str, float | None]) -> s
         return percent(value)
     few = f": of {numbers['speakers']} speakers only" if is_of_few(numbers) else ""
     return f"{percent(value)} [{percent(numbers['low'])}, {percent(numbers['high'])}{few}]"
-
-
-def is_of_few(numbers: Mapping[str, float | None]) -> bool:
-    """Whether an interval comes from fewer than :data:`FEWEST_SPEAKERS`, and promises more than it can hold.
-
-    Args:
-        numbers: with ``speakers``, as in :meth:`Evaluation.summary`.
-    """
-    return numbers.get("speakers", FEWEST_SPEAKERS) < FEWEST_SPEAKERS
 
 
 def over_folds(numbers: Mapping[str, float | None]) -> str:

@@ -22,6 +22,22 @@ EMOTIONS: tuple[str, ...] = (
 )  # fmt: skip
 """Canonical emotion names; the first eight are RAVDESS's, in its order."""
 
+COLOURS: dict[str, str] = {
+    "neutral": "#888178",
+    "calm": "#84daf1",
+    "happy": "#edc84c",
+    "sad": "#15397d",
+    "angry": "#dd260f",
+    "fear": "#954dc3",
+    "disgust": "#14a240",
+    "surprised": "#e989b9",
+    "boredom": "#bfa18a",
+    "excited": "#f0821d",
+    "frustrated": "#491416",
+    "other": "#3d3d3d",
+}
+"""One colour per canonical emotion."""
+
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "neutral": ("neu", "neutrality"),
     "calm": ("calmness",),

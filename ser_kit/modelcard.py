@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from .evaluation import FEWEST_SPEAKERS, percent, to_markdown, with_interval
+from .evaluation import percent, to_markdown, with_interval
+from .intervals import FEWEST_SPEAKERS
 
 
 def markdown(card: Mapping[str, Any]) -> str:

@@ -29,29 +29,14 @@ import pandas as pd
 from . import protocols, recipes, reproduce, tracks
 from .audio import Recording, Source, read_audio
 from .errors import TableError, UnknownNameError
-from .evaluation import FEWEST_SPEAKERS, Evaluation, expected_calibration_error, is_of_few
+from .evaluation import Evaluation, expected_calibration_error
 from .evaluation import reliability as reliability_table
-from .labels import EMOTIONS
+from .intervals import FEWEST_SPEAKERS, is_of_few
+from .labels import COLOURS, EMOTIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-COLOURS: dict[str, str] = {
-    "neutral": "#888178",
-    "calm": "#84daf1",
-    "happy": "#edc84c",
-    "sad": "#15397d",
-    "angry": "#dd260f",
-    "fear": "#954dc3",
-    "disgust": "#14a240",
-    "surprised": "#e989b9",
-    "boredom": "#bfa18a",
-    "excited": "#f0821d",
-    "frustrated": "#491416",
-    "other": "#3d3d3d",
-}
-"""One colour per canonical emotion."""
 
 _INK, _SOFT, _LINE, _PALE = "#1f2328", "#656d76", "#e3e6ea", "#c9ced6"
 _SERIES = ("#2f6690", "#e07a3f", "#81b29a", "#8d6a9f", "#c8a13a", "#6b7280")
@@ -581,7 +566,7 @@ def protocol_comparison(evaluations: Iterable[Evaluation], metric: str = "uar") 
     Args:
         evaluations: bars are grouped by recipe and coloured by protocol. Bars are of the clips of all folds together,
             whiskers their 95 % interval over speakers, dotted where fewer than
-            :data:`~ser_kit.evaluation.FEWEST_SPEAKERS` were tested; the dotted line is chance.
+            :data:`~ser_kit.intervals.FEWEST_SPEAKERS` were tested; the dotted line is chance.
         metric: ``"uar"``, ``"accuracy"``, ``"macro_f1"`` or ``"weighted_f1"``.
     """
     evaluations = _several(evaluations)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import spectrum
 from .audio import Recording
 from .praat import praat
 
@@ -57,13 +58,9 @@ def mel(recording: Recording) -> tuple[np.ndarray, int]:
         Levels in dB ``[96 bands, frames]`` from 0 Hz to 8 kHz, against the loudest point unless that is silence; and
         the samples from one frame to the next.
     """
-    import librosa
-
     samples = at_least(recording.at(RATE), 512)
     step = hop(samples)
-    power = librosa.feature.melspectrogram(
-        y=samples, sr=RATE, n_fft=512, win_length=400, hop_length=step, n_mels=MEL_BANDS
-    )
+    power = spectrum.mel_powers(spectrum.powers(samples, 512, step, 400), RATE, 512, MEL_BANDS).T
     # Noise of the last bit is not worth a bright picture.
     return 10 * np.log10(np.maximum(power, 1e-14) / max(float(power.max()), 1e-6)), step
 

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from importlib.resources import files as package_files
 from pathlib import Path
 
@@ -34,7 +35,7 @@ if not (ROOT / "benchmarks").is_dir():
     pytest.skip("what serves the page is not beside an installed package", allow_module_level=True)
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.page import CHROMIUM, FLAGS, served  # noqa: E402
+from benchmarks.page import CHROMIUM, FLAGS, READY, app, kernels, served  # noqa: E402
 
 PATIENCE = 120_000
 """ms; a model is loaded while other tests may keep the machine busy."""
@@ -473,3 +474,26 @@ _CONTRAST = """() => {
   }
   return faint;
 }"""
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are read from /proc")
+def test_reloads_leave_nothing_behind(browser):
+    """The kernel of a page that was left ends, that of an open page stays."""
+    sooner = [each.replace("timeout=30", "timeout=4").replace("interval=10", "interval=2") for each in app()]
+    assert sooner != app()
+    before = kernels()
+    with served(sooner) as address:
+        page, wrong = _opened(browser, address, DESK)
+        page.goto(address)
+        for _ in range(3):
+            page.get_by_text(READY).first.wait_for()
+            page.reload()
+        page.get_by_text(READY).first.wait_for()
+        deadline = time.monotonic() + 60
+        while len(left := kernels().keys() - before.keys()) > 1 and time.monotonic() < deadline:
+            time.sleep(1)
+        assert len(left) == 1
+        time.sleep(8)
+        assert kernels().keys() - before.keys() == left, "an open page keeps its kernel"
+        assert wrong == []
+        page.close()

@@ -17,8 +17,8 @@ from markupsafe import Markup, escape
 from ..adaptation import ENOUGH_CLIPS
 from ..audio import Recording
 from ..bundle import BASELINE, Bundle
-from ..evaluation import is_of_few
-from ..plots import COLOURS
+from ..intervals import is_of_few
+from ..labels import COLOURS
 from ..predictor import Failure, Prediction
 
 _TELLING = 0.5  # standard deviations from which a feature is worth a word

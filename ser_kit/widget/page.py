@@ -18,7 +18,7 @@ import ipywidgets as widgets
 import numpy as np
 from markupsafe import Markup
 
-from .. import plots, results
+from .. import results
 from ..audio import Recording
 from ..errors import AudioError
 from ..predictor import Failure, Prediction, Predictor
@@ -496,6 +496,8 @@ def _megabytes(size: int) -> str:
 
 
 def _portrait(answer: Answer) -> bytes:
+    from .. import plots
+
     # The file's name stays out of the figure: Matplotlib would read a $ in it as mathematics, and lacks many scripts.
     doubt = "not sure, nearest " if answer.result.uncertain else ""
     title = f"{doubt}{answer.result.emotion}, {answer.result.confidence:.0%}"
