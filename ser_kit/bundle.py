@@ -25,7 +25,7 @@ from . import features, models, runtime
 from .backend import forward, import_keras
 from .card import FORMAT, check, check_member, longest, parsed, printable
 from .card import read as read_card
-from .errors import BundleError, MissingDependencyError, NoRuntimeWarning, SerKitError, UnknownNameError
+from .errors import BundleError, NoRuntimeWarning, SerKitError, UnknownNameError
 from .folders import put, replaceable, standing, workshop
 from .preprocess import without_filling
 from .probabilities import apply_temperature
@@ -37,7 +37,7 @@ from .weights import load as load_weights
 if TYPE_CHECKING:
     import keras
 
-    from .audio import Recording, Source
+    from .audio import Recording
     from .runtime import Runtime
 
 BASELINE = "neutral"
@@ -385,18 +385,14 @@ class Bundle:
         }
         return self.probabilities(values)[0], self.places(values)
 
-    def save(self, folder: str | os.PathLike, *, recordings: Sequence[Source] | None = None) -> Path:
+    def save(self, folder: str | os.PathLike) -> Path:
         """Write the bundle; a bundle already there is replaced as a whole or not at all.
 
-        Args:
-            folder: for the bundle.
-            recordings: that ``model.onnx``, which answers without TensorFlow, is compared with the networks on before
-                it is kept; without them there is none, but the one that the bundle was loaded with. The card says of
-                what cannot be such a file, why.
+        With ``model.onnx``, which answers without TensorFlow, where it has one that was made of it:
+        :func:`ser_kit.export.with_runtime`.
 
         Raises:
             BundleError: the folder holds something else than a bundle, or more.
-            ExportError: the file would answer differently.
             TargetError: nothing can be written there, or a folder there cannot be replaced.
         """
         from . import modelcard
@@ -410,30 +406,18 @@ class Bundle:
                 member.stripped().save(part / file)
                 described.append(member.to_card() | {"sha256": _sha256(part / file)})
             said = {key: value for key, value in self.card.items() if key != "runtime"}
-            made = self._runtime(part / runtime.FILE, recordings)
-            card = printable({"format": FORMAT, **said, **made, "members": described})
+            if self._answering is not None:
+                (part / runtime.FILE).write_bytes(self._answering.content)
+                said["runtime"] = {**self.card["runtime"], "sha256": _sha256(part / runtime.FILE)}
+            elif "none_since" in self.card.get("runtime", {}):
+                said["runtime"] = self.card["runtime"]
+            card = printable({"format": FORMAT, **said, "members": described})
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             check(parsed(text))
             (part / "card.json").write_text(text, encoding="utf-8")
             (part / "README.md").write_text(modelcard.markdown(card), encoding="utf-8")
             put(part, place)
         return Path(folder)
-
-    def _runtime(self, file: Path, recordings: Sequence[Source] | None) -> dict[str, Any]:
-        """Write ``model.onnx`` where there can be one, and give what the card says of it."""
-        if recordings is not None:
-            from . import export
-
-            try:
-                said = export.write_runtime(self, file, recordings)
-            except (export.NotOneFileError, MissingDependencyError) as error:
-                return {"runtime": {"none_since": str(error)}}
-        elif self._answering is not None:
-            file.write_bytes(self._answering.content)
-            said = self.card["runtime"]
-        else:
-            return {}
-        return {"runtime": {**said, "sha256": _sha256(file)}}
 
     @classmethod
     def load(cls, folder: str | os.PathLike, *, networks: bool = False) -> Bundle:

@@ -432,7 +432,7 @@ def _tell_failures(args: argparse.Namespace, table: pd.DataFrame, found: Materia
 
 
 def _train(args: argparse.Namespace) -> Result:
-    from . import corpora, recipes
+    from . import corpora, export, recipes
     from .bundle import check_target
 
     recipe = _changed(args, recipes.get(args.recipe))
@@ -447,7 +447,7 @@ def _train(args: argparse.Namespace) -> Result:
     settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
     evaluation = dataclasses.replace(recipe.run(found, args.protocol, **settings), command=args.written)
     bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
-    bundle.save(out, recordings=corpora.sources(corpora.sample(found.table, _COMPARED)))
+    export.with_runtime(bundle, corpora.sources(corpora.sample(found.table, _COMPARED))).save(out)
     recipe.forget(checkpoints, args.protocol, args.seed)
     data = {
         "bundle": str(out),
@@ -992,7 +992,7 @@ def _export(args: argparse.Namespace) -> Result:
 
 def _renewed(args: argparse.Namespace, folder: Path) -> Result:
     """The bundle with a new ``model.onnx``."""
-    from . import corpora
+    from . import corpora, export
     from .bundle import Bundle, check_target
 
     if args.prune is not None or args.quantize != "none":
@@ -1002,7 +1002,7 @@ def _renewed(args: argparse.Namespace, folder: Path) -> Result:
     bundle = Bundle.load(folder, networks=True)
     clips = corpora.sample(_load(args, args.compare or args.corpus or ["demo"], bundle.labels), args.clips)
     _note(args, f"writing {out}, and comparing its model.onnx with its networks on {len(clips)} clips")
-    bundle.save(out, recordings=corpora.sources(clips))
+    export.with_runtime(bundle, corpora.sources(clips)).save(out)
     said = Bundle.load(out, networks=True).card["runtime"]
 
     def show(console: Console) -> None:

@@ -161,37 +161,44 @@ def export(
     return report
 
 
-def write_runtime(bundle: Bundle, file: Path, recordings: Sequence[Source]) -> dict[str, Any]:
-    """Write a bundle's ``model.onnx``, once it is known to give the same answers as the bundle's networks.
+def with_runtime(bundle: Bundle, recordings: Sequence[Source]) -> Bundle:
+    """A bundle with the ``model.onnx`` that answers without TensorFlow, known to give the same answers.
 
     Args:
-        bundle: whose members take the same features.
-        file: to be written.
+        bundle: of any kind. The card of one that cannot have such a file, or cannot here, says why.
         recordings: to compare on, whole and cut to lengths from 0.1 s to 8 s.
 
     Returns:
-        ``difference``, the largest between two probabilities, and ``recordings``, how many were compared.
+        The bundle, to be saved. ``runtime`` of its card holds ``difference``, the largest between two probabilities,
+        and ``recordings``, how many were compared; or ``none_since``.
 
     Raises:
-        NotOneFileError: the bundle cannot be such a file.
-        ExportError: the file answers differently.
-        MissingDependencyError: the extra ``export`` is not installed.
+        ExportError: the file would answer differently.
+
+    Examples:
+        >>> with_runtime(bundle, ["a.wav", "b.wav"]).save("bundle")  # doctest: +SKIP
     """
+    try:
+        made, said = _runtime(bundle, recordings)
+    except (NotOneFileError, MissingDependencyError) as error:
+        made, said = None, {"none_since": str(error)}
+    return replace(bundle, card={**bundle.card, "runtime": said}, runtime=made)
+
+
+def _runtime(bundle: Bundle, recordings: Sequence[Source]) -> tuple[runtime.Runtime, dict[str, Any]]:
     extractor = _extractor(bundle)
     if not graph.takes_samples(extractor):
         raise NotOneFileError(f"a graph cannot compute the {extractor.name!r} features of {bundle.card['name']}")
     encoder = extractor.encoder if isinstance(extractor, SpeechEncoder) else ""
     with _quietly():
-        model = _onnx(_served(bundle, products=True, places=True))
-    model = _exactly_half(model)
+        model = _exactly_half(_onnx(_served(bundle, products=True, places=True)))
     if encoder in encoders.names(packaged=True):
         model = _without_encoder(model, encoder)
     else:
         encoder = ""
     facts = metadata(bundle) | {"bundle": bundle.identity, "encoder": encoder}
-    content = _finished(model, facts, whole=not encoder)
     try:
-        made = runtime.Runtime(content)
+        made = runtime.Runtime(_finished(model, facts, whole=not encoder))
     except BundleError as error:
         raise NotOneFileError(f"{error}") from None
     pieces, difference = _pieces(recordings, extractor.rate), 0.0
@@ -202,12 +209,11 @@ def write_runtime(bundle: Bundle, file: Path, recordings: Sequence[Source]) -> d
         sharpness = meant.sharpness[0]
         if not difference <= LARGEST_DIFFERENCE or not abs(said.sharpness - sharpness) <= 1e-3 * sharpness:
             raise ExportError(
-                f"{file.name} is not equivalent to the networks: on {len(samples) / extractor.rate:.2f} s of sound "
+                f"{runtime.FILE} is not equivalent to the networks: on {len(samples) / extractor.rate:.2f} s of sound "
                 f"probabilities differ by {difference:.2g} (expected {LARGEST_DIFFERENCE:g}), and sharpness is "
                 f"{said.sharpness:g} instead of {sharpness:g}; no bundle is written"
             )
-    file.write_bytes(content)
-    return {"difference": difference, "recordings": len(pieces)}
+    return made, {"difference": difference, "recordings": len(pieces)}
 
 
 def _pieces(recordings: Sequence[Source], rate: int) -> list[np.ndarray]:
