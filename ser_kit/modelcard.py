@@ -150,6 +150,15 @@ def _use(card: Mapping[str, Any]) -> str:
     lines = ["## Limits", card["limits"]] if card.get("limits") else []
     if card.get("licence"):
         lines += ["## Licence", f"Those of the corpora bind the weights: {card['licence']}."]
+    if answers := card.get("runtime"):
+        said = f"No `model.onnx`, so TensorFlow answers: {answers.get('none_since')}"
+        if "difference" in answers:
+            said = (
+                "`model.onnx` answers, without TensorFlow; on recordings of several lengths, "
+                f"{answers['recordings']} in all, its probabilities differ from the network's by "
+                f"{answers['difference']:.1g} at most."
+            )
+        lines += ["## What answers", said]
     if made := card.get("training"):
         data = made["data"]
         lines += [
