@@ -673,7 +673,7 @@ def _show_evaluations(console: Console, evaluations: list[Evaluation], out: Path
 
 def _recordings(named: Iterable[str]) -> list[str]:
     """Files, with folders and patterns opened; a name that stands for nothing stays, and fails with its reason."""
-    from .corpora._base import audio_files
+    from .folders import audio_files
 
     found: list[str] = []
     for name in named:

@@ -17,6 +17,11 @@ from .errors import TargetError
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _ABANDONED = 24 * 3600  # seconds; no process works that long on one file
 
+AUDIO_SUFFIXES = frozenset({
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff", ".aifc",
+    ".wma", ".au", ".caf", ".3gp", ".3g2", ".amr", ".awb", ".ac3", ".mka", ".mov",
+})  # fmt: skip
+
 
 def cache_folder() -> Path:
     """``$SER_KIT_CACHE``, or else the platform's cache folder; it need not exist yet.
@@ -166,3 +171,23 @@ def _exchanged(one: Path, other: Path) -> bool:
         return False
     exchange = getattr(ctypes.CDLL(None), "renameat2", None)
     return exchange is not None and exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+
+
+def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
+    """Sound files under a folder; of two copies of a clip, the one to prefer comes first.
+
+    Pipes, sockets and devices are left out, whatever their names: who reads them may wait for ever.
+
+    Args:
+        root: the folder.
+        skip: names of folders that are not looked into. Hidden ones never are: archives packed on a Mac hold a
+            ``._name.wav`` beside each ``name.wav``.
+    """
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(f for f in folders if f not in skip and f != "__MACOSX" and not f.startswith("."))
+        here = Path(folder)
+        named = [here / n for n in names if not n.startswith(".") and Path(n).suffix.lower() in AUDIO_SUFFIXES]
+        found += [path for path in named if path.is_file() or not path.exists()]
+    # Some mirrors hold MP3 versions beside the original WAV files.
+    return sorted(found, key=lambda path: (path.suffix.lower() != ".wav", len(path.parts), path.as_posix()))

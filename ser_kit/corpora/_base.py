@@ -19,6 +19,7 @@ import numpy as np
 
 from ..audio import Excerpt
 from ..errors import CorpusNotFoundError, FileNameError, IncompleteCorpusWarning, TableError
+from ..folders import audio_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,11 +38,6 @@ COLUMNS = (
 
 SPAN_COLUMNS = ("start", "end")
 """Columns that stand behind them where a clip is a part of a file: seconds, or ``""`` for its beginning and its end."""
-
-AUDIO_SUFFIXES = frozenset({
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff", ".aifc",
-    ".wma", ".au", ".caf", ".3gp", ".3g2", ".amr", ".awb", ".ac3", ".mka", ".mov",
-})  # fmt: skip
 
 DATA_VARIABLE = "SER_KIT_DATA"
 WHOLE = 0.9
@@ -151,26 +147,6 @@ class Entry:
     fields: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     kind: str = ""
-
-
-def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
-    """Sound files under a folder; of two copies of a clip, the one to prefer comes first.
-
-    Pipes, sockets and devices are left out, whatever their names: who reads them may wait for ever.
-
-    Args:
-        root: the folder.
-        skip: names of folders that are not looked into. Hidden ones never are: archives packed on a Mac hold a
-            ``._name.wav`` beside each ``name.wav``.
-    """
-    found = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(f for f in folders if f not in skip and f != "__MACOSX" and not f.startswith("."))
-        here = Path(folder)
-        named = [here / n for n in names if not n.startswith(".") and Path(n).suffix.lower() in AUDIO_SUFFIXES]
-        found += [path for path in named if path.is_file() or not path.exists()]
-    # Some mirrors hold MP3 versions beside the original WAV files.
-    return sorted(found, key=lambda path: (path.suffix.lower() != ".wav", len(path.parts), path.as_posix()))
 
 
 @dataclass(frozen=True)
