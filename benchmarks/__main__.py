@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ser_kit import threads
 from ser_kit.features import _pool
 
 from .rows import Row, markdown, show
@@ -49,9 +48,7 @@ PARTS = {
     "tensorflow": Part("pipeline", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow", clips=4),
     "steps": Part("steps", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow"),
     "answers": Part("answers", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
-    "predictions": Part("predictions", threads.ONE_EACH, needs="tensorflow", clips=4),
     "answering": Part("answering", {}, needs="onnxruntime", clips=10),
-    "streams": Part("streams", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
     "jax": Part("pipeline", {"KERAS_BACKEND": "jax"}, needs="jax", clips=4),
 }
 

@@ -1,6 +1,6 @@
-"""``python -m benchmarks.encoders``: how long the package's encoders, and answers by its presets, take on one core.
+"""``python -m benchmarks.encoders``: how long the package's encoders take for 3 s of sound, on one core, warm.
 
-Both are timed for 3 s of sound, warm.
+What whole answers take, ``python -m benchmarks --only answering`` tells.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from collections.abc import Callable
 import numpy as np
 
 from ser_kit import encoders
-from ser_kit.bundle import preset_names
-from ser_kit.predictor import Predictor
 
 _SECONDS, _ROUNDS = 3.0, 50
 
@@ -32,18 +30,6 @@ def milliseconds(name: str, rounds: int = _ROUNDS) -> tuple[float, float]:
     """
     encode, samples = encoders.forward(name), _noise(encoders.get(name).rate)
     return _timed(lambda: encode(samples[None]), rounds)
-
-
-def answer_milliseconds(preset: str, rounds: int = _ROUNDS) -> tuple[float, float]:
-    """The same of a whole answer: :meth:`ser_kit.Predictor.predict` of samples at the rate of the preset.
-
-    Args:
-        preset: its name.
-        rounds: as for :func:`milliseconds`.
-    """
-    predictor = Predictor.from_preset(preset)
-    source = _noise(predictor.bundle.rate), predictor.bundle.rate
-    return _timed(lambda: predictor.predict(source), rounds)
 
 
 def _noise(rate: int) -> np.ndarray:
@@ -65,9 +51,6 @@ def main() -> int:
         shortest, median = milliseconds(name)
         size = encoders.get(name).path.stat().st_size / 1e6
         print(f"{name}: {shortest:.1f} ms at best, {median:.1f} ms in the median; {size:.1f} MB of weights")
-    for name in preset_names():
-        shortest, median = answer_milliseconds(name)
-        print(f"an answer by {name}: {shortest:.1f} ms at best, {median:.1f} ms in the median")
     return 0
 
 

@@ -39,7 +39,7 @@ from .errors import (
 from .features import MIN_SECONDS, Functionals
 from .labels import LabelSet, merged
 from .probabilities import apply_temperature, mean_log, without_habit
-from .threads import ahead
+from .threads import ahead, cores
 
 DEFAULT_PRESET = "cross_corpus"
 ENROLLED_SHARE = 0.5
@@ -442,7 +442,7 @@ class Predictor:
             ForkedError: TensorFlow has computed in the process that this one was forked from.
         """
         recording, pieces = self._heard(source, watch)
-        heard = [self.judge(piece) for _, piece in _watched(pieces, watch)]
+        heard = self._judged(pieces, watch)
         by_window, evidence, rows, *_, known = zip(*heard, strict=True)
         weights = _weights(evidence)
         pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
@@ -504,6 +504,14 @@ class Predictor:
                 raise TooShortError(f"{name} lasts {seconds:.3f} s; expected {MIN_SECONDS} s or more")
             raise AudioError(f"{name} is silent; expected a recording with speech in it")
         return recording, pieces
+
+    def _judged(
+        self, pieces: Sequence[tuple[float, Recording]], watch: Callable[[float], object] | None
+    ) -> Iterable[Judged]:
+        """What is found in the windows, in order; several are worked on at a time, each by one core."""
+        if len(pieces) == 1:
+            return [self.judge(piece) for _, piece in _watched(pieces, watch)]
+        return ahead(lambda window: self.judge(window[1]), _watched(pieces, watch), cores())
 
     def judge(self, piece: Recording) -> Judged:
         """What the networks say of one stretch of sound, and what was measured of it; :meth:`predict` says it plainly.

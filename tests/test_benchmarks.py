@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import (  # noqa: E402
+    answering,
     answers,
     extraction,
     memory,
@@ -121,6 +122,22 @@ def test_a_step_is_made_for_each_line(monkeypatch, capsys, eagerly):
     steps._steps("rastogi_mlp", "theirs")
     assert capsys.readouterr().out == "\n" * 3 and "TF_ENABLE_ONEDNN_OPTS" not in os.environ
     assert made == [((32, *recipes.get("rastogi_mlp").input_shape), (32, 8))] * 3
+
+
+def test_answers_by_the_file_are_set_beside_those_by_the_networks(monkeypatch, demo_table, tmp_path):
+    """The real commands for one preset, once; the sides differ in the runtime alone."""
+    monkeypatch.setattr(answering, "_ROUNDS", 1)
+    monkeypatch.setattr(answering, "PRESETS", ())
+    cold, memory, *alone, first = answering.rows(demo_table.head(1))
+    assert [row.what for row in alone] == ["ser-kit --help", "ser-kit corpora"]
+    assert cold.ratio > 0 and first.ratio > 0 and memory.ratio > 2, "TensorFlow takes more memory than an answer"
+    assert all(row.theirs is None and 0 < row.ours < 60 for row in alone)
+    monkeypatch.setattr(answering, "_whole", lambda script: (2.0 + ("onnxruntime" in script), 1.0))
+    monkeypatch.setattr(answering, "_told", lambda script: 1.0 + ("onnxruntime" in script))
+    monkeypatch.setattr(answering, "PRESETS", (("house", 25, 0.03, 80),))
+    answer, stream, folder = list(answering.rows(demo_table.head(3)))[5:]
+    assert (answer.ours, answer.theirs, stream.ratio) == (1000, 2000, 2)
+    assert (folder.ours, folder.theirs, folder.ratio) == (1.5, 1.0, 1.5), "files a second"
 
 
 def test_our_own_systems_answer_with_a_size_and_a_time(monkeypatch, demo_table):

@@ -145,6 +145,11 @@ def command(case: Case) -> Answer:
     return answer["probabilities"]
 
 
+def networks(case: Case) -> Answer:
+    """By TensorFlow, whether the bundle has a ``model.onnx`` or not."""
+    return Predictor(Bundle.load(case.folder, networks=True)).predict(case.clip).probabilities
+
+
 def exported(format: str) -> Callable[[Case], Answer]:
     def run(case: Case) -> Answer:
         """Samples in where the file takes these, else the features that its metadata names; probabilities out."""
@@ -177,6 +182,7 @@ WAYS: dict[str, tuple[Callable[[Case], Answer], float]] = {
     "timeline": (whole_timeline, EXACTLY),
     "widget": (widget, EXACTLY),
     "command": (command, WRITTEN),
+    "networks": (networks, EXPORTED),
     "ONNX": (exported("onnx"), EXPORTED),
     "LiteRT": (exported("litert"), EXPORTED),
 }
