@@ -1204,7 +1204,7 @@ _RECIPES = (
     "voting_cnn, voting_lstm, voting_cnn_lstm, voting_svm, voting_forest, segment_dnn, deep_belief_network, "
     "stacked_autoencoder, td_cnn_lstm, td_cnn_bilstm_attention, ahmadov_cnn_bilstm, ahmadov_forest; of our own: "
     "house, house_one, whisper_base_linear, whisper_tiny_linear, whisper_small_linear, whisper_medium_linear, "
-    "whisper_large_linear, yamnet_linear, trillsson_linear; RECIPE+ABLATION for one of its ablations"
+    "whisper_large_linear, whisper_base_mlp, yamnet_linear, trillsson_linear; RECIPE+ABLATION for one of its ablations"
 )
 _PROTOCOLS = (
     "speaker, loso, speaker_80_20, emobox (unseen speakers), corpus, cross_corpus, "

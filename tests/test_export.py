@@ -154,6 +154,7 @@ def test_which_recipes_take_samples():
     samples = {name for name, facts in said.items() if facts["input"] == "samples"}
     assert samples == {
         "house_one", "td_cnn_lstm", "td_cnn_bilstm_attention", "ahmadov_cnn_bilstm", "staged_cnn_lstm",
+        "whisper_base_mlp",
     }  # fmt: skip
     for name in set(said) - samples:  # the others tell what has to be computed, and how
         extractor = recipes.get(name).extractor
