@@ -264,6 +264,12 @@ class Bundle:
         text = json.dumps(printable([decisive, members]), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it answers with its ``model.onnx``, and its networks can be read from its folder when they are asked
+        for: then it can be pickled as it is."""
+        return self._answering is not None and isinstance(self.members, _Unread)
+
     @cached_property
     def _answering(self) -> Runtime | None:
         """What answers instead of the networks; nothing where the card was changed since it was made."""
@@ -501,6 +507,9 @@ class _Unread(Sequence):
                 for card, file in zip(self.described, files, strict=True)
             )
         return self._found
+
+    def __getstate__(self):
+        return {**vars(self), "_found": ()}
 
     def __len__(self):
         return len(self.described)

@@ -395,14 +395,18 @@ class Predictor:
         return one
 
     def __getstate__(self) -> dict[str, Any]:
-        members = [(member.to_card(), member.model.get_weights()) for member in self.bundle.members]
         kept = {name: value for name, value in vars(self).items() if name != "bundle"}
+        if self.bundle.is_file:
+            return kept | {"_packed": self.bundle}
+        members = [(member.to_card(), member.model.get_weights()) for member in self.bundle.members]
         return kept | {"_packed": (self.bundle.card, members)}
 
     @cached_property
     def bundle(self) -> Bundle:
         """What it predicts with. After pickling the networks are built when they are needed, not while they are read:
         an error then would end a worker of ``multiprocessing.Pool`` in silence, and its pool would wait for ever."""
+        if isinstance(self._packed, Bundle):
+            return self._packed
         card, packed = self._packed
         members = tuple(Member.from_card(described, len(card["labels"])) for described, _ in packed)
         for member, (_, weights) in zip(members, packed, strict=True):

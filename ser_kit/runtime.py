@@ -135,10 +135,11 @@ class Runtime:
         return session
 
     def __getstate__(self):
-        return {"content": self.content, "name": self.name}
+        return {"content": self.content, "name": self.name, "facts": self.facts}
 
     def __setstate__(self, state):
-        self.__init__(**state)
+        """Without opening it: an error then would end a worker of ``multiprocessing.Pool`` in silence."""
+        vars(self).update(state, _lock=threading.Lock(), _open=(0, None))
 
 
 def available() -> bool:

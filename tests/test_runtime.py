@@ -95,6 +95,14 @@ class TestAnswers:
             found = pool.apply_async(one.run, (samples,)).get(timeout=60)
         np.testing.assert_array_equal(found.probabilities, expected)
 
+    def test_a_pickled_predictor_answers_alike_and_builds_no_network(self, own):
+        predictor, (samples,) = Predictor.from_bundle(own), sounds((1.0,))
+        again = pickle.loads(pickle.dumps(predictor))
+        assert again.predict((samples, RATE)) == predictor.predict((samples, RATE))
+        assert again.bundle.members._found == predictor.bundle.members._found == ()
+        assert len(again.bundle.members[0].model.layers) > 1, "they can still be had"
+        assert pickle.loads(pickle.dumps(again)).predict((samples, RATE)) == predictor.predict((samples, RATE))
+
     def test_a_changed_card_is_answered_for_by_the_networks(self, own):
         bundle = Bundle.load(own)
         (samples,) = sounds((1.0,))
