@@ -528,7 +528,8 @@ class Predictor:
         row = self._functionals.measure(piece)[0] if self._measures else None
         unadapted, places = self.bundle.answer(piece, {} if row is None else {self._functionals: row})
         sharpness, place = float(places.sharpness[0]), int(places.corpus[0])
-        corpus = sorted(each["corpus"] for each in self.bundle.card["trained_on"])[place] if place >= 0 else ""
+        corpora = sorted(each["corpus"] for each in self.bundle.card.get("trained_on", ()))
+        corpus = corpora[place] if 0 <= place < len(corpora) else ""
         said = self.adapted(unadapted, sharpness)
         return Judged(said, speech.measure(piece.at(speech.RATE)), row, unadapted, sharpness, corpus)
 

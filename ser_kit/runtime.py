@@ -116,11 +116,12 @@ class Runtime:
             found = session.run(names, {"samples": np.asarray(samples, np.float32)[None]})
         except Exception as error:  # the runtime's errors are of many kinds of its own
             raise _cannot(self.name, error) from None
-        said = dict(zip(names, found, strict=True))
-        probabilities = said["probabilities"][0].astype(float)
-        if "corpus" not in said:
-            return Answer(probabilities / probabilities.sum(), 1.0, -1)
-        return Answer(probabilities / probabilities.sum(), float(said["sharpness"][0]), int(said["corpus"][0]))
+        said = {"sharpness": np.ones(1), "corpus": np.full(1, -1), **dict(zip(names, found, strict=True))}
+        probabilities, sharpness = said["probabilities"].astype(float), float(said["sharpness"].ravel()[0])
+        shares = (probabilities >= 0).all() and 0 < probabilities.sum() < np.inf
+        if probabilities.shape != (1, len(self.facts["labels"])) or not shares or not 0 < sharpness < np.inf:
+            raise BundleError(f"{self.name} gives no probabilities for {len(self.facts['labels'])} labels")
+        return Answer(probabilities[0] / probabilities.sum(), sharpness, int(said["corpus"].ravel()[0]))
 
     @property
     def _session(self):
@@ -165,13 +166,14 @@ def onnxruntime():
 
 
 @cache
-def _limited() -> None:
+def _limited() -> int:
     """Let all sessions of this process compute in one arena, which refuses to grow beyond a limit: lengths of arrays
-    are computed, and so cannot all be known before."""
+    are computed, and so cannot all be known before. Gives the number of the process."""
     ort = onnxruntime()
     place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     as_asked = {"max_mem": _MEMORY, "arena_extend_strategy": 1}
     ort.create_and_register_allocator(place, ort.OrtArenaCfg(as_asked))
+    return os.getpid()
 
 
 def _session(content: bytes, facts: Mapping[str, Any], name: str):
@@ -181,8 +183,8 @@ def _session(content: bytes, facts: Mapping[str, Any], name: str):
     options.log_severity_level = 4
     # Weights of eight bits are made float32 once, and not for each answer.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    _limited()
+    if _limited() == os.getpid():  # the arena of a process that this one was forked from may be locked for ever
+        options.add_session_config_entry("session.use_env_allocators", "1")
     whole = b"".join([content, *encoder_weights(facts["encoder"])]) if facts.get("encoder") else content
     try:
         session = ort.InferenceSession(whole, options, providers=["CPUExecutionProvider"])

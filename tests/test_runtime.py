@@ -262,6 +262,14 @@ class TestHostileFiles:
             runtime.Runtime(content(model(nodes, [one]))).run(np.zeros(RATE, np.float32))
         assert len(str(raised.value)) < 500
 
+    @pytest.mark.parametrize("said", [[[np.nan, 0.5]], [[-1.0, 2.0]], [[0.0, 0.0]], [[np.inf, 1.0]], [[0.2, 0.3, 0.5]]])
+    def test_what_are_no_probabilities_is_an_error(self, said):
+        made = model()
+        made.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array(said, np.float32), "half"))
+        made.graph.output[0].type.tensor_type.shape.dim[1].ClearField("dim_value")
+        with pytest.raises(BundleError, match="gives no probabilities for 2 labels|expected probabilities of 2 labels"):
+            runtime.Runtime(content(made)).run(np.zeros(RATE, np.float32))
+
     @pytest.mark.parametrize("outputs", [["probabilities"], ["other"]])
     def test_other_inputs_and_outputs_are_refused(self, outputs):
         made = model()
