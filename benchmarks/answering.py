@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,19 @@ _ROUNDS = 5
 _NETWORKS = "import sys; sys.modules['onnxruntime'] = None\n"  # as if it were not installed
 _QUIETLY = "import warnings; warnings.simplefilter('ignore')\n"
 _ONE_CORE = "import os; hasattr(os, 'sched_setaffinity') and os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})\n"
+# What the system says of a process that has ended is at least what its parent took.
+_PEAK = """
+import atexit, sys
+def told():
+    try:
+        with open("/proc/self/status") as status:
+            peak = next(line.split()[1] for line in status if line.startswith("VmHWM"))
+    except OSError:  # not on Linux
+        import resource
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print("peak", peak, file=sys.stderr)
+atexit.register(told)
+"""
 _COMMAND = "from ser_kit.cli import main; raise SystemExit(main({arguments!r}))"
 _FIRST = """
 import time; began = time.perf_counter()
@@ -102,12 +114,11 @@ def _in_turn(measure, script: str, rounds: int = _ROUNDS) -> np.ndarray:
 def _whole(script: str) -> tuple[float, float]:
     """Seconds and MB at the peak of a process."""
     began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
+    run = subprocess.run([sys.executable, "-c", _PEAK + script], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - began
-    if status:
-        raise RuntimeError(f"the measured command failed: {script}")
-    return seconds, used.ru_maxrss / (1000 if sys.platform == "linux" else 1e6)
+    if run.returncode:
+        raise RuntimeError(f"the measured command failed:\n{script}\n{run.stderr}")
+    return seconds, int(run.stderr.rpartition("peak ")[2]) / 1000
 
 
 def _told(script: str) -> float:

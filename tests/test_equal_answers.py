@@ -147,7 +147,8 @@ def command(case: Case) -> Answer:
 
 def networks(case: Case) -> Answer:
     """By TensorFlow, whether the bundle has a ``model.onnx`` or not."""
-    return Predictor(Bundle.load(case.folder, networks=True)).predict(case.clip).probabilities
+    slow = Predictor(Bundle.load(case.folder, networks=True)).with_adaptation(case.predictor.adaptation)
+    return slow.predict(case.clip).probabilities
 
 
 def exported(format: str) -> Callable[[Case], Answer]:
