@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +97,9 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
         with tempfile.TemporaryDirectory(prefix="ser_kit-bench-") as folder:
             for i, path in enumerate(table["path"]):
                 shutil.copy(path, Path(folder, f"{i:06d}{Path(path).suffix}"))
-            many = ["predict", folder, "--bundle", preset, "--quiet", "--out", str(Path(folder, "answers.csv"))]
-            seconds = _in_turn(_afresh, _COMMAND.format(arguments=many), rounds=1)
+            answers = Path(folder, "answers.csv")
+            many = ["predict", folder, "--bundle", preset, "--quiet", "--out", str(answers)]
+            seconds = _in_turn(partial(_afresh, answers), _COMMAND.format(arguments=many), rounds=1)
         note = f"{len(table)} clips, start included"
         goal = Goal(files, of="ours")
         yield _row(f"{preset}: ser-kit predict FOLDER", "/s", len(table) / seconds, goal, note, more_is_better=True)
@@ -126,10 +128,9 @@ def _told(script: str) -> float:
     return float(subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
-def _afresh(script: str) -> float:
-    """Seconds of a process that answers for a folder without the answers of the last one."""
-    for file in Path(script.split("'--out', '")[1].split("'")[0]).parent.glob("answers.csv"):
-        file.unlink()
+def _afresh(answers: Path, script: str) -> float:
+    """Seconds of a process that goes on with no answers of the last one."""
+    answers.unlink(missing_ok=True)
     return _whole(script)[0]
 
 

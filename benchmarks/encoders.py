@@ -12,7 +12,6 @@ if __name__ == "__main__" and hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # before TensorFlow counts the cores
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -28,19 +27,12 @@ def milliseconds(name: str, rounds: int = _ROUNDS) -> tuple[float, float]:
         name: of an encoder.
         rounds: how often it is timed, after as many rounds again that are not.
     """
-    encode, samples = encoders.forward(name), _noise(encoders.get(name).rate)
-    return _timed(lambda: encode(samples[None]), rounds)
-
-
-def _noise(rate: int) -> np.ndarray:
-    return 0.1 * np.random.default_rng(0).normal(size=round(_SECONDS * rate)).astype(np.float32)
-
-
-def _timed(work: Callable[[], object], rounds: int) -> tuple[float, float]:
+    encode, rate = encoders.forward(name), encoders.get(name).rate
+    samples = 0.1 * np.random.default_rng(0).normal(size=(1, round(_SECONDS * rate))).astype(np.float32)
     took = []
     for _ in range(2 * rounds):
         start = time.perf_counter()
-        work()
+        encode(samples)
         took.append(1000 * (time.perf_counter() - start))
     return min(took[rounds:]), float(np.median(took[rounds:]))
 

@@ -251,7 +251,7 @@ class Bundle:
         """Emotions in the order of the outputs."""
         return tuple(self.card["labels"])
 
-    @property
+    @cached_property
     def described(self) -> list[dict[str, Any]]:
         """What ``card.json`` says of the members."""
         return self.members.described if isinstance(self.members, _Unread) else [m.to_card() for m in self.members]
@@ -447,9 +447,9 @@ class Bundle:
         card = {key: value for key, value in described.items() if key != "members"}
         members = _Unread(folder, described["members"], len(described["labels"]))
         try:
-            members.check()
             if not networks and "sha256" in card.get("runtime", {}):
                 if runtime.available():
+                    members.check()
                     return cls(card, members)._with_runtime(folder / runtime.FILE)
                 warnings.warn(
                     "onnxruntime is not installed: TensorFlow answers instead, which takes some seconds to load; "
@@ -469,8 +469,8 @@ class Bundle:
             raise BundleError(f"{file.name} is missing, no regular file, or larger than {most >> 20} MiB; {again}")
         if _sha256(file) != self.card["runtime"]["sha256"]:
             raise BundleError(f"{file.name} is not the file that card.json was written for; {again}")
-        for each in self.extractors:
-            _check_version(each, next(m for m in self.described if _extractor(m) == each))
+        for each in self.described:
+            _check_version(_extractor(each), each)
         found = runtime.Runtime.open(file)
         said = found.facts
         if (said["bundle"], tuple(said["labels"]), said["rate"]) != (self.identity, self.labels, self.rate):

@@ -587,22 +587,23 @@ def _exactly_half(model):
         with np.errstate(over="ignore"):
             half = values.astype(np.float16)
         if values.size >= 256 and np.array_equal(half, values):
-            cast = onnx.helper.make_node("Cast", [f"{held.name}_16"], [held.name], f"{held.name}_cast", to=1)
-            model.graph.initializer.append(onnx.numpy_helper.from_array(half, f"{held.name}_16"))
+            (cast,) = _stored_as_half(model.graph, values, 0, held.name)
             model.graph.initializer.remove(held)
             model.graph.node.insert(0, cast)
     return model
 
 
-def _half(model):
-    """Weights of 16 bits."""
+def _stored_as_half(graph, values: np.ndarray, axis: int, name: str) -> list:
+    """Weights of 16 bits in a graph, and the node that widens them."""
     import onnx
 
-    def store(graph, values, axis, name):
-        graph.initializer.append(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_16"))
-        return [onnx.helper.make_node("Cast", [f"{name}_16"], [name], f"{name}_cast", to=onnx.TensorProto.FLOAT)]
+    graph.initializer.append(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_16"))
+    return [onnx.helper.make_node("Cast", [f"{name}_16"], [name], f"{name}_cast", to=onnx.TensorProto.FLOAT)]
 
-    return _smaller(model, store)
+
+def _half(model):
+    """Weights of 16 bits."""
+    return _smaller(model, _stored_as_half)
 
 
 def _eight_bits(model):
@@ -686,10 +687,7 @@ def _onnx_runner(path: Path, threads: int) -> Runner:
 
 
 def _onnx_session(path: Path, threads: int):
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingDependencyError("onnxruntime", "export", "running ONNX") from None
+    onnxruntime = runtime.onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

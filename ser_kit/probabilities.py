@@ -36,8 +36,8 @@ def without_habit(probabilities: np.ndarray, habit: np.ndarray) -> np.ndarray:
 
     Args:
         probabilities: ``[n, k]``.
-        habit: how much more often than of other people each class is said of the speaker, as logarithms, ``[k]`` or
-            ``[n, k]``.
+        habit: how much more often than for other people each class is predicted for the speaker, as logarithms,
+            ``[k]`` or ``[n, k]``.
 
     Returns:
         ``[n, k]``; rows sum to 1.

@@ -146,8 +146,8 @@ class Runtime:
 def available() -> bool:
     """Whether ONNX Runtime is installed."""
     try:
-        import onnxruntime  # noqa: F401
-    except ImportError:
+        onnxruntime()
+    except MissingDependencyError:
         return False
     return True
 
@@ -303,8 +303,9 @@ class _Reader:
         for key in ("labels", "rate"):
             said[key] = json.loads(said[key])
         labels, rate, encoder = said["labels"], said["rate"], said.get("encoder", "")
-        if not (isinstance(labels, list) and all(isinstance(each, str) for each in labels) and isinstance(rate, int)):
-            raise _RefusedError("does not say its labels and rate")
+        texts = isinstance(labels, list) and all(isinstance(each, str) for each in labels)
+        if not texts or not isinstance(rate, int) or "bundle" not in said:
+            raise _RefusedError("does not say its labels, its rate and the bundle that it was made of")
         if encoder and encoder not in encoders.names(packaged=True):
             raise _RefusedError(f"rests on an encoder {encoder!r} that is no part of this ser_kit")
         return said

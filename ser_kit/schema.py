@@ -59,20 +59,21 @@ def _check_number(schema: Mapping[str, Any], value: float, name: str) -> None:
         raise _wrong(name, value, f"must be {schema['maximum']:g} or less")
 
 
+def _check_length(least: int | None, most: int | None, of: str, value: str | list, name: str) -> None:
+    if least is not None and len(value) < least:
+        raise _wrong(name, value, f"must have {least} {of} or more")
+    if most is not None and len(value) > most:
+        raise _wrong(name, value, f"must have {most} {of} or fewer")
+
+
 def _check_text(schema: Mapping[str, Any], value: str, name: str) -> None:
-    if len(value) < schema.get("minLength", 0):
-        raise _wrong(name, value, f"must have {schema['minLength']} characters or more")
-    if len(value) > schema.get("maxLength", len(value)):
-        raise _wrong(name, value, f"must have {schema['maxLength']} characters or fewer")
+    _check_length(schema.get("minLength"), schema.get("maxLength"), "characters", value, name)
     if "pattern" in schema and not re.search(schema["pattern"], value):
         raise _wrong(name, value, f"must match {schema['pattern']}")
 
 
 def _check_list(schema: Mapping[str, Any], value: list, name: str) -> None:
-    if len(value) < schema.get("minItems", 0):
-        raise _wrong(name, value, f"must have {schema['minItems']} entries or more")
-    if len(value) > schema.get("maxItems", len(value)):
-        raise _wrong(name, value, f"must have {schema['maxItems']} entries or fewer")
+    _check_length(schema.get("minItems"), schema.get("maxItems"), "entries", value, name)
     if schema.get("uniqueItems") and len({repr(each) for each in value}) < len(value):
         raise _wrong(name, value, "must have no entry twice")
     items = schema.get("items")
