@@ -55,7 +55,7 @@ lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
 
 # Each visitor has a kernel, which ends when it has been left alone for half a minute; one with an open page is not.
 app: $(VENV)/.installed  ## serve the upload widget alone as a page
-	$(BIN)/voila ser_kit/app.ipynb --theme=light \
+	$(BIN)/voila ser_kit/app/page.ipynb --theme=light \
 	  --MappingKernelManager.cull_idle_timeout=30 --MappingKernelManager.cull_interval=10
 
 notebooks: $(VENV)/.installed  ## run the notebooks on RAVDESS and keep their outputs

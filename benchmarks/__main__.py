@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ser_kit.features import _pool
+from ser_kit.extraction import workers
 
 from .rows import Row, markdown, show
 
@@ -42,7 +42,7 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "extraction": Part("extraction", _pool._SETTINGS, one_core=True),  # all sides run as the library's workers do
+    "extraction": Part("extraction", workers._SETTINGS, one_core=True),  # all sides run as the library's workers do
     "runs": Part("runs", {}, clips=4),
     "memory": Part("memory", {}),
     "tensorflow": Part("pipeline", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow", clips=4),

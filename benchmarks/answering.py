@@ -58,7 +58,7 @@ _STREAM = """
 import time, numpy as np
 from ser_kit import Predictor
 from ser_kit.audio import read_audio
-from ser_kit.stream import StreamPredictor
+from ser_kit.inference.stream import StreamPredictor
 predictor = Predictor.from_preset({preset!r})
 samples = np.resize(read_audio({clip!r}, rate=16000).samples, 40 * 16000)
 def told(samples):

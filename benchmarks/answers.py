@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ser_kit import recipes
-from ser_kit.bundle import chosen
+from ser_kit.bundles.bundle import chosen
 from ser_kit.features import Waveform
 
 from .racing import race

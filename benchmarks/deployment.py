@@ -21,11 +21,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ser_kit import corpora, export, pruning, recipes, reproduce
-from ser_kit.bundle import Bundle, bundle_path
-from ser_kit.errors import ExportError, SerKitError
+from ser_kit import corpora, recipes
+from ser_kit.bundles.bundle import Bundle, bundle_path
+from ser_kit.core.errors import ExportError, SerKitError
+from ser_kit.core.paths import write_whole
+from ser_kit.deploy import export, pruning
 from ser_kit.evaluation import percent
-from ser_kit.folders import write_whole
+from ser_kit.recipes import reproduce
 
 COMMAND = "python -m benchmarks.deployment"
 FILES = [("saved_model", "none"), *((name, how) for name in ("litert", "onnx") for how in export.QUANTIZATIONS)]

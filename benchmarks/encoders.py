@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from ser_kit import encoders
+from ser_kit.features import encoders
 
 _SECONDS, _ROUNDS = 3.0, 50
 

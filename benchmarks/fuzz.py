@@ -2,7 +2,7 @@
 
 Each file is one of some intact ones, of many formats, with bits flipped, bytes overwritten, parts cut out, doubled,
 filled with zeros or taken from another. It follows from its number alone. It must be answered for and measured, or
-refused with an :class:`~ser_kit.errors.AudioError`; a traceback, a crash, a hang, a gigabyte of memory, or a
+refused with an :class:`~ser_kit.core.errors.AudioError`; a traceback, a crash, a hang, a gigabyte of memory, or a
 probability or feature that is no number is a failure, and the file is kept. Files are judged in other processes, so
 that a crash or a hang costs one file and is seen.
 """
@@ -30,9 +30,9 @@ from tqdm import tqdm
 
 from ser_kit import corpora
 from ser_kit.audio import read_audio
-from ser_kit.errors import AudioError
-from ser_kit.predictor import Predictor
-from ser_kit.threads import cores
+from ser_kit.core.errors import AudioError
+from ser_kit.core.parallel import cores
+from ser_kit.inference.predictor import Predictor
 
 COMMAND = "python -m benchmarks.fuzz"
 WRITTEN = (

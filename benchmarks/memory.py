@@ -14,7 +14,7 @@ import pandas as pd
 import soundfile
 from tqdm import tqdm
 
-from ser_kit import features
+from ser_kit import extraction, features
 from ser_kit.audio import read_audio
 
 from .rows import Goal, Row
@@ -65,7 +65,7 @@ def _extract(folder: str, clips: int) -> None:
     fixed = dict.fromkeys(("corpus", "speaker", "sex", "emotion"), "bench")
     table = pd.DataFrame({"clip_id": names, "path": [f"{folder}/{name}.wav" for name in names], **fixed})
     out = Path(folder, "features.parquet")
-    done = features.extract_to(out, table, features.Functionals(), cache=False, progress=False)
+    done = extraction.extract_to(out, table, features.Functionals(), cache=False, progress=False)
     if done.clips != clips:
         sys.exit(f"{len(done.failures)} clips failed: {done.failures['reason'].iloc[0]}")
     peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ser_kit import corpora, left_out, protocols
-from ser_kit.adaptation import Voices, offset
-from ser_kit.errors import TableError
-from ser_kit.evaluation import Evaluation, bootstrap, metrics, percent, plain, with_interval
-from ser_kit.labels import EMOTIONS
-from ser_kit.probabilities import apply_temperature, without_habit
+from ser_kit import corpora, protocols
+from ser_kit.bundles.adaptation import Voices, offset
+from ser_kit.core.errors import TableError
+from ser_kit.core.labels import EMOTIONS
+from ser_kit.core.probabilities import apply_temperature, without_habit
+from ser_kit.evaluation import Evaluation, bootstrap, left_out, metrics, percent, plain, with_interval
 from ser_kit.recipes import System
 
 TESTED = ("ravdess", "emodb", "tess", "nemo", "emospeech")
@@ -244,7 +244,7 @@ def nested(
 
 
 def _answers_in(record: Evaluation, labels: str) -> bool:
-    from ser_kit.labels import label_set, labels_of
+    from ser_kit.core.labels import label_set, labels_of
 
     return set(record.labels) <= set(label_set(labels_of(labels)).labels)
 

@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from ser_kit import corpora, protocols
 from ser_kit.audio import load_audio
-from ser_kit.errors import SerKitError, TableError
-from ser_kit.folders import write_whole
+from ser_kit.core.errors import SerKitError, TableError
+from ser_kit.core.paths import write_whole
 
 FILE = "opensmile_svm.json"
 _CHOICES = (1e-5, 1e-4, 1e-3, 1e-2)

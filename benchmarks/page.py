@@ -72,7 +72,7 @@ def app() -> list[str]:
     makefile = (Path(__file__).parent.parent / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
     line = next(line for line in makefile.splitlines() if "/voila " in line)
     options = shlex.split(line.partition("/voila ")[2])
-    notebook = str(files("ser_kit") / "app.ipynb")
+    notebook = str(files("ser_kit.app") / "page.ipynb")
     return [
         "voila",
         notebook,

@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from ser_kit import corpora
 from ser_kit.audio import Source
-from ser_kit.errors import SerKitError, TableError
+from ser_kit.core.errors import SerKitError, TableError
 from ser_kit.evaluation import to_markdown
-from ser_kit.predictor import Failure, Prediction, Predictor
+from ser_kit.inference.predictor import Failure, Prediction, Predictor
 
 from . import sounds
 
@@ -39,7 +39,7 @@ SET_BY = {
     },
     "nemo": {"speaker": ("nemo:EB0", "nemo:KS0")},
 }
-"""The clips that the thresholds of :mod:`ser_kit.speech` were set by, so that none of them was refused, and that the
+"""The clips that the thresholds of :mod:`ser_kit.inference.speech_check` were set by, so that none of them was refused, and that the
 shipped bundle learned from: corpus -> the values of columns that they have. They say nothing about other clips."""
 
 
@@ -113,7 +113,7 @@ def outcome(answer: Prediction | Failure) -> str:
     """``"refused"``, one of :data:`DOUBTS`, or ``""`` for an answer without a doubt.
 
     Args:
-        answer: what :meth:`~ser_kit.predictor.Predictor.predict_many` yielded.
+        answer: what :meth:`~ser_kit.inference.predictor.Predictor.predict_many` yielded.
 
     Examples:
         >>> outcome(Failure("clip.wav", "clip.wav is silent; expected a recording with speech in it"))

@@ -18,11 +18,12 @@ import pandas as pd
 import soundfile
 from tqdm import tqdm
 
-from ser_kit import corpora, recipes, reproduce
+from ser_kit import corpora, recipes
 from ser_kit.audio import read_audio
-from ser_kit.augment import AddNoise, Room, Telephone
-from ser_kit.errors import SerKitError
+from ser_kit.audio.augment import AddNoise, Room, Telephone
+from ser_kit.core.errors import SerKitError
 from ser_kit.evaluation import metrics, percent
+from ser_kit.recipes import reproduce
 
 COMMAND = "python -m benchmarks.robustness"
 RATE = 16_000

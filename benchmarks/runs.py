@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ser_kit import features
+from ser_kit import extraction, features
 from ser_kit.audio import read_audio
 
 from .rows import Goal, Row
@@ -35,7 +35,7 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
 
 def _seconds(table: pd.DataFrame, extractor: features.Extractor, jobs: int | None, cache: bool | str) -> float:
     start = time.perf_counter()
-    features.extract(table, extractor, jobs=jobs, cache=cache, progress=False)
+    extraction.extract(table, extractor, jobs=jobs, cache=cache, progress=False)
     return time.perf_counter() - start
 
 

@@ -17,9 +17,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ser_kit import corpora, reproduce
-from ser_kit.errors import SerKitError, TableError
+from ser_kit import corpora
+from ser_kit.core.errors import SerKitError, TableError
 from ser_kit.evaluation import percent
+from ser_kit.recipes import reproduce
 
 from . import answers, opensmile_svm
 
@@ -77,7 +78,7 @@ def table(records: pd.DataFrame, baseline: Sequence[float], milliseconds: Mappin
     """A row a model, the best of ours last.
 
     Args:
-        records: from :func:`ser_kit.reproduce.load`.
+        records: from :func:`ser_kit.recipes.reproduce.load`.
         baseline: UAR of openSMILE's functionals and a support vector machine in each fold.
         milliseconds: system -> what an answer for 3 s takes.
 

@@ -26,13 +26,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ser_kit import corpora, plots, recipes, reproduce
-from ser_kit.bundle import BASELINE
-from ser_kit.errors import SerKitError, TableError
+from ser_kit import corpora, plots, recipes
+from ser_kit.bundles.bundle import BASELINE
+from ser_kit.core.errors import SerKitError, TableError
+from ser_kit.core.labels import merged
+from ser_kit.core.probabilities import mean_log, without_habit
 from ser_kit.evaluation import Evaluation, expected_calibration_error, metrics, percent, to_markdown, with_interval
-from ser_kit.labels import merged
-from ser_kit.predictor import Failure, Predictor, habit
-from ser_kit.probabilities import mean_log, without_habit
+from ser_kit.inference.predictor import Failure, Predictor, habit
+from ser_kit.recipes import reproduce
 
 from . import nested
 

@@ -85,9 +85,9 @@ def some_clips(request):
 @pytest.fixture(scope="session")
 def demo_functionals(demo_table):
     """Functionals of the whole demo corpus."""
-    from ser_kit import features
+    from ser_kit import extraction, features
 
-    return features.extract(demo_table, features.get("functionals")(), progress=False)
+    return extraction.extract(demo_table, features.get("functionals")(), progress=False)
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +105,7 @@ def demo_bundle(demo_table, tmp_path_factory):
 @pytest.fixture(scope="session")
 def predictor():
     """A predictor with the bundle that ships."""
-    from ser_kit.predictor import Predictor
+    from ser_kit.inference.predictor import Predictor
 
     return Predictor.from_preset()
 

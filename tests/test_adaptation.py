@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_kit import card as cards
-from ser_kit.adaptation import MOST_CLIPS, Adaptation, Voices, offset
+from ser_kit.app import UploadWidget
+from ser_kit.app.html import voice
 from ser_kit.audio import read_audio
-from ser_kit.errors import AdaptationError, AudioError, BundleError, LabelError, TableError, TargetError
-from ser_kit.predictor import Observation, Predictor
-from ser_kit.probabilities import without_habit
-from ser_kit.stream import StreamPredictor, timeline
-from ser_kit.widget import UploadWidget
-from ser_kit.widget.html import voice
+from ser_kit.bundles import card as cards
+from ser_kit.bundles.adaptation import MOST_CLIPS, Adaptation, Voices, offset
+from ser_kit.core.errors import AdaptationError, AudioError, BundleError, LabelError, TableError, TargetError
+from ser_kit.core.probabilities import without_habit
+from ser_kit.inference.predictor import Observation, Predictor
+from ser_kit.inference.stream import StreamPredictor, timeline
 
 LABELS = ["neutral", "happy", "sad", "angry"]
 RATE = 16000

@@ -27,7 +27,7 @@ from hypothesis.extra import numpy as hnp
 
 from ser_kit import audio
 from ser_kit.audio import fingerprint, load_audio, read_audio
-from ser_kit.errors import (
+from ser_kit.core.errors import (
     AudioError,
     EmptyAudioError,
     InvalidSamplesError,

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_kit import augment, preprocess
-from ser_kit.errors import PreprocessError, UnknownNameError
-from ser_kit.preprocess import rms
+from ser_kit.audio import augment, transforms
+from ser_kit.audio.transforms import rms
+from ser_kit.core.errors import PreprocessError, UnknownNameError
 
 RATE = 16000
 VARIATIONS = [
     pytest.param(each(**{"share": 1.0} if name == "sometimes" else {}), id=name)
-    for name, each in preprocess.STEPS.items()
+    for name, each in transforms.STEPS.items()
     if issubclass(each, augment.Variation)
 ]
 
@@ -107,12 +107,12 @@ class TestDraws:
         t = np.sin(np.arange(8000) / 10) * np.linspace(0, 1, 8000)
         for line in ran.stdout.splitlines():
             name, digest = line.split()
-            assert hashlib.sha256(preprocess.STEPS[name](seed=3)(t, 16000).tobytes()).hexdigest() == digest, name
+            assert hashlib.sha256(transforms.STEPS[name](seed=3)(t, 16000).tobytes()).hexdigest() == digest, name
         assert len(ran.stdout.splitlines()) == len(VARIATIONS)
 
     def test_with_seed(self):
         chain = augment.with_seed(["trim", augment.AddNoise(snr_low=20), {"name": "gain", "seed": 9}], 4)
-        assert chain == (preprocess.Trim(), augment.AddNoise(snr_low=20, seed=4), augment.Gain(seed=4))
+        assert chain == (transforms.Trim(), augment.AddNoise(snr_low=20, seed=4), augment.Gain(seed=4))
         with pytest.raises(PreprocessError, match="gain: seed=-1 must be a whole number from 0"):
             augment.with_seed(chain[2:], -1)
 
@@ -121,7 +121,7 @@ class TestDraws:
     def test_draws_stay_within_their_range(self, seed, low, width):
         high = min(low + width, 60.0)
         step = augment.Gain(seed=seed, low=low, high=high)
-        assert preprocess.step(json.loads(json.dumps(step.to_dict()))) == step
+        assert transforms.step(json.loads(json.dumps(step.to_dict()))) == step
         after = 20 * np.log10(rms(step(tone(seconds=0.2), RATE)) / rms(tone(seconds=0.2)))
         assert low - 0.01 <= after <= high + 0.01
 
@@ -327,7 +327,7 @@ class TestBatches:
         assert varied.shape == (3, 32000, 1) and not varied[2].any()
         np.testing.assert_array_equal(labels, y)
         placed = np.flatnonzero(varied[0, :, 0])
-        whole = preprocess.without_filling(preprocess.PeakNormalise()(sound, RATE))
+        whole = transforms.without_filling(transforms.PeakNormalise()(sound, RATE))
         start = placed[0] - np.flatnonzero(whole)[0]
         np.testing.assert_array_equal(varied[0, start : start + len(whole), 0], whole)
         assert placed[-1] == start + len(whole) - 1, "and nothing but zeros behind it"

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from ser_kit import features, protocols, recipes
-from ser_kit.errors import LeakageError, TableError
+from ser_kit.core.errors import LeakageError, TableError
 
 ROOT = Path(__file__).parent.parent
 if not (ROOT / "benchmarks").is_dir():

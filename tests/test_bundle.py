@@ -15,11 +15,12 @@ import h5py
 import numpy as np
 import pytest
 
-from ser_kit import modelcard, models
-from ser_kit.bundle import PRESETS, Bundle, bundle_path, check_target, preset_names, preset_path
-from ser_kit.errors import BundleError, RecipeError, TargetError, UnknownNameError
-from ser_kit.predictor import DEFAULT_PRESET
-from ser_kit.weights import _check_networks
+from ser_kit import models
+from ser_kit.bundles import card_page
+from ser_kit.bundles.bundle import PRESETS, Bundle, bundle_path, check_target, preset_names, preset_path
+from ser_kit.bundles.weights import _check_networks
+from ser_kit.core.errors import BundleError, RecipeError, TargetError, UnknownNameError
+from ser_kit.inference.predictor import DEFAULT_PRESET
 
 
 @pytest.fixture
@@ -81,15 +82,15 @@ def test_the_model_card_tells_what_the_card_knows(demo_bundle):
     assert sum(each["clips"] for each in found["sexes"].values()) == np.sum(found["confusion"])
     assert sum(each["clips"] for each in found["reliability"]) == np.sum(found["confusion"])
     assert found["confident_half"] >= found["scores"]["accuracy"]["pooled"] - 0.2
-    assert modelcard.markdown(card) == page
+    assert card_page.markdown(card) == page
     bare = {key: card[key] for key in ("name", "labels", "members")}
-    assert modelcard.markdown(bare).startswith("# rastogi_mlp\n\n") and "##" not in modelcard.markdown(bare)
+    assert card_page.markdown(bare).startswith("# rastogi_mlp\n\n") and "##" not in card_page.markdown(bare)
 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_the_page_of_a_preset_is_made_of_its_card(name):
     card = json.loads((preset_path(name) / "card.json").read_text(encoding="utf-8"))
-    assert (preset_path(name) / "README.md").read_text(encoding="utf-8") == modelcard.markdown(card)
+    assert (preset_path(name) / "README.md").read_text(encoding="utf-8") == card_page.markdown(card)
 
 
 def test_texts_of_a_card_are_no_markup_on_its_page(demo_bundle):
@@ -97,7 +98,7 @@ def test_texts_of_a_card_are_no_markup_on_its_page(demo_bundle):
     hostile = "<img src=x onerror=alert(1)> [here](http://x)\n# A title\n`run` & more"
     card |= {"title": hostile, "licence": hostile, "limits": hostile, "versions": {hostile: hostile}}
     card["trained_on"][0]["corpus"] = card["evaluation"]["tested"][0]["corpus"] = hostile
-    page = modelcard.markdown(card)
+    page = card_page.markdown(card)
     assert page.count(r"\<img src=x onerror=alert(1)\> \[here\](http://x) # A title \`run\` &amp; more") == 7
     assert "\n# A title" not in page
 
@@ -133,7 +134,7 @@ def test_a_large_table_is_predicted_piece_by_piece_to_the_same(demo_bundle, demo
     bundle = Bundle.load(demo_bundle)
     values = demo_functionals.values[:40]
     whole = bundle.probabilities(values)
-    monkeypatch.setattr("ser_kit.bundle._BATCH", 16)
+    monkeypatch.setattr("ser_kit.bundles.bundle._BATCH", 16)
     np.testing.assert_allclose(bundle.probabilities(values), whole, atol=1e-6)
 
 

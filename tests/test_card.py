@@ -10,13 +10,13 @@ import warnings
 import numpy as np
 import pytest
 
-from ser_kit import card as cards
-from ser_kit import modelcard
+from ser_kit.app import html
 from ser_kit.audio import Recording
-from ser_kit.bundle import PRESETS, Bundle, Member, preset_names
-from ser_kit.errors import BundleError, SerKitError
-from ser_kit.predictor import Prediction, Predictor
-from ser_kit.widget import html
+from ser_kit.bundles import card as cards
+from ser_kit.bundles import card_page
+from ser_kit.bundles.bundle import PRESETS, Bundle, Member, preset_names
+from ser_kit.core.errors import BundleError, SerKitError
+from ser_kit.inference.predictor import Prediction, Predictor
 
 WRONG = (None, True, "", "x" * 30_000, "\x1b[2J", "\ud800", 0, -1, 1.5, 10**9, 1e300, 1e999, [], {}, [[]], {"a": None})
 """Put in the place of each value of a card, one at a time; 1e999 is infinite."""
@@ -55,7 +55,7 @@ def changed(card, place, value):
 def use(bundle, field):
     """All that a field of a card decides about."""
     html.about(bundle).encode()
-    modelcard.markdown({**bundle.card, "members": []}).encode()
+    card_page.markdown({**bundle.card, "members": []}).encode()
     if field in ("trained_on", "evaluation", "versions", "training"):
         return
     predictor = Predictor(bundle)
@@ -77,7 +77,7 @@ def test_every_wrong_value_is_refused_or_works(demo_bundle, card, monkeypatch):
     functionals = Predictor(Bundle(card, members))._functionals
     measured = functionals.measure(TONE)
     monkeypatch.setattr(type(functionals), "measure", lambda *_: measured)
-    monkeypatch.setattr("ser_kit.speech.against", lambda *_: [])  # a tone is taken for speech
+    monkeypatch.setattr("ser_kit.inference.speech_check.against", lambda *_: [])  # a tone is taken for speech
     refused = used = 0
     for place in leaves(card):
         if not place or place[0] == "members":
@@ -99,7 +99,7 @@ def test_every_wrong_value_is_refused_or_works(demo_bundle, card, monkeypatch):
 
 
 def test_every_wrong_value_of_a_member_is_refused_or_works(demo_bundle, card, tmp_path, eagerly, monkeypatch):
-    monkeypatch.setattr("ser_kit.speech.against", lambda *_: [])
+    monkeypatch.setattr("ser_kit.inference.speech_check.against", lambda *_: [])
     for file in demo_bundle.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     refused = used = 0

@@ -20,12 +20,14 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ser_kit import cli, corpora, features, labels, models, protocols, recipes, tuning
-from ser_kit.adaptation import Adaptation
+from ser_kit import cli, corpora, extraction, features, models, protocols, recipes
+from ser_kit.bundles.adaptation import Adaptation
+from ser_kit.core import labels
 from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.evaluation import Evaluation
-from ser_kit.predictor import Predictor
-from ser_kit.stream import StreamPredictor, timeline
+from ser_kit.inference.predictor import Predictor
+from ser_kit.inference.stream import StreamPredictor, timeline
+from ser_kit.recipes import tuning
 
 COMMANDS = (
     "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "listen", "export", "demo",
@@ -460,7 +462,7 @@ def test_what_was_extracted_is_kept_checked_and_cleared(ser_kit, recordings, tmp
     assert ser_kit("cache", "clear", "--features", "logmel", "--json")[1]["removed"] == 20
     status, found, _ = ser_kit("cache", "check", "--json")
     assert (status, found["checked"], found["damaged"]) == (0, 20, 0)
-    with features.Store() as store, store._guarded():
+    with extraction.Store() as store, store._guarded():
         store._database.execute("UPDATE entries SET length = 7 WHERE rowid < 4")
     status, out, _ = ser_kit("cache", "check")
     assert status == 1 and "20 entries checked, 3 were damaged and are removed" in out
@@ -794,7 +796,7 @@ def test_a_timeline_that_fails_is_a_failure_of_its_recording(ser_kit, demo_bundl
             raise FloatingPointError("of a library")
         return timeline(predictor, path, **settings)
 
-    monkeypatch.setattr("ser_kit.stream.timeline", broken)
+    monkeypatch.setattr("ser_kit.inference.stream.timeline", broken)
     status, answers, _ = ser_kit("predict", first, second, "--bundle", demo_bundle, "--timeline", "--json")
     assert status == 1 and answers[0] == {"path": str(first), "error": "FloatingPointError: of a library"}
     assert answers[1]["timeline"]

@@ -25,8 +25,7 @@ from hypothesis import strategies as st
 
 from ser_kit import corpora
 from ser_kit.audio import Excerpt
-from ser_kit.corpora import iemocap, nemo
-from ser_kit.errors import (
+from ser_kit.core.errors import (
     CorpusNotFoundError,
     FileNameError,
     IncompleteCorpusWarning,
@@ -34,9 +33,10 @@ from ser_kit.errors import (
     TableError,
     UnknownNameError,
 )
-from ser_kit.labels import EMOTIONS, LabelSet, canonical, label_set, merged
+from ser_kit.core.labels import EMOTIONS, LabelSet, canonical, label_set, merged
+from ser_kit.corpora import iemocap, nemo
 
-pytestmark = pytest.mark.filterwarnings("ignore::ser_kit.errors.IncompleteCorpusWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::ser_kit.core.errors.IncompleteCorpusWarning")
 
 COLUMNS = [
     "clip_id", "path", "corpus", "speaker", "sex", "emotion", "native_emotion", "intensity", "text_id", "language",

@@ -23,9 +23,9 @@ import pytest
 import soundfile
 
 from ser_kit import corpora
-from ser_kit.errors import CorpusNotFoundError
+from ser_kit.core.errors import CorpusNotFoundError
 
-pytestmark = pytest.mark.filterwarnings("ignore::ser_kit.errors.IncompleteCorpusWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::ser_kit.core.errors.IncompleteCorpusWarning")
 
 PORT = 7777
 NAMES = ["03a01Fa.wav", "03a01Nc.wav", "08a01Na.wav"]

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_kit import corpora
+from ser_kit.core.errors import FileNameError
+from ser_kit.core.labels import label_set
 from ser_kit.corpora import demo
-from ser_kit.errors import FileNameError
-from ser_kit.labels import label_set
 
 FETCH = "from ser_kit.corpora import demo; print(demo.fetch())"
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ser_kit import pruning, recipes
-from ser_kit.errors import ExportError
+from ser_kit import recipes
+from ser_kit.core.errors import ExportError
+from ser_kit.deploy import pruning
 
 ROOT = Path(__file__).parent.parent
 if not (ROOT / "benchmarks").is_dir():

@@ -12,10 +12,13 @@ import nbformat
 import pytest
 import soundfile
 
-from ser_kit import bundle, cli, corpora, demo, features, reproduce
-from ser_kit.adaptation import Adaptation
+from ser_kit import cli, corpora, features
+from ser_kit.app import notebooks
+from ser_kit.bundles import bundle
+from ser_kit.bundles.adaptation import Adaptation
 from ser_kit.corpora.demo import synthesise_clip
-from ser_kit.predictor import Predictor
+from ser_kit.inference.predictor import Predictor
+from ser_kit.recipes import reproduce
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")])
@@ -97,7 +100,7 @@ def nothing_is_there(monkeypatch, tmp_path):
     monkeypatch.setattr(Predictor, "open", reach)
     monkeypatch.setattr(Adaptation, "load", reach)
     monkeypatch.setattr(reproduce, "load", reach)
-    monkeypatch.setattr(demo, "run", reach)
+    monkeypatch.setattr(notebooks, "run", reach)
     monkeypatch.setattr(features, "Store", reach)
     monkeypatch.setattr(cli, "_cluster", lambda scheduler: reach())
 

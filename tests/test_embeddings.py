@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser_kit import features
-from ser_kit.errors import FeatureError
+from ser_kit import extraction, features
+from ser_kit.core.errors import FeatureError
 from ser_kit.features import TRILLsson, YAMNet
 from ser_kit.features import embeddings as module
 
@@ -40,7 +40,7 @@ def test_yamnet_tells_means_and_deviations_over_its_patches(networks):
 def test_a_table_is_extracted_by_worker_processes(demo_few, networks):
     few = demo_few.head(4)
     few.attrs = demo_few.attrs
-    found = features.extract(few, TRILLsson(), jobs=2, cache=False, progress=False)
+    found = extraction.extract(few, TRILLsson(), jobs=2, cache=False, progress=False)
     assert found.values.shape == (4, 1024) and len(found.failures) == 0
     np.testing.assert_allclose(found.values[2], TRILLsson().extract(few["path"].iloc[2]), rtol=1e-4)
 
@@ -55,7 +55,7 @@ def test_a_network_that_cannot_be_had_is_one_clear_error(demo_few, tmp_path, mon
     module._network.cache_clear()
     expected = r"google/yamnet/tensorFlow2/yamnet/1 cannot be had: no route to host\. .*kaggle.com/models/google/yamnet"
     with pytest.raises(FeatureError, match=expected):
-        features.extract(demo_few, YAMNet(), jobs=2, cache=False, progress=False)
+        extraction.extract(demo_few, YAMNet(), jobs=2, cache=False, progress=False)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser_kit import encoders, features
-from ser_kit.errors import EncoderError, FeatureError, UnknownNameError
-from ser_kit.features import SpeechEncoder
+from ser_kit import extraction, features
+from ser_kit.core.errors import EncoderError, FeatureError, UnknownNameError
+from ser_kit.features import SpeechEncoder, encoders
 
 RATE = 16000
 TINY = {"encoder": "whisper_tiny_en", "blocks": (2, 3)}
@@ -100,7 +100,7 @@ def spectrogram(samples, librosa):
 
 @pytest.fixture(scope="module")
 def whisper():
-    return importlib.import_module("ser_kit.encoders.whisper")
+    return importlib.import_module("ser_kit.features.encoders.whisper")
 
 
 @pytest.mark.parametrize("samples", [1600, 1601, 16000, 16159])
@@ -319,7 +319,7 @@ def test_a_table_is_extracted_in_a_worker_process(demo_few):
     few = demo_few.head(4)
     few.attrs = demo_few.attrs
     extractor = SpeechEncoder(encoder="whisper_tiny_en", blocks=(1,))
-    found = features.extract(few, extractor, jobs=1, cache=False, progress=False)
+    found = extraction.extract(few, extractor, jobs=1, cache=False, progress=False)
     assert found.values.shape == (4, 768) and len(found.failures) == 0
     np.testing.assert_allclose(found.values[2], extractor.extract(few["path"].iloc[2]), rtol=1e-3, atol=1e-3)
 
@@ -361,7 +361,7 @@ def backbone():
 
 
 def test_keras_hub_s_layers_give_what_ours_give(backbone, whisper):
-    from ser_kit.encoders.hub import HubNetwork
+    from ser_kit.features.encoders.hub import HubNetwork
 
     sound = sweep(2.0)[None]
     model = HubNetwork(backbone).model((1, 2))

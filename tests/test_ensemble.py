@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ser_kit import features, recipes, training
-from ser_kit.augment import AddNoise
-from ser_kit.bundle import Bundle
-from ser_kit.errors import RecipeError, TrainingError
+from ser_kit.audio.augment import AddNoise
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.core.errors import RecipeError, TrainingError
+from ser_kit.core.probabilities import apply_temperature
 from ser_kit.evaluation import fit_temperature
 from ser_kit.features import FrameStatistics, Functionals
-from ser_kit.predictor import Predictor
-from ser_kit.probabilities import apply_temperature
+from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import Ensemble
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -121,7 +121,7 @@ def test_members_of_one_kind_of_features_share_them(demo_few):
 
 
 def test_the_audit_sees_what_members_were_fitted_on(mixed, material, monkeypatch):
-    from ser_kit.errors import LeakageError
+    from ser_kit.core.errors import LeakageError
 
     (fold,) = mixed.folds(material, "speaker_80_20")
     note = recipes._base.Split.note
@@ -247,7 +247,7 @@ def boosted(monkeypatch, wrongs):
         return [Known(y, next(rounds))], []
 
     monkeypatch.setattr(recipes.Recipe, "train", train)
-    monkeypatch.setattr("ser_kit.recipes._ensemble.replace", lambda thing, **changes: _changed(thing, changes))
+    monkeypatch.setattr("ser_kit.recipes.ensemble.replace", lambda thing, **changes: _changed(thing, changes))
     system = Ensemble.of(forest(), method="boosting", rounds=len(wrongs))
     table = pd.DataFrame({"clip_id": [f"c{i}" for i in range(12)]})
     members, _ = system.train(split_of(table, y, np.zeros((12, 1))))

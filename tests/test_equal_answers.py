@@ -16,12 +16,13 @@ import pytest
 import soundfile
 from conftest import rows_of
 
-from ser_kit import cli, corpora, export
+from ser_kit import cli, corpora
+from ser_kit.app import UploadWidget
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle, preset_path
-from ser_kit.predictor import Failure, Prediction, Predictor
-from ser_kit.stream import RATE, StreamPredictor, timeline
-from ser_kit.widget import UploadWidget
+from ser_kit.bundles.bundle import Bundle, preset_path
+from ser_kit.deploy import export
+from ser_kit.inference.predictor import Failure, Prediction, Predictor
+from ser_kit.inference.stream import RATE, StreamPredictor, timeline
 
 EXACTLY, WRITTEN, EXPORTED = 0.0, 1e-6, export.LARGEST_DIFFERENCE
 """How far a probability may be off: not at all in Python, as far as JSON is rounded, and as other runtimes compute."""

@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from ser_kit import models
-from ser_kit.errors import TrainingError
-from ser_kit.estimators import SVM, Forest, Linear, pretrain
+from ser_kit.core.errors import TrainingError
+from ser_kit.training.estimators import SVM, Forest, Linear, pretrain
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -47,7 +47,7 @@ def test_a_forest_is_the_one_of_scikit_learn(settings):
 
 
 def test_thresholds_decide_alike_though_they_are_single():
-    from ser_kit.estimators import _round_down
+    from ser_kit.training.estimators import _round_down
 
     values = np.random.default_rng(0).normal(size=1000).astype("float32")
     above = np.nextafter(values, np.float32(np.inf))

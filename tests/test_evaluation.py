@@ -11,8 +11,9 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_kit import evaluation, probabilities
-from ser_kit.errors import FewClipsWarning, LabelError, TableError
+from ser_kit import evaluation
+from ser_kit.core import probabilities
+from ser_kit.core.errors import FewClipsWarning, LabelError, TableError
 from ser_kit.evaluation import Evaluation
 
 LABELS = ["neutral", "happy", "sad", "angry"]
@@ -243,7 +244,7 @@ class TestCalibration:
         assert (np.diff(after[0][order]) >= -1e-12).all()
         assert probabilities.apply_temperature(after, 1 / temperature) == pytest.approx(before, abs=1e-6)
 
-    @pytest.mark.filterwarnings("ignore::ser_kit.errors.FewClipsWarning")
+    @pytest.mark.filterwarnings("ignore::ser_kit.core.errors.FewClipsWarning")
     def test_zeros_are_no_trouble(self):
         certain = np.eye(3)[[0, 1, 2, 0]]
         assert np.isfinite(probabilities.apply_temperature(certain, 3.0)).all()

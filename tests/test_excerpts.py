@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ser_kit import corpora, features, protocols
+from ser_kit import corpora, extraction, features, protocols
 from ser_kit.audio import Excerpt, fingerprint, read_audio
+from ser_kit.core.errors import AudioError, LeakageError, TableError, TruncatedAudioWarning
 from ser_kit.corpora import sources
-from ser_kit.errors import AudioError, LeakageError, TableError, TruncatedAudioWarning
 from ser_kit.protocols import Fold, audit
 from tests.clips import RATE
 
@@ -77,20 +77,20 @@ def test_features_are_those_of_the_cut_files(table, cut, tmp_path, jobs):
     settings = {"jobs": jobs, "cache": tmp_path, "progress": False}
     extractor = features.get("functionals")()
     whole = table.drop(columns=["start", "end"]).assign(path=[str(path) for path in cut])
-    expected = features.extract(whole, extractor, jobs=0, cache=False, progress=False)
+    expected = extraction.extract(whole, extractor, jobs=0, cache=False, progress=False)
     assert len(np.unique(expected.values, axis=0)) == len(TURNS)
     for _ in ("computed", "from the store"):
-        found = features.extract(table, extractor, **settings)
+        found = extraction.extract(table, extractor, **settings)
         np.testing.assert_array_equal(found.values, expected.values)
         assert found.table[["start", "end"]].equals(table[["start", "end"]])
     # The whole file is another clip than its parts.
-    alone = features.extract(table.iloc[:1].assign(start="", end=""), extractor, **settings)
+    alone = extraction.extract(table.iloc[:1].assign(start="", end=""), extractor, **settings)
     assert not np.isclose(alone.values, expected.values).all(axis=1).any()
 
 
 def test_a_part_that_fails_has_its_reason(table):
     beyond = table.assign(start="3", end="4").iloc[:1]
-    found = features.extract(beyond, features.get("functionals")(), jobs=0, cache=False, progress=False)
+    found = extraction.extract(beyond, features.get("functionals")(), jobs=0, cache=False, progress=False)
     assert found.failures[["clip_id", "path"]].values.tolist() == beyond[["clip_id", "path"]].values.tolist()
     assert "the recording lasts 2.00 s" in found.failures["reason"][0]
 

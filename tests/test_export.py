@@ -14,18 +14,19 @@ import pytest
 import soundfile
 from bundles import SIX, SMALL, untrained
 
-from ser_kit import cli, graph, pruning, recipes
+from ser_kit import cli, recipes
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle, Member
-from ser_kit.errors import ExportError
-from ser_kit.estimators import Linear
+from ser_kit.audio.transforms import Trim
+from ser_kit.bundles.bundle import Bundle, Member
+from ser_kit.core.errors import ExportError
+from ser_kit.deploy import graph, pruning
 from ser_kit.features import SpeechEncoder
-from ser_kit.predictor import Predictor
-from ser_kit.preprocess import Trim
+from ser_kit.inference.predictor import Predictor
 from ser_kit.training import Scaler
+from ser_kit.training.estimators import Linear
 
 pytest.importorskip("tf2onnx", reason="the extra export is not installed")
-from ser_kit import export  # noqa: E402
+from ser_kit.deploy import export  # noqa: E402
 
 BUILDERS = {  # a recipe with each builder of a network
     recipe.model: recipe

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ser_kit import features
 from ser_kit.audio import Recording, read_audio
-from ser_kit.errors import FeatureError, TooShortError, UnknownNameError
+from ser_kit.core.errors import FeatureError, TooShortError, UnknownNameError
 
 RATE = 16000
 EXTRACTORS = [
@@ -284,12 +284,12 @@ def test_columns_units_and_what_models_may_see():
 
 
 def test_mel_bands_that_hold_no_bin_of_the_spectrum():
-    from ser_kit import spectrum
+    from ser_kit.features import spectra
 
     power = np.abs(noise(0.05))[: 65 * 8].reshape(8, 65)
-    expected = power @ spectrum.mel_filters(8000, 128, 200)
+    expected = power @ spectra.mel_filters(8000, 128, 200)
     assert (expected == 0).all(axis=0).any()
-    np.testing.assert_allclose(spectrum.mel_powers(power, 8000, 128, 200), expected, rtol=1e-12)
+    np.testing.assert_allclose(spectra.mel_powers(power, 8000, 128, 200), expected, rtol=1e-12)
 
 
 # Frame features ------------------------------------------------------------------------------------------------------

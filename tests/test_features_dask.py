@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from clips import assert_same, clip, table_of
 
-from ser_kit import cli, features
-from ser_kit.errors import FeatureError, MissingDependencyError
-from ser_kit.features import Functionals, Store, _dask
+from ser_kit import cli, extraction
+from ser_kit.core.errors import FeatureError, MissingDependencyError
+from ser_kit.extraction import Store, dask
+from ser_kit.features import Functionals
 
 distributed = pytest.importorskip("distributed", reason="Dask: pip install 'ser-kit[dask]'")
 import joblib  # noqa: E402 - Dask's backend of it, without which there is nothing to test
@@ -60,7 +61,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 
 def run(table, extractor, store, **settings):
-    return features.extract(table, extractor, cache=store, progress=False, **settings)
+    return extraction.extract(table, extractor, cache=store, progress=False, **settings)
 
 
 def kept(store) -> int:
@@ -190,10 +191,10 @@ def test_a_clip_that_keeps_killing_workers_is_set_aside(clips, odd, client, clus
 def test_interrupt_keeps_what_is_finished(clips, odd, alone, client, cluster, tmp_path):
     clips.to_csv(tmp_path / "table.csv", index=False)
     (tmp_path / "script.py").write_text(
-        "import pandas, distributed, odd_extractors; from ser_kit import features\n"
+        "import pandas, distributed, odd_extractors; from ser_kit import extraction, features\n"
         "table = pandas.read_csv('table.csv', keep_default_na=False)\n"
         f"client = distributed.Client({cluster.scheduler_address!r})\n"
-        "features.extract(table, odd_extractors.Odd(pause=0.01), cache='store', progress=False)\n"
+        "extraction.extract(table, odd_extractors.Odd(pause=0.01), cache='store', progress=False)\n"
     )
     script = subprocess.Popen([sys.executable, "script.py"], cwd=tmp_path, stderr=subprocess.PIPE)
     try:
@@ -273,7 +274,7 @@ def test_an_extractor_that_the_workers_lack(clips, client, tmp_path, monkeypatch
 
 def test_workers_with_other_packages_are_refused():
     with pytest.raises(FeatureError, match="a worker has .*Functionals.*, not another"):
-        _dask._remote([], pickle.dumps(Functionals()), "another", 1.0)
+        dask._remote([], pickle.dumps(Functionals()), "another", 1.0)
 
 
 def test_no_client(clips):

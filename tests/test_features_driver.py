@@ -14,9 +14,9 @@ import pytest
 import soundfile
 from clips import RATE, table_of
 
-from ser_kit import features
-from ser_kit.errors import FeatureError, MissingDependencyError, TableError, TruncatedAudioWarning
-from ser_kit.features._pool import WorkerProcess
+from ser_kit import extraction, features
+from ser_kit.core.errors import FeatureError, MissingDependencyError, TableError, TruncatedAudioWarning
+from ser_kit.extraction.workers import WorkerProcess
 
 HELPER = '''
 import os, signal, sys, time
@@ -82,7 +82,7 @@ def table(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(table):
-    return features.extract(table, features.Functionals(), jobs=0, cache=False, progress=False)
+    return extraction.extract(table, features.Functionals(), jobs=0, cache=False, progress=False)
 
 
 @pytest.fixture
@@ -125,14 +125,14 @@ def test_failures_have_their_reason(table, alone):
 
 
 def test_workers_change_nothing(table, alone):
-    crew = features.extract(table, features.Functionals(), jobs=2, cache=False, progress=False)
+    crew = extraction.extract(table, features.Functionals(), jobs=2, cache=False, progress=False)
     np.testing.assert_array_equal(crew.values, alone.values)
     pd.testing.assert_frame_equal(crew.table, alone.table)
     pd.testing.assert_frame_equal(crew.failures, alone.failures)
 
 
 def test_frame_features_have_lengths(alone):
-    found = features.extract(alone.table, features.FrameFeatures(), jobs=1, progress=False)
+    found = extraction.extract(alone.table, features.FrameFeatures(), jobs=1, progress=False)
     assert found.values.shape == (9, 300, 154)
     seconds = [soundfile.info(path).duration for path in found.table["path"]]
     assert list(found.lengths) == [1 + int(s * 22050) // 512 for s in seconds]
@@ -142,14 +142,14 @@ def test_frame_features_have_lengths(alone):
 
 def test_workers_are_clean_single_threaded_and_never_hold_tensorflow(table, probe, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", sys)
-    found = features.extract(table, probe, jobs=2, cache=False, progress=False)
+    found = extraction.extract(table, probe, jobs=2, cache=False, progress=False)
     assert found.values.tolist() == [[0, 1]] * 9
 
 
 @pytest.mark.parametrize("jobs", [0, 1, 2])
 def test_an_extractor_that_fails(tmp_path, probe, jobs):
     paths = [write(tmp_path / f"{name}.wav", voice(1)) for name in ("a", "raise", "b")]
-    found = features.extract(table_of(paths), probe, jobs=jobs, cache=False, progress=False)
+    found = extraction.extract(table_of(paths), probe, jobs=jobs, cache=False, progress=False)
     assert list(found.table["path"]) == [str(paths[0]), str(paths[2])]
     assert found.failures[["error", "reason"]].values.tolist() == [["ZeroDivisionError", "as the clip asked"]]
 
@@ -157,7 +157,7 @@ def test_an_extractor_that_fails(tmp_path, probe, jobs):
 def test_a_worker_that_dies_costs_its_clip_only(tmp_path, probe):
     names = ["a", "kill1", "b", "c", "kill2", "exit", "d", "e"]
     table = table_of(write(tmp_path / f"{name}.wav", voice(1)) for name in names)
-    found = features.extract(table, probe, jobs=2, cache=False, progress=False)
+    found = extraction.extract(table, probe, jobs=2, cache=False, progress=False)
     assert list(found.table["clip_id"]) == [f"folder:{i}" for i in (0, 2, 3, 6, 7)]
     assert set(found.failures["error"]) == {"WorkerDied"}
     assert ["SIGKILL" in r for r in found.failures["reason"]] == [True, True, False]
@@ -179,13 +179,13 @@ def test_a_worker_that_dies_between_two_batches_costs_nothing(tmp_path, probe):
 def test_an_extractor_that_workers_cannot_have(table, probe, tmp_path):
     (tmp_path / "probe_extractor.py").unlink()
     with pytest.raises(FeatureError, match=r"cannot run Probe.*probe_extractor.*jobs=0"):
-        features.extract(table, probe, jobs=2, cache=False, progress=False)
+        extraction.extract(table, probe, jobs=2, cache=False, progress=False)
 
 
 def test_an_extractor_of_the_main_module_stays_in_this_process(table, probe, monkeypatch):
     monkeypatch.setattr(type(probe), "__module__", "__main__")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert features.extract(table, probe, jobs=2, cache=False, progress=False).values[0, 1] == 7
+    assert extraction.extract(table, probe, jobs=2, cache=False, progress=False).values[0, 1] == 7
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -196,9 +196,9 @@ def test_interrupt_leaves_nobody_behind(tmp_path, probe, jobs):
     pids = tmp_path / "pids"
     # No "if __name__ == '__main__'": a user's script need not have one.
     (tmp_path / "script.py").write_text(
-        "import pandas, probe_extractor; from ser_kit import features\n"
+        "import pandas, probe_extractor; from ser_kit import extraction, features\n"
         "table = pandas.read_csv('table.csv', keep_default_na=False)\n"
-        f"features.extract(table, probe_extractor.Probe(), jobs={jobs}, progress=False)\n"
+        f"extraction.extract(table, probe_extractor.Probe(), jobs={jobs}, progress=False)\n"
     )
     script = subprocess.Popen(
         [sys.executable, "script.py"], cwd=tmp_path, env=os.environ | {"PIDS": str(pids)}, stderr=subprocess.PIPE
@@ -225,41 +225,41 @@ def test_a_truncated_clip_counts_and_is_told(tmp_path):
     path = write(tmp_path / "cut.wav", voice(3))
     path.write_bytes(path.read_bytes()[:-6000])
     with pytest.warns(TruncatedAudioWarning, match=r"cut\.wav"):
-        found = features.extract(table_of([path]), features.Functionals(), progress=False)
+        found = extraction.extract(table_of([path]), features.Functionals(), progress=False)
     assert len(found) == 1
 
 
 def test_progress_ends_in_a_summary(table, capsys):
-    features.extract(table, features.LogMel(seconds=0.5), progress=True)
+    extraction.extract(table, features.LogMel(seconds=0.5), progress=True)
     out, err = capsys.readouterr()
     assert "14 clips, 5 failed" in out and "clips/s" in out
     assert "14/14" in err
-    features.extract(table, features.LogMel(seconds=0.5), progress=False)
+    extraction.extract(table, features.LogMel(seconds=0.5), progress=False)
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("extractor", [features.Waveform(), features.LogMel()], ids=["waveform", "logmel"])
 def test_clips_of_their_own_lengths_end_in_zeros(table, extractor, tmp_path):
-    found = features.extract(table, extractor, jobs=0, progress=False)
-    mapped = features.extract(table, extractor, jobs=0, mmap=tmp_path / "values.npy", progress=False)
+    found = extraction.extract(table, extractor, jobs=0, progress=False)
+    mapped = extraction.extract(table, extractor, jobs=0, mmap=tmp_path / "values.npy", progress=False)
     np.testing.assert_array_equal(mapped.values, found.values)
     assert found.values.shape == (9, found.lengths.max(), extractor.shape[1]) and len(set(found.lengths)) == 9
     for path, values, length in zip(found.table["path"], found.values, found.lengths, strict=True):
         np.testing.assert_array_equal(values[:length], extractor.extract(path))
         assert not values[length:].any()
-    assert features.extract(table.iloc[:0], extractor, progress=False).values.shape == (0, 0, extractor.shape[1])
+    assert extraction.extract(table.iloc[:0], extractor, progress=False).values.shape == (0, 0, extractor.shape[1])
 
 
 def test_an_empty_table(table):
-    found = features.extract(table.iloc[:0], features.Functionals(), progress=False)
+    found = extraction.extract(table.iloc[:0], features.Functionals(), progress=False)
     assert len(found) == len(found.failures) == len(found.to_frame()) == 0
 
 
 def test_what_cannot_be_asked(table):
     with pytest.raises(TableError, match="lacks path, speaker"):
-        features.extract(table.drop(columns=["path", "speaker"]), features.Functionals(), progress=False)
+        extraction.extract(table.drop(columns=["path", "speaker"]), features.Functionals(), progress=False)
     with pytest.raises(FeatureError, match="jobs=-1"):
-        features.extract(table, features.Functionals(), jobs=-1, progress=False)
+        extraction.extract(table, features.Functionals(), jobs=-1, progress=False)
 
 
 # What comes back -----------------------------------------------------------------------------------------------------

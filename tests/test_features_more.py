@@ -11,11 +11,11 @@ from clips import assert_same
 from hypothesis import given, settings
 from test_features import RATE, SIGNALS, noise, recording, sounds, speech_like, tone
 
-from ser_kit import features
+from ser_kit import extraction, features
 from ser_kit.audio import Recording, read_audio
-from ser_kit.errors import FeatureError, TooShortError, UnknownNameError
+from ser_kit.audio.transforms import PeakNormalise
+from ser_kit.core.errors import FeatureError, TooShortError, UnknownNameError
 from ser_kit.features import FrameFeatures, FrameStatistics, Segments, StackedFrames
-from ser_kit.preprocess import PeakNormalise
 
 MFCC, CHROMA, MEL = slice(0, 40), slice(40, 52), slice(52, 180)
 NEW = [StackedFrames(), FrameStatistics(), Segments()]
@@ -49,11 +49,11 @@ class TestAll:
 
     def test_is_extracted_stored_and_saved(self, extractor, demo_table, tmp_path):
         table = demo_table.iloc[::97]
-        first = features.extract(table, extractor, jobs=0, cache=tmp_path, progress=False)
-        with features.Store(tmp_path) as store:
+        first = extraction.extract(table, extractor, jobs=0, cache=tmp_path, progress=False)
+        with extraction.Store(tmp_path) as store:
             assert sum(holding.clips for holding in store.holdings()) == len(table) == len(first)
-        assert_same(features.extract(table, extractor, jobs=0, cache=tmp_path, progress=False), first)
-        assert_same(features.extract(table, extractor, jobs=2, cache=False, progress=False), first)
+        assert_same(extraction.extract(table, extractor, jobs=0, cache=tmp_path, progress=False), first)
+        assert_same(extraction.extract(table, extractor, jobs=2, cache=False, progress=False), first)
         for path, values, length in zip(first.table["path"], first.values, first.lengths, strict=True):
             expected, expected_length = extractor.extract_with_length(path)
             np.testing.assert_array_equal(values, expected)
@@ -301,7 +301,7 @@ def test_statistics_of_a_tone_and_of_silence():
 def test_statistics_are_table_rows(demo_table, tmp_path):
     import pandas as pd
 
-    done = features.extract_to(
+    done = extraction.extract_to(
         tmp_path / "rows.parquet", demo_table.iloc[:2], FrameStatistics(), jobs=0, progress=False
     )
     assert done.clips == 2

@@ -20,10 +20,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_kit import augment, features, preprocess  # noqa: F401 - augment: its steps are registered by it
-from ser_kit.errors import DamagedStoreWarning, FeatureError, StoreError
-from ser_kit.features import FrameFeatures, LogMel, Store
-from ser_kit.features.store import TEMPORARY, content_of, extractor_key
+from ser_kit import features  # noqa: F401 - augment: its steps are registered by it
+from ser_kit.audio import transforms
+from ser_kit.core.errors import DamagedStoreWarning, FeatureError, StoreError
+from ser_kit.extraction import Store
+from ser_kit.extraction.store import TEMPORARY, content_of, extractor_key
+from ser_kit.features import FrameFeatures, LogMel
 
 LOGMEL = LogMel(seconds=0.5)
 
@@ -54,7 +56,7 @@ def clip(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _settled_at_once(monkeypatch):
-    monkeypatch.setattr("ser_kit.features.store._SETTLED", -1)
+    monkeypatch.setattr("ser_kit.extraction.store._SETTLED", -1)
 
 
 def spoil(store, statement="UPDATE entries SET array = zeroblob(LENGTH(array))"):
@@ -129,7 +131,7 @@ def test_classes_of_one_name_and_libraries_of_other_versions_are_kept_apart(monk
     elsewhere = type("LogMel", (LogMel,), {"__module__": "somebody.elses"})
     assert extractor_key(elsewhere()) != extractor_key(LogMel())
     before = extractor_key(LogMel())
-    monkeypatch.setattr("ser_kit.features.store.metadata.version", lambda name: "0.0")
+    monkeypatch.setattr("ser_kit.extraction.store.metadata.version", lambda name: "0.0")
     assert extractor_key(LogMel()) != before
 
 
@@ -146,7 +148,7 @@ def test_content_is_that_of_the_bytes(store, clip, tmp_path):
 
 def test_a_remembered_file_is_not_read_again(store, clip, monkeypatch):
     content = store.content(str(clip))
-    monkeypatch.setattr("ser_kit.features.store.content_of", lambda path: pytest.fail("it was read again"))
+    monkeypatch.setattr("ser_kit.extraction.store.content_of", lambda path: pytest.fail("it was read again"))
     assert store.content(str(clip)) == content
     store.flush()
     assert store.content(str(clip)) == content
@@ -162,10 +164,10 @@ def test_a_file_that_changed_is_read_again(store, clip):
 
 def test_a_file_that_changed_just_now_is_not_remembered(store, clip, monkeypatch):
     """Within one tick of the file system's clock it might change once more without showing it."""
-    monkeypatch.setattr("ser_kit.features.store._SETTLED", 2_000_000_000)
+    monkeypatch.setattr("ser_kit.extraction.store._SETTLED", 2_000_000_000)
     store.content(str(clip))
     reads = []
-    monkeypatch.setattr("ser_kit.features.store.content_of", lambda path: reads.append(path) or b"")
+    monkeypatch.setattr("ser_kit.extraction.store.content_of", lambda path: reads.append(path) or b"")
     store.content(str(clip))
     assert reads
 
@@ -287,7 +289,8 @@ def test_threads_share_a_store(store):
 WRITER = """
 import sys
 import numpy as np
-from ser_kit.features import LogMel, Store
+from ser_kit.extraction import Store
+from ser_kit.features import LogMel
 with Store(sys.argv[1]) as store:
     for i in range(200):
         store.put(LogMel(seconds=0.5), bytes([i]), np.full((51, 64), i))
@@ -356,7 +359,7 @@ def _imported(function, module) -> set[str]:
     return found - {"numpy", "kagglehub"} - set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("kind", [*preprocess.STEPS.values(), *map(features.get, features.names())])
+@pytest.mark.parametrize("kind", [*transforms.STEPS.values(), *map(features.get, features.names())])
 def test_each_step_and_extractor_declares_the_packages_that_its_numbers_come_from(kind):
     distributions = {"parselmouth": "praat-parselmouth", "pywt": "PyWavelets", "webrtcvad": "webrtcvad-wheels"}
     imported = {name for each in kind.__mro__ if each.__module__.startswith("ser_kit.") and each is not object
@@ -367,11 +370,11 @@ def test_each_step_and_extractor_declares_the_packages_that_its_numbers_come_fro
 
 
 def test_a_step_s_package_makes_another_key(monkeypatch):
-    plain, gated = LogMel(), LogMel(preprocess=(preprocess.step({"name": "sometimes", "step": "pitch_shift"}),))
+    plain, gated = LogMel(), LogMel(preprocess=(transforms.step({"name": "sometimes", "step": "pitch_shift"}),))
     assert gated.stands_on == plain.stands_on | {"librosa", "scipy"}
     before = extractor_key(plain), extractor_key(gated)
     version = metadata.version
     monkeypatch.setattr(
-        "ser_kit.features.store.metadata.version", lambda name: "0.0" if name == "librosa" else version(name)
+        "ser_kit.extraction.store.metadata.version", lambda name: "0.0" if name == "librosa" else version(name)
     )
     assert extractor_key(plain) == before[0] and extractor_key(gated) != before[1]

@@ -16,9 +16,10 @@ import pandas as pd
 import pytest
 from clips import assert_same, clip, table_of
 
-from ser_kit import features
-from ser_kit.errors import DamagedStoreWarning, FeatureError, StoreError, TruncatedAudioWarning
-from ser_kit.features import Functionals, LogMel, Store
+from ser_kit import extraction
+from ser_kit.core.errors import DamagedStoreWarning, FeatureError, StoreError, TruncatedAudioWarning
+from ser_kit.extraction import Store
+from ser_kit.features import Functionals, LogMel
 
 LOGMEL = LogMel(seconds=0.5)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -94,7 +95,7 @@ def clips(tmp_path_factory):
 
 
 def run(table, store, extractor=LOGMEL, **settings):
-    return features.extract(table, extractor, cache=store, progress=settings.pop("progress", False), **settings)
+    return extraction.extract(table, extractor, cache=store, progress=settings.pop("progress", False), **settings)
 
 
 # What the store saves ------------------------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ def first(clips, tmp_path_factory):
     """A run into an empty store, and the folder of that store."""
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ser_kit.features.store._SETTLED", -1)  # else files so new are looked into once more
+        patch.setattr("ser_kit.extraction.store._SETTLED", -1)  # else files so new are looked into once more
         return run(clips, folder, jobs=2), folder
 
 
@@ -114,7 +115,7 @@ def forbidden(monkeypatch):
     """Any extraction at all fails."""
     for name in ("in_workers", "in_process"):
         monkeypatch.setattr(
-            f"ser_kit.features.driver.{name}",
+            f"ser_kit.extraction.runner.{name}",
             lambda job, *_: (pytest.fail("something was computed again") for _ in job.clips),
         )
 
@@ -148,7 +149,7 @@ def test_renamed_and_moved_clips_are_known(first, tmp_path, monkeypatch):
     for i, path in enumerate(found.table["path"]):
         moved.append(tmp_path / f"another name {i}.wav")
         shutil.copy(path, moved[-1])
-    monkeypatch.setattr("ser_kit.features._pool._outcome", lambda *_: pytest.fail("something was computed again"))
+    monkeypatch.setattr("ser_kit.extraction.workers._outcome", lambda *_: pytest.fail("something was computed again"))
     again = run(table_of(moved), folder, jobs=0)
     np.testing.assert_array_equal(again.values, found.values)
 
@@ -200,9 +201,9 @@ def test_warnings_are_told_again_under_the_name_of_today(tmp_path):
 
 
 def test_streamed_and_saved_tables_are_byte_for_byte_the_same(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr("ser_kit.features.driver._ROWS", 13)
+    monkeypatch.setattr("ser_kit.extraction.runner._ROWS", 13)
     for suffix in ("parquet", "csv"):
-        done = features.extract_to(tmp_path / f"a.{suffix}", clips, Functionals(), cache=tmp_path, progress=False)
+        done = extraction.extract_to(tmp_path / f"a.{suffix}", clips, Functionals(), cache=tmp_path, progress=False)
         found = run(clips, tmp_path, Functionals())
         found.save(tmp_path / f"b.{suffix}")
         assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
@@ -213,9 +214,9 @@ def test_streamed_and_saved_tables_are_byte_for_byte_the_same(clips, tmp_path, m
 
 def test_what_cannot_be_streamed(clips, tmp_path):
     with pytest.raises(FeatureError, match=r"\.parquet, \.csv"):
-        features.extract_to(tmp_path / "a.xlsx", clips, Functionals())
+        extraction.extract_to(tmp_path / "a.xlsx", clips, Functionals())
     with pytest.raises(FeatureError, match="no table row"):
-        features.extract_to(tmp_path / "a.csv", clips, LOGMEL)
+        extraction.extract_to(tmp_path / "a.csv", clips, LOGMEL)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -264,7 +265,7 @@ def test_a_time_limit_that_is_none(clips, timeout):
 LIVES = """
 import os, random, signal, sys, time
 import pandas, survivors
-from ser_kit import features
+from ser_kit import extraction, features
 from ser_kit.features import driver  # with all that a life needs
 table = pandas.read_csv("table.csv", keep_default_na=False)
 random.seed(0)
@@ -277,7 +278,7 @@ kills = 0
 while kills < int(sys.argv[1]):
     child = os.fork()
     if not child:
-        features.extract_to("features.parquet", table, survivors.Logged(), jobs=2, cache="store", progress=False)
+        extraction.extract_to("features.parquet", table, survivors.Logged(), jobs=2, cache="store", progress=False)
         os._exit(0)
     # Now at some moment of some clip, now at any moment at all: at the start, or when all is read and written.
     clips = computed() + random.randrange(1, 30) if kills % 2 else 0
@@ -309,7 +310,7 @@ def test_a_run_killed_at_25_moments_ends_as_one_left_alone(helper, tmp_path):
     assert len(set(log.read_text().split())) > 30, "the lives were too short to compute anything"
 
     script = LIVES.partition("random.seed")[0] + (
-        'features.extract_to("features.parquet", table, survivors.Logged(), jobs=2, cache=sys.argv[1], progress=False)'
+        'extraction.extract_to("features.parquet", table, survivors.Logged(), jobs=2, cache=sys.argv[1], progress=False)'
     )
     for store in ("store", "undisturbed"):
         subprocess.run([sys.executable, "-c", script, store], cwd=tmp_path, env=environment, check=True)
@@ -329,7 +330,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(helper, tmp_path):
     table_of(sorted(tmp_path.glob("*.wav"))).to_csv(tmp_path / "table.csv", index=False)
     log = tmp_path / "log"
     script = LIVES.partition("random.seed")[0] + (
-        'features.extract(table, survivors.Logged(), jobs=2, cache="store", progress=True)'
+        'extraction.extract(table, survivors.Logged(), jobs=2, cache="store", progress=True)'
     )
     environment = os.environ | {"LOG": str(log), "PYTHONPATH": str(Path(helper.__file__).parent)}
     process = subprocess.Popen(
@@ -354,7 +355,7 @@ NARROW = """
 import contextlib, io, os, subprocess, sys
 from pathlib import Path
 from ser_kit import cli
-from ser_kit.features import Store
+from ser_kit.extraction import Store
 
 def ser_kit(*arguments):
     said = io.StringIO()
@@ -451,10 +452,10 @@ def test_a_store_that_fills_up_in_mid_run_stops_it_with_one_error(clips, tmp_pat
 PEAK = """
 import re, sys
 import pandas, survivors
-from ser_kit import features
+from ser_kit import extraction, features
 # Reading the table, which is not extraction's own, costs both runs the same.
 table = pandas.read_parquet(sys.argv[1]).iloc[: int(sys.argv[3])].reset_index(drop=True)
-features.extract_to(sys.argv[2], table, survivors.Peak(), jobs=2, cache="store", progress=False)
+extraction.extract_to(sys.argv[2], table, survivors.Peak(), jobs=2, cache="store", progress=False)
 # Not getrusage, whose peak a process inherits from the one that started it.
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 """
@@ -485,12 +486,12 @@ def test_memory_does_not_grow_with_the_number_of_clips(helper, tmp_path):
 
 def test_no_order_of_answers_changes_the_result(clips, first, monkeypatch):
     """Workers answer in any order; here they answer in the worst one."""
-    from ser_kit.features import driver
+    from ser_kit.extraction import runner
 
     def shuffled(job, workers):
-        outcomes = list(driver.in_process(job))
+        outcomes = list(runner.in_process(job))
         random.Random(1).shuffle(outcomes)
         yield from outcomes
 
-    monkeypatch.setattr(driver, "in_workers", shuffled)
+    monkeypatch.setattr(runner, "in_workers", shuffled)
     assert_same(run(clips, False, jobs=2), first[0])

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from ser_kit import folders
-from ser_kit.errors import TargetError
-from ser_kit.folders import put, replaceable, standing, workshop, writable
+from ser_kit.core import paths
+from ser_kit.core.errors import TargetError
+from ser_kit.core.paths import put, replaceable, standing, workshop, writable
 
 OLD, NEW = {"card": "old", "weights": "old"}, {"card": "new", "more": "new"}
 
@@ -50,11 +50,11 @@ def killed_at(step: int, work) -> bool:
 def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new(tmp_path, monkeypatch, at_once):
     if at_once:
         one, other = filled(tmp_path / "one", OLD), filled(tmp_path / "other", NEW)
-        if not folders._exchanged(one, other):
+        if not paths._exchanged(one, other):
             pytest.skip("the file system cannot exchange two folders")
         assert held(one) == NEW and held(other) == OLD
     else:
-        monkeypatch.setattr(folders, "_exchanged", lambda *_: False)
+        monkeypatch.setattr(paths, "_exchanged", lambda *_: False)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # for those whose machine loses power, and slow
     place = tmp_path / "place"
     filled(place, OLD)

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser_kit import features, graph, recipes
+from ser_kit import features, recipes
 from ser_kit.audio import read_audio
-from ser_kit.backend import import_keras
-from ser_kit.preprocess import HighPass, PeakNormalise, Trim
+from ser_kit.audio.transforms import HighPass, PeakNormalise, Trim
+from ser_kit.core.backend import import_keras
+from ser_kit.deploy import graph
 
 keras = import_keras()
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="graphs are TensorFlow's")

@@ -9,8 +9,8 @@ import pytest
 
 from ser_kit import models, protocols, recipes
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle
-from ser_kit.predictor import DEFAULT_PRESET, Predictor
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.inference.predictor import DEFAULT_PRESET, Predictor
 
 RATE = 16000
 SMALL = {"channels": (4, 4, 4, 4), "harmonic_channels": (4, 4, 4, 4), "width": 8, "heads": 1}
@@ -97,7 +97,7 @@ class TestSimulatedSpeakers:
         np.testing.assert_array_equal(type(layer)(0)(x, training=True), x)
 
     def test_a_peak_moves_as_far_as_said_and_otherwise_in_every_clip(self, layer, name, most):
-        from ser_kit.spectrum import mel_corners
+        from ser_kit.features.spectra import mel_corners
 
         axis = 1 if name == "Tempo" else 2
         places = {"Vtlp": mel_corners(RATE, 64)[1:-1], "BandShift": np.arange(64), "Tempo": np.arange(64)}[name]

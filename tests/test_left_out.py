@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import card, left_out, modelcard, protocols, recipes, training
-from ser_kit.errors import BundleError, LeakageError
-from ser_kit.probabilities import apply_temperature
-from ser_kit.recipes._base import Split
+from ser_kit import protocols, recipes, training
+from ser_kit.bundles import card, card_page
+from ser_kit.core.errors import BundleError, LeakageError
+from ser_kit.core.probabilities import apply_temperature
+from ser_kit.evaluation import left_out
+from ser_kit.recipes.system import Split
 
 LABELS = ("happy", "sad", "angry")
 
@@ -105,7 +107,7 @@ def test_the_card_says_what_each_corpus_left_out_shows(quick, material, evaluati
     recalls = own.apply(lambda part: (part["true"] == part["predicted"]).mean())
     assert found[2]["uar"] == pytest.approx(recalls.mean()) and found[2]["recall"] == pytest.approx(recalls.to_dict())
     plain = json.loads(json.dumps({"format": 2, **bundle.card, "members": [m.to_card() for m in bundle.members]}))
-    page = modelcard.markdown(plain)
+    page = card_page.markdown(plain)
     assert "### On corpora that were left out" in page and "| west | " in page
     plain["members"] = [{**each, "sha256": "0" * 64} for each in plain["members"]]
     card.check(plain)

@@ -135,7 +135,7 @@ def test_stays_in_float32_under_a_mixed_precision_policy(keras, layers):
 
 
 def test_impossible_parameters(layers):
-    from ser_kit.errors import FeatureError
+    from ser_kit.core.errors import FeatureError
 
     with pytest.raises(FeatureError, match="window=800"):
         layers.LogMelSpectrogram(window=800)

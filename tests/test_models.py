@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ser_kit import models, recipes, training
-from ser_kit.errors import UnknownNameError
+from ser_kit.core.errors import UnknownNameError
 
 INPUTS = {
     "cnn2d": (24, 16), "cnn2d_lstm": (20, 12), "cnn_bilstm": (40, 154), "committee": (30,), "conv1d_lstm": (30,),

@@ -14,12 +14,14 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 import ser_kit
-from ser_kit import demo, recipes, reproduce
+from ser_kit import recipes
+from ser_kit.app import notebooks
+from ser_kit.core.labels import label_set
 from ser_kit.corpora import demo as demo_corpus
 from ser_kit.evaluation import METRICS
 from ser_kit.features import Functionals
-from ser_kit.labels import label_set
-from ser_kit.predictor import Predictor
+from ser_kit.inference.predictor import Predictor
+from ser_kit.recipes import reproduce
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 BLOB = "ser-kit/ser_kit/blob/main/notebooks"
@@ -42,7 +44,7 @@ FIGURES = {
 TAUGHT = {"rastogi_mlp", "ahmadov_cnn_bilstm"}
 """The recipes of notebooks 03 and 04."""
 
-every_notebook = pytest.mark.parametrize("name", demo.NOTEBOOKS)
+every_notebook = pytest.mark.parametrize("name", notebooks.NOTEBOOKS)
 
 
 def read(name: str) -> nbformat.NotebookNode:
@@ -83,7 +85,7 @@ def check_outputs(notebook) -> None:
 
 
 def test_the_notebooks_are_those_that_the_demo_runs():
-    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == sorted(demo.NOTEBOOKS)
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == sorted(notebooks.NOTEBOOKS)
 
 
 @every_notebook
@@ -121,7 +123,7 @@ def test_one_setup_cell_installs_only_what_is_missing(name):
 def test_all_share_one_setup():
     """They differ in what they import, and in nothing else; one needs an extra for that."""
     imports = re.compile(r"^(import|from) .*\n|^\n|\[export\]", re.M)
-    assert len({imports.sub("", code_cells(read(name))[0].source) for name in demo.NOTEBOOKS}) == 1
+    assert len({imports.sub("", code_cells(read(name))[0].source) for name in notebooks.NOTEBOOKS}) == 1
 
 
 @every_notebook

@@ -22,7 +22,7 @@ import torture
 from torture import ANSWERED, AS_THE_CLIP, EITHER, NAMES, REFUSED, UNCERTAIN
 
 from ser_kit.audio import read_audio
-from ser_kit.errors import AudioError, TruncatedAudioWarning
+from ser_kit.core.errors import AudioError, TruncatedAudioWarning
 
 if not hasattr(os, "mkfifo"):
     pytest.skip("pipes, sockets and links as POSIX has them", allow_module_level=True)
@@ -312,7 +312,7 @@ def test_what_has_an_encoder_elsewhere_is_read(name):
 # ------------------------------------------------------------------------------------------------------------- change
 
 
-@pytest.mark.filterwarnings("ignore::ser_kit.errors.TruncatedAudioWarning")
+@pytest.mark.filterwarnings("ignore::ser_kit.core.errors.TruncatedAudioWarning")
 def test_files_that_change_while_they_are_read_are_answered_for_or_refused(predictor, clips, tmp_path):
     samples, rate = soundfile.read(clips[0])
     stereo = np.stack([samples, -1.0005 * samples], axis=1)  # channels that cancel are read twice

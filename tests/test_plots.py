@@ -15,9 +15,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ser_kit import audio, plots, recipes
-from ser_kit.errors import TableError, UnknownNameError
+from ser_kit.core.errors import TableError, UnknownNameError
+from ser_kit.core.labels import EMOTIONS
 from ser_kit.evaluation import Evaluation
-from ser_kit.labels import EMOTIONS
 
 LABELS = ("neutral", "happy", "sad")
 RATE = 16_000
@@ -237,7 +237,7 @@ class TestPortrait:
         assert figure.axes[0].get_xlim() == pytest.approx((0, seconds), abs=1e-4)
         figure._repr_png_()
 
-    @pytest.mark.filterwarnings("ignore::ser_kit.errors.SilentAudioWarning")
+    @pytest.mark.filterwarnings("ignore::ser_kit.core.errors.SilentAudioWarning")
     def test_silence_is_dark(self):
         figure = plots.portrait((np.zeros(RATE, dtype=np.float32), RATE))
         assert "no pitch found" in title(figure.axes[1])
@@ -409,7 +409,7 @@ class TestEvaluations:
 
 
 def records(*rows) -> pd.DataFrame:
-    """As :func:`ser_kit.reproduce.load` makes them, of ``recipe, ablation, corpora, protocol, accuracies by fold``."""
+    """As :func:`ser_kit.recipes.reproduce.load` makes them, of ``recipe, ablation, corpora, protocol, accuracies by fold``."""
     rows = rows or [
         ("rastogi_mlp", "", "ravdess", "random_70_15_15", [0.7]),
         ("rastogi_mlp", "", "ravdess", "speaker", [0.4, 0.5, 0.6]),

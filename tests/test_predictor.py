@@ -17,14 +17,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_kit import audio, features, models, tracks
+from ser_kit import audio, features, models
+from ser_kit.app.answer import work_out
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle, Places, preset_path
-from ser_kit.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
+from ser_kit.bundles.bundle import Bundle, Places, preset_path
+from ser_kit.core.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
-from ser_kit.predictor import DEFAULT_PRESET, ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
-from ser_kit.stream import timeline
-from ser_kit.widget.answer import work_out
+from ser_kit.inference.predictor import DEFAULT_PRESET, ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
+from ser_kit.inference.stream import timeline
+from ser_kit.plots import tracks
 
 RATE = 16000
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_kit import augment, features, preprocess
-from ser_kit.audio import read_audio
-from ser_kit.errors import PreprocessError, UnknownNameError
-from ser_kit.preprocess import rms
+from ser_kit import features
+from ser_kit.audio import augment, read_audio, transforms
+from ser_kit.audio.transforms import rms
+from ser_kit.core.errors import PreprocessError, UnknownNameError
 
 RATE = 16000
 
@@ -49,8 +49,8 @@ CHANGED = {
 }
 KEEP_LENGTH = set(CHANGED) - {"trim", "fix_length", "voice_activity", "time_stretch", "speed_change"}
 ALL = [
-    *(pytest.param(preprocess.STEPS[name](), id=name) for name in CHANGED),
-    *(pytest.param(preprocess.STEPS[name](**changed), id=f"{name}-changed") for name, changed in CHANGED.items()),
+    *(pytest.param(transforms.STEPS[name](), id=name) for name in CHANGED),
+    *(pytest.param(transforms.STEPS[name](**changed), id=f"{name}-changed") for name, changed in CHANGED.items()),
 ]
 
 
@@ -106,20 +106,20 @@ def real_clips(real_data):
 
 class TestContract:
     def test_every_step_is_tested_here(self):
-        ours = {name for name, each in preprocess.STEPS.items() if each.__module__.startswith("ser_kit.")}
+        ours = {name for name, each in transforms.STEPS.items() if each.__module__.startswith("ser_kit.")}
         assert ours == set(CHANGED)
         for name, changed in CHANGED.items():
-            assert {field.name for field in dataclasses.fields(preprocess.STEPS[name])} == set(changed)
+            assert {field.name for field in dataclasses.fields(transforms.STEPS[name])} == set(changed)
 
     @pytest.mark.parametrize("each", ALL)
     def test_round_trip(self, each):
-        assert preprocess.step(json.loads(json.dumps(each.to_dict()))) == each
-        assert preprocess.step(each) is each
-        assert eval(repr(each), {**vars(preprocess), **vars(augment)}) == each
+        assert transforms.step(json.loads(json.dumps(each.to_dict()))) == each
+        assert transforms.step(each) is each
+        assert eval(repr(each), {**vars(transforms), **vars(augment)}) == each
 
     @pytest.mark.parametrize("name", CHANGED)
     def test_every_parameter_is_in_the_identity(self, name):
-        default = preprocess.step(name)
+        default = transforms.step(name)
         seen = {default.identity}
         for key, value in CHANGED[name].items():
             other = dataclasses.replace(default, **{key: value})
@@ -158,13 +158,13 @@ class TestContract:
             after = each(tone(8000)[:length], 8000)
             assert len(after) == (length if each.name != "fix_length" else round(each.seconds * 8000))
 
-    @pytest.mark.parametrize("each", [pytest.param(preprocess.step(name), id=name) for name in CHANGED])
+    @pytest.mark.parametrize("each", [pytest.param(transforms.step(name), id=name) for name in CHANGED])
     def test_strided_and_double_samples(self, each):
         sound = speech()
         twice = np.repeat(sound, 2).astype(np.float64)
         np.testing.assert_array_equal(each(twice[::2], RATE), each(sound, RATE))
 
-    @pytest.mark.parametrize("each", [pytest.param(preprocess.step(name), id=name) for name in CHANGED])
+    @pytest.mark.parametrize("each", [pytest.param(transforms.step(name), id=name) for name in CHANGED])
     def test_refuses_what_is_not_one_channel_of_sound(self, each):
         for wrong in (np.zeros((2, RATE)), [], [0.0, np.nan] * RATE, 1.0):
             with pytest.raises(PreprocessError, match=each.name):
@@ -177,7 +177,7 @@ class TestContract:
 class TestParameters:
     @pytest.mark.parametrize("name", CHANGED)
     def test_out_of_range(self, name):
-        for key, allowed in preprocess.STEPS[name].valid.items():
+        for key, allowed in transforms.STEPS[name].valid.items():
             wrong = ["a string", float("nan"), [1], *([None] if key != "level" or name == "rms_normalise" else [])]
             if isinstance(allowed, range):
                 wrong += [allowed[0] - 1, allowed[-1] + 1, 1.5, True]
@@ -187,7 +187,7 @@ class TestParameters:
                 wrong += [7]
             for value in wrong:
                 with pytest.raises(PreprocessError, match=f"{name}: {key}=.*must be (a|one of) "):
-                    preprocess.step({"name": name, key: value})
+                    transforms.step({"name": name, key: value})
 
     @pytest.mark.parametrize(
         ("described", "message"),
@@ -207,20 +207,20 @@ class TestParameters:
     )
     def test_messages(self, described, message):
         with pytest.raises(PreprocessError, match=message):
-            preprocess.step(described)
+            transforms.step(described)
 
     def test_unknown_name(self):
         with pytest.raises(UnknownNameError, match="unknown step 'trimm'; did you mean 'trim'"):
-            preprocess.step("trimm")
+            transforms.step("trimm")
 
     def test_numbers_become_plain_ones(self):
-        other = preprocess.VoiceActivity(aggressiveness=np.int64(1), padding_ms=60)
+        other = transforms.VoiceActivity(aggressiveness=np.int64(1), padding_ms=60)
         assert other.identity == "VoiceActivity/1(aggressiveness=1, frame_ms=30, padding_ms=60.0)"
-        assert json.dumps(preprocess.Trim(top_db=np.float32(30)).to_dict())
+        assert json.dumps(transforms.Trim(top_db=np.float32(30)).to_dict())
 
     def test_chains_and_extractors(self):
-        chain = [preprocess.Trim(), {"name": "fix_length", "seconds": 1}, "standardise"]
-        after = preprocess.apply(chain, speech(), RATE)
+        chain = [transforms.Trim(), {"name": "fix_length", "seconds": 1}, "standardise"]
+        after = transforms.apply(chain, speech(), RATE)
         assert len(after) == RATE and after.std() == pytest.approx(1, abs=1e-5)
         plain = features.get("logmel")().extract((after, RATE))
         np.testing.assert_array_equal(features.get("logmel")(preprocess=chain).extract((speech(), RATE)), plain)
@@ -228,24 +228,24 @@ class TestParameters:
 
 class TestLevel:
     def test_peak(self):
-        assert np.abs(preprocess.PeakNormalise(peak=0.9)(noise(), RATE)).max() == pytest.approx(0.9)
+        assert np.abs(transforms.PeakNormalise(peak=0.9)(noise(), RATE)).max() == pytest.approx(0.9)
 
     def test_standardise(self):
-        after = preprocess.Standardise()(tone() / 100 + 0.3, RATE).astype(float)
+        after = transforms.Standardise()(tone() / 100 + 0.3, RATE).astype(float)
         assert after.mean() == pytest.approx(0, abs=1e-6) and after.std() == pytest.approx(1, abs=1e-5)
         for value in (0.1, -0.7, 1e-30):
-            assert not preprocess.Standardise()(np.full(RATE, value), RATE).any()
+            assert not transforms.Standardise()(np.full(RATE, value), RATE).any()
 
     @pytest.mark.parametrize("level", [-60, -20, -6])
     @pytest.mark.parametrize("loudness", [1e-6, 1.0])
     def test_rms(self, level, loudness):
-        after = preprocess.RMSNormalise(level=level)(loudness * tone(), RATE)
+        after = transforms.RMSNormalise(level=level)(loudness * tone(), RATE)
         assert 20 * np.log10(rms(after)) == pytest.approx(level, abs=1e-3)
 
     def test_rms_stops_at_full_scale(self):
-        after = preprocess.RMSNormalise(level=-20)(sounds(RATE)["click"] / 10, RATE)
+        after = transforms.RMSNormalise(level=-20)(sounds(RATE)["click"] / 10, RATE)
         assert np.abs(after).max() == pytest.approx(1) and rms(after) < 0.1
-        after = preprocess.RMSNormalise(level=0)(speech(), RATE)
+        after = transforms.RMSNormalise(level=0)(speech(), RATE)
         assert np.abs(after).max() == pytest.approx(1)
 
 
@@ -255,21 +255,21 @@ class TestHighPass:
         inner = slice(rate // 2, -rate // 2)
         for hertz, decibels_off in [(2, 70), (10, 70), (20, 35), (40, 2)]:
             slow = tone(rate, 3, hertz)
-            assert rms(preprocess.HighPass()(slow, rate)[inner]) < rms(slow[inner]) * 10 ** (-decibels_off / 20)
+            assert rms(transforms.HighPass()(slow, rate)[inner]) < rms(slow[inner]) * 10 ** (-decibels_off / 20)
         for hertz in (60, 80, 100, 1000, 3000):
             voice = tone(rate, 3, hertz)
-            assert decibels(voice[inner], preprocess.HighPass()(voice, rate)[inner]) > 35
+            assert decibels(voice[inner], transforms.HighPass()(voice, rate)[inner]) > 35
 
     @pytest.mark.parametrize("seconds", [0.1, 0.101, 0.3, 3.0])
     def test_an_offset_leaves_no_trace_however_short_the_clip(self, seconds):
         sound = noise(seconds=seconds)
-        plain, shifted = (preprocess.HighPass()(sound + np.float32(offset), RATE) for offset in (0, 0.5))
+        plain, shifted = (transforms.HighPass()(sound + np.float32(offset), RATE) for offset in (0, 0.5))
         np.testing.assert_allclose(shifted, plain, atol=1e-6)
-        assert len(plain) == len(sound) and not preprocess.HighPass()(np.full(RATE, 0.5), RATE).any()
+        assert len(plain) == len(sound) and not transforms.HighPass()(np.full(RATE, 0.5), RATE).any()
 
     def test_no_low_tone_comes_in_with_speech(self):
         """The low rate must not fold what is above it down."""
-        cleaned = preprocess.HighPass()(tone(seconds=4, hertz=165), RATE)
+        cleaned = transforms.HighPass()(tone(seconds=4, hertz=165), RATE)
         spectrum = np.abs(np.fft.rfft(cleaned[RATE:-RATE] * np.hanning(2 * RATE)))
         assert spectrum[: 2 * 60].max() < 1e-3 * spectrum.max()
 
@@ -281,16 +281,16 @@ class TestLength:
         import librosa
 
         for clip in real_clips:
-            clip = preprocess.PeakNormalise()(clip, RATE)  # far above Librosa's floor
+            clip = transforms.PeakNormalise()(clip, RATE)  # far above Librosa's floor
             theirs, _ = librosa.effects.trim(clip, top_db=top_db, frame_length=400, hop_length=160)
-            np.testing.assert_array_equal(preprocess.Trim(top_db=top_db)(clip, RATE), theirs)
+            np.testing.assert_array_equal(transforms.Trim(top_db=top_db)(clip, RATE), theirs)
 
     def test_trim_keeps_a_margin_where_there_is_one(self):
         sound = np.zeros(3 * RATE, np.float32)
         sound[RATE : 2 * RATE] = np.cos(np.arange(RATE) / 5)
-        bare = preprocess.Trim()(sound, RATE)
+        bare = transforms.Trim()(sound, RATE)
         for before, margin in ((0.0, 0.0), (0.25, 0.25), (1.0, 2.0)):
-            kept = preprocess.Trim(margin_seconds=margin)(sound, RATE)
+            kept = transforms.Trim(margin_seconds=margin)(sound, RATE)
             assert abs(len(kept) - len(bare) - 2 * before * RATE) < 0.05 * RATE
             assert abs(np.flatnonzero(kept)[0] - before * RATE) < 0.05 * RATE
 
@@ -300,8 +300,8 @@ class TestLength:
         sound[RATE : 2 * RATE] = np.cos(np.arange(RATE) / 5)
         clicked = sound.copy()
         clicked[[800, -800]] = level
-        patient = preprocess.Trim(shortest_seconds=0.08)
-        assert len(preprocess.Trim()(clicked, RATE)) > 2.8 * RATE
+        patient = transforms.Trim(shortest_seconds=0.08)
+        assert len(transforms.Trim()(clicked, RATE)) > 2.8 * RATE
         np.testing.assert_array_equal(patient(clicked, RATE), patient(sound, RATE))
         assert abs(len(patient(sound, RATE)) - RATE) < 0.05 * RATE
 
@@ -310,7 +310,7 @@ class TestLength:
         sound = np.zeros(3 * RATE, np.float32)
         sound[RATE : 2 * RATE] = np.cos(np.arange(RATE) / 5)
         sound[RATE // 4 : RATE // 4 + round(seconds * RATE)] = 0.5
-        assert (len(preprocess.Trim(shortest_seconds=0.08)(sound, RATE)) > 1.5 * RATE) == kept
+        assert (len(transforms.Trim(shortest_seconds=0.08)(sound, RATE)) > 1.5 * RATE) == kept
 
     @pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100])
     def test_trim_is_librosas_at_other_rates(self, rate):
@@ -322,19 +322,19 @@ class TestLength:
             theirs, _ = librosa.effects.trim(
                 sound, top_db=40, frame_length=round(seconds * rate), hop_length=round(hop * rate)
             )
-            ours = preprocess.Trim(frame_seconds=seconds, hop_seconds=hop)(sound, rate)
+            ours = transforms.Trim(frame_seconds=seconds, hop_seconds=hop)(sound, rate)
             np.testing.assert_array_equal(ours, theirs)
             assert len(ours) < 0.7 * len(sound)
 
     def test_trim_does_not_depend_on_the_level(self):
         sound = speech() + noise(seconds=3, level=1e-5)
-        assert len({len(preprocess.Trim()(sound * np.float32(2.0**-k), RATE)) for k in (0, 10, 20)}) == 1
+        assert len({len(transforms.Trim()(sound * np.float32(2.0**-k), RATE)) for k in (0, 10, 20)}) == 1
 
     @given(length=st.integers(1, 4000), seconds=st.floats(0.1, 2), rate=st.sampled_from([4000, 8000, 11025]))
     @settings(max_examples=50, deadline=None)
     def test_fix(self, length, seconds, rate):
         sound = np.arange(1, length + 1)
-        after = preprocess.Fix(seconds=seconds)(sound, rate)
+        after = transforms.Fix(seconds=seconds)(sound, rate)
         assert abs(len(after) - seconds * rate) <= 1
         both = min(len(after), length)
         np.testing.assert_array_equal(after[:both], sound[:both])
@@ -344,7 +344,7 @@ class TestLength:
     @settings(max_examples=100, deadline=None)
     def test_frame(self, n, length, hop):
         sound = np.arange(1, n + 1, dtype=np.float32)
-        frames = preprocess.frame(sound, 1000, seconds=length / 1000, hop_seconds=hop / 1000)
+        frames = transforms.frame(sound, 1000, seconds=length / 1000, hop_seconds=hop / 1000)
         assert frames.dtype == np.float32 and frames.shape[1] == length
         for t, each in enumerate(frames):
             expected = sound[t * hop : t * hop + length]
@@ -356,7 +356,7 @@ class TestLength:
     def test_frame_window(self):
         from scipy.signal import get_window
 
-        frames = preprocess.frame(np.ones(1000), RATE, window="hann")
+        frames = transforms.frame(np.ones(1000), RATE, window="hann")
         np.testing.assert_allclose(frames[0], get_window("hann", 400), atol=1e-7)
 
     @pytest.mark.parametrize(
@@ -365,16 +365,16 @@ class TestLength:
     )
     def test_frame_refuses(self, kwargs, message):
         with pytest.raises(PreprocessError, match=message):
-            preprocess.frame(tone(), RATE, **kwargs)
+            transforms.frame(tone(), RATE, **kwargs)
         with pytest.raises(PreprocessError, match=r"shape \(0,\)"):
-            preprocess.frame([], RATE)
+            transforms.frame([], RATE)
 
 
 class TestNoise:
     DENOISERS = {
-        "gate": (preprocess.NoiseGate(), 2),
-        "subtraction": (preprocess.SpectralSubtraction(), 4),
-        "wavelet": (preprocess.WaveletDenoise(), 2),
+        "gate": (transforms.NoiseGate(), 2),
+        "subtraction": (transforms.SpectralSubtraction(), 4),
+        "wavelet": (transforms.WaveletDenoise(), 2),
     }
 
     @pytest.mark.parametrize("rate", [8000, 16000, 48000])
@@ -389,7 +389,7 @@ class TestNoise:
     @pytest.mark.parametrize(("which", "above"), [("gate", 13), ("subtraction", 16), ("wavelet", 8)])
     def test_real_speech(self, real_clips, which, above):
         denoise, _ = self.DENOISERS[which]
-        clean = [preprocess.SpectralSubtraction()(clip, RATE) for clip in real_clips]
+        clean = [transforms.SpectralSubtraction()(clip, RATE) for clip in real_clips]
         noisy = [augment.AddNoise(snr_low=10, snr_high=10)(clip, RATE) for clip in clean]
         gains = [decibels(one, denoise(other, RATE)) for one, other in zip(clean, noisy, strict=True)]
         assert np.mean(gains) > above
@@ -402,23 +402,23 @@ class TestNoise:
     def test_changing_noise(self):
         loud = noise(seconds=4) * np.repeat(np.float32([0.1, 1]), 2 * RATE)
         clean = np.pad(tone(seconds=0.3), (round(0.85 * RATE), round(2.85 * RATE)))
-        after = preprocess.NoiseGate(stationary=False)(clean + loud, RATE)
+        after = transforms.NoiseGate(stationary=False)(clean + loud, RATE)
         assert decibels(clean, after) > decibels(clean, clean + loud) + 2
 
     def test_strength(self):
         sound = speech() + noise(seconds=3, level=0.02)
-        nothing, half, full = (preprocess.NoiseGate(strength=s)(sound, RATE) for s in (0.0, 0.5, 1.0))
+        nothing, half, full = (transforms.NoiseGate(strength=s)(sound, RATE) for s in (0.0, 0.5, 1.0))
         np.testing.assert_array_equal(nothing, sound)
         np.testing.assert_allclose(half, (nothing + full) / 2, atol=1e-5)
 
     def test_nothing_subtracted(self):
         sound = speech() + noise(seconds=3, level=0.02)
-        after = preprocess.SpectralSubtraction(over_subtraction=0)(sound, RATE)
+        after = transforms.SpectralSubtraction(over_subtraction=0)(sound, RATE)
         np.testing.assert_allclose(after, sound, atol=1e-6)
 
     def test_floor(self):
         sound = noise(seconds=2)
-        left = [rms(preprocess.SpectralSubtraction(floor=f, quiet_share=1)(sound, RATE)) for f in (0, 0.1, 0.5)]
+        left = [rms(transforms.SpectralSubtraction(floor=f, quiet_share=1)(sound, RATE)) for f in (0, 0.1, 0.5)]
         assert left == sorted(left) and left[2] > 0.5 * rms(sound)
 
     @pytest.mark.parametrize("which", DENOISERS)
@@ -433,7 +433,7 @@ class TestNoise:
         import pywt
 
         sound = speech() + noise(seconds=3, level=0.03)
-        after = preprocess.WaveletDenoise(level=4)(sound, RATE)
+        after = transforms.WaveletDenoise(level=4)(sound, RATE)
         before = pywt.wavedec(sound.astype(float), "db8", level=4)
         threshold = np.median(np.abs(before[-1])) / 0.6745 * np.sqrt(2 * np.log(len(sound)))
         assert threshold == pytest.approx(0.03 * np.sqrt(2 * np.log(len(sound))), rel=0.05)
@@ -445,9 +445,9 @@ class TestVoiceActivity:
     @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100])
     def test_pauses_around_speech_go(self, demo_table, rate):
         clip = read_audio(demo_table.path.iloc[0], rate=rate).samples
-        spoken = preprocess.Trim(top_db=30)(clip, rate)
+        spoken = transforms.Trim(top_db=30)(clip, rate)
         padded = np.pad(spoken, 2 * rate)
-        after = preprocess.VoiceActivity()(padded, rate)
+        after = transforms.VoiceActivity()(padded, rate)
         assert len(spoken) * 0.5 < len(after) < len(spoken) + 1.0 * rate
         assert rms(after) ** 2 * len(after) > 0.9 * rms(spoken) ** 2 * len(spoken), "the speech is still there"
 
@@ -455,26 +455,26 @@ class TestVoiceActivity:
     def test_real_clips(self, real_clips):
         for clip in real_clips:
             padded = np.pad(clip, 2 * RATE)
-            lengths = [len(preprocess.VoiceActivity(aggressiveness=a)(padded, RATE)) for a in range(4)]
+            lengths = [len(transforms.VoiceActivity(aggressiveness=a)(padded, RATE)) for a in range(4)]
             assert lengths[2] < len(clip), "the two seconds before and after are gone"
             assert lengths[3] <= lengths[2] <= lengths[1] <= lengths[0]
-            quiet = preprocess.VoiceActivity()(padded / 256, RATE)
+            quiet = transforms.VoiceActivity()(padded / 256, RATE)
             assert abs(len(quiet) - lengths[2]) <= 0.1 * RATE, "the level does not matter"
 
     def test_what_is_kept_are_the_samples_themselves(self):
         sound = np.pad(speech(), 2 * RATE) + noise(seconds=7, level=1e-4)
-        after = preprocess.VoiceActivity(padding_ms=0)(sound, RATE)
+        after = transforms.VoiceActivity(padding_ms=0)(sound, RATE)
         frames = {each.tobytes() for each in sound[: len(sound) // 480 * 480].reshape(-1, 480)}
         assert 480 < len(after) < len(sound)
         assert all(each.tobytes() in frames for each in after[: len(after) // 480 * 480].reshape(-1, 480))
 
     def test_padding(self):
         sound = np.pad(speech(), 2 * RATE)
-        lengths = [len(preprocess.VoiceActivity(padding_ms=ms)(sound, RATE)) for ms in (0, 60, 300)]
+        lengths = [len(transforms.VoiceActivity(padding_ms=ms)(sound, RATE)) for ms in (0, 60, 300)]
         assert lengths[0] < lengths[1] < lengths[2]
 
     def test_no_speech_leaves_the_clip(self, monkeypatch):
         import webrtcvad
 
         monkeypatch.setattr(webrtcvad.Vad, "is_speech", lambda *_: False)
-        np.testing.assert_array_equal(preprocess.VoiceActivity()(speech(), RATE), speech())
+        np.testing.assert_array_equal(transforms.VoiceActivity()(speech(), RATE), speech())

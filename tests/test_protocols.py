@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from ser_kit import corpora, protocols
-from ser_kit.errors import LeakageError, TableError, UnknownNameError
-from ser_kit.protocols import Fold, _table, audit, cross_corpus, inner, inner_corpora, leave_out
+from ser_kit.core.errors import LeakageError, TableError, UnknownNameError
+from ser_kit.protocols import Fold, audit, cross_corpus, inner, inner_corpora, leave_out, table
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
 ACROSS = ("corpus", "cross_corpus", "cross_corpus_pairs")
@@ -426,8 +426,8 @@ class TestAuditOfRecordings:
 
     def test_a_file_is_hashed_once_and_again_when_it_changes(self, recorded, monkeypatch):
         hashed = []
-        original = _table.fingerprint
-        monkeypatch.setattr(_table, "fingerprint", lambda path: hashed.append(path) or original(path))
+        original = table.fingerprint
+        monkeypatch.setattr(table, "fingerprint", lambda path: hashed.append(path) or original(path))
         audit(recorded, [self.FOLD] * 3)
         audit(recorded, self.FOLD)
         assert sorted(hashed) == sorted(recorded["path"])

@@ -7,9 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ser_kit import modelcard, pruning, recipes, training
-from ser_kit.bundle import Bundle
-from ser_kit.errors import RecipeError, TableError, TrainingError
+from ser_kit import recipes, training
+from ser_kit.bundles import card_page
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.core.errors import RecipeError, TableError, TrainingError
+from ser_kit.deploy import pruning
 from ser_kit.models import kernels
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -62,8 +64,8 @@ def test_the_card_says_so_and_the_rest_of_the_bundle_stays(bundle, pruned, mater
     again = Bundle.load(pruned.save(tmp_path / "pruned"))
     values = material.features[bundle.extractors[0]].values
     np.testing.assert_allclose(again.probabilities(values), pruned.probabilities(values), atol=1e-6)
-    assert "50 % of the weights" in modelcard.markdown(pruned.card)
-    assert "of the weights" not in modelcard.markdown(bundle.card)
+    assert "50 % of the weights" in card_page.markdown(pruned.card)
+    assert "of the weights" not in card_page.markdown(bundle.card)
 
 
 def test_what_was_interrupted_goes_on(bundle, pruned, material, tmp_path, monkeypatch):

@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import corpora, encoders, features, labels, modelcard, models, protocols, recipes, training
-from ser_kit.augment import AddNoise
-from ser_kit.bundle import Bundle, Member
-from ser_kit.errors import LabelError, LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
+from ser_kit import corpora, extraction, features, models, protocols, recipes, training
+from ser_kit.audio.augment import AddNoise
+from ser_kit.bundles import card_page
+from ser_kit.bundles.bundle import Bundle, Member
+from ser_kit.core import labels
+from ser_kit.core.errors import LabelError, LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
+from ser_kit.core.probabilities import apply_temperature
 from ser_kit.evaluation import METRICS, Evaluation, fit_temperature
-from ser_kit.predictor import Predictor
-from ser_kit.probabilities import apply_temperature
+from ser_kit.features import encoders
+from ser_kit.inference.predictor import Predictor
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 FAST = training.Training(epochs=3, patience=3, batch_size=128)
@@ -483,7 +486,7 @@ def test_a_bundle_is_fitted_on_copies_of_no_clip_that_stops_it(noisy, copied, mo
 
 def test_members_of_features_that_failed_on_different_clips_stay_aligned(demo_few):
     two = features.Functionals(), features.FrameStatistics()
-    found = {e: features.extract(demo_few, e, jobs=0, progress=False) for e in two}
+    found = {e: extraction.extract(demo_few, e, jobs=0, progress=False) for e in two}
     found = {e: f.subset(np.arange(len(f)) != lost) for (e, f), lost in zip(found.items(), (3, 7), strict=True)}
     first, second = recipes._base._same_rows(found).values()
     assert list(first.table["clip_id"]) == list(second.table["clip_id"])
@@ -510,7 +513,7 @@ def test_a_bundle_s_card_says_what_it_is(quick, demo_functionals, evaluation):
     assert made["settings"] == json.loads(json.dumps(quick.declaration)) and made["settings"]["training"]["epochs"] == 3
     assert made["data"] == evaluation.data and made["data"]["clips"] == len(demo_functionals)
     assert (made["protocol"], made["seed"], made["command"]) == ("speaker_80_20", 0, "")
-    assert f"digest `{made['data']['digest']}`" in modelcard.markdown({**card, "members": []})
+    assert f"digest `{made['data']['digest']}`" in card_page.markdown({**card, "members": []})
     mean, std = card["typical"]["angry"]["pitch_mean"]
     angry = demo_functionals.to_frame().query("emotion == 'angry'")["pitch_mean"]
     assert (mean, std) == pytest.approx((angry.mean(), angry.std(ddof=0)), rel=1e-5)

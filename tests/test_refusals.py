@@ -13,8 +13,8 @@ import pytest
 from scipy import signal
 
 from ser_kit import corpora
-from ser_kit.errors import TableError
-from ser_kit.predictor import Failure
+from ser_kit.core.errors import TableError
+from ser_kit.inference.predictor import Failure
 
 ROOT = Path(__file__).parent.parent
 if not (ROOT / "benchmarks").is_dir():

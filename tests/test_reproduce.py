@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import cli, corpora, features, recipes, reproduce, training
-from ser_kit.errors import TableError
-from ser_kit.labels import EMOTIONS
+from ser_kit import cli, corpora, features, recipes, training
+from ser_kit.core.errors import TableError
+from ser_kit.core.labels import EMOTIONS
+from ser_kit.recipes import reproduce
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 TABLES = ("table", "splits", "ablations", "classes", "missing", "folds", "matrix")

@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ser_kit.errors import TableError
-from ser_kit.predictor import Failure, Prediction, Predictor
-from ser_kit.results import Results, csv_text
-from ser_kit.stream import Moment
+from ser_kit.core.errors import TableError
+from ser_kit.inference.predictor import Failure, Prediction, Predictor
+from ser_kit.inference.results import Results, csv_text
+from ser_kit.inference.stream import Moment
 
 NAMES = [
     "plain", "line\nfeed", "bare\rreturn", "next\u0085line", "line\u2028separator", "paragraph\u2029",

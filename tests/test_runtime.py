@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from ser_kit import runtime
-from ser_kit.bundle import Bundle, preset_names, preset_path
-from ser_kit.errors import BundleError, NoRuntimeWarning
-from ser_kit.predictor import DEFAULT_PRESET, Predictor
+from ser_kit.bundles import runtime
+from ser_kit.bundles.bundle import Bundle, preset_names, preset_path
+from ser_kit.core.errors import BundleError, NoRuntimeWarning
+from ser_kit.inference.predictor import DEFAULT_PRESET, Predictor
 
 RATE = 16000
 FACTS = {"labels": ["a", "b"], "rate": RATE, "bundle": "0" * 32, "encoder": ""}
@@ -342,7 +342,7 @@ def test_a_small_installation_can_predict_and_says_what_it_cannot_do(tmp_path):
 HEAVY = "tensorflow keras librosa sklearn pandas matplotlib pyarrow numba scipy"
 SCRIPTS = {
     "predictor": "from ser_kit import Predictor; Predictor.from_preset().predict((x, 16000))",
-    "stream": "from ser_kit.stream import StreamPredictor; from ser_kit import Predictor\n"
+    "stream": "from ser_kit.inference.stream import StreamPredictor; from ser_kit import Predictor\n"
     "s = StreamPredictor(Predictor.from_preset(), rate=16000); list(s.feed(x)); list(s.flush())",
     "adapt": "from ser_kit import Predictor\n"
     "p = Predictor.from_preset()\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ser_kit.schema import WrongValueError, check
+from ser_kit.core.schema import WrongValueError, check
 
 WRONG = [
     ({"type": "number"}, "a", "x='a' must be a number"),

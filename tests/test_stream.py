@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle
-from ser_kit.errors import AudioError, InvalidSamplesError, LabelError, TooShortError
-from ser_kit.predictor import Predictor
-from ser_kit.stream import RATE, Alert, Moment, StreamPredictor, timeline
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.core.errors import AudioError, InvalidSamplesError, LabelError, TooShortError
+from ser_kit.inference.predictor import Predictor
+from ser_kit.inference.stream import RATE, Alert, Moment, StreamPredictor, timeline
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ser_kit.threads import ahead
+from ser_kit.core.parallel import ahead
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ser_kit import estimators, models, training
-from ser_kit.augment import Mixup, SpecAugment
-from ser_kit.errors import DamagedCheckpointWarning, TrainingError
+from ser_kit import models, training
+from ser_kit.audio.augment import Mixup, SpecAugment
+from ser_kit.core.errors import DamagedCheckpointWarning, TrainingError
+from ser_kit.training import estimators
 
 
 @pytest.fixture
@@ -384,7 +385,7 @@ def test_clip_weights_and_class_weights_multiply(data, untraced):
 def test_gradient_reversal_passes_values_on_and_turns_gradients_round(strength):
     import tensorflow as tf
 
-    from ser_kit.models.adversary import GradientReversal
+    from ser_kit.training.adversary import GradientReversal
 
     x = tf.Variable([[1.0, -2.0, 3.0]])
     upstream = tf.constant([[1.0, 10.0, -4.0]])

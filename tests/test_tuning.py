@@ -8,9 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from ser_kit import features, protocols, recipes, tuning
-from ser_kit.augment import AddNoise
-from ser_kit.errors import LeakageError, RecipeError, TableError
+from ser_kit import features, protocols, recipes
+from ser_kit.audio.augment import AddNoise
+from ser_kit.core.errors import LeakageError, RecipeError, TableError
+from ser_kit.recipes import tuning
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 # Two that learn next to nothing, and one that learns, so that there is a best.

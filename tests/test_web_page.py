@@ -21,14 +21,14 @@ from bundles import SMALL, untrained
 
 from ser_kit import recipes
 from ser_kit.audio import read_audio
-from ser_kit.folders import cache_folder, workshop
+from ser_kit.core.paths import cache_folder, workshop
 
 pytest.importorskip("playwright.sync_api", reason="the browser test needs playwright")
 pytest.importorskip("tf2onnx", reason="the extra export is not installed")
 
 from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
 
-from ser_kit import export  # noqa: E402
+from ser_kit.deploy import export  # noqa: E402
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "web"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -23,17 +23,18 @@ import traitlets
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ser_kit import tracks, widget
+from ser_kit import app
+from ser_kit.app import answer as answering
+from ser_kit.app import html as said_in_html
+from ser_kit.app import page as page_module
+from ser_kit.app.controls import Controls
+from ser_kit.app.picture import joined, picture, ribbon, stretches
 from ser_kit.audio import read_audio
-from ser_kit.bundle import Bundle, preset_names
-from ser_kit.errors import SerKitError
-from ser_kit.predictor import Failure, Prediction, Predictor
-from ser_kit.stream import Moment, timeline
-from ser_kit.widget import answer as answering
-from ser_kit.widget import html as said_in_html
-from ser_kit.widget import page as page_module
-from ser_kit.widget.controls import Controls
-from ser_kit.widget.picture import joined, picture, ribbon, stretches
+from ser_kit.bundles.bundle import Bundle, preset_names
+from ser_kit.core.errors import SerKitError
+from ser_kit.inference.predictor import Failure, Prediction, Predictor
+from ser_kit.inference.stream import Moment, timeline
+from ser_kit.plots import tracks
 
 NOW = datetime.now(UTC)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -73,7 +74,7 @@ def text(box) -> str:
     return re.sub(r"\s+", " ", plain.replace("&nbsp;", " "))
 
 
-def upload(page: widget.UploadWidget, **files: bytes) -> None:
+def upload(page: app.UploadWidget, **files: bytes) -> None:
     """As ipywidgets 8 hands files over; until all are answered."""
     (button,) = inside(page, widgets.FileUpload)
     button.value = tuple(
@@ -83,7 +84,7 @@ def upload(page: widget.UploadWidget, **files: bytes) -> None:
     page.wait(300)
 
 
-def send(page: widget.UploadWidget, *messages: dict, part: bytes = b"") -> None:
+def send(page: app.UploadWidget, *messages: dict, part: bytes = b"") -> None:
     """What the browser's part of the page says."""
     (controls,) = inside(page, Controls)
     for message in messages:
@@ -94,18 +95,18 @@ def name(panel) -> str:
     return re.search(r'<h3 class="sk-name">(.*?)</h3>', html(panel))[1]
 
 
-def press(page: widget.UploadWidget, description: str) -> None:
+def press(page: app.UploadWidget, description: str) -> None:
     (button,) = [one for one in inside(page, widgets.Button) if one.description == description]
     button.click()
     page.wait(300)
 
 
-def shown(page: widget.UploadWidget, description: str) -> bool:
+def shown(page: app.UploadWidget, description: str) -> bool:
     (button,) = [one for one in inside(page, widgets.Button) if one.description == description]
     return button.layout.display != "none"
 
 
-def panels(page: widget.UploadWidget) -> list[widgets.VBox]:
+def panels(page: app.UploadWidget) -> list[widgets.VBox]:
     return [box for box in inside(page, widgets.VBox) if "sk-card" in box._dom_classes]
 
 
@@ -134,7 +135,7 @@ class Stub(Predictor):
 
 
 def test_a_recording_gets_its_emotion_its_sound_its_picture_and_its_features(predictor, clip):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, **{"my clip.wav": clip})
     (answer,) = page.results
     (panel,) = panels(page)
@@ -160,13 +161,13 @@ def test_a_recording_gets_its_emotion_its_sound_its_picture_and_its_features(pre
 def test_the_answer_is_the_one_that_the_file_gets(predictor, demo_table):
     path = demo_table["path"].iloc[7]
     with open(path, "rb") as file:
-        page = widget.UploadWidget(predictor)
+        page = app.UploadWidget(predictor)
         upload(page, clip=file.read())
     assert page.results == [replace(predictor.predict(path), path="clip")]
 
 
 def test_a_broken_file_stands_among_good_ones(predictor, clip):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(
         page, **{"a.wav": clip, "holiday.wav": PNG, "empty.wav": b"", "silent.wav": wav(np.zeros(16000)), "b.wav": clip}
     )
@@ -183,7 +184,7 @@ def test_a_broken_file_stands_among_good_ones(predictor, clip):
 
 
 def test_uploads_stay_the_newest_above_until_the_page_is_cleared(predictor, clip):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, one=clip, two=PNG)
     upload(page, one=clip)
     assert [name(panel) for panel in panels(page)] == ["one", "one", "two"]
@@ -206,7 +207,7 @@ def alive() -> set[str]:
 def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk, monkeypatch):
     monkeypatch.setattr(page_module, "_portrait", lambda answer: PNG)  # which takes long
     at_first = alive()
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     empty = alive()
     for _ in range(2):
         upload(page, one=clip, talk=wav(talk), two=PNG)
@@ -218,14 +219,14 @@ def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk, monkeypatch
     page.close()
     assert alive() == at_first
     with pytest.raises(TypeError):
-        widget.UploadWidget(predictor, preset="house")  # not built, and yet closed when Python forgets it
+        app.UploadWidget(predictor, preset="house")  # not built, and yet closed when Python forgets it
 
 
 def test_a_page_keeps_a_bounded_amount_of_sound(predictor, clip, monkeypatch):
     monkeypatch.setattr(page_module, "_portrait", lambda answer: PNG)
     sound = 2 * len(read_audio(clip, rate=predictor.bundle.rate).samples)
     monkeypatch.setattr(page_module, "_KEPT_BYTES", int(1.5 * sound))
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, **{f"{i}.wav": clip for i in range(4)})
     assert [bool(inside(panel, widgets.Audio)) for panel in panels(page)] == [False, False, True, True]
     assert ["Its player was removed" in text(panel) for panel in panels(page)] == [True, True, False, False]
@@ -237,7 +238,7 @@ def test_a_page_keeps_a_bounded_amount_of_sound(predictor, clip, monkeypatch):
 
 def test_names_of_files_cannot_smuggle_html_or_mathematics(predictor, clip):
     name = '<img src=x onerror=alert(1)>"$\\bad$.wav'
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     said = []
     for box in inside(page, widgets.HTML):
         box.observe(lambda change: said.append(change["new"]), names="value")
@@ -250,7 +251,7 @@ def test_names_of_files_cannot_smuggle_html_or_mathematics(predictor, clip):
 
 
 def test_progress_counts_the_files(predictor):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     said = []
     inside(page, Controls)[0].observe(lambda change: said.append(change["new"]), names="said")
     upload(page, a=PNG, b=PNG, c=PNG)
@@ -258,7 +259,7 @@ def test_progress_counts_the_files(predictor):
 
 
 def test_an_uncertain_answer_says_not_sure_and_why(predictor, clip):
-    page = widget.UploadWidget(Stub(predictor.bundle, uncertain=True, reason="no emotion stands out"))
+    page = app.UploadWidget(Stub(predictor.bundle, uncertain=True, reason="no emotion stands out"))
     upload(page, clip=clip)
     (answer,) = page.results
     assert f"Not sure No emotion stands out. The nearest is {answer.emotion} , {100 * answer.confidence:.0f} %" in text(
@@ -270,7 +271,7 @@ def test_an_uncertain_answer_says_not_sure_and_why(predictor, clip):
 def test_what_needs_a_voice_is_not_measured_without_one(predictor, clip, monkeypatch):
     unvoiced = predictor.measure(clip) | {"voiced_ratio": 0.0, "pitch_mean": 0.0}
     monkeypatch.setattr(Predictor, "measure", lambda self, source, watch=None: unvoiced)
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, hum=clip)
     assert "Pitch not measurable" in text(page) and "Pitch 0 Hz" not in text(page)
     (told,) = re.findall(r'<p class="sk-told">(.*?)</p>', html(page))
@@ -278,7 +279,7 @@ def test_what_needs_a_voice_is_not_measured_without_one(predictor, clip, monkeyp
 
 
 def test_a_truncated_file_is_judged_with_a_warning(predictor, clip):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, cut=clip[: len(clip) * 2 // 3])
     assert isinstance(page.results[0], Prediction)
     assert "the file is cut short" in text(page)
@@ -289,14 +290,14 @@ def test_what_begins_with_more_silence_than_is_played_is_answered(predictor, cli
     late = io.BytesIO()
     soundfile.write(late, np.concatenate([np.zeros(9 * rate, np.float32), samples]), rate, format="WAV")
     monkeypatch.setattr(answering, "PLAYED_SECONDS", 3)
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, late=late.getvalue())
     assert isinstance(page.results[0], Prediction) and "Pitch variation" in text(page)
 
 
 def test_an_upload_beyond_the_limit_is_refused(predictor, clip, monkeypatch):
     monkeypatch.setattr(answering, "LARGEST_UPLOAD", 1000)
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, large=clip)
     assert isinstance(page.results[0], Failure) and "cut it into parts" in text(page)
 
@@ -306,7 +307,7 @@ def test_a_fault_inside_is_said_plainly_and_logged(predictor, clip, caplog):
         def predict(self, source, watch=None):
             raise RuntimeError("no <such> thing")
 
-    page = widget.UploadWidget(Broken(predictor.bundle))
+    page = app.UploadWidget(Broken(predictor.bundle))
     upload(page, clip=clip)
     assert "RuntimeError: no &lt;such&gt; thing" in html(page) and "Traceback" not in html(page)
     assert "Traceback" in caplog.text
@@ -323,7 +324,7 @@ def talk(clip) -> np.ndarray:
 
 
 def test_a_recording_of_more_than_a_few_seconds_shows_its_emotion_over_time(predictor, clip, talk):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, talk=wav(talk))
     shown_of = html(page)
     (stored,) = re.findall(r'data-moments="([^"]*)"', shown_of)
@@ -340,7 +341,7 @@ def test_a_recording_of_more_than_a_few_seconds_shows_its_emotion_over_time(pred
 
 def test_the_player_of_a_very_long_recording_is_bounded(predictor, clip, monkeypatch):
     monkeypatch.setattr(answering, "PLAYED_SECONDS", 1)
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, clip=clip)
     (player,) = inside(page, widgets.Audio)
     assert soundfile.info(io.BytesIO(player.value)).duration == 1
@@ -439,7 +440,7 @@ def test_without_a_spread_there_is_nothing_to_compare_with(numbers):
 
 def test_ipywidgets_7_hands_over_a_dict_that_cannot_be_written(predictor, clip, monkeypatch):
     monkeypatch.setattr(widgets, "FileUpload", FileUpload7)
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     (button,) = inside(page, FileUpload7)
     button.set_trait(
         "value",
@@ -455,29 +456,29 @@ def test_ipywidgets_7_hands_over_a_dict_that_cannot_be_written(predictor, clip, 
 
 @pytest.mark.parametrize("name", preset_names())
 def test_each_preset_is_loaded_and_answers(name, clip, monkeypatch):
-    monkeypatch.setenv(widget.BUNDLE_VARIABLE, name)
-    page = widget.UploadWidget()
+    monkeypatch.setenv(app.BUNDLE_VARIABLE, name)
+    page = app.UploadWidget()
     upload(page, clip=clip)
     (answer,) = page.results
     assert isinstance(answer, Prediction) and answer == replace(Predictor.from_preset(name).predict(clip), path="clip")
 
 
 def test_an_upload_waits_for_the_model_that_is_being_loaded(demo_bundle, clip):
-    page = widget.UploadWidget(preset=demo_bundle)
+    page = app.UploadWidget(preset=demo_bundle)
     upload(page, clip=clip)
     assert isinstance(page.results[0], Prediction)
     assert "Done: 1 recording." in text(page) and "Trained on" in text(page)
 
 
 def test_the_environment_names_the_bundle(demo_bundle, monkeypatch):
-    monkeypatch.setenv(widget.BUNDLE_VARIABLE, str(demo_bundle))
-    page = widget.UploadWidget()
+    monkeypatch.setenv(app.BUNDLE_VARIABLE, str(demo_bundle))
+    page = app.UploadWidget()
     page.wait(60)
     assert "speakers of the corpus demo" in text(page) and "Ready" in text(page)
 
 
 def test_a_model_that_cannot_be_loaded_is_said_and_uploads_are_closed(tmp_path, clip):
-    page = widget.UploadWidget(preset=tmp_path)
+    page = app.UploadWidget(preset=tmp_path)
     page.wait(60)
     assert "The model cannot be loaded" in text(page) and "card.json" in text(page)
     assert inside(page, widgets.FileUpload)[0].disabled
@@ -489,14 +490,14 @@ def test_a_model_that_cannot_be_loaded_is_said_and_uploads_are_closed(tmp_path, 
 
 def test_a_predictor_and_a_preset_are_one_too_many(predictor):
     with pytest.raises(TypeError, match="not both"):
-        widget.UploadWidget(predictor, preset="house")
+        app.UploadWidget(predictor, preset="house")
 
 
 # ------------------------------------------------------------------------------------------------ about, Colab, the app
 
 
 def test_the_page_says_what_the_model_is_worth_and_what_it_is_not_for(predictor):
-    said = text(widget.UploadWidget(predictor))
+    said = text(app.UploadWidget(predictor))
     card = predictor.bundle.card
     assert f"{card['trained_on'][0]['clips']} clips by {card['trained_on'][0]['speakers']} speakers" in said
     assert f"{100 * card['evaluation']['scores']['uar']['pooled']:.0f} % of the clips of demo rightly" in said
@@ -508,7 +509,7 @@ def test_the_page_says_what_the_model_is_worth_and_what_it_is_not_for(predictor)
 def test_corpora_that_were_left_out_are_named_one_by_one(predictor):
     left_out = [{"corpus": "north", "uar": 0.512}, {"corpus": "west", "uar": 0.33}]
     card = dict(predictor.bundle.card) | {"left_out": left_out}
-    said = text(widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
+    said = text(app.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
     assert "On corpora that were left out of training it named" in said
     assert "51 % of the clips of north, 33 % of west" in said and "guessing: 17 %" in said
 
@@ -516,14 +517,14 @@ def test_corpora_that_were_left_out_are_named_one_by_one(predictor):
 def test_a_score_on_known_speakers_is_not_passed_off_as_one_on_new_ones(predictor):
     scores = {"uar": {"mean": 0.7, "pooled": 0.9, "low": float("nan"), "high": float("nan")}}
     card = dict(predictor.bundle.card) | {"evaluation": {"speaker_independent": False, "scores": scores}}
-    said = text(widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
+    said = text(app.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
     assert "speakers it was also trained on it named 90 %" in said and "Expect less of a new voice" in said
     assert "nan" not in said and "interval" not in said
 
 
 def test_a_card_with_nothing_for_people_still_shows(predictor, clip):
     card = {k: v for k, v in predictor.bundle.card.items() if k not in ("evaluation", "trained_on", "title")}
-    page = widget.UploadWidget(Predictor(Bundle(card, predictor.bundle.members)))
+    page = app.UploadWidget(Predictor(Bundle(card, predictor.bundle.members)))
     upload(page, clip=clip)
     assert isinstance(page.results[0], Prediction) and "was not measured" in text(page)
 
@@ -535,7 +536,7 @@ def test_colab_s_own_upload_gets_the_same_answers(predictor, clip, monkeypatch, 
     monkeypatch.setitem(sys.modules, "google.colab", colab)
     shown = []
     monkeypatch.setattr("IPython.display.display", shown.append)
-    results = widget.upload_in_colab(predictor)
+    results = app.upload_in_colab(predictor)
     assert results[0] == replace(predictor.predict(clip), path="clip.wav") and isinstance(results[1], Failure)
     kinds = [type(item).__name__ for item in shown]
     assert kinds.count("Audio") == 1
@@ -543,7 +544,7 @@ def test_colab_s_own_upload_gets_the_same_answers(predictor, clip, monkeypatch, 
     assert results[0].emotion in everything and "<b>.wav" not in everything and "About this model" in everything
 
 
-@pytest.mark.parametrize("one", [widget.upload_in_colab, widget.record_in_colab])
+@pytest.mark.parametrize("one", [app.upload_in_colab, app.record_in_colab])
 def test_colab_s_own_elsewhere_points_to_the_widget(one, predictor):
     with pytest.raises(SerKitError, match="Colab only"):
         one(predictor)
@@ -555,22 +556,22 @@ def test_a_recording_by_colab_s_own_means_gets_its_answer(predictor, clip, monke
     colab.output.eval_js = lambda script: base64.b64encode(clip).decode() if "recordButton" in script else ""
     monkeypatch.setitem(sys.modules, "google.colab", colab)
     monkeypatch.setattr("IPython.display.display", lambda thing: None)
-    answer = widget.record_in_colab(predictor)
+    answer = app.record_in_colab(predictor)
     assert answer == replace(predictor.predict(clip), path=answer.path) and answer.path.startswith("recording at ")
 
 
 def test_show_displays_one_widget(predictor, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", shown.append)
-    assert widget.show(predictor) is None
-    assert [type(item) for item in shown] == [widget.UploadWidget]
+    assert app.show(predictor) is None
+    assert [type(item) for item in shown] == [app.UploadWidget]
 
 
 def test_the_app_is_a_clean_notebook_that_shows_the_widget(monkeypatch):
-    notebook = json.loads((package_files("ser_kit") / "app.ipynb").read_text(encoding="utf-8"))
+    notebook = json.loads((package_files("ser_kit.app") / "page.ipynb").read_text(encoding="utf-8"))
     assert not any(cell["outputs"] or cell["execution_count"] for cell in notebook["cells"])
     shown, names = [], {}
-    monkeypatch.setattr(widget, "show", lambda: shown.append(True))
+    monkeypatch.setattr(app, "show", lambda: shown.append(True))
     for cell in notebook["cells"]:
         exec("".join(cell["source"]), names)
     assert shown == [True]
@@ -592,13 +593,13 @@ class Gate(Predictor):
         return super().judge(piece)
 
 
-def begin(page: widget.UploadWidget, **sizes: int) -> None:
+def begin(page: app.UploadWidget, **sizes: int) -> None:
     files = [{"id": name, "name": name, "size": size} for name, size in sizes.items()]
     send(page, {"kind": "files", "files": files})
 
 
 def test_a_file_comes_in_parts_and_each_is_acknowledged(predictor, clip):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     (controls,) = inside(page, Controls)
     sent = []
     controls.send = lambda content, buffers=None: sent.append(content)
@@ -616,7 +617,7 @@ def test_a_file_comes_in_parts_and_each_is_acknowledged(predictor, clip):
 
 
 def test_empty_and_huge_files_are_answered_without_a_part(predictor):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     begin(page, empty=0, huge=2 << 30)
     page.wait(300)
     assert all(isinstance(result, Failure) for result in page.results) and "2,048 MiB" in page.results[1].error
@@ -625,7 +626,7 @@ def test_empty_and_huge_files_are_answered_without_a_part(predictor):
 def test_cancel_stops_within_a_file_and_keeps_what_is_done(demo_bundle, clip, talk):
     predictor = Gate(Bundle.load(demo_bundle))
     predictor.open.set()
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, first=clip)
     predictor.open.clear()
     predictor.reached.clear()
@@ -649,7 +650,7 @@ def test_cancel_stops_within_a_file_and_keeps_what_is_done(demo_bundle, clip, ta
 
 
 def test_cancel_after_the_verdict_keeps_it(predictor, talk):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     (cancel,) = [one for one in inside(page, widgets.Button) if one.description == "Cancel"]
     original = answering.timeline
     with pytest.MonkeyPatch.context() as patch:
@@ -663,7 +664,7 @@ def test_cancel_after_the_verdict_keeps_it(predictor, talk):
 
 def test_what_is_uploaded_while_others_are_judged_is_next(demo_bundle, clip):
     predictor = Gate(Bundle.load(demo_bundle))
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     for each in ("one", "two"):
         begin(page, **{each: len(clip)})
         send(page, {"kind": "part", "id": each}, part=clip)
@@ -673,7 +674,7 @@ def test_what_is_uploaded_while_others_are_judged_is_next(demo_bundle, clip):
 
 
 def test_two_recordings_are_set_side_by_side(predictor, clip):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     first, second = inside(page, widgets.Dropdown)
     upload(page, one=clip)
     assert first.options == second.options and len(first.options) == 2  # nobody, and one
@@ -686,7 +687,7 @@ def test_two_recordings_are_set_side_by_side(predictor, clip):
 
 
 def test_the_answers_can_be_saved(predictor, clip, talk):
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     upload(page, **{"a.wav": clip, "b": wav(talk), "<c>": PNG})
     files = {
         unescape(file): base64.b64decode(content)
@@ -707,7 +708,7 @@ def test_the_answers_can_be_saved(predictor, clip, talk):
 
 def test_on_kaggle_the_script_is_left_out(predictor, clip, monkeypatch):
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
-    page = widget.UploadWidget(predictor)
+    page = app.UploadWidget(predictor)
     assert not inside(page, Controls)
     upload(page, clip=clip)
     assert isinstance(page.results[0], Prediction) and 'role="status"' in html(page)
@@ -745,7 +746,7 @@ def test_what_the_page_says_is_text(predictor, monkeypatch):
     def broken(preset):
         raise SerKitError(HOSTILE)
 
-    monkeypatch.setattr("ser_kit.widget.page.opened", broken)
-    page = widget.UploadWidget()
+    monkeypatch.setattr("ser_kit.app.page.opened", broken)
+    page = app.UploadWidget()
     page.wait(30)
     assert "<img" not in page._status.value and "&lt;img" in page._status.value

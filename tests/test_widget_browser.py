@@ -26,9 +26,9 @@ pytest.importorskip("jupyterlab", reason="the browser test needs jupyterlab")
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from ser_kit.app.colab import recording_script
+from ser_kit.app.html import SAME_SPEAKER
 from ser_kit.audio import read_audio
-from ser_kit.widget.colab import recording_script
-from ser_kit.widget.html import SAME_SPEAKER
 
 ROOT = Path(__file__).parent.parent
 if not (ROOT / "benchmarks").is_dir():
@@ -69,7 +69,7 @@ def browser(demo_table):
 def host(request, browser, demo_bundle, tmp_path_factory):
     """The app's page in a host, on a phone in Voila and on a desk in JupyterLab, and what went wrong in it."""
     folder = tmp_path_factory.mktemp("host")
-    notebook = shutil.copy(str(package_files("ser_kit") / "app.ipynb"), folder / "app.ipynb")
+    notebook = shutil.copy(str(package_files("ser_kit.app") / "page.ipynb"), folder / "app.ipynb")
     kept = {f"JUPYTER{kind}_DIR": str(folder) for kind in ("_CONFIG", "_DATA", "LAB_SETTINGS", "LAB_WORKSPACES")}
     news = folder / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)

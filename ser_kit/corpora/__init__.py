@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import labels as _labels
-from ..errors import TableError, UnknownNameError
-from ._base import COLUMNS, NAMES, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
-from ._validation import Validation
-from ._validation import validate as _validate
+from ..core import labels as _labels
+from ..core.errors import TableError, UnknownNameError
+from .base import COLUMNS, NAMES, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
+from .validation import Validation
+from .validation import validate as _validate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def load(
         root: the corpus's folder or one that contains it; of several corpora, one that contains the folder of each.
             Where neither this nor a name says where, a corpus is looked for in ``SER_KIT_DATA/<slug>``, then in a
             Kaggle mount, and is then downloaded.
-        labels: a label set to join the corpora under, such as ``"six"``; see :func:`ser_kit.labels.label_set`.
+        labels: a label set to join the corpora under, such as ``"six"``; see :func:`ser_kit.core.labels.label_set`.
 
     Returns:
         One row per clip, columns :data:`COLUMNS`, ``start`` and ``end`` (seconds, or ``""``) if a clip is a part of a

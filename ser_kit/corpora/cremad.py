@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ._base import name_error, stem
+from .base import name_error, stem
 
 NAME = "cremad"
 SLUG = "cremad"

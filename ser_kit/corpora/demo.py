@@ -36,9 +36,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..folders import cache_folder, workshop
-from ..praat import praat
-from ._base import name_error, stem
+from ..audio.praat import praat
+from ..core.paths import cache_folder, workshop
+from .base import name_error, stem
 
 if TYPE_CHECKING:
     import parselmouth

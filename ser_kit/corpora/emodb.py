@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from importlib import resources
 
-from ._base import name_error, stem
+from .base import name_error, stem
 
 NAME = "emodb"
 SLUG = "berlin-database-of-emotional-speech-emodb"

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from ..labels import canonical
-from ._base import name_error
+from ..core.labels import canonical
+from .base import name_error
 
 NAME = "emospeech"
 SLUG = "emospeech"

@@ -4,7 +4,7 @@ In a folder, ``angry/take1.wav`` or, with the speaker, ``angry/anna/take1.wav``;
 has the columns ``path`` (or ``file``; relative to the CSV file, or absolute) and ``emotion``, and may have ``speaker``,
 ``sex`` (or ``gender``), ``intensity``, ``text_id`` and ``language``; with ``start`` and ``end`` a row is a part of its
 file: seconds, or what audformat and nkululeko write (``0 days 00:00:01.5``), empty for the beginning or the end.
-Emotions may have any common name (see :func:`ser_kit.labels.canonical`). Separator (comma, semicolon, tab) and encoding
+Emotions may have any common name (see :func:`ser_kit.core.labels.canonical`). Separator (comma, semicolon, tab) and encoding
 (UTF-8, UTF-16, Windows-1252) are found out; paths may have backslashes, and differ in case or in the form of their
 accents from the names on the disk, as they do when a list comes from another system.
 
@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..audio import Excerpt
-from ..errors import AudioError, FileNameError, LabelError, TableError
-from ..labels import canonical
-from ._base import Entry
+from ..audio.recording import Excerpt
+from ..core.errors import AudioError, FileNameError, LabelError, TableError
+from ..core.labels import canonical
+from .base import Entry
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..errors import LabelError
-from ..labels import canonical
-from ._base import name_error, stem
+from ..core.errors import LabelError
+from ..core.labels import canonical
+from .base import name_error, stem
 
 NAME = "iemocap"
 SLUG = "IEMOCAP_full_release"

@@ -12,9 +12,9 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from ..folders import cache_folder, workshop
-from ..labels import canonical
-from ._base import name_error, stem
+from ..core.labels import canonical
+from ..core.paths import cache_folder, workshop
+from .base import name_error, stem
 
 NAME = "nemo"
 SLUG = "nEMO"

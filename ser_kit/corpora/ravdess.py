@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ._base import name_error, stem
+from .base import name_error, stem
 
 NAME = "ravdess"
 SLUG = "ravdess-emotional-speech-audio"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from ._base import name_error
+from .base import name_error
 
 NAME = "savee"
 SLUG = "surrey-audiovisual-expressed-emotion-savee"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ._base import name_error, stem
+from .base import name_error, stem
 
 NAME = "tess"
 SLUG = "toronto-emotional-speech-set-tess"

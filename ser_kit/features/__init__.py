@@ -15,28 +15,24 @@ Examples:
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import UnknownNameError
-from ._base import MIN_SECONDS, Extractor
+from .. import _old_names
+from ..core.errors import UnknownNameError
+from .base import MIN_SECONDS, Extractor
 from .embeddings import TRILLsson, YAMNet
-from .encoded import SpeechEncoder
 from .frames import FrameFeatures
 from .functionals import Functionals
 from .logmel import LogMel
 from .segments import Segments
+from .speech_encoder import SpeechEncoder
 from .stacked import StackedFrames
 from .statistics import FrameStatistics
 from .waveform import Waveform
 
-if TYPE_CHECKING:
-    from .driver import Extraction, Features, extract, extract_to
-    from .store import Store
-
 __all__ = [
-    "EXTRACTORS", "MIN_SECONDS", "Extraction", "Extractor", "Features", "FrameFeatures", "FrameStatistics",
-    "Functionals", "LogMel", "Segments", "SpeechEncoder", "StackedFrames", "Store", "TRILLsson", "Waveform", "YAMNet",
-    "extract", "extract_to", "get", "names",
+    "EXTRACTORS", "MIN_SECONDS", "Extractor", "FrameFeatures", "FrameStatistics", "Functionals", "LogMel", "Segments",
+    "SpeechEncoder", "StackedFrames", "TRILLsson", "Waveform", "YAMNet", "get", "names",
 ]  # fmt: skip
 
 EXTRACTORS: dict[str, type[Extractor]] = {
@@ -57,13 +53,10 @@ EXTRACTORS: dict[str, type[Extractor]] = {
 """Every extractor class by name."""
 
 
-_LAZY = {"Extraction": "driver", "Features": "driver", "extract": "driver", "extract_to": "driver", "Store": "store"}
-"""What needs pandas or a database, and predicting does not."""
-
-
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
+    if name in _old_names.EXTRACTION:
+        _old_names.warn(f"ser_kit.features.{name}", f"ser_kit.extraction.{name}")
+        return getattr(importlib.import_module("ser_kit.extraction"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

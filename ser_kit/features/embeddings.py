@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..audio import Recording
-from ..encoders._fetch import model_folder
-from ..errors import FeatureError
-from ..threads import before_tensorflow
-from ._base import Extractor
+from ..audio.recording import Recording
+from ..core.errors import FeatureError
+from ..core.parallel import before_tensorflow
+from .base import Extractor
+from .encoders.fetch import model_folder
 
 _SHORTEST = 0.975  # s: YAMNet's first patch of 96 frames of 25 ms every 10 ms, with half a hop to spare
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import spectrum
-from ..audio import Recording
-from ._base import Extractor
+from ..audio.recording import Recording
+from . import spectra
+from .base import Extractor
 
 _PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
@@ -77,20 +77,20 @@ class FrameFeatures(Extractor):
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         # The last frame kept reaches half a window beyond its centre; more than that of a long recording is not needed.
         samples = recording.at(self.rate)[: self.frames * self.hop + self.n_fft]
-        power = spectrum.powers(samples, self.n_fft, self.hop)[: self.frames]
+        power = spectra.powers(samples, self.n_fft, self.hop)[: self.frames]
         valid = len(power)
 
-        mel = spectrum.decibels(spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels))
-        floor = max(spectrum.FLOOR_DB, mel.max() - self.top_db)
+        mel = spectra.decibels(spectra.mel_powers(power, self.rate, self.n_fft, self.n_mels))
+        floor = max(spectra.FLOOR_DB, mel.max() - self.top_db)
         mel = np.pad(np.maximum(mel, floor), ((0, self.frames - valid), (0, 0)), constant_values=floor)
 
-        chroma = power @ spectrum.chroma_filters(self.rate, self.n_fft)
+        chroma = power @ spectra.chroma_filters(self.rate, self.n_fft)
         chroma /= np.maximum(chroma.max(axis=-1, keepdims=True), np.finfo(np.float32).tiny)
 
         values = np.zeros(self.shape, np.float32)
         mfcc_end, mel_start = self.n_mfcc, self.n_mfcc + len(_PITCH_CLASSES)
-        values[:, :mfcc_end] = mel @ spectrum.dct_basis(self.n_mels, self.n_mfcc)
+        values[:, :mfcc_end] = mel @ spectra.dct_basis(self.n_mels, self.n_mfcc)
         values[:valid, mfcc_end:mel_start] = chroma
         values[:, mel_start:-1] = mel
-        values[:valid, -1] = spectrum.zero_crossing_rates(samples, self.n_fft, self.hop)[:valid]
+        values[:valid, -1] = spectra.zero_crossing_rates(samples, self.n_fft, self.hop)[:valid]
         return values, valid

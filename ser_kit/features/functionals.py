@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import spectrum
-from ..audio import Recording
-from ..praat import praat
-from ._base import Extractor
+from ..audio.praat import praat
+from ..audio.recording import Recording
+from . import spectra
+from .base import Extractor
 
 _TINY = np.finfo(np.float32).tiny
 _TOP_DB = 80.0
@@ -146,8 +146,8 @@ class Functionals(Extractor):
         """
         samples = recording.at(self.rate)
         absolute = np.abs(samples)
-        rms = np.sqrt(np.mean(np.square(spectrum.frame(samples, self.n_fft, self.hop)), axis=-1))
-        zcr = spectrum.zero_crossing_rates(samples, self.n_fft, self.hop)
+        rms = np.sqrt(np.mean(np.square(spectra.frame(samples, self.n_fft, self.hop)), axis=-1))
+        zcr = spectra.zero_crossing_rates(samples, self.n_fft, self.hop)
         voice, pitch = self._voice(samples)
         values = {
             "duration": recording.duration,
@@ -196,23 +196,23 @@ class Functionals(Extractor):
 
     def _spectral(self, samples: np.ndarray) -> dict[str, float]:
         """What comes of the one short-time Fourier transform."""
-        power = spectrum.powers(samples, self.n_fft, self.hop)
-        mel = spectrum.decibels(spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels))
+        power = spectra.powers(samples, self.n_fft, self.hop)
+        mel = spectra.decibels(spectra.mel_powers(power, self.rate, self.n_fft, self.n_mels))
         mel = np.maximum(mel, mel.max() - _TOP_DB)
-        mfcc = mel @ spectrum.dct_basis(self.n_mels, self.n_mfcc)
-        values = {"tempo": spectrum.tempo(mel[::_TEMPO_STRIDE], self.rate / (self.hop * _TEMPO_STRIDE))}
+        mfcc = mel @ spectra.dct_basis(self.n_mels, self.n_mfcc)
+        values = {"tempo": spectra.tempo(mel[::_TEMPO_STRIDE], self.rate / (self.hop * _TEMPO_STRIDE))}
         for i, (mean, std) in enumerate(zip(mfcc.mean(axis=0), mfcc.std(axis=0), strict=True), start=1):
             values |= {f"mfcc_{i:02d}_mean": mean, f"mfcc_{i:02d}_std": std}
 
-        spectra = np.sqrt(power)
+        magnitudes = np.sqrt(power)
         frequencies = np.fft.rfftfreq(self.n_fft, 1 / self.rate)
-        so_far = np.cumsum(spectra, axis=-1)
+        so_far = np.cumsum(magnitudes, axis=-1)
         total = so_far[:, -1:]
         # A silent frame has no spectrum to speak of; Librosa puts its centroid and rolloff at 0 Hz, and so does this.
-        values["centroid_mean"] = np.mean((spectra @ frequencies) / np.maximum(total[:, 0], _TINY))
+        values["centroid_mean"] = np.mean((magnitudes @ frequencies) / np.maximum(total[:, 0], _TINY))
         values["rolloff_mean"] = frequencies[np.argmax(so_far >= 0.85 * total, axis=-1)].mean()
 
-        directions = spectra / np.maximum(np.sqrt(power.sum(axis=-1, keepdims=True)), _TINY)
+        directions = magnitudes / np.maximum(np.sqrt(power.sum(axis=-1, keepdims=True)), _TINY)
         steps = np.diff(directions, axis=0)
         values["flux_mean"] = np.vecdot(steps, steps).mean()
         return values

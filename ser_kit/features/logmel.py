@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import spectrum
-from ..audio import Recording
-from ..errors import FeatureError
-from ._base import Extractor
+from ..audio.recording import Recording
+from ..core.errors import FeatureError
+from . import spectra
+from .base import Extractor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,5 +75,5 @@ class LogMel(Extractor):
         valid = 1 + len(samples) // self.hop
         if self.n_samples is not None:
             samples = np.pad(samples, (0, self.n_samples - len(samples)))
-        power = spectrum.powers(samples, self.n_fft, self.hop, self.window)
-        return spectrum.decibels(spectrum.mel_powers(power, self.rate, self.n_fft, self.n_mels)), valid
+        power = spectra.powers(samples, self.n_fft, self.hop, self.window)
+        return spectra.decibels(spectra.mel_powers(power, self.rate, self.n_fft, self.n_mels)), valid

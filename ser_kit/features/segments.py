@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..audio import Recording
-from ..errors import FeatureError, TooShortError
-from ._base import Extractor
+from ..audio.recording import Recording
+from ..core.errors import FeatureError, TooShortError
+from .base import Extractor
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import spectrum
-from ..audio import Recording
-from ..errors import FeatureError
-from ._base import Extractor
+from ..audio.recording import Recording
+from ..core.errors import FeatureError
+from . import spectra
+from .base import Extractor
 from .frames import _PITCH_CLASSES
 
 PARTS = ("mfcc", "chroma", "mel")
@@ -131,19 +131,19 @@ class StackedFrames(Extractor):
         samples = recording.at(self.rate)[: self.n_samples]
         valid = 1 + len(samples) // self.hop
         samples = np.pad(samples, (0, self.n_samples - len(samples)))
-        power = spectrum.powers(samples, self.transform, self.hop, self.window)
+        power = spectra.powers(samples, self.transform, self.hop, self.window)
 
         blocks = {}
         if "mfcc" in self.parts or "mel" in self.parts:
-            mel = spectrum.decibels(spectrum.mel_powers(power, self.rate, self.transform, self.n_mels))
+            mel = spectra.decibels(spectra.mel_powers(power, self.rate, self.transform, self.n_mels))
             blocks["mel"] = mel = np.maximum(mel, mel.max() - self.top_db)
             # A constant shows in the first coefficient only. Taken out beforehand, it leaves exact zeros of silence and
             # not the rounding of a matrix product, which differs from row to row and with the number of threads.
             lowest = mel.min()
-            blocks["mfcc"] = (mel - lowest) @ spectrum.dct_basis(self.n_mels, self.n_mfcc)
+            blocks["mfcc"] = (mel - lowest) @ spectra.dct_basis(self.n_mels, self.n_mfcc)
             blocks["mfcc"][:, 0] += lowest * np.sqrt(self.n_mels)
         if "chroma" in self.parts:
-            chroma = power @ spectrum.chroma_filters(self.rate, self.transform)
+            chroma = power @ spectra.chroma_filters(self.rate, self.transform)
             largest = chroma.max(axis=-1, keepdims=True)
             blocks["chroma"] = chroma / np.maximum(largest, np.finfo(np.float32).tiny)
         values = np.hstack([blocks[part] for part in self.parts])

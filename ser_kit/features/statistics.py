@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..audio import Recording
-from ._base import Extractor
+from ..audio.recording import Recording
+from .base import Extractor
 from .frames import FrameFeatures
 
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..audio import Recording
-from ._base import Extractor
+from ..audio.recording import Recording
+from .base import Extractor
 
 
 @dataclass(frozen=True, kw_only=True)

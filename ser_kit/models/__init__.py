@@ -18,10 +18,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..backend import import_keras
-from ..checks import BOOLEAN, Allowed, checked, listed
-from ..errors import RecipeError, UnknownNameError
-from ..threads import before_tensorflow
+from ..core.backend import import_keras
+from ..core.checks import BOOLEAN, Allowed, checked, listed
+from ..core.errors import RecipeError, UnknownNameError
+from ..core.parallel import before_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -101,7 +101,7 @@ def check(name: str, hyperparameters: Mapping[str, Any]) -> None:
         >>> check("mlp", {"dropout": (0.4, 1.5, 0)})
         Traceback (most recent call last):
         ...
-        ser_kit.errors.RecipeError: each of hyperparameters.dropout=1.5 must be a number from 0 to 0.99
+        ser_kit.core.errors.RecipeError: each of hyperparameters.dropout=1.5 must be a number from 0 to 0.99
     """
     taken = inspect.signature(get(name)).parameters.values()
     types = {each.name: each.annotation for each in taken if each.kind is each.KEYWORD_ONLY}

@@ -1,6 +1,6 @@
 """Classifiers that scikit-learn trains, as networks: their parameters are weights that no training step changes.
 
-:mod:`ser_kit.estimators` trains them and sets the weights, so that a bundle needs no pickle.
+:mod:`ser_kit.training.estimators` trains them and sets the weights, so that a bundle needs no pickle.
 """
 
 from __future__ import annotations

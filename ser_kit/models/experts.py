@@ -23,7 +23,7 @@ def experts(input_shape: tuple[int, ...], n_classes: int, *, corpora: int, compo
 
     Returns:
         An uncompiled model, ``[batch, n_features] -> [batch, n_classes]``, whose parameters are not trainable;
-        :class:`ser_kit.estimators.Linear` sets them. Until then all emotions are equally likely.
+        :class:`ser_kit.training.estimators.Linear` sets them. Until then all emotions are equally likely.
 
     Source:
         Jacobs, Jordan, Nowlan & Hinton (1991), Adaptive mixtures of local experts, Neural Computation 3, with a gate

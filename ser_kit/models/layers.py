@@ -8,9 +8,8 @@ from contextvars import ContextVar
 
 import numpy as np
 
-from .. import spectrum
-from ..backend import import_keras
-from ..features import LogMel
+from ..core.backend import import_keras
+from ..features import LogMel, spectra
 
 keras = import_keras()  # the layers are also imported by themselves, and then no builder has done so
 ops = keras.ops
@@ -112,9 +111,7 @@ def powers(samples, n_fft, hop, window):
     """
     margin = n_fft // 2 - (n_fft - window) // 2  # the window lies in the middle of the transform
     padded = ops.pad(samples, [[0, 0], [margin, window - margin + hop]])
-    return _powers(
-        padded, 1 + ops.shape(samples)[1] // hop, hop, spectrum.hann(window, window).astype("float32"), n_fft
-    )
+    return _powers(padded, 1 + ops.shape(samples)[1] // hop, hop, spectra.hann(window, window).astype("float32"), n_fft)
 
 
 def decibels(power):
@@ -124,7 +121,7 @@ def decibels(power):
         >>> keras.ops.convert_to_numpy(decibels(np.array([1.0, 0.0], "float32"))).tolist()
         [0.0, -100.0]
     """
-    return 10.0 * ops.log10(ops.maximum(power, spectrum.AMIN))
+    return 10.0 * ops.log10(ops.maximum(power, spectra.AMIN))
 
 
 @keras.saving.register_keras_serializable("ser_kit")
@@ -156,7 +153,7 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     def call(self, waveform):
         e = self.extractor
-        filters = spectrum.mel_filters(e.rate, e.n_fft, e.n_mels).astype("float32")
+        filters = spectra.mel_filters(e.rate, e.n_fft, e.n_mels).astype("float32")
         return decibels(ops.matmul(powers(waveform, e.n_fft, e.hop, e.window), filters))
 
     def compute_output_shape(self, input_shape):
@@ -371,7 +368,7 @@ class Vtlp(_Warp):
         self.rate = rate
 
     def _bent(self, x, drawn):
-        corners = spectrum.mel_corners(self.rate, x.shape[2]).astype("float32")
+        corners = spectra.mel_corners(self.rate, x.shape[2]).astype("float32")
         centres = corners[1:-1]
         factor, top = 1 + drawn, self.rate / 2
         to = self._BEND * ops.minimum(factor, 1)
@@ -441,7 +438,7 @@ class Tempo(_Warp):
 class SpecMask(keras.layers.Layer):
     """Zeros in stretches of time and bands of frequency while a network trains, others in every clip and step.
 
-    What :class:`ser_kit.augment.SpecAugment` does to arrays, inside a network; masks as there.
+    What :class:`ser_kit.audio.augment.SpecAugment` does to arrays, inside a network; masks as there.
 
     Args:
         time_masks: masks in time per clip.

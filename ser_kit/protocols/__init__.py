@@ -16,11 +16,11 @@ Examples:
     ('speaker-independent', ('speaker', 'test as validation'))
 """
 
-from ._audit import audit
-from ._base import LEAKS, Fold, Protocol, get, names
-from ._groups import VALIDATION_SHARE
-from ._splits import EMOBOX, FOLDS, cross_corpus, inner, inner_corpora, leave_out
-from ._table import fingerprints
+from .audit import audit
+from .base import LEAKS, Fold, Protocol, get, names
+from .groups import VALIDATION_SHARE
+from .splits import EMOBOX, FOLDS, cross_corpus, inner, inner_corpora, leave_out
+from .table import fingerprints
 
 __all__ = [
     "EMOBOX", "FOLDS", "LEAKS", "VALIDATION_SHARE",

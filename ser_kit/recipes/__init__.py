@@ -8,13 +8,13 @@ Examples:
 
 from __future__ import annotations
 
-from ..errors import UnknownNameError
-from ._base import PUBLISHED, Material, Published, Recipe, Split, System, versions
-from ._ensemble import Ensemble
+from ..core.errors import UnknownNameError
 from .ahmadov import ahmadov_cnn_bilstm, ahmadov_forest
+from .ensemble import Ensemble
 from .house import house, house_one
 from .rastogi import rastogi_cnn_lstm, rastogi_mlp
 from .staged import staged_cnn_lstm
+from .system import PUBLISHED, Material, Published, Recipe, Split, System, versions
 from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
 from .transfer import (
     trillsson_linear,
@@ -87,3 +87,6 @@ def get(name: str) -> System:
     if name not in known:
         raise UnknownNameError("recipe", name, known)
     return known[name].variant(ablation) if ablation else known[name]
+
+
+recipe = get  # as ``ser_kit.recipe``

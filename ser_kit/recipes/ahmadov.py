@@ -7,11 +7,11 @@ level is kept (the ablation "peak normalisation" follows the document) and frame
 silence. 33,862 parameters follow from its layers; it does not print the number.
 """
 
-from ..estimators import Forest
+from ..audio.transforms import PeakNormalise
 from ..features import FrameFeatures, FrameStatistics
-from ..preprocess import PeakNormalise
-from ..training import Training
-from ._base import Published, Recipe
+from ..training.estimators import Forest
+from ..training.loop import Training
+from .system import Published, Recipe
 
 ahmadov_cnn_bilstm = Recipe(
     name="ahmadov_cnn_bilstm",

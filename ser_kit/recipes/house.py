@@ -4,12 +4,12 @@ What led to their settings is told in ``docs/research_log.md``: most were chosen
 after a look at test folds, so that what is reported of them is a little optimistic.
 """
 
-from ..augment import AddNoise, Babble, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone, Vary
+from ..audio.augment import AddNoise, Babble, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone, Vary
+from ..audio.transforms import HighPass, Trim
 from ..features import Waveform
-from ..preprocess import HighPass, Trim
-from ..training import Training
-from ._base import OURS, Recipe
-from ._ensemble import Ensemble
+from ..training.loop import Training
+from .ensemble import Ensemble
+from .system import OURS, Recipe
 
 _REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
 

@@ -11,10 +11,10 @@ order of :class:`~ser_kit.features.Functionals`. Their batch normalisation avera
 takes more batches than a small corpus gives in ten epochs, and training would stop while validation still is at chance.
 """
 
+from ..audio.transforms import NoiseGate, PeakNormalise, Trim
 from ..features import Functionals
-from ..preprocess import NoiseGate, PeakNormalise, Trim
-from ..training import Training
-from ._base import Published, Recipe
+from ..training.loop import Training
+from .system import Published, Recipe
 
 _PREPROCESS = (NoiseGate(), Trim(top_db=40.0), PeakNormalise())
 _TRAINING = Training(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=100, patience=10, class_weights=False)

@@ -10,8 +10,8 @@ not given.
 """
 
 from ..features import StackedFrames
-from ..training import Training
-from ._base import Published, Recipe
+from ..training.loop import Training
+from .system import Published, Recipe
 
 staged_cnn_lstm = Recipe(
     name="staged_cnn_lstm",

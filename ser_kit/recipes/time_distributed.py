@@ -9,17 +9,17 @@ leaves open the mel bands (32 here), the length of the clips (3 s) and of the ch
 side: four, and the last 0.45 s of each clip are dropped), the LSTM (128 units) and dense layer (64), the optimiser
 (Adam, 1e-3), when to stop (after 15 epochs without a better validation loss), the noise of the first system (uniform,
 at 15 to 30 dB) and the number of copies (2). Its normalisation of the noise by the full scale of 16 bits cancels out of
-the signal-to-noise ratio, which is what :class:`~ser_kit.augment.AddNoise` holds. Pooling 2 x 2 three times and 4 x 4
+the signal-to-noise ratio, which is what :class:`~ser_kit.audio.augment.AddNoise` holds. Pooling 2 x 2 three times and 4 x 4
 three times would shrink the axes to less than one, so they are pooled as far as they go: the fifth block sees maps of 2
 x 1, the sixth of 1 x 1. Its "temporal separation" is taken as: each speaker's last recordings of each emotion are
 tested.
 """
 
-from ..augment import AddNoise
+from ..audio.augment import AddNoise
+from ..audio.transforms import Trim
 from ..features import LogMel
-from ..preprocess import Trim
-from ..training import Training
-from ._base import Published, Recipe
+from ..training.loop import Training
+from .system import Published, Recipe
 
 _DOCUMENT = "Time-distributed 2D CNN-LSTM"
 _EXTRACTOR = LogMel(rate=16000, n_fft=512, window=400, hop=160, n_mels=32, seconds=3.0, preprocess=(Trim(top_db=30.0),))

@@ -9,12 +9,12 @@ encoders, for machines with a GPU and a network. Their blocks stand at half, two
 
 from dataclasses import replace
 
-from ..augment import AddNoise, Equalize, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone
-from ..estimators import Linear
+from ..audio.augment import AddNoise, Equalize, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone
+from ..audio.transforms import HighPass, PeakNormalise, Trim
 from ..features import SpeechEncoder, TRILLsson, YAMNet
-from ..preprocess import HighPass, PeakNormalise, Trim
-from ..training import Training
-from ._base import OURS, Recipe
+from ..training.estimators import Linear
+from ..training.loop import Training
+from .system import OURS, Recipe
 
 _LINEAR = {"units": (), "dropout": (), "batch_norm": ()}
 _SMALL_HEAD = {"hyperparameters": {"units": (128,), "dropout": (0.4,), "batch_norm": (True,)}}

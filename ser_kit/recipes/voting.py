@@ -7,7 +7,7 @@ clip; three rounds of bagging and boosting, of the LSTM, the cheapest. Batch nor
 0.9: in 30 short epochs Keras's 0.99 lags so far behind that the CNN tells training clips no better than chance once
 they are normalised by it. Its "overlapping frames" are those of the short-time Fourier transform. K-fold
 cross-validation is the five stratified folds of ``random``. Its grids and random searches are :data:`SPACE`, for
-:func:`ser_kit.tuning.search`.
+:func:`ser_kit.recipes.tuning.search`.
 
 The second system's figure is 96.97 % of whole files, on 271 recordings of 783 s in all, of a corpus that is not named
 there (a table gives the same figure for RAVDESS). The document says neither the widths of its network (256, 128, 64
@@ -17,13 +17,13 @@ autoencoder on EMO-DB (128 and 64 sigmoid units over functionals; sigmoid layers
 of 60 epochs).
 """
 
-from ..augment import AddNoise, PitchShift, TimeStretch
-from ..estimators import SVM, Forest
+from ..audio.augment import AddNoise, PitchShift, TimeStretch
+from ..audio.transforms import RMSNormalise, SpectralSubtraction, Standardise, VoiceActivity, WaveletDenoise
 from ..features import FrameFeatures, FrameStatistics, Functionals, LogMel, Segments
-from ..preprocess import RMSNormalise, SpectralSubtraction, Standardise, VoiceActivity, WaveletDenoise
-from ..training import Training
-from ._base import Published, Recipe
-from ._ensemble import Ensemble
+from ..training.estimators import SVM, Forest
+from ..training.loop import Training
+from .ensemble import Ensemble
+from .system import Published, Recipe
 
 _REFERENCE = "CNN + LSTM ensemble: RAVDESS speech and song, eight classes; "
 _CORPORA = ("ravdess", "ravdess_song")

@@ -1,0 +1,70 @@
+"""Module names of releases up to 0.5, which still import, with a warning."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+MODULES = {
+    "adaptation": "bundles.adaptation",
+    "augment": "audio.augment",
+    "backend": "core.backend",
+    "bundle": "bundles.bundle",
+    "card": "bundles.card",
+    "demo": "app.notebooks",
+    "encoders": "features.encoders",
+    "errors": "core.errors",
+    "estimators": "training.estimators",
+    "export": "deploy.export",
+    "folders": "core.paths",
+    "graph": "deploy.graph",
+    "intervals": "evaluation.intervals",
+    "labels": "core.labels",
+    "left_out": "evaluation.left_out",
+    "modelcard": "bundles.card_page",
+    "praat": "audio.praat",
+    "predictor": "inference.predictor",
+    "preprocess": "audio.transforms",
+    "probabilities": "core.probabilities",
+    "pruning": "deploy.pruning",
+    "reproduce": "recipes.reproduce",
+    "results": "inference.results",
+    "runtime": "bundles.runtime",
+    "spectrum": "features.spectra",
+    "speech": "inference.speech_check",
+    "stream": "inference.stream",
+    "threads": "core.parallel",
+    "tracks": "plots.tracks",
+    "tuning": "recipes.tuning",
+    "weights": "bundles.weights",
+    "widget": "app",
+}
+"""Old module -> new one, both below ``ser_kit``."""
+
+EXTRACTION = ("Extraction", "Features", "Store", "extract", "extract_to")
+"""What ``ser_kit.features`` had and ``ser_kit.extraction`` has."""
+
+
+def warn(old: str, new: str, stacklevel: int = 3) -> None:
+    """Warn that a name will go."""
+    warnings.warn(f"{old} is now {new}; the old name goes with the next release", DeprecationWarning, stacklevel)
+
+
+class Finder(MetaPathFinder, Loader):
+    """Imports a module of an old name as the new one."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        package, _, name = fullname.rpartition(".")
+        return ModuleSpec(fullname, self) if package == __package__ and name in MODULES else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        new = f"{__package__}.{MODULES[module.__name__.rpartition('.')[2]]}"
+        warn(module.__name__, new)
+        sys.modules[module.__name__] = importlib.import_module(new)
+
+
+sys.meta_path.append(Finder())

@@ -1,0 +1,99 @@
+"""What takes in recordings in the browser: a button, dropped files, the microphone.
+
+Files come in parts, since servers drop large messages; so there is progress, and an end when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anywidget
+import traitlets
+
+from ..core.errors import AudioError
+from .answer import ACCEPTED, LARGEST_UPLOAD, too_large
+
+HERE = Path(__file__).parent
+MOST_SECONDS = 600
+"""After which a recording from the microphone stops by itself."""
+
+
+@dataclass
+class _Coming:
+    """A file of which parts have arrived."""
+
+    name: str
+    size: int
+    content: bytearray = field(default_factory=bytearray)
+
+
+class Controls(anywidget.AnyWidget):
+    """The button, the place to drop files, and the recorder.
+
+    Recording needs a page that is served by https or from the same machine; otherwise the page says that the
+    microphone cannot be used. The browser decodes what it recorded: a WAV file of 16 kHz, mono.
+
+    Args:
+        announced: called with the number of files that will come.
+        arrived: called with the name of a file and the bytes of it that are here, and all of them, after each part.
+        received: called with the name of a file and its bytes, or the error that kept it from coming.
+
+    Attributes:
+        closed: nothing more is taken in.
+        said: what screen readers say.
+    """
+
+    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("sound.js", "page.js"))
+    accept = traitlets.Unicode(ACCEPTED).tag(sync=True)
+    largest = traitlets.Int(LARGEST_UPLOAD).tag(sync=True)
+    most_seconds = traitlets.Int(MOST_SECONDS).tag(sync=True)
+    closed = traitlets.Bool(False).tag(sync=True)
+    said = traitlets.Unicode("").tag(sync=True)
+
+    def __init__(
+        self,
+        announced: Callable[[int], object],
+        arrived: Callable[[str, int, int], object],
+        received: Callable[[str, bytes | AudioError], object],
+    ):
+        super().__init__()
+        self._announced, self._arrived, self._received = announced, arrived, received
+        self._coming: dict[str, _Coming] = {}
+        self.on_msg(self._heard)
+
+    def stop(self) -> None:
+        """Take no more of the files that are coming."""
+        self._coming.clear()
+        self.send({"kind": "stop"})
+
+    def _heard(self, _, message: Mapping, buffers: Sequence[memoryview]) -> None:
+        if message["kind"] == "files":
+            self._expect(message["files"])
+        elif message["id"] in self._coming:  # otherwise it was stopped
+            if message["kind"] == "part":
+                self._take(message["id"], buffers[0])
+            elif message["kind"] == "lost":
+                name = self._coming.pop(message["id"]).name
+                self._received(name, AudioError(f"the browser cannot read {name}: {message['error']}"))
+
+    def _expect(self, files: Sequence[Mapping]) -> None:
+        self._announced(len(files))
+        for file in files:
+            name, size = str(file["name"]), int(file["size"])
+            if size > LARGEST_UPLOAD:
+                self._received(name, too_large(name, size))
+            elif size == 0:
+                self._received(name, b"")
+            else:
+                self._coming[file["id"]] = _Coming(name, size)
+
+    def _take(self, key: str, part: memoryview) -> None:
+        file = self._coming[key]
+        file.content += part
+        self._arrived(file.name, len(file.content), file.size)
+        if len(file.content) >= file.size:
+            del self._coming[key]
+            self._received(file.name, bytes(file.content))
+        self.send({"kind": "more", "id": key})

@@ -1,0 +1,10 @@
+from . import adaptation as adaptation
+from . import bundle as bundle
+from . import card as card
+from . import card_page as card_page
+from . import runtime as runtime
+from . import weights as weights
+from .bundle import Bundle as Bundle
+from .bundle import bundle_path as bundle_path
+from .bundle import preset_names as preset_names
+from .bundle import preset_path as preset_path

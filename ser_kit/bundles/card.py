@@ -1,0 +1,353 @@
+"""What the card of a bundle may hold, whoever wrote it.
+
+Everything that is read from ``card.json`` is checked here before it is used: that each value is of its type and within
+its range, that values fit each other, and that nothing asks for more time or memory than a model of ours needs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..audio.transforms import Fix
+from ..core.errors import BundleError
+from ..core.errors import printable as printable_text
+from ..core.schema import WrongValueError, short
+from ..core.schema import check as check_schema
+from ..features import Extractor, Functionals
+from .weights import MOST_PARAMETERS
+
+FORMAT = 2
+COMBINATIONS = ("soft", "hard")
+"""How several members agree: mean of their probabilities, or share of their votes."""
+LONGEST = 8.0
+"""Seconds of sound that a network is given at a time, at most."""
+MOST_VALUES = 10_000_000
+"""Numbers in any one array that features are made of."""
+MOST_MEMBERS = 100
+"""Networks in a bundle: as many as an ensemble may have rounds."""
+VOICES = ("classes", "within", "speakers")
+"""The matrices of :class:`ser_kit.bundles.adaptation.Voices`."""
+_MOST_BYTES = 16 << 20
+_MOST_TEXT, _MOST_DEPTH, _MOST_ENTRIES, _LARGEST = 20_000, 20, 500_000, 1e15
+_MOST_STEPS, _SLOWEST = 16, 4  # of a chain of preprocessing; times that a step can make a clip longer
+_REQUIRED = (
+    "format", "name", "labels", "members", "combine", "temperature", "uncertain_below", "typical",
+)  # fmt: skip
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A card whose values can be used as they are.
+
+    Args:
+        path: of ``card.json``.
+
+    Returns:
+        What it holds. Numbers that are not known, NaN in JSON as Python writes it, are ``None``.
+
+    Raises:
+        BundleError: it is not there, cannot be read, or holds something else; the message names the field.
+    """
+    try:
+        card = parsed(content(path))
+    except FileNotFoundError:
+        raise BundleError(f"{path.parent} is not a bundle: it has no {path.name}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from None
+    try:
+        check(card)
+    except BundleError as error:
+        raise BundleError(f"{path}: {error}") from None
+    return card
+
+
+def check(card: Any) -> None:
+    """Whether a card, as JSON gives it, can be used.
+
+    Raises:
+        BundleError: it cannot; the message names the field.
+
+    Examples:
+        >>> check([])  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        ser_kit.core.errors.BundleError: it lacks format, name, labels, members, combine, temperature, uncertain_below, ...
+    """
+    missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
+    if missing:
+        raise BundleError(f"it lacks {', '.join(missing)}")
+    if card["format"] != FORMAT:
+        raise BundleError(f"it has bundle format {short(card['format'])}; this ser_kit reads {FORMAT}")
+    _check_values(card)
+    try:
+        check_schema(_schema(), card)
+    except WrongValueError as error:
+        raise BundleError(str(error)) from None
+    _check_fit(card)
+
+
+def check_member(card: Mapping[str, Any], extractor: Extractor) -> None:
+    """Whether what a card says of a member fits the features that it takes, and these can be had at all.
+
+    Raises:
+        BundleError: it does not; the message names the field.
+    """
+    columns, shape = card["columns"], extractor.shape
+    if max(columns) >= shape[-1]:
+        raise BundleError(f"columns={max(columns)} is out of range: {extractor.name} has {shape[-1]} features")
+    expected = [*shape[:-1], len(columns)]
+    if card["model"]["input_shape"] != expected:
+        raise BundleError(f"model.input_shape={card['model']['input_shape']} must be {expected}, as its features are")
+    steps = list(_steps(extractor.preprocess))
+    if len(steps) > _MOST_STEPS:
+        raise BundleError(f"extractor.parameters.preprocess has {len(steps)} steps; expected at most {_MOST_STEPS}")
+    for what, values in _sizes(extractor, steps):
+        if values > MOST_VALUES:
+            raise BundleError(
+                f"its features would need {what} of {values:,.0f} numbers; expected at most {MOST_VALUES:,}"
+            )
+
+
+def longest(extractor: Extractor) -> int:
+    """Rows of the longest array that a network is given, where the extractor leaves their number to the clip."""
+    seconds = getattr(extractor, "seconds", None) or LONGEST
+    return 1 + math.ceil(seconds * extractor.rate / getattr(extractor, "hop", 1))
+
+
+def parsed(content: str | bytes) -> Any:
+    """What JSON holds, with ``None`` for NaN and the infinities: Python writes them for what could not be told."""
+    return json.loads(content, parse_constant=lambda _: None)
+
+
+def printable(value: Any) -> Any:
+    """A card of one's own whose texts, names of files among them, hold a mark for what cannot be printed."""
+    if isinstance(value, str):
+        return printable_text(value)
+    if isinstance(value, Mapping):
+        return {printable(key): printable(each) for key, each in value.items()}
+    return [printable(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def content(path: Path) -> bytes:
+    """Bytes of a regular file of at most 16 MiB: what a pipe or a device holds has no end.
+
+    Raises:
+        BundleError: it is something else, or larger.
+        OSError: it cannot be read.
+    """
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise BundleError(f"{path} is not a regular file")
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise BundleError(f"{path} is larger than {_MOST_BYTES >> 20} MiB")
+    return content
+
+
+def _check_values(card: dict) -> None:
+    """Of any field, known or not: text that can be printed and sent, numbers that can be calculated with."""
+    left: list[tuple[str, Any, int]] = [("", card, 0)]
+    entries = 0
+    while left:
+        place, value, depth = left.pop()
+        entries += 1
+        if entries > _MOST_ENTRIES or depth > _MOST_DEPTH:
+            raise BundleError(f"it has more than {_MOST_ENTRIES:,} entries, or nested ones without end")
+        if isinstance(value, dict):
+            left += [(f"{place}.{key}".lstrip("."), each, depth + 1) for key, each in value.items()]
+            left += [(f"the name of {place}.{short(key)}", key, depth) for key in value]
+        elif isinstance(value, list):
+            # Long lists are of numbers, and are gone through without a name for each.
+            plain = {i for i, each in enumerate(value) if type(each) in (int, float) and abs(each) <= _LARGEST}
+            entries += len(plain)
+            left += [(f"{place}[{i}]", each, depth + 1) for i, each in enumerate(value) if i not in plain]
+        elif isinstance(value, str) and (len(value) > _MOST_TEXT or printable_text(value) != value):
+            raise BundleError(f"{place}={short(value)} must be text of at most {_MOST_TEXT:,} printable characters")
+        elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
+            raise BundleError(f"{place}={short(value)} must be a number of at most {_LARGEST:g}")
+
+
+def _check_fit(card: dict) -> None:
+    """Whether the fields of a card fit each other."""
+    labels, members = card["labels"], card["members"]
+    if "prior" in card and len(card["prior"]) != len(labels):
+        raise BundleError(f"prior has {len(card['prior'])} shares; expected one for each of {len(labels)} labels")
+    baseline = card.get("baseline")
+    if baseline and set(baseline) != set(labels):
+        raise BundleError(f"baseline is of {short(', '.join(baseline))}; expected {', '.join(labels)}")
+    for key, matrix in card.get("voices", {}).items():
+        if key in VOICES and {len(matrix), *map(len, matrix)} != {len(labels)}:
+            raise BundleError(f"voices.{key} must have a row and a column for each of {len(labels)} labels")
+    if card.get("strange_above") is not None:
+        lacking = [name for name in Functionals().feature_names if name not in card["typical"].get("all", ())]
+        if lacking:
+            raise BundleError(f"typical.all lacks {lacking[0]}, which strange_above needs")
+    for i, member in enumerate(members):
+        for key, values in member["scaler"].items():
+            if len(values) != len(member["columns"]):
+                count = len(member["columns"])
+                raise BundleError(f"members[{i}].scaler.{key} has {len(values)} numbers; expected {count}, as columns")
+    parameters = sum(member["model"]["parameters"] for member in members)
+    if parameters > MOST_PARAMETERS:
+        raise BundleError(f"its networks would have {parameters:,} numbers; expected at most {MOST_PARAMETERS:,}")
+    confusion = card.get("evaluation", {}).get("confusion")
+    if confusion is not None and [len(row) for row in confusion] != [len(labels)] * len(labels):
+        raise BundleError("evaluation.confusion must have a row and a column for each label")
+
+
+def _steps(steps: Any) -> Iterator[Any]:
+    """Steps of a chain, and those inside others."""
+    for step in steps:
+        yield step
+        if hasattr(step, "step"):
+            yield from _steps([step.step])
+
+
+def _sizes(extractor: Extractor, steps: list) -> Iterator[tuple[str, float]]:
+    """The largest arrays that a clip's features are made of, and how many numbers they hold."""
+    seconds = getattr(extractor, "seconds", None) or LONGEST
+    longer = _SLOWEST ** sum(hasattr(step, "low") and hasattr(step, "high") for step in steps)
+    fixed = max((step.seconds for step in steps if isinstance(step, Fix)), default=0.0)
+    samples = extractor.rate * max(seconds, longer * max(LONGEST, fixed))
+    yield "samples", samples
+    yield "an array", math.prod(length for length in extractor.shape if length is not None)
+    bins = (getattr(extractor, "transform", None) or getattr(extractor, "n_fft", None) or 0) // 2 + 1
+    if bins > 1:
+        yield "a spectrogram", samples / extractor.hop * bins
+        yield "mel filters", getattr(extractor, "n_mels", 0) * bins
+
+
+# -------------------------------------------------------------------------------------------------------------- schema
+
+
+def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict:
+    properties = {**required, **(optional or {})}
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _list(of: Mapping[str, Any], least: int = 0, most: int = 100_000, **others) -> dict:
+    return {"type": "array", "items": of, "minItems": least, "maxItems": most, **others}
+
+
+def _number(least: float = -1e12, most: float = 1e12, **others) -> dict:
+    return {"type": "number", "minimum": least, "maximum": most, **others}
+
+
+def _or_none(schema: Mapping[str, Any]) -> dict:
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _by_name(of: Mapping[str, Any]) -> dict:
+    return {"type": "object", "additionalProperties": of}
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    """The schema of a card. Fields that it does not name are of no use to ser_kit, and may be anything."""
+    text, name = {"type": "string"}, {"type": "string", "minLength": 1, "maxLength": 100}
+    count, known = {"type": "integer", "minimum": 0, "maximum": 10**12}, _or_none(_number())
+    share, digest = _number(0, 1), {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+    above_0 = _number(1e-12)
+
+    def matrix(most: float) -> dict:
+        return _list(_list(_number(-most, most), 2, 100), 2, 100)
+
+    spread = {"type": "array", "items": [_number(), _number(0)], "minItems": 2, "maxItems": 2}
+    corpus = {"corpus": text, "clips": count, "speakers": count}
+    interval = {"low": known, "high": known, "speakers": count}
+    scores = _object({"mean": _number(), "pooled": _number()}, {"std": known, **interval})
+    evaluation = _object(
+        {"protocol": text, "seed": count, "speaker_independent": {"type": "boolean"}, "scores": _by_name(scores)},
+        {
+            "tested": _list(_object(corpus)),
+            "folds": _list(known),
+            "classes": _by_name(_object({"recall": known, "precision": known, "support": count}, interval)),
+            "confusion": _list(_list(count)),
+            "sexes": _by_name(_object({"uar": known, "clips": count}, interval)),
+            "reliability": _list(
+                _object({"low": share, "high": share, "confidence": known, "accuracy": known, "clips": count})
+            ),
+            "expected_calibration_error": known,
+            "confident_half": known,
+        },
+    )
+    evaluation["dependencies"] = {
+        "classes": ["confusion"],
+        "reliability": ["expected_calibration_error", "confident_half"],
+    }
+    member = _object(
+        {
+            "extractor": _object({"name": name, "version": count, "parameters": {"type": "object"}}),
+            "columns": _list(count, 1, uniqueItems=True),
+            "model": _object(
+                {
+                    "builder": name,
+                    "input_shape": _list(_or_none({**count, "minimum": 1}), 1, 4),
+                    "hyperparameters": {"type": "object"},
+                    "parameters": count,
+                },
+                {"version": count},
+            ),
+            "scaler": _object({"mean": _list(_number()), "scale": _list(above_0)}),
+            "weight": above_0,
+            "sha256": digest,
+        },
+        {"weights": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
+    )
+    return _object(
+        {
+            # An exported file is called so where no other name is given.
+            "name": {**name, "pattern": r"^[^./\\][^/\\]*$"},
+            "labels": _list(name, 2, 100, uniqueItems=True),
+            "members": _list(member, 1, MOST_MEMBERS),
+            "combine": {"enum": list(COMBINATIONS)},
+            "temperature": _number(0.01, 100),
+            "uncertain_below": share,
+            "typical": _by_name(_by_name(spread)),
+        },
+        {
+            **dict.fromkeys(("title", "reference", "licence", "limits"), text),
+            "prior": _list(_number(1e-12, 1)),
+            "strange_above": _or_none(_number(0)),
+            "baseline": _by_name(_number(-1000, 0)),
+            "voices": _object(
+                {**dict.fromkeys(VOICES, matrix(1000)), "classes": matrix(10), "spread": _list(_number(0), 2, 2)}
+            ),
+            "trained_on": _list(_object({**corpus, "licence": text})),
+            "evaluation": evaluation,
+            "left_out": _list(
+                _object(
+                    {
+                        **corpus,
+                        "uar": share,
+                        "low": known,
+                        "high": known,
+                        "recall": _by_name(share),
+                        "threshold": share,
+                        "expected_calibration_error": share,
+                        "answered": share,
+                        "right": _or_none(share),
+                    }
+                ),
+                0,
+                100,
+            ),
+            "versions": _by_name(text),
+            "pruned": _object({"share": share}),
+            "runtime": _object({}, {"sha256": digest, "difference": share, "recordings": count, "none_since": text}),
+            "training": _object(
+                {
+                    "protocol": text,
+                    "seed": count,
+                    "command": _or_none(text),
+                    "data": _object({"clips": count, "speakers": count, "digest": text}),
+                }
+            ),
+        },
+    )

@@ -1,0 +1,5 @@
+"""The ``ser-kit`` command."""
+
+from .main import main
+
+__all__ = ["main"]

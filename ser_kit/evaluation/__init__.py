@@ -1,0 +1,5 @@
+"""Metrics, confidence intervals, calibration, and results on corpora that were left out."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+from . import dask as dask
+from . import runner as runner
+from . import store as store
+from . import workers as workers
+from .runner import TIMEOUT as TIMEOUT
+from .runner import Extraction as Extraction
+from .runner import Features as Features
+from .runner import extract as extract
+from .runner import extract_to as extract_to
+from .store import Store as Store

@@ -1,0 +1,5 @@
+"""Predictions: of recordings, of streams as they come in, of folders."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

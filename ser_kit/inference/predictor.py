@@ -1,0 +1,716 @@
+"""Recordings in, predictions out.
+
+Examples:
+    >>> from ser_kit.inference.predictor import Predictor
+    >>> predictor = Predictor.from_preset()                       # doctest: +SKIP
+    >>> answer = predictor.predict("clip.wav")                    # doctest: +SKIP
+    >>> answer.emotion, round(answer.confidence, 2)               # doctest: +SKIP
+    ('angry', 0.71)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..audio.recording import SILENT_PEAK, Excerpt, Recording, Source, read_audio
+from ..bundles.adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
+from ..bundles.bundle import BASELINE, Bundle, Member, bundle_path, preset_path, strangeness
+from ..bundles.card import LONGEST
+from ..core.errors import (
+    AdaptationError,
+    AudioError,
+    BundleError,
+    ForkedError,
+    SerKitError,
+    SilentAudioWarning,
+    TooShortError,
+)
+from ..core.labels import LabelSet, merged
+from ..core.parallel import ahead, cores
+from ..core.probabilities import apply_temperature, mean_log, without_habit
+from ..features import MIN_SECONDS, Functionals
+from . import speech_check
+
+DEFAULT_PRESET = "cross_corpus"
+ENROLLED_SHARE = 0.5
+"""How much of what sets a speaker's neutral voice apart is taken for the speaker's and not for an emotion."""
+LONG_SECONDS = LONGEST
+"""Recordings longer than this are judged window by window."""
+WINDOW_SECONDS = 4.0
+"""About the length of the utterances that corpora hold."""
+
+BEYOND = "it sounds most like {}, which is not among the labels"
+"""What is said of a recording whose most probable emotion the labels leave out."""
+
+_NO_SPEECH = "it does not sound like speech"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One window of a recording.
+
+    Args:
+        start: s.
+        end: s.
+        emotion: the most probable label.
+        confidence: its calibrated probability, 0..1.
+        probabilities: label -> probability.
+    """
+
+    start: float
+    end: float
+    emotion: str
+    confidence: float
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a recording sounds like to the model.
+
+    Args:
+        emotion: the most probable label.
+        confidence: its calibrated probability, 0..1; given that it is one of the labels, where ``covered`` is below 1.
+        probabilities: label -> probability; they sum to 1.
+        uncertain: the answer should not be relied on.
+        reason: why, in a sentence; ``""`` when it is not uncertain.
+        segments: the windows of a long recording, or one segment for a short one.
+        duration: s.
+        path: where the recording came from, or ``""``.
+        covered: probability that the emotion is one of the labels at all, 0..1; below 1 only where the labels of the
+            predictor leave some of the bundle's out.
+        rests_on: what clips the model's confidence was fitted on that counts here.
+    """
+
+    emotion: str
+    confidence: float
+    probabilities: Mapping[str, float]
+    uncertain: bool
+    reason: str
+    segments: tuple[Segment, ...]
+    duration: float
+    path: str = ""
+    covered: float = 1.0
+    rests_on: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as plain values, ready for JSON."""
+        return {
+            "path": self.path,
+            "emotion": self.emotion,
+            "confidence": round(self.confidence, 6),
+            "probabilities": {label: round(p, 6) for label, p in self.probabilities.items()},
+            "covered": round(self.covered, 6),
+            "uncertain": self.uncertain,
+            "reason": self.reason,
+            "rests_on": self.rests_on,
+            "duration": round(self.duration, 3),
+        }
+
+
+class Judged(NamedTuple):
+    """What :meth:`Predictor.judge` finds.
+
+    Args:
+        probabilities: ``[labels of the bundle]``.
+        evidence: for and against its being speech.
+        functionals: ``[46]``, where the answer needs them.
+        unadapted: probabilities as they are for a speaker of whom nothing is known, ``[labels of the bundle]``.
+        sharpness: of :class:`ser_kit.bundles.bundle.Places`.
+        corpus: name of the training corpus whose recordings this is like, or ``""``.
+    """
+
+    probabilities: np.ndarray
+    evidence: speech_check.Evidence
+    functionals: np.ndarray | None
+    unadapted: np.ndarray
+    sharpness: float
+    corpus: str
+
+
+class Observation(NamedTuple):
+    """What :meth:`Predictor.observe` finds in one stretch of speech.
+
+    Args:
+        probabilities: calibrated, without adaptation and for a distance of no account, ``[labels of the bundle]``.
+        sound: a digest of its samples.
+    """
+
+    probabilities: np.ndarray
+    sound: str
+
+    @classmethod
+    def of(cls, piece: Recording, judged: Judged) -> Observation:
+        """What is learned from a stretch of speech, from the probabilities that it was given."""
+        return cls(apply_temperature(judged.unadapted[None], judged.sharpness)[0], _digest(piece))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A recording that could not be judged, and why."""
+
+    path: str
+    error: str
+
+    @classmethod
+    def of(cls, path: str, error: Exception) -> Failure:
+        """What an error says of a recording; that of a library with its kind, since its text alone may say little."""
+        return cls(path, str(error) if isinstance(error, SerKitError) else f"{type(error).__name__}: {error}")
+
+    def to_dict(self) -> dict[str, str]:
+        """``path`` and ``error``, ready for JSON."""
+        return {"path": self.path, "error": self.error}
+
+
+class Predictor:
+    """Names the emotion of recordings with a trained bundle.
+
+    Args:
+        bundle: what to predict with.
+        labels: answer in another label set, such as ``"six"`` where the bundle tells eight emotions apart; see
+            :func:`ser_kit.core.labels.merged`. ``None`` answers in the bundle's own. Probabilities are then relative to
+            these labels; what the bundle gives to emotions that they leave out counts as doubt.
+
+    Raises:
+        LabelError: the bundle cannot answer in these labels.
+    """
+
+    def __init__(self, bundle: Bundle, labels: str | LabelSet | Iterable[str] | None = None):
+        self.bundle = bundle
+        self._habit, self._enrolled = np.zeros(len(bundle.labels)), []
+        self._adaptation: Adaptation | None = None
+        self._merged = {label: (label,) for label in bundle.labels} if labels is None else merged(bundle.labels, labels)
+
+    @classmethod
+    def from_preset(cls, name: str = DEFAULT_PRESET, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
+        """A bundle that ships with ser_kit; :func:`ser_kit.bundles.bundle.preset_names` lists them.
+
+        Raises:
+            UnknownNameError: no preset has that name.
+        """
+        return cls.from_bundle(preset_path(name), labels)
+
+    @classmethod
+    def from_bundle(cls, folder: str | os.PathLike, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
+        """A bundle saved by :meth:`ser_kit.bundles.bundle.Bundle.save`.
+
+        Raises:
+            BundleError: the folder is not a usable bundle.
+            ForkedError: the networks answer, and TensorFlow has computed in the process that this one was forked from.
+        """
+        return cls(Bundle.load(folder), labels)
+
+    @classmethod
+    def open(
+        cls, name: str | os.PathLike | None = None, labels: str | LabelSet | Iterable[str] | None = None
+    ) -> Predictor:
+        """A preset by name, a bundle by folder, or the default preset.
+
+        Raises:
+            BundleError: it is neither.
+        """
+        return cls.from_bundle(bundle_path(DEFAULT_PRESET if name is None else name), labels)
+
+    def enroll(self, clips: Iterable[Source]) -> Predictor:
+        """A predictor that knows how one person sounds without emotion, and hears the others against that.
+
+        Some voices always sound a little sad, or angry. Half of what the model says of a person's neutral clips more or
+        less often than of other people's is taken off, as odds, from what it says of that person's other clips.
+
+        Args:
+            clips: two or more recordings of the person speaking neutrally, each as for :meth:`predict`; one will do.
+
+        Returns:
+            The predictor for this person; the one it is called on stays as it is, for everyone else.
+
+        Raises:
+            AudioError: a clip cannot be read, or does not sound like speech.
+            BundleError: the bundle does not tell the neutral voice from others.
+
+        Examples:
+            >>> mine = Predictor.from_preset().enroll(["me1.wav", "me2.wav"])  # doctest: +SKIP
+            >>> mine.predict("clip.wav").emotion                               # doctest: +SKIP
+            'happy'
+        """
+        usual = self.bundle.card.get("baseline")
+        if not usual:
+            raise BundleError(f"the card of this bundle has no baseline of {BASELINE} clips, so nobody can be enrolled")
+        clips = list(clips)
+        if not clips:
+            raise AudioError(f"no clips to enroll; expected one or more of a {BASELINE} voice")
+        observed = [self.observe(clip) for clip in clips]
+        said = [np.mean([each.probabilities for each in windows], axis=0) for windows in observed]
+        # Their samples, since the habit may differ in its last digits with the number of threads.
+        sounds = sorted(each.sound for windows in observed for each in windows)
+        usual = [usual[label] for label in self.bundle.labels]
+        return self._for(_habit=habit(said, usual), _enrolled=sounds, _adaptation=None)
+
+    def adapt(self, clips: Iterable[Source], *, watch: Callable[[float], object] | None = None) -> Predictor:
+        """A predictor that is used to one person's voice, from clips of the person in whatever emotion, without labels.
+
+        What the model says of these clips more or less often than of other people's is taken off, as odds, from what it
+        says of the person's other clips: the more, the more clips there are and the more these differ in emotion. From
+        clips that sound alike it learns nothing, since their emotion cannot be separated from the voice. ``adaptation``
+        holds what was learned, and which clips could not be used.
+
+        A predictor is adapted or enrolled (:meth:`enroll`), not both: each replaces the other. One that is adapted
+        already goes on from there with the same person.
+
+        Args:
+            clips: of one person, each as for :meth:`predict`; ten or more are worth most. Of more than 200, 200 are
+                taken evenly. One longer than 8 s counts as several, its windows of about 4 s.
+            watch: called while the clips are read, with the share of them that is done;
+                :class:`concurrent.futures.CancelledError`, raised there, ends the work.
+
+        Returns:
+            The predictor for this person; the one it is called on stays as it is, for everyone else.
+
+        Raises:
+            AudioError: fewer than two clips can be used; those that are silent, cannot be read or do not sound like
+                speech are left out.
+            BundleError: the bundle's card does not say how voices differ.
+
+        Examples:
+            >>> hers = Predictor.from_bundle("bundle").adapt(["ann1.wav", "ann2.wav", "ann3.wav"])  # doctest: +SKIP
+            >>> hers.adaptation.clips, hers.adaptation.left_out                                     # doctest: +SKIP
+            (3, ())
+        """
+        clips = _evenly(list(clips), MOST_CLIPS)
+        known = self._known
+        found: list[Observation] = []
+        left_out: list[LeftOut] = []
+        for place, clip in enumerate(clips):
+            try:
+                found += self.observe(clip, watch=watch and partial(_part, watch, place, len(clips)))
+            except (ForkedError, CancelledError):
+                raise
+            except Exception as error:  # whatever is wrong with one recording, the others can be used
+                failure = Failure.of(_path(clip) or f"clip {place + 1}", error)
+                left_out.append(LeftOut(failure.path, failure.error))
+        one = self.used_to(_evenly(found, MOST_CLIPS), left_out)
+        if one.adaptation.clips < 2 or one.adaptation.sounds == known.sounds:
+            used = {each.sound for each in found} - {*known.sounds}
+            reasons = "; ".join(reason for _, reason in left_out[:3])
+            raise AudioError(
+                f"{len(used)} of {len(clips)} clips can be used to adapt to a speaker; expected two different ones or "
+                f"more, with speech in them{reasons and f' ({reasons})'}"
+            )
+        return one
+
+    def observe(self, source: Source, *, watch: Callable[[float], object] | None = None) -> list[Observation]:
+        """What a recording says of its speaker; :meth:`adapt` gathers it from several.
+
+        Args:
+            source: as for :meth:`predict`.
+            watch: as for :meth:`predict`.
+
+        Returns:
+            One for a short recording, one for each window of a long one that holds speech, at most 200.
+
+        Raises:
+            AudioError: the recording cannot be read, or does not sound like speech.
+        """
+        _, pieces = self._heard(source, watch)
+        found, against = [], []
+        for _, piece in _watched(_evenly(pieces, MOST_CLIPS), watch):
+            judged = self.judge(piece)
+            against = speech_check.against([judged.evidence])
+            if not against:
+                found.append(Observation.of(piece, judged))
+        if not found:
+            raise AudioError(f"{_path(source) or 'the recording'}: {_NO_SPEECH} ({', '.join(against)})")
+        return found
+
+    def used_to(self, observations: Sequence[Observation], left_out: Sequence[LeftOut] = ()) -> Predictor:
+        """A predictor that has learned from further clips of its speaker: a step of :meth:`adapt`.
+
+        Args:
+            observations: of the clips; none or one are taken too, and say little.
+            left_out: recordings that could not be used.
+
+        Raises:
+            BundleError: the bundle's card does not say how voices differ.
+        """
+        probabilities, sounds = zip(*observations, strict=True) if observations else ((), ())
+        return self.with_adaptation(self._known.more(self.voices, probabilities, sounds, left_out))
+
+    @property
+    def _known(self) -> Adaptation:
+        return self.adaptation or Adaptation.begin(self.bundle.identity, self.voices.labels)
+
+    def with_adaptation(self, adaptation: Adaptation | None) -> Predictor:
+        """A predictor with what was learned of a speaker before, in place of what this one knows of any.
+
+        Args:
+            adaptation: of this bundle, as :attr:`adaptation` or :meth:`ser_kit.bundles.adaptation.Adaptation.load` gives it;
+                ``None`` for a predictor that is neither adapted nor enrolled.
+
+        Raises:
+            AdaptationError: it is of another bundle.
+        """
+        if adaptation is None:
+            return self._for(_habit=np.zeros(len(self.bundle.labels)), _enrolled=[], _adaptation=None)
+        if (adaptation.bundle, adaptation.labels) != (self.bundle.identity, self.bundle.labels):
+            raise AdaptationError(
+                f"the adaptation is of another bundle, for {', '.join(adaptation.labels)}; expected one made with this "
+                f"bundle ({self.bundle.card['name']}, for {', '.join(self.bundle.labels)}): adapt anew"
+            )
+        return self._for(_habit=np.array(adaptation.offset), _enrolled=[], _adaptation=adaptation)
+
+    @property
+    def adaptation(self) -> Adaptation | None:
+        """What it has learned of a speaker; ``None`` where it was not adapted."""
+        return self._adaptation
+
+    @cached_property
+    def voices(self) -> Voices:
+        """How voices differ for the bundle, beside emotions.
+
+        Raises:
+            BundleError: the bundle's card does not say so.
+        """
+        numbers = self.bundle.card.get("voices")
+        if not numbers:
+            raise BundleError(
+                "the card of this bundle does not say how voices differ, so it cannot adapt to one; train the bundle "
+                "again, with a protocol of unseen speakers"
+            )
+        return Voices.from_dict(numbers, self.bundle.labels)
+
+    def _for(self, **known: Any) -> Predictor:
+        """A copy for a speaker of whom this is known."""
+        one = object.__new__(type(self))
+        vars(one).update(vars(self), **known)
+        vars(one).pop("identity", None)
+        return one
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: value for name, value in vars(self).items() if name != "bundle"}
+        if self.bundle.is_file:
+            return kept | {"_packed": self.bundle}
+        members = [(member.to_card(), member.model.get_weights()) for member in self.bundle.members]
+        return kept | {"_packed": (self.bundle.card, members)}
+
+    @cached_property
+    def bundle(self) -> Bundle:
+        """What it predicts with. After pickling the networks are built when they are needed, not while they are read:
+        an error then would end a worker of ``multiprocessing.Pool`` in silence, and its pool would wait for ever."""
+        if isinstance(self._packed, Bundle):
+            return self._packed
+        card, packed = self._packed
+        members = tuple(Member.from_card(described, len(card["labels"])) for described, _ in packed)
+        for member, (_, weights) in zip(members, packed, strict=True):
+            member.model.set_weights(weights)
+        return Bundle(card, members)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that it answers with."""
+        return tuple(self._merged)
+
+    @cached_property
+    def identity(self) -> str:
+        """A digest of all that decides about its answers: the bundle, the labels, and the clips of who was enrolled or
+        adapted to."""
+        known = None if self.adaptation is None else sorted(self.adaptation.sounds)
+        described = [self.bundle.identity, self.bundle.card, self._merged, self._enrolled, known]
+        return hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def _functionals(self) -> Functionals:
+        return next((e for e in self.bundle.extractors if type(e) is Functionals and not e.preprocess), Functionals())
+
+    def predict(self, source: Source, *, watch: Callable[[float], object] | None = None) -> Prediction:
+        """The emotion of one recording.
+
+        A recording longer than 8 s is judged in windows of about 4 s; the answer is their mean, silent windows left
+        out, each weighted by how much of it is voiced.
+
+        Args:
+            source: path, bytes, binary file object, ``(array, rate)`` or :class:`~ser_kit.audio.Recording`.
+            watch: told while the recording is read, and before each window, which share of the windows is done; what it
+                raises ends the work.
+
+        Raises:
+            AudioError: the recording cannot be read, is too short, or holds no sound; the message says which.
+            ForkedError: TensorFlow has computed in the process that this one was forked from.
+        """
+        recording, pieces = self._heard(source, watch)
+        heard = self._judged(pieces, watch)
+        by_window, evidence, rows, *_, known = zip(*heard, strict=True)
+        weights = _weights(evidence)
+        pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
+        reason = self._doubt(pooled, evidence, rows, weights)
+        return Prediction(
+            **self.named(pooled),
+            covered=self.covered(pooled),
+            uncertain=bool(reason),
+            reason=reason,
+            segments=tuple(
+                Segment(start, start + piece.duration, **self.named(p))
+                for (start, piece), p in zip(pieces, by_window, strict=True)
+            ),
+            duration=recording.duration,
+            path=_path(source),
+            rests_on=self._rests_on(set(known)),
+        )
+
+    def measure(self, source: Source, *, watch: Callable[[float], object] | None = None) -> dict[str, float]:
+        """Acoustic features of one recording, to be held against those that the bundle's card calls typical.
+
+        Args:
+            source: as for :meth:`predict`.
+            watch: as for :meth:`predict`.
+
+        Returns:
+            :class:`~ser_kit.features.Functionals`, name -> value. Those of a recording longer than 8 s are the means
+            over the windows that :meth:`predict` judges, weighted alike; ``duration`` is the recording's own.
+
+        Raises:
+            AudioError: as for :meth:`predict`.
+
+        Examples:
+            >>> Predictor.from_preset().measure("clip.wav")["pitch_mean"]  # doctest: +SKIP
+            187.2
+        """
+        recording, pieces = self._heard(source, watch)
+        heard = [
+            (speech_check.measure(piece.at(speech_check.RATE)), self._functionals.measure(piece)[0])
+            for _, piece in _watched(pieces, watch)
+        ]
+        evidence, rows = zip(*heard, strict=True)
+        means = _weights(evidence) @ np.stack(rows).astype(float)
+        found = dict(zip(self._functionals.feature_names, means.tolist(), strict=True))
+        return found | {"duration": recording.duration}
+
+    def _heard(
+        self, source: Source, watch: Callable[[float], object] | None
+    ) -> tuple[Recording, list[tuple[float, Recording]]]:
+        """A recording, and the windows of it that are not silent, with their beginnings in seconds."""
+        with warnings.catch_warnings():
+            # Silence is answered below, and a truncated file by what is there.
+            warnings.simplefilter("ignore", SilentAudioWarning)
+            recording = read_audio(source, rate=self.bundle.rate, watch=watch and partial(watch, 0.0))
+        pieces = [(start, piece) for start, piece in _windows(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
+        if not pieces:
+            name, seconds = recording.name or "the recording", recording.duration
+            if seconds < MIN_SECONDS:
+                raise TooShortError(f"{name} lasts {seconds:.3f} s; expected {MIN_SECONDS} s or more")
+            raise AudioError(f"{name} is silent; expected a recording with speech in it")
+        return recording, pieces
+
+    def _judged(
+        self, pieces: Sequence[tuple[float, Recording]], watch: Callable[[float], object] | None
+    ) -> Iterable[Judged]:
+        """What is found in the windows, in order; several are worked on at a time, each by one core."""
+        if len(pieces) == 1:
+            return [self.judge(piece) for _, piece in _watched(pieces, watch)]
+        return ahead(lambda window: self.judge(window[1]), _watched(pieces, watch), cores())
+
+    def judge(self, piece: Recording) -> Judged:
+        """What the networks say of one stretch of sound, and what was measured of it; :meth:`predict` says it plainly.
+
+        One stretch at a time: its answer must not depend, not even in the last digit, on its neighbours.
+
+        Args:
+            piece: 0.1 s or more, at the bundle's rate, and not silent.
+        """
+        row = self._functionals.measure(piece)[0] if self._measures else None
+        unadapted, places = self.bundle.answer(piece, {} if row is None else {self._functionals: row})
+        sharpness, place = float(places.sharpness[0]), int(places.corpus[0])
+        corpora = sorted(each["corpus"] for each in self.bundle.card.get("trained_on", ()))
+        corpus = corpora[place] if 0 <= place < len(corpora) else ""
+        said = self.adapted(unadapted, sharpness)
+        return Judged(said, speech_check.measure(piece.at(speech_check.RATE)), row, unadapted, sharpness, corpus)
+
+    def adapted(self, unadapted: np.ndarray, sharpness: float) -> np.ndarray:
+        """Probabilities for the speaker who was enrolled or adapted to; the same where there is none.
+
+        Args:
+            unadapted: of :class:`Judged`.
+            sharpness: likewise.
+        """
+        return without_habit(unadapted, sharpness * self._habit)
+
+    @property
+    def _measures(self) -> bool:
+        """Whether an answer needs the functionals."""
+        return self._functionals in self.bundle.extractors or self.bundle.card.get("strange_above") is not None
+
+    def predict_many(self, sources: Iterable[Source], *, jobs: int = 1) -> Iterator[Prediction | Failure]:
+        """Predictions one by one, in order, as they are ready; one that fails yields a :class:`Failure`.
+
+        Args:
+            sources: each as for :meth:`predict`; taken a few at a time.
+            jobs: threads to work in, at most a few more than there are cores. The answers are the same.
+        """
+
+        def answer(source: Source) -> Prediction | Failure:
+            try:
+                return self.predict(source)
+            except ForkedError:
+                raise  # no recording is at fault, and none will have an answer
+            except Exception as error:  # whatever is wrong with one recording, the others have their answers
+                return Failure.of(_path(source), error)
+
+        return map(answer, sources) if jobs == 1 else ahead(answer, sources, jobs)
+
+    def _shares(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities of the bundle's labels, added up to those of this predictor's; their sum is what is covered."""
+        places = [[self.bundle.labels.index(each) for each in given] for given in self._merged.values()]
+        return np.array([probabilities[place].sum() for place in places])
+
+    @cached_property
+    def _left_out(self) -> set[str]:
+        """Labels of the bundle that have no place among this predictor's."""
+        return set(self.bundle.labels).difference(*self._merged.values())
+
+    def covered(self, probabilities: np.ndarray) -> float:
+        """Probability that the emotion is one of this predictor's labels, 0..1, from those of the bundle's labels."""
+        return min(1.0, float(self._shares(probabilities).sum())) if self._left_out else 1.0  # not 0.9999999999999999
+
+    def beyond(self, probabilities: np.ndarray) -> str:
+        """The emotion that this predictor's labels leave out and that is more probable than each of them, or ``""``."""
+        given = dict(zip(self.bundle.labels, probabilities, strict=True))
+        most, label = max(((given[label], label) for label in self._left_out), default=(0.0, ""))
+        return label if most > self._shares(probabilities).max() else ""
+
+    def named(self, probabilities: np.ndarray) -> dict[str, Any]:
+        """Probabilities of the bundle's labels as the fields ``emotion``, ``confidence`` and ``probabilities``, in the
+        labels that this predictor answers with, as if the emotion were certainly one of them."""
+        probabilities = self._shares(probabilities)
+        covered = probabilities.sum()  # a forest may give nothing at all to what is left
+        probabilities = probabilities / covered if covered else np.full(len(probabilities), 1 / len(probabilities))
+        return {
+            "emotion": self.labels[int(probabilities.argmax())],
+            "confidence": float(probabilities.max()),
+            "probabilities": dict(zip(self.labels, probabilities.tolist(), strict=True)),
+        }
+
+    def _rests_on(self, known: set[str]) -> str:
+        """What a confidence rests on.
+
+        Args:
+            known: the corpora that the windows of the recording are like, ``""`` for none.
+        """
+        card = self.bundle.card
+        if known and "" not in known:
+            return (
+                f"speakers of {', '.join(sorted(known))} that were left out in turn, since the recording is like these"
+            )
+        if "left_out" in card:
+            return f"corpora that were left out in turn: {', '.join(sorted(row['corpus'] for row in card['left_out']))}"
+        if not card.get("evaluation") or not card.get("trained_on"):
+            return ""
+        corpora = ", ".join(sorted(each["corpus"] for each in card["trained_on"]))
+        if card["evaluation"]["speaker_independent"]:
+            return f"speakers of {corpora} that were left out in turn"
+        return f"clips of {corpora} whose speakers were trained on"
+
+    def _doubt(
+        self,
+        probabilities: np.ndarray,
+        evidence: Sequence[speech_check.Evidence],
+        rows: Sequence[np.ndarray | None],
+        weights: np.ndarray,
+    ) -> str:
+        """Why an answer should not be relied on, or an empty string."""
+        against = speech_check.against(evidence, weights)
+        if against:
+            return f"{_NO_SPEECH} ({', '.join(against)})"
+        card = self.bundle.card
+        strange_above = card.get("strange_above")
+        if strange_above is not None:
+            strange = weights @ strangeness(np.stack(rows), card["typical"]["all"])
+            if strange.mean() > strange_above:
+                names = [self._functionals.feature_names[column] for column in self._functionals.model_columns]
+                farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
+                return f"it is unlike the recordings that the model learned from (most of all in {farthest})"
+        if label := self.beyond(probabilities):
+            return BEYOND.format(label)
+        if self._shares(probabilities).max() < card["uncertain_below"]:
+            likely = sorted(self.named(probabilities)["probabilities"].items(), key=lambda each: -each[1])[:2]
+            return f"no emotion stands out: {', '.join(f'{label} {100 * share:.0f} %' for label, share in likely)}"
+        return ""
+
+
+def habit(neutral: Sequence[Sequence[float]] | np.ndarray, usual: Sequence[float] | np.ndarray) -> np.ndarray:
+    """What is taken for a speaker's habit, to be taken off by :func:`ser_kit.core.probabilities.without_habit`.
+
+    Args:
+        neutral: probabilities of the speaker's neutral clips, ``[n, k]``.
+        usual: mean log probabilities of other people's, ``[k]``.
+
+    Returns:
+        ``float64 [k]``.
+
+    Examples:
+        >>> habit([[0.5, 0.5]], np.log([0.5, 0.125])).round(2).tolist()
+        [0.0, 0.69]
+    """
+    return ENROLLED_SHARE * (mean_log(neutral) - np.asarray(usual))
+
+
+def _watched(pieces: Sequence[tuple], watch: Callable[[float], object] | None) -> Iterator[tuple]:
+    """The windows one by one; before each, whoever watches is told which share is done."""
+    for place, piece in enumerate(pieces):
+        if watch is not None:
+            watch(place / len(pieces))
+        yield piece
+
+
+def _part(watch: Callable[[float], object], place: int, count: int, share: float) -> None:
+    """Say how far the whole is, where one of its parts is so far."""
+    watch((place + share) / count)
+
+
+def _evenly(things: list, most: int) -> list:
+    """All of them, or so many from beginning to end."""
+    if len(things) <= most:
+        return things
+    return [things[place] for place in np.linspace(0, len(things) - 1, most).round().astype(int)]
+
+
+def _digest(piece: Recording) -> str:
+    return hashlib.blake2b(piece.samples, digest_size=16).hexdigest()
+
+
+def _weights(evidence: Sequence[speech_check.Evidence]) -> np.ndarray:
+    """How much each window counts: by how much of it is voiced; they add up to 1."""
+    voiced = np.array([piece.voiced for piece in evidence])
+    voiced = voiced if voiced.any() else np.ones(len(voiced))
+    return voiced / voiced.sum()
+
+
+def _path(source: Source) -> str:
+    """Where a recording came from, where that is a path at all."""
+    if isinstance(source, Excerpt):
+        return str(source)
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+
+
+def _windows(recording: Recording) -> list[tuple[float, Recording]]:
+    """``(start, piece)`` of equal length, the whole recording where it is short."""
+    if recording.duration < MIN_SECONDS:
+        return []
+    if recording.duration <= LONG_SECONDS:
+        return [(0.0, recording)]
+    count = int(np.ceil(recording.duration / WINDOW_SECONDS))
+    edges = np.linspace(0, len(recording.samples), count + 1).astype(int)
+    return [
+        (
+            float(start / recording.rate),
+            replace(recording, samples=recording.samples[start:end]),
+        )
+        for start, end in zip(edges[:-1], edges[1:], strict=True)
+    ]

@@ -1,0 +1,144 @@
+"""The audit that nothing which is tested was seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ..core.errors import LeakageError, TableError
+from .base import COPIES, TEST_AS_VALIDATION, Fold
+from .table import check_speakers_are_known, codes, column, parents, stretches
+from .table import fingerprints as hashed
+
+
+class Identity(NamedTuple):
+    """One way in which rows can be the same."""
+
+    what: str
+    """What they have in common, such as ``"sound"``."""
+    codes: np.ndarray
+    """Equal for rows that are the same, ``int [n]``."""
+    names: np.ndarray
+    """What to call the rows in a message, ``str [n]``."""
+    of_recording: bool = False
+    """It holds between a recording and its augmented copies."""
+
+
+def audit(
+    table: pd.DataFrame,
+    folds: Fold | Iterable[Fold],
+    *,
+    fingerprints: Sequence[str] | None = None,
+    fitted: Mapping[str, Sequence[int]] | None = None,
+) -> None:
+    """Make sure that nothing which is tested was seen in training.
+
+    A clip is the same clip by its row, its ``clip_id``, its path (parts of one file: if they overlap by 0.1 s), the
+    recording that it is an augmented copy of (column ``parent``), or its sound: two files with equal samples are one
+    recording, whatever they are called.
+    What folds promise independence of, such as speakers, is compared too. What a fold admits to by name (its
+    ``leaks``) passes, and nothing beyond it.
+
+    Args:
+        table: the clip table that the folds point into.
+        folds: one fold or several.
+        fingerprints: what identifies the content of each row, ``[len(table)]``; rows made from one recording, such as
+            augmented copies, share theirs. Left out, the decoded samples of each clip are hashed, once per process.
+        fitted: what was fitted for these folds -> the rows it was fitted on, such as ``{"scaler": fold.train}``. Where
+            a fold admits to test as validation, what was fitted on its validation rows alone passes.
+
+    Raises:
+        LeakageError: something crosses; ``.offenders`` holds every clip or speaker that does.
+        TableError: a fold points outside the table, ``fingerprints`` has another length than the table, or speakers
+            are not known whom a fold promises to be unseen.
+
+    Examples:
+        >>> table = pd.DataFrame({"clip_id": ["a", "b", "c"], "speaker": ["x", "y", "z"]})
+        >>> fold = Fold("mine", 0, 0, train=[0], validation=[1], test=[2], independent_of=("speaker",))
+        >>> audit(table, fold, fingerprints=["1", "2", "3"])
+        >>> audit(table, fold, fingerprints=["1", "2", "1"])
+        Traceback (most recent call last):
+        ...
+        ser_kit.core.errors.LeakageError: fold mine/0: the same sound is in train and in test: a, c
+        >>> audit(table, fold, fingerprints=["1", "2", "3"], fitted={"scaler": [0, 2]})
+        Traceback (most recent call last):
+        ...
+        ser_kit.core.errors.LeakageError: fold mine/0: the scaler was fitted on test clips: c
+    """
+    folds = [folds] if isinstance(folds, Fold) else list(folds)
+    if fingerprints is not None and len(fingerprints) != len(table):
+        raise TableError(f"{len(fingerprints)} fingerprints for a table of {len(table)} clips; one per row is needed")
+    content = hashed(table) if fingerprints is None else np.asarray(fingerprints, dtype=str)
+    clips, made_of = column(table, "clip_id"), parents(table)
+    is_copy = made_of != ""
+    identities = [Identity("row", np.arange(len(table)), clips), Identity("clip", codes(clips), clips)]
+    if is_copy.any():
+        identities.append(Identity("recording", codes(np.where(is_copy, made_of, clips)), clips, True))
+    if "path" in table:
+        identities.append(Identity("part of a file" if "start" in table else "file", stretches(table), clips, True))
+    identities.append(Identity("sound", codes(content), clips, True))
+    promised = {
+        name: Identity(name.removesuffix("_id"), codes(values), values)
+        for name in dict.fromkeys(name for fold in folds for name in fold.independent_of)
+        for values in [column(table, name)]
+    }
+    fitted = {what: np.asarray(rows, dtype=np.intp) for what, rows in (fitted or {}).items()}
+    for fold in folds:
+        if fold.speaker_independent:
+            check_speakers_are_known(table, fold.sides().values(), f"fold {fold.name}")
+        _check(fold, table, identities, promised, is_copy, fitted)
+
+
+def _check(
+    fold: Fold,
+    table: pd.DataFrame,
+    identities: list[Identity],
+    promised: dict[str, Identity],
+    is_copy: np.ndarray,
+    fitted: dict[str, np.ndarray],
+) -> None:
+    for what, rows in [*fold.sides().items(), *fitted.items()]:
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(table)):
+            raise TableError(f"fold {fold.name}: {what} points outside the table of {len(table)} clips")
+
+    def crossing(identity: Identity, left: np.ndarray, right: np.ndarray) -> set[str]:
+        """Names of what is in both."""
+        if identity.of_recording and COPIES in fold.leaks:
+            left, right = left[~is_copy[left]], right[~is_copy[right]]
+        both = _seen(identity.codes, left) & _seen(identity.codes, right)
+        rows = np.concatenate([left, right])
+        return set(identity.names[rows[both[identity.codes[rows]]]]) if both.any() else set()
+
+    pairs = list(combinations(fold.sides().items(), 2))
+    if TEST_AS_VALIDATION in fold.leaks:
+        pairs = [pair for pair in pairs if pair[0][0] == "train"]
+    checks = [(identity, pair) for identity in identities for pair in pairs]
+    for name in fold.independent_of:
+        # Of other things than speakers, validation may share with training what the test does not.
+        checks += [(promised[name], pair) for pair in pairs if name == "speaker" or pair[1][0] == "test"]
+    for identity, ((here, left), (there, right)) in checks:
+        if found := crossing(identity, left, right):
+            raise LeakageError(f"fold {fold.name}: the same {identity.what} is in {here} and in {there}", found)
+    for what, rows in fitted.items():
+        if TEST_AS_VALIDATION in fold.leaks and np.isin(rows, fold.validation).all():
+            continue
+        for identity in identities:
+            if found := crossing(identity, rows, fold.test):
+                raise LeakageError(f"fold {fold.name}: the {what} was fitted on test clips", found)
+        for identity in (promised[name] for name in fold.independent_of):
+            if found := crossing(identity, rows, fold.test):
+                raise LeakageError(
+                    f"fold {fold.name}: the {what} was fitted on clips that share their {identity.what} with test "
+                    "clips", found
+                )  # fmt: skip
+
+
+def _seen(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Whether each code occurs in some rows."""
+    seen = np.zeros(len(codes), dtype=bool)
+    seen[codes[rows]] = True
+    return seen

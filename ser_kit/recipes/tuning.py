@@ -1,0 +1,190 @@
+"""Grid and random search over the settings of a recipe, on speakers of the training part only.
+
+The rows that a fold trains and validates on are divided once more, into three parts without a speaker in common: fitted
+on the first, stopped by the second, scored on the third. The fold's test speakers are never touched, and the audit
+checks that.
+
+Examples:
+    >>> from ser_kit import corpora, recipes, tuning
+    >>> space = {"training.learning_rate": [1e-4, 1e-3], "hyperparameters.dropout": [(0.2, 0.2, 0), (0.4, 0.3, 0)]}
+    >>> found = tuning.search(recipes.get("rastogi_mlp"), corpora.load("demo"), space)  # doctest: +SKIP
+    >>> found.best.run(corpora.load("demo"))  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .. import protocols
+from ..core.errors import RecipeError, TableError
+from ..core.paths import write_whole
+from ..evaluation.scores import plain
+from ..extraction import Features
+from . import Material, System, versions
+
+METHODS = ("grid", "random")
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """What a search found.
+
+    Args:
+        best: the system with the best settings.
+        results: a row for each candidate, the best first: its settings, ``uar`` and ``accuracy`` on the scored
+            speakers, ``seconds``.
+        scored: speakers that the candidates were scored on.
+    """
+
+    best: System
+    results: pd.DataFrame
+    scored: tuple[str, ...]
+
+
+def search(
+    system: System,
+    data: pd.DataFrame | Features,
+    space: Mapping[str, Sequence[Any]],
+    *,
+    method: str = "random",
+    candidates: int = 20,
+    protocol: str = "speaker",
+    fold: int = 0,
+    seed: int = 0,
+    out: str | os.PathLike | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Search:
+    """Find the settings that do best on training speakers.
+
+    Args:
+        system: a recipe or an ensemble.
+        data: a clip table or its features.
+        space: a setting, as :meth:`~ser_kit.recipes.System.changed` names it -> values to try.
+        method: ``"grid"`` tries every combination; ``"random"`` draws ``candidates`` of them without repetition.
+        candidates: how many a random search tries.
+        protocol: whose training part is searched on.
+        fold: which of the protocol's folds.
+        seed: of the folds, the draw and the trainings.
+        out: folder for the results so far; a search that was interrupted goes on from there.
+        jobs: processes for extraction.
+        progress: show progress bars.
+
+    Raises:
+        RecipeError: an unknown method, an empty space, a setting that the system does not have, a fold that is not
+            there, or a folder with another search in it.
+        LeakageError: a candidate was fitted on what the fold tests.
+        TableError: the training part has too few speakers to be divided in three.
+
+    Source:
+        J. Bergstra, Y. Bengio, "Random Search for Hyper-Parameter Optimization", JMLR 13, 2012.
+    """
+    from sklearn.model_selection import ParameterGrid, ParameterSampler
+    from tqdm.auto import tqdm
+
+    if method not in METHODS or not space or not all(len(values) for values in space.values()):
+        raise RecipeError(
+            f"method={method!r} must be one of {', '.join(METHODS)}, with a setting at least to vary and a value at "
+            "least for each"
+        )
+    grid = ParameterGrid({name: list(values) for name, values in space.items()})
+    tried = list(grid)
+    if method == "random":
+        tried = list(ParameterSampler(grid.param_grid[0], min(candidates, len(grid)), random_state=seed))
+    changed = [system.changed(settings) for settings in tried]  # before any work: a misspelt setting fails here
+    for candidate in changed:
+        candidate.check(candidate.temperature)
+
+    material = system.prepare(data, jobs=jobs, progress=progress)
+    inner = _inner(system, material, protocol, fold, seed)
+
+    record = None if out is None else Path(out) / "candidates.json"
+    search_of = _identity(system, material, protocol, fold, seed)
+    known = _known(record, search_of)
+    bar = tqdm(list(zip(tried, changed, strict=True)), desc="tune", unit="candidate", disable=not progress)
+    for settings, candidate in bar:
+        key = _key(settings)
+        if key not in known:
+            own, part = material, inner
+            if not candidate.same_material(system):
+                # Settings of the extractor or the copies want features of their own, and rows in their table.
+                own = candidate.prepare(data, jobs=jobs, progress=False)
+                part = _inner(candidate, own, protocol, fold, seed)
+            checkpoints = None if out is None else Path(out) / "checkpoints" / _digest(key)
+            found = candidate.run_fold(own, part, out=checkpoints, progress=progress)
+            metrics = found.metrics()
+            known[key] = {"uar": metrics["uar"], "accuracy": metrics["accuracy"], "seconds": round(found.seconds, 1)}
+            if record is not None:
+                record.parent.mkdir(parents=True, exist_ok=True)
+                about = {"search": search_of, "system": system.name, "settings": system.declaration}
+                about |= {"protocol": protocol, "fold": fold, "seed": seed, "data": material.data}
+                about |= {"versions": versions(), "candidates": known}
+                write_whole(record, json.dumps(plain(about), indent=1).encode())
+        bar.set_postfix_str(f"best UAR {max(score['uar'] for score in known.values()):.3f}")
+    rows = [settings | known[_key(settings)] for settings in tried]
+    order = sorted(range(len(rows)), key=lambda i: -rows[i]["uar"])
+    speakers = tuple(sorted(set(material.table["speaker"].iloc[inner.test])))
+    # Settings as they were given: pandas would make a number of a None.
+    results = pd.DataFrame([rows[i] for i in order], dtype=object)
+    results = results.astype(dict.fromkeys(("uar", "accuracy", "seconds"), float))
+    return Search(changed[order[0]], results, speakers)
+
+
+def _inner(system: System, material: Material, protocol: str, fold: int, seed: int) -> protocols.Fold:
+    """The training part of a fold, divided in three, and audited."""
+    folds = system.folds(material, protocol, seed)
+    if not 0 <= fold < len(folds):
+        raise RecipeError(f"protocol {protocol!r} has {len(folds)} folds here, and none of number {fold}")
+    outer = folds[fold]
+    rest, scored = protocols.inner(material.table, [*outer.train, *outer.validation], seed)
+    train, stop = protocols.inner(material.table, rest, seed)
+    protocols.audit(material.table, outer, fitted={"tuner": [*train, *stop, *scored]})
+    speakers = [set(material.table["speaker"].iloc[rows]) for rows in (train, stop, scored)]
+    if outer.speaker_independent and sum(map(len, speakers)) > len(set.union(*speakers)):
+        raise TableError(
+            f"the training part of fold {outer.name} holds {len(set.union(*speakers))} speakers, too few to fit, stop "
+            "and score on different ones"
+        )
+    promise = ("speaker",) if outer.speaker_independent else ()
+    inner = protocols.Fold(f"{protocol}, inner", outer.index, seed, train, stop, scored, promise)
+    protocols.audit(material.table, inner)
+    return inner
+
+
+def _identity(system: System, material: Material, protocol: str, fold: int, seed: int) -> str:
+    """What must be equal for the results of a folder to be this search's own."""
+    clips = list(zip(material.table["clip_id"], material.y.tolist(), strict=True))
+    return _digest(repr((system.settings, material.labels, clips, protocol, fold, seed)))
+
+
+def _known(record: Path | None, search_of: str) -> dict[str, dict[str, float]]:
+    """The candidates that an interrupted search has scored."""
+    if record is None or not record.exists():
+        return {}
+    try:
+        found = json.loads(record.read_text())
+        same, candidates = found["search"] == search_of, found["candidates"]
+    except (ValueError, KeyError, TypeError):
+        raise RecipeError(f"{record} cannot be read; delete it to start anew") from None
+    if not same:
+        raise RecipeError(
+            f"{record} holds the results of another search (other recipe, clips, protocol, fold or seed); give another "
+            "folder"
+        )
+    return candidates
+
+
+def _key(settings: Mapping[str, Any]) -> str:
+    return json.dumps(plain(settings), sort_keys=True, default=repr)  # an extractor or a step is a value too
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
