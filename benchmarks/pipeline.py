@@ -23,7 +23,8 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
     Args:
         table: its size is that of the training set, whose numbers are drawn: what they are does not matter.
     """
-    from ser_kit import models, training
+    from ser_kit import models
+    from ser_kit.training import loop as training
 
     keras = models.import_keras()
     training.seed_everything(0)

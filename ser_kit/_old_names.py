@@ -67,4 +67,4 @@ class Finder(MetaPathFinder, Loader):
         sys.modules[module.__name__] = importlib.import_module(new)
 
 
-sys.meta_path.append(Finder())
+sys.meta_path.insert(0, Finder())  # ahead of what an older version left of its folders

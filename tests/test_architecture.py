@@ -15,14 +15,12 @@ from pathlib import Path
 import pytest
 
 import ser_kit
+from ser_kit import _old_names
 
 ROOT = Path(ser_kit.__file__).parent
 ORDER = [
-    "_version", "errors", "checks", "schema", "folders", "praat", "threads", "backend", "spectrum",
-    "probabilities", "intervals", "labels", "decoder", "audio", "corpora", "preprocess", "augment", "encoders",
-    "runtime", "features", "speech", "protocols", "models", "weights", "training", "estimators", "evaluation",
-    "left_out", "modelcard", "card", "adaptation", "bundle", "recipes", "tuning", "reproduce", "predictor",
-    "stream", "results", "pruning", "graph", "export", "tracks", "plots", "widget", "demo", "cli",
+    "_version", "_old_names", "core", "audio", "corpora", "features", "extraction", "protocols", "models", "evaluation",
+    "training", "bundles", "recipes", "inference", "deploy", "plots", "app", "cli",
 ]  # fmt: skip
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "ser_kit.") if not m.name.endswith("__main__"))
 HEAVY = {
@@ -85,10 +83,35 @@ def test_importing_ser_kit_loads_nothing_heavy():
 
 
 def test_public_names_resolve():
-    for name in ser_kit.__all__:
-        assert getattr(ser_kit, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+    packages = [ser_kit, *(getattr(ser_kit, name) for name in ORDER if not name.startswith("_") and name != "cli")]
+    for package in packages:
+        assert package.__all__
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
         ser_kit.nonsense  # noqa: B018
+
+
+def test_old_names_still_import_with_a_warning():
+    """In a process of its own, since a module is imported once."""
+    code = """
+import importlib, warnings, ser_kit
+from ser_kit import _old_names
+for old, new in _old_names.MODULES.items():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        module = importlib.import_module(f"ser_kit.{old}")
+    said = [str(warning.message) for warning in caught if warning.category is DeprecationWarning]
+    assert f"ser_kit.{old} is now ser_kit.{new}; the old name goes with the next release" in said, (old, said)
+    assert module is importlib.import_module(f"ser_kit.{new}") is getattr(ser_kit, old), old
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names_that_moved_between_folders_still_work():
+    for name in _old_names.EXTRACTION:
+        with pytest.warns(DeprecationWarning, match=f"ser_kit.extraction.{name}"):
+            assert getattr(ser_kit.features, name) is getattr(ser_kit.extraction, name)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -25,8 +25,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ser_kit import audio
 from ser_kit.audio import fingerprint, load_audio, read_audio
+from ser_kit.audio import recording as audio
 from ser_kit.core.errors import (
     AudioError,
     EmptyAudioError,

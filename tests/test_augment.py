@@ -97,9 +97,9 @@ class TestDraws:
     def test_another_process_draws_the_same(self):
         code = (
             "import numpy as np, hashlib\n"
-            "from ser_kit import augment, preprocess\n"
+            "from ser_kit.audio import augment, transforms\n"
             "t = np.sin(np.arange(8000) / 10) * np.linspace(0, 1, 8000)\n"
-            "for name, each in sorted(preprocess.STEPS.items()):\n"
+            "for name, each in sorted(transforms.STEPS.items()):\n"
             "    if issubclass(each, augment.Variation):\n"
             "        print(name, hashlib.sha256(each(seed=3)(t, 16000).tobytes()).hexdigest())\n"
         )

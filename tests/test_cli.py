@@ -20,8 +20,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ser_kit import cli, corpora, extraction, features, models, protocols, recipes
+from ser_kit import corpora, extraction, features, models, protocols, recipes
 from ser_kit.bundles.adaptation import Adaptation
+from ser_kit.cli import commands as cli
 from ser_kit.core import labels
 from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.evaluation import Evaluation

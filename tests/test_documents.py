@@ -12,10 +12,11 @@ import nbformat
 import pytest
 import soundfile
 
-from ser_kit import cli, corpora, features
+from ser_kit import corpora, features
 from ser_kit.app import notebooks
 from ser_kit.bundles import bundle
 from ser_kit.bundles.adaptation import Adaptation
+from ser_kit.cli import commands as cli
 from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import reproduce

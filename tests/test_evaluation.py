@@ -11,10 +11,10 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ser_kit import evaluation
 from ser_kit.core import probabilities
 from ser_kit.core.errors import FewClipsWarning, LabelError, TableError
 from ser_kit.evaluation import Evaluation
+from ser_kit.evaluation import scores as evaluation
 
 LABELS = ["neutral", "happy", "sad", "angry"]
 names = st.sampled_from(LABELS)

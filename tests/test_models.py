@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser_kit import models, recipes, training
+from ser_kit import models, recipes
 from ser_kit.core.errors import UnknownNameError
+from ser_kit.training import loop as training
 
 INPUTS = {
     "cnn2d": (24, 16), "cnn2d_lstm": (20, 12), "cnn_bilstm": (40, 154), "committee": (30,), "conv1d_lstm": (30,),

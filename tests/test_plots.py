@@ -14,10 +14,11 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from ser_kit import audio, plots, recipes
+from ser_kit import audio, recipes
 from ser_kit.core.errors import TableError, UnknownNameError
 from ser_kit.core.labels import EMOTIONS
 from ser_kit.evaluation import Evaluation
+from ser_kit.plots import figures as plots
 
 LABELS = ("neutral", "happy", "sad")
 RATE = 16_000

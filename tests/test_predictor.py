@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ser_kit import audio, features, models
+from ser_kit import features, models
 from ser_kit.app.answer import work_out
 from ser_kit.audio import read_audio
+from ser_kit.audio import recording as audio
 from ser_kit.bundles.bundle import Bundle, Places, preset_path
 from ser_kit.core.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import corpora, extraction, features, models, protocols, recipes, training
+from ser_kit import corpora, extraction, features, models, protocols, recipes
 from ser_kit.audio.augment import AddNoise
 from ser_kit.bundles import card_page
 from ser_kit.bundles.bundle import Bundle, Member
@@ -20,6 +20,7 @@ from ser_kit.core.probabilities import apply_temperature
 from ser_kit.evaluation import METRICS, Evaluation, fit_temperature
 from ser_kit.features import encoders
 from ser_kit.inference.predictor import Predictor
+from ser_kit.training import loop as training
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 FAST = training.Training(epochs=3, patience=3, batch_size=128)

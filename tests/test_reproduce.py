@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import cli, corpora, features, recipes, training
+from ser_kit import cli, corpora, features, recipes
 from ser_kit.core.errors import TableError
 from ser_kit.core.labels import EMOTIONS
 from ser_kit.recipes import reproduce
+from ser_kit.training import loop as training
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 TABLES = ("table", "splits", "ablations", "classes", "missing", "folds", "matrix")

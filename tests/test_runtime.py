@@ -358,7 +358,7 @@ SCRIPTS = {
 def test_nothing_is_imported_that_is_not_needed(name):
     before = (
         "import sys, numpy as np\n"
-        "from ser_kit import predictor\n"
+        "from ser_kit.inference import predictor\n"
         "t = np.arange(48000) / 16000\n"
         "x = (0.1 * np.sin(2 * np.pi * 150 * t + 5 * np.sin(9 * t)) * (1 + np.sin(20 * t))).astype('float32')\n"
         "def p_observed(p, x):\n"

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ser_kit import models, training
+from ser_kit import models
 from ser_kit.audio.augment import Mixup, SpecAugment
 from ser_kit.core.errors import DamagedCheckpointWarning, TrainingError
 from ser_kit.training import estimators
+from ser_kit.training import loop as training
 
 
 @pytest.fixture

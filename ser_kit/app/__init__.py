@@ -6,8 +6,8 @@ over the pictures while a recording is played. Where Colab's frame refuses the u
 :func:`upload_in_colab` and :func:`record_in_colab` do the same by Colab's own means.
 
 Examples:
-    >>> from ser_kit import widget
-    >>> widget.show()                                             # doctest: +SKIP
+    >>> from ser_kit import app
+    >>> app.show()                                                # doctest: +SKIP
 """
 
 from __future__ import annotations

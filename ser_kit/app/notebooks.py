@@ -110,8 +110,8 @@ def run(
         MissingDependencyError: the packages that run notebooks are not installed.
 
     Examples:
-        >>> from ser_kit import demo
-        >>> demo.run(corpora=["demo"]).facts["05_predict"]["emotion"]  # doctest: +SKIP
+        >>> from ser_kit.app import notebooks
+        >>> notebooks.run(corpora=["demo"]).facts["05_predict"]["emotion"]  # doctest: +SKIP
         'angry'
     """
     from .. import corpora as registry

@@ -23,10 +23,10 @@ the samples themselves, :class:`Vary` takes such steps anew in every epoch, and 
 
 Examples:
     >>> import numpy as np
-    >>> from ser_kit import preprocess
+    >>> from ser_kit.audio import transforms
     >>> tone = np.sin(np.arange(16000) / 10)
-    >>> chain = (preprocess.Trim(), SpeedChange(), AddNoise(snr_low=15))
-    >>> copies = [preprocess.apply(with_seed(chain, seed), tone, 16000) for seed in (1, 2, 1)]
+    >>> chain = (transforms.Trim(), SpeedChange(), AddNoise(snr_low=15))
+    >>> copies = [transforms.apply(with_seed(chain, seed), tone, 16000) for seed in (1, 2, 1)]
     >>> np.array_equal(copies[0], copies[1]), np.array_equal(copies[0], copies[2])
     (False, True)
 """

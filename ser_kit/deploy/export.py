@@ -7,7 +7,7 @@ features instead of samples; the file's metadata says which.
 Each file is compared with the bundle on clips before it is put in its place, and is not written where it differs.
 
 Examples:
-    >>> from ser_kit import export
+    >>> from ser_kit.deploy import export
     >>> from ser_kit.bundles.bundle import Bundle, preset_path
     >>> bundle = Bundle.load(preset_path("house"))                              # doctest: +SKIP
     >>> report = export.export(bundle, "house.onnx", table)                     # doctest: +SKIP

@@ -5,7 +5,8 @@ networks", NIPS 28, 2015). Zeros compress well, so what is downloaded gets small
 matrices do not get faster.
 
 Examples:
-    >>> from ser_kit import corpora, pruning
+    >>> from ser_kit import corpora
+    >>> from ser_kit.deploy import pruning
     >>> from ser_kit.bundles.bundle import Bundle, preset_path
     >>> table = corpora.load(["ravdess", "emodb", "nemo"], labels="eight")           # doctest: +SKIP
     >>> pruned = pruning.prune(Bundle.load(preset_path("house")), table, share=0.5)  # doctest: +SKIP

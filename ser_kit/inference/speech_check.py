@@ -85,8 +85,8 @@ def measure(samples: np.ndarray) -> Evidence:
     samples = HighPass()(samples, RATE)  # rumble would hide the sign changes of speech
     frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_STEP]
     frames = frames - frames.mean(axis=1, keepdims=True)
-    spectra = np.fft.rfft(frames * _window(), _N_FFT, axis=1)
-    power = np.square(spectra.real) + np.square(spectra.imag)
+    spectrum = np.fft.rfft(frames * _window(), _N_FFT, axis=1)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
 
     loud = np.abs(frames).max(axis=1)
     pitch = _pitch(power, loud / max(loud.max(), _TINY))

@@ -26,6 +26,8 @@ from ..core.parallel import before_tensorflow
 if TYPE_CHECKING:
     import keras
 
+__all__ = ["MOST_NETWORKS", "VERSIONS", "arguments", "check", "get", "kernels", "names", "version"]
+
 # name -> module: Keras is imported only when a builder is asked for.
 _MODULES = {
     "cnn2d": "convolutional", "cnn2d_lstm": "convolutional", "cnn_bilstm": "recurrent", "committee": "committee",

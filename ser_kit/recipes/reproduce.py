@@ -5,7 +5,8 @@ again, so a reproduction that was broken off goes on where it was; and everythin
 the page, the plots) is made of the records alone.
 
 Examples:
-    >>> from ser_kit import recipes, reproduce
+    >>> from ser_kit import recipes
+    >>> from ser_kit.recipes import reproduce
     >>> reproduce.run([recipes.get("rastogi_mlp")], ["ravdess"], out="results")  # doctest: +SKIP
     []
     >>> reproduce.table(reproduce.load("results"))  # doctest: +SKIP

@@ -5,7 +5,8 @@ on the first, stopped by the second, scored on the third. The fold's test speake
 checks that.
 
 Examples:
-    >>> from ser_kit import corpora, recipes, tuning
+    >>> from ser_kit import corpora, recipes
+    >>> from ser_kit.recipes import tuning
     >>> space = {"training.learning_rate": [1e-4, 1e-3], "hyperparameters.dropout": [(0.2, 0.2, 0), (0.4, 0.3, 0)]}
     >>> found = tuning.search(recipes.get("rastogi_mlp"), corpora.load("demo"), space)  # doctest: +SKIP
     >>> found.best.run(corpora.load("demo"))  # doctest: +SKIP

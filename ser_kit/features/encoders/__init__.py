@@ -5,7 +5,7 @@ and origin of the weights in the package are in ``NOTICE`` beside them. Larger e
 ``keras_hub`` (``pip install "ser-kit[hub]"``), whose weights (MIT licence) kagglehub fetches on first use.
 
 Examples:
-    >>> from ser_kit import encoders
+    >>> from ser_kit.features import encoders
     >>> encoders.names()
     ['whisper_base', 'whisper_large_v2', 'whisper_medium', 'whisper_small', 'whisper_tiny_en']
     >>> encoders.names(packaged=True)
