@@ -478,7 +478,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
     out = tmp_path / "bundle"
     arguments = ("train", "rastogi_mlp", "--corpus", "folder", "--root", recordings, "--out", out)
     arguments += ("--protocol", "speaker_80_20")
-    fit, trained = recipes._base.fit, []
+    fit, trained = recipes.system.fit, []
 
     def fit_once(*args, **kwargs):
         if trained:
@@ -487,7 +487,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
         return fit(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipes._base, "fit", fit_once)
+        patch.setattr(recipes.system, "fit", fit_once)
         status, said, err = ser_kit(*arguments)
     assert (status, said) == (130, "")
     assert err.splitlines()[-1].startswith("ser-kit: interrupted; the same command goes on from there")
@@ -502,7 +502,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
         seen[kwargs["checkpoint"]] = (kwargs["checkpoint"] / "state.json").stat().st_mtime_ns
         return history
 
-    monkeypatch.setattr(recipes._base, "fit", fit_and_look)
+    monkeypatch.setattr(recipes.system, "fit", fit_and_look)
     status, found, _ = ser_kit(*arguments, "--json")
     assert status == 0 and len(seen) == 2
     assert {folder: seen[folder] for folder in kept} == kept  # what was trained before was not trained again

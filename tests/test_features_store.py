@@ -363,7 +363,7 @@ def _imported(function, module) -> set[str]:
 def test_each_step_and_extractor_declares_the_packages_that_its_numbers_come_from(kind):
     distributions = {"parselmouth": "praat-parselmouth", "pywt": "PyWavelets", "webrtcvad": "webrtcvad-wheels"}
     imported = {name for each in kind.__mro__ if each.__module__.startswith("ser_kit.") and each is not object
-                and each.__name__ not in ("Extractor", "Step", "Described", "Variation")
+                and each.__name__ not in ("Extractor", "Step", "Settings", "Variation")
                 for name in _imported(each, sys.modules[each.__module__])}  # fmt: skip
     read = {"av", "soundfile", "soxr"} if issubclass(kind, features.Extractor) else set()
     assert {distributions.get(name, name) for name in imported} <= read | set(kind.packages), kind

@@ -479,7 +479,7 @@ def test_segments_carry_the_label_and_weight_of_their_clip_and_padding_is_left_o
         seen.update(settings, x=x, y=y, model=model)
         raise EnoughError
 
-    monkeypatch.setattr(recipes._base, "fit", fit)
+    monkeypatch.setattr(recipes.system, "fit", fit)
     weights = np.arange(len(fold.train), dtype=float)
     with pytest.raises(EnoughError):
         recipe.train(split, weights)
@@ -520,13 +520,13 @@ def test_a_recipe_pretrains_on_its_training_clips(demo_few, monkeypatch, untrace
     recipe = recipes.get("deep_belief_network").changed({"training.epochs": 1})
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
-    seen, pretrain = [], recipes._base.pretrain
+    seen, pretrain = [], recipes.system.pretrain
 
     def watched(model, x, method, **settings):
         seen.append((x, method))
         pretrain(model, x, method, epochs=1, **settings)
 
-    monkeypatch.setattr(recipes._base, "pretrain", watched)
+    monkeypatch.setattr(recipes.system, "pretrain", watched)
     recipe.run_fold(material, fold, progress=False)
     recipe.changed({"training.pretrain": None}).run_fold(material, fold, progress=False)
     ((x, method),) = seen

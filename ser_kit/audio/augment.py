@@ -35,17 +35,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
+from ..core.config import Settings, made
 from ..core.errors import PreprocessError
+from ..core.registry import Registry
 from . import transforms
 from .recording import MAX_RATE, MIN_RATE
-from .transforms import Described, Step, fitted, power_of_two, resampled, rms, without_filling
+from .transforms import Step, fitted, power_of_two, resampled, rms, without_filling
 
 # Of waveforms ---------------------------------------------------------------------------------------------------------
 
@@ -113,7 +115,7 @@ class AddNoise(Variation):
 
     name: ClassVar[str] = "add_noise"
     packages: ClassVar = ("scipy",)
-    ordered: ClassVar = ("snr_low", "snr_high")
+    ordered: ClassVar = (("snr_low", "snr_high"),)
     valid: ClassVar = Variation.valid | {
         "kind": frozenset({"white", "uniform", "pink"}),
         "snr_low": (-60.0, 120.0),
@@ -205,7 +207,7 @@ class TimeStretch(Variation):
 
     name: ClassVar[str] = "time_stretch"
     packages: ClassVar = ("librosa", "scipy")
-    ordered: ClassVar = ("low", "high")
+    ordered: ClassVar = (("low", "high"),)
     valid: ClassVar = Variation.valid | {"low": (0.25, 4.0), "high": (0.25, 4.0)}
 
     low: float = 0.9
@@ -238,7 +240,7 @@ class SpeedChange(Variation):
 
     name: ClassVar[str] = "speed_change"
     packages: ClassVar = ("soxr",)
-    ordered: ClassVar = ("low", "high")
+    ordered: ClassVar = (("low", "high"),)
     valid: ClassVar = Variation.valid | {"low": (0.25, 4.0), "high": (0.25, 4.0)}
 
     low: float = 0.88
@@ -264,7 +266,7 @@ class Gain(Variation):
     """
 
     name: ClassVar[str] = "gain"
-    ordered: ClassVar = ("low", "high")
+    ordered: ClassVar = (("low", "high"),)
     valid: ClassVar = Variation.valid | {"low": (-60.0, 60.0), "high": (-60.0, 60.0)}
 
     low: float = -6.0
@@ -366,7 +368,7 @@ class Room(Variation):
 
     name: ClassVar[str] = "room"
     packages: ClassVar = ("scipy",)
-    ordered: ClassVar = ("rt60_low", "rt60_high")
+    ordered: ClassVar = (("rt60_low", "rt60_high"),)
     valid: ClassVar = Variation.valid | {"rt60_low": (0.05, 5.0), "rt60_high": (0.05, 5.0), "direct_db": (-20.0, 40.0)}
 
     rt60_low: float = 0.2
@@ -457,21 +459,23 @@ def _drawn(step: Step, samples: np.ndarray, rate: int, rng: np.random.Generator)
 
 # Of batches -----------------------------------------------------------------------------------------------------------
 
-BATCH_AUGMENTATIONS: dict[str, type[BatchAugmentation]] = {}
+BATCH_AUGMENTATIONS: Registry[type[BatchAugmentation]] = Registry("batch augmentation")
 """Every class of batch augmentation by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchAugmentation(Described):
+class BatchAugmentation(Settings, ABC):
     """Changes a batch of features and their labels while a network trains.
 
     :func:`batch_augmentation` reads what :meth:`to_dict` gives.
     """
 
+    error = PreprocessError
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "name" in vars(cls):
-            BATCH_AUGMENTATIONS[cls.name] = cls
+            BATCH_AUGMENTATIONS.enter(cls)
 
     def __call__(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The batch after this augmentation.
@@ -510,9 +514,7 @@ def batch_augmentation(described: BatchAugmentation | str | Mapping[str, Any]) -
         >>> batch_augmentation({"name": "mixup", "alpha": 0.4})
         Mixup(alpha=0.4)
     """
-    if isinstance(described, BatchAugmentation):
-        return described
-    return transforms.made("batch augmentation", BATCH_AUGMENTATIONS, described)
+    return made(BATCH_AUGMENTATIONS, described)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -623,7 +625,7 @@ class Babble(BatchAugmentation):
     """
 
     name: ClassVar[str] = "babble"
-    ordered: ClassVar = ("snr_low", "snr_high")
+    ordered: ClassVar = (("snr_low", "snr_high"),)
     valid: ClassVar = {
         "share": (0.0, 1.0),
         "voices": range(1, 101),

@@ -36,106 +36,40 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ..core.checks import Allowed, checked
-from ..core.errors import PreprocessError, UnknownNameError
+from ..core.config import Settings, made
+from ..core.errors import PreprocessError
+from ..core.registry import Registry
 from .recording import MAX_RATE, MAX_SECONDS, MIN_RATE
 
 MIN_SECONDS = 0.1
 """A step that would leave less than this leaves the samples as they were: better too much sound than none."""
 
-STEPS: dict[str, type[Step]] = {}
+STEPS: Registry[type[Step]] = Registry("step")
 """Every step class by name; those of :mod:`ser_kit.audio.augment` too, once that is imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Described(ABC):
-    """A frozen dataclass that can be named in one line, written to JSON and read back.
-
-    The fields of a subclass are its parameters. Numbers given as integers or as NumPy scalars become plain ``float``
-    or ``int``, so that equal parameters read the same in :attr:`identity`.
-    """
-
-    name: ClassVar[str]
-    """What the registry calls it."""
-    version: ClassVar[int] = 1
-    packages: ClassVar[tuple[str, ...]] = ()
-    """Distributions, beside NumPy, whose versions decide about what it gives."""
-    valid: ClassVar[Mapping[str, Allowed]] = {}
-    """For each parameter what it may be."""
-    ordered: ClassVar[tuple[str, ...]] = ()
-    """Two parameters of which the first must not exceed the second, where there are such."""
-
-    def __post_init__(self):
-        defaults = {field.name: field.default for field in fields(self)}
-        for key, allowed in self.valid.items():
-            value = getattr(self, key)
-            if value is not None or defaults[key] is not None:
-                object.__setattr__(self, key, checked(f"{self.name}: {key}", value, allowed, PreprocessError))
-        if self.ordered:
-            (low, least), (high, most) = ((key, getattr(self, key)) for key in self.ordered)
-            if least > most:
-                raise PreprocessError(f"{self.name}: {low}={least:g} must not exceed {high}={most:g}")
-
-    @property
-    def identity(self) -> str:
-        """Class, version and parameters in one line."""
-        parameters = ((each.name, getattr(self, each.name)) for each in fields(self))
-        return (
-            f"{type(self).__name__}/{self.version}({', '.join(f'{key}={_told(value)}' for key, value in parameters)})"
-        )
-
-    @property
-    def stands_on(self) -> frozenset[str]:
-        """Its :attr:`packages`, and those of the steps among its parameters."""
-        return standing(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Name and parameters, ready for JSON."""
-        return {"name": self.name} | {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
-
-
-def standing(thing: Any) -> frozenset[str]:
-    """Distributions that a frozen dataclass and the steps among its parameters stand on."""
-    parameters = [getattr(thing, each.name) for each in fields(thing)]
-    inner = [each for value in parameters for each in (value if isinstance(value, tuple) else (value,))]
-    return frozenset(thing.packages).union(*(each.stands_on for each in inner if isinstance(each, Described)))
-
-
-def _told(value: Any) -> str:
-    """A parameter as a word of an identity."""
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_told, value))}]"
-    return value.identity if isinstance(value, Described) else repr(value)
-
-
-def _plain(value: Any) -> Any:
-    """A parameter, ready for JSON."""
-    if isinstance(value, tuple):
-        return list(map(_plain, value))
-    return value.to_dict() if isinstance(value, Described) else value
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step(Described):
+class Step(Settings, ABC):
     """Turns samples into samples at the same rate.
 
     Two steps that are equal give equal samples; raise ``version`` whenever the same parameters begin to give others.
     :func:`step` reads what :meth:`to_dict` gives.
     """
 
+    error = PreprocessError
     shortest: ClassVar[float] = MIN_SECONDS
     """Clips of fewer seconds than this are returned as they are."""
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "name" in vars(cls):
-            STEPS[cls.name] = cls
+            STEPS.enter(cls)
 
     def __call__(self, samples: np.ndarray, rate: int) -> np.ndarray:
         """The samples after this step.
@@ -181,7 +115,7 @@ def step(described: Step | str | Mapping[str, Any]) -> Step:
         ...
         ser_kit.core.errors.PreprocessError: trim: top_db=-3 must be a number from 1 to 200
     """
-    return described if isinstance(described, Step) else made("step", STEPS, described)
+    return made(STEPS, described)
 
 
 def apply(steps: Iterable[Step | str | Mapping[str, Any]], samples: np.ndarray, rate: int) -> np.ndarray:
@@ -189,31 +123,6 @@ def apply(steps: Iterable[Step | str | Mapping[str, Any]], samples: np.ndarray, 
     for each in steps:
         samples = step(each)(samples, rate)
     return samples
-
-
-_T = TypeVar("_T", bound=Described)
-
-
-def made(kind: str, registry: Mapping[str, type[_T]], described: str | Mapping[str, Any]) -> _T:
-    """What a registry holds under a name, made with the parameters that stand beside the name.
-
-    Args:
-        kind: what to call it in messages.
-        registry: classes by name.
-        described: the name, or a mapping of ``name`` and parameters.
-
-    Raises:
-        UnknownNameError: the registry holds no such name.
-        PreprocessError: the class has no such parameter, or not with this value.
-    """
-    parameters = {"name": described} if isinstance(described, str) else dict(described)
-    name = parameters.pop("name", None)
-    if name not in registry:
-        raise UnknownNameError(kind, name, registry)
-    try:
-        return registry[name](**parameters)
-    except TypeError as error:
-        raise PreprocessError(f"{kind} {name!r}: {error}") from None
 
 
 # Level ---------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .errors import LabelError, UnknownNameError
+from .errors import LabelError
+from .registry import Registry
 
 EMOTIONS: tuple[str, ...] = (
     "neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised",
@@ -100,17 +101,15 @@ class LabelSet:
         return len(self.labels)
 
 
-LABEL_SETS: dict[str, LabelSet] = {
-    s.name: s
-    for s in (
-        # "Excited" counts as happy: the convention of four-class IEMOCAP (5,531 clips).
-        LabelSet("four", ("neutral", "happy", "sad", "angry"), {"excited": "happy"}),
-        LabelSet("six", ("neutral", "happy", "sad", "angry", "fear", "disgust")),
-        # Calm counts as neutral, as in most work that joins RAVDESS with corpora that have no calm speech.
-        LabelSet("seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}),
-        LabelSet("eight", EMOTIONS[:8]),
-    )
-}
+LABEL_SETS: Registry[LabelSet] = Registry.of(
+    "label set",
+    # "Excited" counts as happy: the convention of four-class IEMOCAP (5,531 clips).
+    LabelSet("four", ("neutral", "happy", "sad", "angry"), {"excited": "happy"}),
+    LabelSet("six", ("neutral", "happy", "sad", "angry", "fear", "disgust")),
+    # Calm counts as neutral, as in most work that joins RAVDESS with corpora that have no calm speech.
+    LabelSet("seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}),
+    LabelSet("eight", EMOTIONS[:8]),
+)
 
 
 def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
@@ -126,8 +125,6 @@ def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
     if isinstance(labels, LabelSet):
         return labels
     if isinstance(labels, str):
-        if labels not in LABEL_SETS:
-            raise UnknownNameError("label set", labels, LABEL_SETS)
         return LABEL_SETS[labels]
     names = tuple(dict.fromkeys(canonical(name) for name in labels))
     if len(names) < 2:

@@ -12,7 +12,6 @@ Examples:
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import re
@@ -25,7 +24,7 @@ import numpy as np
 
 from ..core import labels as _labels
 from ..core.errors import TableError, UnknownNameError
-from .base import COLUMNS, NAMES, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
+from .base import COLUMNS, CORPORA, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
 from .validation import Validation
 from .validation import validate as _validate
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "COLUMNS", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses", "names", "of", "sample",
+    "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses", "names", "of", "sample",
     "sources", "spans", "validate",
 ]  # fmt: skip
 
@@ -42,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 def names() -> tuple[str, ...]:
     """Names of all corpora."""
-    return NAMES
+    return tuple(CORPORA)
 
 
 def get(name: str) -> Corpus:
@@ -60,8 +59,8 @@ def get(name: str) -> Corpus:
         Corpus('calls')
     """
     known, colon, root = name.partition(":")
-    if (bool(colon) != bool(root)) or not (known in NAMES or (root and re.fullmatch(r"\w[\w.-]*", known))):
-        raise UnknownNameError("corpus", name, NAMES)
+    if (bool(colon) != bool(root)) or not (known in CORPORA or (root and re.fullmatch(r"\w[\w.-]*", known))):
+        raise UnknownNameError("corpus", name, CORPORA)
     return _corpus(known, Path(root).expanduser() if root else None)
 
 
@@ -71,8 +70,8 @@ def of(table: pd.DataFrame) -> list[Corpus]:
 
 
 def _corpus(name: str, root: Path | None = None) -> Corpus:
-    own = name not in NAMES
-    return Corpus(importlib.import_module(f"{__name__}.{'folder' if own else name}"), name if own else "", root)
+    own = name not in CORPORA
+    return Corpus(CORPORA["folder" if own else name], name if own else "", root)
 
 
 def load(
@@ -105,7 +104,7 @@ def load(
 
     wanted = list(dict.fromkeys([names] if isinstance(names, str) else names))
     if not wanted:
-        raise TableError(f"name at least one corpus: {', '.join(NAMES)}")
+        raise TableError(f"name at least one corpus: {', '.join(CORPORA)}")
     label_set = None if labels is None else _labels.label_set(labels)
     chosen = [get(name) for name in wanted]  # all names are checked before any corpus is downloaded
     for name, times in Counter(corpus.name for corpus in chosen).items():

@@ -20,16 +20,18 @@ import numpy as np
 from ..audio.recording import Excerpt
 from ..core.errors import CorpusNotFoundError, FileNameError, IncompleteCorpusWarning, TableError
 from ..core.paths import audio_files
+from ..core.registry import Registry
 
 if TYPE_CHECKING:
     import pandas as pd
 
 logger = logging.getLogger(__name__)
 
-# A module of this name stands beside this one; everything else about a corpus stands in it.
-NAMES = (
+_NAMES = (
     "ravdess", "ravdess_song", "cremad", "tess", "savee", "emodb", "nemo", "emospeech", "iemocap", "folder", "demo",
 )  # fmt: skip
+CORPORA: Registry[ModuleType] = Registry("corpus", {name: f"{__package__}.{name}" for name in _NAMES})
+"""Name -> the module that holds everything about a corpus."""
 
 COLUMNS = (
     "clip_id", "path", "corpus", "speaker", "sex", "emotion", "native_emotion", "intensity", "text_id", "language",
@@ -113,7 +115,7 @@ def alike(names: Iterable[str]) -> list[list[str]]:
         words = re.findall(r"[^\W\d_]+|\d+", unicodedata.normalize("NFC", speaker).casefold())
         parts = [word.lstrip("0") if word.isdigit() else word for word in words]
         bare = [part for part in parts if part not in _TITLES]
-        own = corpus not in NAMES or corpus == "folder"
+        own = corpus not in CORPORA or corpus == "folder"
         if own and speaker != UNKNOWN_SPEAKER and any(map(str.isalpha, bare)):
             corpus = "folder"
         groups[corpus, *(bare or parts)].append(name)

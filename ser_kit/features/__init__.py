@@ -15,41 +15,34 @@ Examples:
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
 
 from .. import _old_names
-from ..core.errors import UnknownNameError
-from .base import MIN_SECONDS, Extractor
-from .embeddings import TRILLsson, YAMNet
-from .frames import FrameFeatures
-from .functionals import Functionals
-from .logmel import LogMel
-from .segments import Segments
-from .speech_encoder import SpeechEncoder
-from .stacked import StackedFrames
-from .statistics import FrameStatistics
-from .waveform import Waveform
+from ..core.registry import Registry
 
-__all__ = [
-    "EXTRACTORS", "MIN_SECONDS", "Extractor", "FrameFeatures", "FrameStatistics", "Functionals", "LogMel", "Segments",
-    "SpeechEncoder", "StackedFrames", "TRILLsson", "Waveform", "YAMNet", "get", "names",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from .base import Extractor
 
-EXTRACTORS: dict[str, type[Extractor]] = {
-    cls.name: cls
-    for cls in (
-        Functionals,
-        FrameStatistics,
-        FrameFeatures,
-        StackedFrames,
-        LogMel,
-        Segments,
-        Waveform,
-        YAMNet,
-        TRILLsson,
-        SpeechEncoder,
-    )
-}
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["EXTRACTORS", "get", "names"]
+
+EXTRACTORS: Registry[type[Extractor]] = Registry(
+    "extractor",
+    {
+        "functionals": f"{__name__}.functionals:Functionals",
+        "frame_statistics": f"{__name__}.statistics:FrameStatistics",
+        "frames": f"{__name__}.frames:FrameFeatures",
+        "stacked": f"{__name__}.stacked:StackedFrames",
+        "logmel": f"{__name__}.logmel:LogMel",
+        "segments": f"{__name__}.segments:Segments",
+        "waveform": f"{__name__}.waveform:Waveform",
+        "yamnet": f"{__name__}.embeddings:YAMNet",
+        "trillsson": f"{__name__}.embeddings:TRILLsson",
+        "speech_encoder": f"{__name__}.speech_encoder:SpeechEncoder",
+    },
+)
 """Every extractor class by name."""
 
 
@@ -57,7 +50,7 @@ def __getattr__(name: str) -> Any:
     if name in _old_names.EXTRACTION:
         _old_names.warn(f"ser_kit.features.{name}", f"ser_kit.extraction.{name}")
         return getattr(importlib.import_module("ser_kit.extraction"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _public(name)
 
 
 def names() -> list[str]:
@@ -71,6 +64,4 @@ def get(name: str) -> type[Extractor]:
     Raises:
         UnknownNameError: no extractor has that name.
     """
-    if name not in EXTRACTORS:
-        raise UnknownNameError("extractor", name, EXTRACTORS)
     return EXTRACTORS[name]

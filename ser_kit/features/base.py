@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -13,15 +12,15 @@ import numpy as np
 
 from ..audio import augment, transforms  # noqa: F401 - augment: its steps can be named too
 from ..audio.recording import MAX_RATE, MAX_SECONDS, MIN_RATE, MIN_SECONDS, Recording, read_audio
-from ..audio.transforms import Step, standing
-from ..core.checks import Allowed, checked, listed
+from ..audio.transforms import Step
+from ..core.config import Settings, listed
 from ..core.errors import FeatureError, TooShortError
 
 _READING = ("av", "soundfile", "soxr")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Extractor(ABC):
+class Extractor(Settings, ABC):
     """Turns one recording into one array of numbers.
 
     The fields of a subclass are its parameters, and every parameter changes the result: two extractors of equal
@@ -33,14 +32,10 @@ class Extractor(ABC):
             names, or what their ``to_dict`` gives.
     """
 
-    name: ClassVar[str]
-    """What the registry calls it."""
-    version: ClassVar[int] = 1
-    packages: ClassVar[tuple[str, ...]] = ()
-    """Distributions, beside NumPy and those that recordings are read by, whose versions decide about its numbers."""
+    error = FeatureError
     corpus_markers: ClassVar[tuple[str, ...]] = ()
     """Names of features that tell corpora apart rather than emotions."""
-    valid: ClassVar[Mapping[str, Allowed]] = {
+    valid = {
         "rate": range(MIN_RATE, MAX_RATE + 1),
         "seconds": (MIN_SECONDS, float(MAX_SECONDS)),
         "n_fft": range(16, 65_537),
@@ -58,29 +53,24 @@ class Extractor(ABC):
         "pitch_ceiling": (10.0, 5000.0),
         "size": range(1, 6),
     }
-    """What a parameter of that name may be, in every extractor that has it; ``None`` too where that is its default."""
+    """What a parameter of that name may be, in every extractor that has it."""
+    ordered = (("n_mfcc", "n_mels"), ("pitch_floor", "pitch_ceiling"))
 
     rate: int
     preprocess: tuple[Step, ...] = ()
 
     def __post_init__(self):
-        kind = type(self).__name__
-        steps = listed(f"{kind}: preprocess", self.preprocess, FeatureError)
-        object.__setattr__(self, "preprocess", tuple(transforms.step(described) for described in steps))
-        for each in fields(self):
-            if each.name in self.valid:
-                what, value = f"{kind}: {each.name}", getattr(self, each.name)
-                value = checked(what, value, self.valid[each.name], FeatureError, optional=each.default is None)
-                object.__setattr__(self, each.name, value)
-        for less, more in (("n_mfcc", "n_mels"), ("pitch_floor", "pitch_ceiling")):
-            low, high = getattr(self, less, 0), getattr(self, more, math.inf)
-            if low > high:
-                raise FeatureError(f"{kind}: {less}={low!r} must not exceed {more}={high!r}")
+        steps = listed(self._called("preprocess"), self.preprocess, FeatureError)
+        object.__setattr__(self, "preprocess", tuple(map(transforms.step, steps)))
+        super().__post_init__()
+
+    @classmethod
+    def _called(cls, key: str) -> str:
+        return f"{cls.__name__}: {key}"
 
     @property
     def stands_on(self) -> frozenset[str]:
-        """Distributions whose versions decide about its numbers: reading, its own, and those of its steps."""
-        return standing(self).union(_READING)
+        return super().stands_on.union(_READING)
 
     @property
     def parameters(self) -> dict[str, Any]:

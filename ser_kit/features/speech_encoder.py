@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..audio.recording import Recording
-from ..core.checks import listed
+from ..core.config import listed
 from ..core.errors import EncoderError, FeatureError, UnknownNameError
 from . import encoders
 from .base import Extractor
@@ -58,8 +58,6 @@ class SpeechEncoder(Extractor):
     def __post_init__(self):
         super().__post_init__()
         try:
-            if not isinstance(self.encoder, str):
-                raise UnknownNameError("encoder", self.encoder, encoders.names())
             if self.rate != self._encoder.rate:
                 raise FeatureError(f"SpeechEncoder: rate={self.rate!r}; the encoder takes {self._encoder.rate} Hz")
             object.__setattr__(self, "blocks", self._encoder.chosen(listed("blocks", self.blocks, FeatureError)))

@@ -12,29 +12,41 @@ Examples:
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..core.backend import import_keras
-from ..core.checks import BOOLEAN, Allowed, checked, listed
-from ..core.errors import RecipeError, UnknownNameError
+from ..core.config import BOOLEAN, Allowed, checked, listed
+from ..core.errors import RecipeError
 from ..core.parallel import before_tensorflow
+from ..core.registry import Registry
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["MOST_NETWORKS", "VERSIONS", "arguments", "check", "get", "kernels", "names", "version"]
+__all__ = ["BUILDERS", "MOST_NETWORKS", "VERSIONS", "arguments", "check", "get", "kernels", "names", "version"]
 
-# name -> module: Keras is imported only when a builder is asked for.
-_MODULES = {
-    "cnn2d": "convolutional", "cnn2d_lstm": "convolutional", "cnn_bilstm": "recurrent", "committee": "committee",
-    "conv1d_lstm": "recurrent", "experts": "experts", "forest": "classical", "house": "house", "lstm": "recurrent",
-    "mlp": "mlp", "segment_dnn": "mlp", "svm": "classical", "td_cnn_lstm": "convolutional",
-}  # fmt: skip
-
+BUILDERS: Registry[Callable] = Registry(
+    "model",
+    {
+        "cnn2d": f"{__name__}.convolutional:cnn2d",
+        "cnn2d_lstm": f"{__name__}.convolutional:cnn2d_lstm",
+        "cnn_bilstm": f"{__name__}.recurrent:cnn_bilstm",
+        "committee": f"{__name__}.committee:committee",
+        "conv1d_lstm": f"{__name__}.recurrent:conv1d_lstm",
+        "experts": f"{__name__}.experts:experts",
+        "forest": f"{__name__}.classical:forest",
+        "house": f"{__name__}.house:house",
+        "lstm": f"{__name__}.recurrent:lstm",
+        "mlp": f"{__name__}.mlp:mlp",
+        "segment_dnn": f"{__name__}.mlp:segment_dnn",
+        "svm": f"{__name__}.classical:svm",
+        "td_cnn_lstm": f"{__name__}.convolutional:td_cnn_lstm",
+    },
+)
+"""Every builder by name; Keras is imported only when one is asked for."""
 VERSIONS: dict[str, int] = {}
 """Of builders whose networks or defaults have changed: raised each time, from 1 where none is given."""
 MOST_NETWORKS = 32
@@ -43,7 +55,7 @@ MOST_NETWORKS = 32
 
 def names() -> list[str]:
     """Names of all builders."""
-    return sorted(_MODULES)
+    return sorted(BUILDERS)
 
 
 def get(name: str) -> Callable:
@@ -53,11 +65,9 @@ def get(name: str) -> Callable:
         UnknownNameError: there is none.
         ForkedError: TensorFlow has computed in the process that this one was forked from.
     """
-    if name not in _MODULES:
-        raise UnknownNameError("model", name, _MODULES)
-    if import_keras().backend.backend() == "tensorflow":
+    if name in BUILDERS and import_keras().backend.backend() == "tensorflow":
         before_tensorflow()
-    return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)
+    return BUILDERS[name]
 
 
 def version(name: str, hyperparameters: Mapping[str, Any] | None = None) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.errors import TableError, UnknownNameError
+from ..core.registry import Registry
 from .table import check_speakers_are_known, classes, first_of_same_sound, listed, originals, warn_of_alike
 
 TEST_AS_VALIDATION = "test as validation"
@@ -175,7 +176,8 @@ class Protocol(Promise):
         return folds
 
 
-_PROTOCOLS: dict[str, Protocol] = {}
+PROTOCOLS: Registry[Protocol] = Registry("protocol")
+"""Every protocol by name, the default first."""
 
 
 def get(name: str) -> Protocol:
@@ -184,21 +186,19 @@ def get(name: str) -> Protocol:
     Raises:
         UnknownNameError: there is none; the message lists those there are.
     """
-    if name not in _PROTOCOLS:
-        raise UnknownNameError("protocol", name, _PROTOCOLS)
-    return _PROTOCOLS[name]
+    return PROTOCOLS[name]
 
 
 def names() -> list[str]:
     """Names of all protocols, the default first."""
-    return list(_PROTOCOLS)
+    return list(PROTOCOLS)
 
 
 def register(name: str, description: str, independent_of: Iterable[str] = (), leaks: Iterable[str] = ()):
     """Decorator that enters a split in the registry."""
 
     def enter(split):
-        _PROTOCOLS[name] = Protocol(name, description, split, tuple(independent_of), tuple(leaks))
+        PROTOCOLS[name] = Protocol(name, description, split, tuple(independent_of), tuple(leaks))
         return split
 
     return enter

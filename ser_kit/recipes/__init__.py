@@ -8,67 +8,66 @@ Examples:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
 from ..core.errors import UnknownNameError
-from .ahmadov import ahmadov_cnn_bilstm, ahmadov_forest
-from .ensemble import Ensemble
-from .house import house, house_one
-from .rastogi import rastogi_cnn_lstm, rastogi_mlp
-from .staged import staged_cnn_lstm
-from .system import PUBLISHED, Material, Published, Recipe, Split, System, versions
-from .time_distributed import td_cnn_bilstm_attention, td_cnn_lstm
-from .transfer import (
-    trillsson_linear,
-    whisper_base_linear,
-    whisper_base_mlp,
-    whisper_large_linear,
-    whisper_medium_linear,
-    whisper_small_linear,
-    whisper_tiny_linear,
-    yamnet_linear,
-)
-from .voting import (
-    deep_belief_network,
-    segment_dnn,
-    stacked_autoencoder,
-    voting_bagging,
-    voting_boosting,
-    voting_cnn,
-    voting_cnn_lstm,
-    voting_forest,
-    voting_hard,
-    voting_lstm,
-    voting_soft,
-    voting_svm,
-)
+from ..core.registry import Registry
 
-__all__ = [
-    "OWN", "PUBLISHED", "RECIPES", "Ensemble", "Material", "Published", "Recipe", "Split", "System", "get", "names",
-    "versions",
-]  # fmt: skip
+if TYPE_CHECKING:
+    from .system import System
 
-RECIPES: dict[str, System] = {
-    system.name: system
-    for system in (
-        staged_cnn_lstm, rastogi_mlp, rastogi_cnn_lstm, voting_soft, voting_hard, voting_bagging, voting_boosting,
-        voting_cnn, voting_lstm, voting_cnn_lstm, voting_svm, voting_forest, segment_dnn, deep_belief_network,
-        stacked_autoencoder, td_cnn_lstm, td_cnn_bilstm_attention, ahmadov_cnn_bilstm, ahmadov_forest,
-    )
-}  # fmt: skip
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["OWN", "RECIPES", "get", "names", "recipe"]
+
+RECIPES: Registry[System] = Registry(
+    "recipe",
+    {
+        "staged_cnn_lstm": f"{__name__}.staged:staged_cnn_lstm",
+        "rastogi_mlp": f"{__name__}.rastogi:rastogi_mlp",
+        "rastogi_cnn_lstm": f"{__name__}.rastogi:rastogi_cnn_lstm",
+        "voting_soft": f"{__name__}.voting:voting_soft",
+        "voting_hard": f"{__name__}.voting:voting_hard",
+        "voting_bagging": f"{__name__}.voting:voting_bagging",
+        "voting_boosting": f"{__name__}.voting:voting_boosting",
+        "voting_cnn": f"{__name__}.voting:voting_cnn",
+        "voting_lstm": f"{__name__}.voting:voting_lstm",
+        "voting_cnn_lstm": f"{__name__}.voting:voting_cnn_lstm",
+        "voting_svm": f"{__name__}.voting:voting_svm",
+        "voting_forest": f"{__name__}.voting:voting_forest",
+        "segment_dnn": f"{__name__}.voting:segment_dnn",
+        "deep_belief_network": f"{__name__}.voting:deep_belief_network",
+        "stacked_autoencoder": f"{__name__}.voting:stacked_autoencoder",
+        "td_cnn_lstm": f"{__name__}.time_distributed:td_cnn_lstm",
+        "td_cnn_bilstm_attention": f"{__name__}.time_distributed:td_cnn_bilstm_attention",
+        "ahmadov_cnn_bilstm": f"{__name__}.ahmadov:ahmadov_cnn_bilstm",
+        "ahmadov_forest": f"{__name__}.ahmadov:ahmadov_forest",
+    },
+)
 """Every published system by name, in the order of the documents."""
 
-OWN: dict[str, System] = {
-    system.name: system
-    for system in (
-        house, house_one, whisper_base_linear, whisper_tiny_linear, whisper_small_linear, whisper_medium_linear,
-        whisper_large_linear, whisper_base_mlp, yamnet_linear, trillsson_linear,
-    )
-}  # fmt: skip
+OWN: Registry[System] = Registry(
+    "recipe",
+    {
+        "house": f"{__name__}.house:house",
+        "house_one": f"{__name__}.house:house_one",
+        "whisper_base_linear": f"{__name__}.transfer:whisper_base_linear",
+        "whisper_tiny_linear": f"{__name__}.transfer:whisper_tiny_linear",
+        "whisper_small_linear": f"{__name__}.transfer:whisper_small_linear",
+        "whisper_medium_linear": f"{__name__}.transfer:whisper_medium_linear",
+        "whisper_large_linear": f"{__name__}.transfer:whisper_large_linear",
+        "whisper_base_mlp": f"{__name__}.transfer:whisper_base_mlp",
+        "yamnet_linear": f"{__name__}.transfer:yamnet_linear",
+        "trillsson_linear": f"{__name__}.transfer:trillsson_linear",
+    },
+)
 """Systems of ser_kit's own by name."""
 
 
 def names() -> list[str]:
     """Names of all recipes."""
-    return sorted(RECIPES | OWN)
+    return sorted([*RECIPES, *OWN])
 
 
 def get(name: str) -> System:
@@ -83,10 +82,10 @@ def get(name: str) -> System:
         (150, 40)
     """
     name, _, ablation = name.partition("+")
-    known = RECIPES | OWN
-    if name not in known:
-        raise UnknownNameError("recipe", name, known)
-    return known[name].variant(ablation) if ablation else known[name]
+    if name not in RECIPES and name not in OWN:
+        raise UnknownNameError("recipe", name, names())
+    found = RECIPES[name] if name in RECIPES else OWN[name]
+    return found.variant(ablation) if ablation else found
 
 
 recipe = get  # as ``ser_kit.recipe``

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..audio.transforms import Step
 from ..bundles.bundle import Member
-from ..core.checks import listed
+from ..core.config import listed
 from ..core.errors import RecipeError
 from ..features import Extractor
 from ..training.loop import sequence, subseed

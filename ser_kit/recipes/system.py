@@ -31,7 +31,7 @@ from ..audio.transforms import Step, step
 from ..bundles import bundle as bundles
 from ..bundles.adaptation import Voices
 from ..bundles.bundle import Bundle, Member, chosen, rounded
-from ..core.checks import BOOLEAN, Allowed, checked, listed
+from ..core.config import BOOLEAN, Allowed, checked, listed
 from ..core.errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..core.labels import EMOTIONS
 from ..core.probabilities import apply_temperature, mean_log

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .. import models
-from ..core.checks import BOOLEAN, Allowed, checked
+from ..core.config import BOOLEAN, Allowed, checked
 from ..core.errors import TrainingError
 from .loop import Training, subseed
 

@@ -17,7 +17,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from ..audio.augment import BatchAugmentation, Mixup, batch_augmentation
 from ..core.backend import import_keras
-from ..core.checks import BOOLEAN, Allowed, checked, listed
+from ..core.config import BOOLEAN, Settings, listed
 from ..core.errors import DamagedCheckpointWarning, TrainingError
 from ..core.parallel import ahead, cores
 from ..core.paths import write_whole
@@ -36,8 +36,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_OPTIMIZERS = frozenset(
+    ["adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "muon", "nadam", "rmsprop", "sgd"]
+)
+
+
 @dataclass(frozen=True)
-class Training:
+class Training(Settings):
     """Settings of one training.
 
     Raises:
@@ -85,23 +90,10 @@ class Training:
     pretrain: str | None = None
     by_segment: bool = False
 
-    valid: ClassVar[dict[str, Allowed]] = {
-        "optimizer": frozenset(
-            {
-                "adadelta",
-                "adafactor",
-                "adagrad",
-                "adam",
-                "adamax",
-                "adamw",
-                "ftrl",
-                "lion",
-                "muon",
-                "nadam",
-                "rmsprop",
-                "sgd",
-            }
-        ),
+    name: ClassVar[str] = "training"
+    error = TrainingError
+    valid = {
+        "optimizer": _OPTIMIZERS,
         "learning_rate": (1e-9, 100.0),
         "label_smoothing": (0.0, 0.99),
         "batch_size": range(1, 1_000_001),
@@ -117,16 +109,15 @@ class Training:
         "pretrain": frozenset({"autoencoder", "rbm"}),
         "by_segment": BOOLEAN,
     }
-    """What each setting may be; ``None`` too where its type says so."""
+
+    @classmethod
+    def _called(cls, key: str) -> str:
+        return f"training.{key}"
 
     def __post_init__(self):
         if isinstance(self.optimizer, str):
             object.__setattr__(self, "optimizer", self.optimizer.lower())
-        for each in fields(self):
-            if each.name in self.valid:
-                what, value = f"training.{each.name}", getattr(self, each.name)
-                value = checked(what, value, self.valid[each.name], TrainingError, optional="None" in each.type)
-                object.__setattr__(self, each.name, value)
+        super().__post_init__()
         changes = listed("training.augment", self.augment, TrainingError)
         object.__setattr__(self, "augment", tuple(batch_augmentation(described) for described in changes))
         if self.cosine and self.halve_after:

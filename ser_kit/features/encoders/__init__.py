@@ -28,9 +28,10 @@ import numpy as np
 
 from ...core.backend import forward as _forward
 from ...core.backend import import_keras
-from ...core.checks import checked, listed
-from ...core.errors import EncoderError, UnknownNameError
+from ...core.config import checked, listed
+from ...core.errors import EncoderError
 from ...core.parallel import before_tensorflow
+from ...core.registry import Registry
 from .fetch import encoder_folder
 from .file import packed, shapes, stored, unpacked
 
@@ -138,46 +139,44 @@ class Encoder:
         return content
 
 
-ENCODERS: dict[str, Encoder] = {
-    encoder.name: encoder
-    for encoder in (
-        Encoder(
-            name="whisper_base",
-            title="Whisper base, many languages, blocks 1 to 5 of 6",
-            width=512,
-            blocks=5,
-            sha256="b0ad9b7534a9d6eaa77ba8464df278f34d77683e8d9f99c39c8b49d9c2eadd97",
-        ),
-        Encoder(
-            name="whisper_tiny_en",
-            title="Whisper tiny.en, English, blocks 1 to 3 of 4",
-            width=384,
-            blocks=3,
-            sha256="509477eee9a435245148823453f66014021f9c05493ff814cbbc03bac3f38325",
-        ),
-        Encoder(
-            name="whisper_small",
-            title="Whisper small, many languages",
-            width=768,
-            blocks=12,
-            handle="keras/whisper/keras/whisper_small_multi/4",
-        ),
-        Encoder(
-            name="whisper_medium",
-            title="Whisper medium, many languages",
-            width=1024,
-            blocks=24,
-            handle="keras/whisper/keras/whisper_medium_multi/4",
-        ),
-        Encoder(
-            name="whisper_large_v2",
-            title="Whisper large, second version, many languages",
-            width=1280,
-            blocks=32,
-            handle="keras/whisper/keras/whisper_large_multi_v2/4",
-        ),
-    )
-}
+ENCODERS: Registry[Encoder] = Registry.of(
+    "encoder",
+    Encoder(
+        name="whisper_base",
+        title="Whisper base, many languages, blocks 1 to 5 of 6",
+        width=512,
+        blocks=5,
+        sha256="b0ad9b7534a9d6eaa77ba8464df278f34d77683e8d9f99c39c8b49d9c2eadd97",
+    ),
+    Encoder(
+        name="whisper_tiny_en",
+        title="Whisper tiny.en, English, blocks 1 to 3 of 4",
+        width=384,
+        blocks=3,
+        sha256="509477eee9a435245148823453f66014021f9c05493ff814cbbc03bac3f38325",
+    ),
+    Encoder(
+        name="whisper_small",
+        title="Whisper small, many languages",
+        width=768,
+        blocks=12,
+        handle="keras/whisper/keras/whisper_small_multi/4",
+    ),
+    Encoder(
+        name="whisper_medium",
+        title="Whisper medium, many languages",
+        width=1024,
+        blocks=24,
+        handle="keras/whisper/keras/whisper_medium_multi/4",
+    ),
+    Encoder(
+        name="whisper_large_v2",
+        title="Whisper large, second version, many languages",
+        width=1280,
+        blocks=32,
+        handle="keras/whisper/keras/whisper_large_multi_v2/4",
+    ),
+)
 """Every encoder by name."""
 
 
@@ -196,8 +195,6 @@ def get(name: str) -> Encoder:
     Raises:
         UnknownNameError: there is none of that name.
     """
-    if name not in ENCODERS:
-        raise UnknownNameError("encoder", name, ENCODERS)
     return ENCODERS[name]
 
 

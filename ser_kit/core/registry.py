@@ -1,0 +1,78 @@
+"""The one way to keep things by name: corpora, extractors, protocols, models, recipes, steps."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from .errors import UnknownNameError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, T]):
+    """Named things of one kind, in the order in which they were entered.
+
+    What takes long to import is entered as ``"package.module:attribute"``, and imported when it is asked for. So names
+    and help texts can be had without loading anything.
+
+    Args:
+        kind: what one of them is called in messages, such as ``"model"``.
+        entries: name -> the thing, or where it is.
+
+    Examples:
+        >>> constants = Registry("constant", {"pi": "math:pi"})
+        >>> constants["e"] = 2.71828
+        >>> list(constants), round(constants["pi"], 2)
+        (['pi', 'e'], 3.14)
+        >>> constants["phi"]
+        Traceback (most recent call last):
+        ...
+        ser_kit.core.errors.UnknownNameError: unknown constant 'phi'; did you mean 'pi'? Known: e, pi
+    """
+
+    def __init__(self, kind: str, entries: Mapping[str, T | str] | None = None):
+        self.kind = kind
+        self._entries: dict[str, T | str] = dict(entries or {})
+
+    @classmethod
+    def of(cls, kind: str, *things: T) -> Registry[T]:
+        """A registry of things that have a ``name``."""
+        return cls(kind, {thing.name: thing for thing in things})
+
+    def __getitem__(self, name: str) -> T:
+        if name not in self:
+            raise UnknownNameError(self.kind, name, self._entries)
+        thing = self._entries[name]
+        if isinstance(thing, str):
+            module, _, attribute = thing.partition(":")
+            thing = importlib.import_module(module)
+            thing = self._entries[name] = getattr(thing, attribute) if attribute else thing
+        return thing
+
+    def __setitem__(self, name: str, thing: T | str) -> None:
+        self._entries[name] = thing
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def enter(self, thing: T) -> T:
+        """Enter a thing under its own ``name``; a decorator."""
+        self[thing.name] = thing
+        return thing
+
+    def named(self, name: str) -> Callable[[T], T]:
+        """A decorator that enters a thing under this name."""
+
+        def enter(thing: T) -> T:
+            self[name] = thing
+            return thing
+
+        return enter
