@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest lint bench lab app notebooks clean
+.PHONY: help demo test test-fast test-lowest lint bench lab app notebooks clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,11 +25,15 @@ demo: $(VENV)/.installed  ## run notebooks 01 to 07 (SER_KIT_CORPUS=ravdess for 
 test: $(VENV)/.installed  ## run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
+test-fast: $(VENV)/.installed  ## run the tests that take little time, for the daily loop
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" $(PYTEST_ARGS)
+
 # The lowest versions that setup.cfg allows, on the lowest Python, to know that they are enough: by hand or weekly.
 # Tests of the page's widget are written for ipywidgets 8; CONTRIBUTING.md says how a browser drives it with 7.
 LOWEST       := .venv-lowest
-LOWEST_TESTS := architecture audio augment cli demo_corpus estimators evaluation export features features_dask \
-                features_driver features_store graph models plots predictor preprocess speech
+LOWEST_TESTS := contracts/test_architecture.py audio cli corpora/test_demo_corpus.py training/test_estimators.py evaluation \
+                deploy/test_export.py deploy/test_graph.py features/test_features.py extraction models plots \
+                inference/test_predictor.py inference/test_speech_check.py
 test-lowest:  ## run the fast tests on the lowest versions of all dependencies (PYTHON=python3.11)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "the lowest Python is meant; try: make PYTHON=python3.11 test-lowest"; exit 1; }
 	$(PYTHON) -m venv --clear $(LOWEST)
@@ -37,7 +41,7 @@ test-lowest:  ## run the fast tests on the lowest versions of all dependencies (
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct -e ".[test]"
 	$(LOWEST)/bin/python -c 'import soundfile; from ser_kit.corpora.demo import synthesise_clip; soundfile.write("$(LOWEST)/clip.wav", synthesise_clip("01_angry_s1_t1.wav"), 16000)'
 	$(LOWEST)/bin/ser-kit predict $(LOWEST)/clip.wav
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" $(PYTEST_ARGS) $(LOWEST_TESTS:%=tests/test_%.py)
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser" $(PYTEST_ARGS) $(LOWEST_TESTS:%=tests/%)
 
 lint: $(VENV)/.installed  ## check the style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -18,7 +18,7 @@ import soundfile
 from ser_kit import features, protocols, recipes
 from ser_kit.core.errors import LeakageError, TableError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)
 sys.path.insert(0, str(ROOT))

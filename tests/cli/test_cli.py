@@ -111,7 +111,7 @@ def test_where_results_go_is_checked_before_any_work(ser_kit, tmp_path, monkeypa
         "evaluate": ("evaluate", "rastogi_mlp", "--corpus", "demo"),
         "reproduce": ("reproduce", "rastogi_mlp", "--corpus", "demo"),
         "tune": (*TUNE[:-2], "--space", "training.epochs=[1]"),
-        "demo": ("demo", "--notebooks", Path(__file__).parents[1] / "notebooks"),
+        "demo": ("demo", "--notebooks", Path(__file__).parents[2] / "notebooks"),
     }
     whole = {"train": "is not a bundle|", "export": "exists and is something else|"}  # replaced as a whole
     for name, command in commands.items():

@@ -30,7 +30,7 @@ from ser_kit.app.colab import recording_script
 from ser_kit.app.html import SAME_SPEAKER
 from ser_kit.audio import read_audio
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("what serves the page is not beside an installed package", allow_module_level=True)
 sys.path.insert(0, str(ROOT))

@@ -277,6 +277,6 @@ def test_every_way_in_gives_the_same_answer_to_an_adapted_speaker(asked, folder,
     case = Case(folder, Predictor.from_bundle(folder).adapt(neighbours), clip, neighbours, tmp_path, exports)
     expected, plain = path(case), Predictor.from_bundle(folder).predict(clip).probabilities
     assert expected != plain
-    for way in WAYS.keys() - {"command", "ONNX", "LiteRT"}:  # tests/test_cli.py has the command; files know nobody
+    for way in WAYS.keys() - {"command", "ONNX", "LiteRT"}:  # tests/cli/test_cli.py has the command; files know nobody
         ask, _ = WAYS[way]
         assert dict(ask(case)) == expected, way

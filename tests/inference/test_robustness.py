@@ -11,7 +11,7 @@ import pytest
 
 from ser_kit import recipes
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)
 sys.path.insert(0, str(ROOT))

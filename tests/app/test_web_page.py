@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from bundles import SMALL, untrained
+from made_bundles import SMALL, untrained
 
 from ser_kit import recipes
 from ser_kit.audio import read_audio
@@ -30,7 +30,7 @@ from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
 
 from ser_kit.deploy import export  # noqa: E402
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "web"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "web"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VERSION = "1.30.0"
 PACKAGE = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"

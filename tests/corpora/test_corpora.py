@@ -49,7 +49,7 @@ EVALUATION = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 
 def published() -> list[dict[str, str]]:
     """Corpus, path, emotion (as the lists name it) and, for CREMA-D, sex of 18,228 published recordings."""
-    with lzma.open(Path(__file__).parent / "data" / "filelists.tsv.xz", "rt", encoding="utf-8") as file:
+    with lzma.open(Path(__file__).parents[1] / "data" / "filelists.tsv.xz", "rt", encoding="utf-8") as file:
         return list(csv.DictReader(file, delimiter="\t"))
 
 

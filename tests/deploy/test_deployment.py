@@ -14,7 +14,7 @@ from ser_kit import recipes
 from ser_kit.core.errors import ExportError
 from ser_kit.deploy import pruning
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)
 pytest.importorskip("tf2onnx", reason="the extra export is not installed")

@@ -16,7 +16,7 @@ from ser_kit import corpora
 from ser_kit.core.errors import TableError
 from ser_kit.inference.predictor import Failure
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)
 sys.path.insert(0, str(ROOT))

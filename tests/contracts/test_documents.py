@@ -21,7 +21,7 @@ from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import reproduce
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")])
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 

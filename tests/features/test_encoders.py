@@ -209,7 +209,7 @@ def test_an_unknown_encoder_is_refused():
         encoders.load("whisper_bass")
 
 
-REFERENCE = json.loads((Path(__file__).parent / "data" / "encoders.json").read_text())
+REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "encoders.json").read_text())
 
 
 @pytest.mark.parametrize("name", encoders.names(packaged=True))
@@ -429,7 +429,7 @@ def model_bin(weights: dict[str, np.ndarray], version=6) -> bytes:
 
 @pytest.fixture
 def convert():
-    if not (Path(__file__).parent.parent / "tools").is_dir():
+    if not (Path(__file__).parents[2] / "tools").is_dir():
         pytest.skip("the project's files are not beside an installed package")
     return importlib.import_module("tools.convert_whisper")
 

@@ -306,7 +306,7 @@ def test_what_has_an_encoder_elsewhere_is_read(name):
     """A chirp that grows louder, made by a formula and encoded by the ffmpeg command."""
     time = np.arange(12_000) / 48_000
     chirp = 0.4 * np.sin(2 * np.pi * time) * np.sin(2 * np.pi * (300 * time + 700 * time**2))
-    check_decoded(Path(__file__).parent / "data" / name, chirp, 48_000, 0.95, 0.01)
+    check_decoded(Path(__file__).parents[1] / "data" / name, chirp, 48_000, 0.95, 0.01)
 
 
 # ------------------------------------------------------------------------------------------------------------- change
@@ -361,7 +361,7 @@ def test_files_that_change_while_they_are_read_are_answered_for_or_refused(predi
 
 # ------------------------------------------------------------------------------------------------------------- damage
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 needs_benchmarks = pytest.mark.skipif(
     not (ROOT / "benchmarks").is_dir(), reason="the benchmarks are not beside an installed package"
 )

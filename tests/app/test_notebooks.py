@@ -23,7 +23,7 @@ from ser_kit.features import Functionals
 from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import reproduce
 
-FOLDER = Path(__file__).parents[1] / "notebooks"
+FOLDER = Path(__file__).parents[2] / "notebooks"
 BLOB = "ser-kit/ser_kit/blob/main/notebooks"
 MOST_BYTES = 1_000_000
 ABSOLUTE_PATH = re.compile(r"(?<![\w<:/.\"=-])(?:/(?:[\w.-]+/)+[\w.-]+|[A-Z]:\\\w)")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from bundles import SIX, SMALL, untrained
+from made_bundles import SIX, SMALL, untrained
 
 from ser_kit import cli, recipes
 from ser_kit.audio import read_audio
@@ -272,7 +272,7 @@ def test_the_command_prunes_first(demo_bundle, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.parametrize("name", ["onnx", "litert"])
 def test_the_examples_need_neither_tensorflow_nor_ser_kit(name, house, written, clips):
-    script = Path(__file__).parents[1] / "examples" / f"{name}_predict.py"
+    script = Path(__file__).parents[2] / "examples" / f"{name}_predict.py"
     if not script.exists():
         pytest.skip("the examples are not beside an installed package")
     hidden = "import sys; sys.modules.update(tensorflow=None, keras=None, ser_kit=None); sys.argv = sys.argv[1:]; "

@@ -82,7 +82,7 @@ def test_a_builder_that_changes_has_another_version():
     """``data/builders.json`` holds the networks that bundles were saved with."""
     import keras
 
-    kept = Path(__file__).with_name("data") / "builders.json"
+    kept = Path(__file__).parents[1] / "data" / "builders.json"
     held, found = json.loads(kept.read_text()), {}
     for name in models.names():
         with keras.StatelessScope(initialize_variables=False):
