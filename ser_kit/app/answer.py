@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from ..audio.recording import Recording, read_audio
 from ..core.errors import AudioError, SerKitError, SilentAudioWarning, TruncatedAudioWarning
-from ..inference.predictor import Failure, Prediction, Predictor
+from ..inference.prediction import Failure, Prediction
+from ..inference.predictor import Predictor
 from ..inference.stream import Moment, timeline
 from . import html, picture
 

@@ -28,7 +28,7 @@ from ..core.errors import BundleError, NoRuntimeWarning, SerKitError, UnknownNam
 from ..core.parallel import before_tensorflow
 from ..core.paths import put, replaceable, standing, workshop
 from ..core.probabilities import apply_temperature
-from ..training.loop import Scaler
+from ..training.data import Scaler
 from . import runtime
 from .card import FORMAT, check, check_member, longest, parsed, printable
 from .card import read as read_card

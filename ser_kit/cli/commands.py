@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from ..evaluation.scores import Evaluation
     from ..extraction import Store
     from ..features import Extractor
-    from ..inference.predictor import Failure, Prediction, Predictor
+    from ..inference.prediction import Failure, Prediction
+    from ..inference.predictor import Predictor
     from ..inference.stream import Alert, Moment
     from ..recipes import Material, System
 
@@ -696,7 +697,7 @@ def _predict(args: argparse.Namespace) -> Result:
     if jobs > 1:
         os.environ.update(ONE_EACH | os.environ)
 
-    from ..inference.predictor import Failure
+    from ..inference.prediction import Failure
     from ..inference.results import Results, columns, csv_text, rows, to_dict
     from ..inference.stream import timeline
 
@@ -820,7 +821,7 @@ def _over_time(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _print_answers(console: Console, answers: list[tuple[Prediction | Failure, list[Moment] | None]]) -> None:
-    from ..inference.predictor import Failure
+    from ..inference.prediction import Failure
 
     cells = []
     for answer, moments in answers:
@@ -851,7 +852,7 @@ def _clock(seconds: float) -> str:
 
 def _counted(answers: list[tuple[Prediction | Failure, Any]]) -> list[tuple[str, int, int]]:
     """How many recordings were given each emotion, and of how many of these it is not sure."""
-    from ..inference.predictor import Failure
+    from ..inference.prediction import Failure
 
     sure = Counter((a.emotion, a.uncertain) for a, _ in answers if not isinstance(a, Failure))
     emotions = dict.fromkeys(emotion for emotion, _ in sure)

@@ -31,7 +31,8 @@ from ..bundles.bundle import Bundle, Member
 from ..core.errors import RecipeError, TableError, TrainingError
 from ..models import kernels
 from ..recipes import Ensemble, Material, Recipe, Split, System
-from ..training.loop import Training, seed_everything, subseed
+from ..training.seeds import seed_everything, subseed
+from ..training.settings import Training
 
 if TYPE_CHECKING:
     import keras

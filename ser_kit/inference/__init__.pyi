@@ -2,11 +2,11 @@ from . import predictor as predictor
 from . import results as results
 from . import speech_check as speech_check
 from . import stream as stream
-from .predictor import Failure as Failure
-from .predictor import Observation as Observation
-from .predictor import Prediction as Prediction
+from .prediction import Failure as Failure
+from .prediction import Observation as Observation
+from .prediction import Prediction as Prediction
+from .prediction import Segment as Segment
 from .predictor import Predictor as Predictor
-from .predictor import Segment as Segment
 from .results import Results as Results
 from .stream import Alert as Alert
 from .stream import Moment as Moment

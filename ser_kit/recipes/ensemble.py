@@ -14,7 +14,7 @@ from ..bundles.bundle import Member
 from ..core.config import listed
 from ..core.errors import RecipeError
 from ..features import Extractor
-from ..training.loop import sequence, subseed
+from ..training.seeds import sequence, subseed
 from .system import Recipe, Split, System
 
 _SMALLEST_ERROR = 1e-3  # of a boosted member: one without errors would have an infinite say

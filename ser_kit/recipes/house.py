@@ -7,7 +7,7 @@ after a look at test folds, so that what is reported of them is a little optimis
 from ..audio.augment import AddNoise, Babble, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone, Vary
 from ..audio.transforms import HighPass, Trim
 from ..features import Waveform
-from ..training.loop import Training
+from ..training.settings import Training
 from .ensemble import Ensemble
 from .system import OURS, Recipe
 

@@ -13,7 +13,7 @@ takes more batches than a small corpus gives in ten epochs, and training would s
 
 from ..audio.transforms import NoiseGate, PeakNormalise, Trim
 from ..features import Functionals
-from ..training.loop import Training
+from ..training.settings import Training
 from .system import Published, Recipe
 
 _PREPROCESS = (NoiseGate(), Trim(top_db=40.0), PeakNormalise())

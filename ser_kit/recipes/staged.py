@@ -10,7 +10,7 @@ not given.
 """
 
 from ..features import StackedFrames
-from ..training.loop import Training
+from ..training.settings import Training
 from .system import Published, Recipe
 
 staged_cnn_lstm = Recipe(

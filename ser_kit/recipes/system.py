@@ -39,8 +39,11 @@ from ..evaluation import left_out
 from ..evaluation.scores import Evaluation, expected_calibration_error, fit_temperature
 from ..extraction import Features, extract
 from ..features import Extractor, Functionals, SpeechEncoder, Waveform
+from ..training.data import Scaler
 from ..training.estimators import SVM, Forest, Linear, pretrain
-from ..training.loop import Scaler, Training, fit, seed_everything
+from ..training.loop import fit
+from ..training.seeds import seed_everything
+from ..training.settings import Training
 
 if TYPE_CHECKING:
     import keras

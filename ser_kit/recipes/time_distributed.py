@@ -18,7 +18,7 @@ tested.
 from ..audio.augment import AddNoise
 from ..audio.transforms import Trim
 from ..features import LogMel
-from ..training.loop import Training
+from ..training.settings import Training
 from .system import Published, Recipe
 
 _DOCUMENT = "Time-distributed 2D CNN-LSTM"

@@ -13,7 +13,7 @@ from ..audio.augment import AddNoise, Equalize, Mixup, Offset, Room, Sometimes, 
 from ..audio.transforms import HighPass, PeakNormalise, Trim
 from ..features import SpeechEncoder, TRILLsson, YAMNet
 from ..training.estimators import Linear
-from ..training.loop import Training
+from ..training.settings import Training
 from .system import OURS, Recipe
 
 _LINEAR = {"units": (), "dropout": (), "batch_norm": ()}

@@ -21,7 +21,7 @@ from ..audio.augment import AddNoise, PitchShift, TimeStretch
 from ..audio.transforms import RMSNormalise, SpectralSubtraction, Standardise, VoiceActivity, WaveletDenoise
 from ..features import FrameFeatures, FrameStatistics, Functionals, LogMel, Segments
 from ..training.estimators import SVM, Forest
-from ..training.loop import Training
+from ..training.settings import Training
 from .ensemble import Ensemble
 from .system import Published, Recipe
 

@@ -1,9 +1,9 @@
 from . import adversary as adversary
 from . import estimators as estimators
 from . import loop as loop
-from .loop import Scaler as Scaler
-from .loop import Training as Training
+from .data import Scaler as Scaler
 from .loop import fit as fit
-from .loop import seed_everything as seed_everything
-from .loop import sequence as sequence
-from .loop import subseed as subseed
+from .seeds import seed_everything as seed_everything
+from .seeds import sequence as sequence
+from .seeds import subseed as subseed
+from .settings import Training as Training

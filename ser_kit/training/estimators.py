@@ -16,7 +16,8 @@ import numpy as np
 from .. import models
 from ..core.config import BOOLEAN, Allowed, checked
 from ..core.errors import TrainingError
-from .loop import Training, subseed
+from .seeds import subseed
+from .settings import Training
 
 if TYPE_CHECKING:
     import keras

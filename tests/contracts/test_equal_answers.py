@@ -21,7 +21,8 @@ from ser_kit.app import UploadWidget
 from ser_kit.audio import read_audio
 from ser_kit.bundles.bundle import Bundle, preset_path
 from ser_kit.deploy import export
-from ser_kit.inference.predictor import Failure, Prediction, Predictor
+from ser_kit.inference.prediction import Failure, Prediction
+from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import RATE, StreamPredictor, timeline
 
 EXACTLY, WRITTEN, EXPORTED = 0.0, 1e-6, export.LARGEST_DIFFERENCE

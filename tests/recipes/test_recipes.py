@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import corpora, extraction, features, models, protocols, recipes
+from ser_kit import corpora, extraction, features, models, protocols, recipes, training
 from ser_kit.audio.augment import AddNoise
 from ser_kit.bundles import card_page
 from ser_kit.bundles.bundle import Bundle, Member
@@ -20,7 +20,7 @@ from ser_kit.core.probabilities import apply_temperature
 from ser_kit.evaluation import METRICS, Evaluation, fit_temperature
 from ser_kit.features import encoders
 from ser_kit.inference.predictor import Predictor
-from ser_kit.training import loop as training
+from ser_kit.training.checkpoint import State
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 FAST = training.Training(epochs=3, patience=3, batch_size=128)
@@ -287,7 +287,7 @@ def test_the_same_seed_gives_the_same_predictions(quick, demo_functionals, evalu
 
 
 def test_an_interrupted_run_goes_on(quick, demo_functionals, evaluation, tmp_path, monkeypatch):
-    update = training._State.update
+    update = State.update
 
     def interrupt(self, row):
         update(self, row)
@@ -295,7 +295,7 @@ def test_an_interrupted_run_goes_on(quick, demo_functionals, evaluation, tmp_pat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(training._State, "update", interrupt)
+        patched.setattr(State, "update", interrupt)
         quick.run(demo_functionals, "speaker_80_20", out=tmp_path, progress=False)
     resumed = quick.run(demo_functionals, "speaker_80_20", out=tmp_path, progress=False)
     pd.testing.assert_frame_equal(resumed.predictions, evaluation.predictions)
