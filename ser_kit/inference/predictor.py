@@ -169,7 +169,7 @@ class Predictor:
         left_out: list[LeftOut] = []
         for place, clip in enumerate(clips):
             try:
-                found += self.observe(clip, watch=watch and partial(part, watch, place, len(clips)))
+                found += self.observe(clip, watch=watch and partial(report_part, watch, place, len(clips)))
             except (ForkedError, CancelledError):
                 raise
             except Exception as error:  # whatever is wrong with one recording, the others can be used
