@@ -37,7 +37,7 @@ from ..core.parallel import ahead, cores
 from ..core.probabilities import mean_log, without_habit
 from ..features import MIN_SECONDS, Functionals
 from . import speech_check
-from .pieces import LONG_SECONDS, cut, report_part, spread, voiced_shares, watched
+from .pieces import cut, report_part, spread, voiced_shares, watched
 from .prediction import Failure, Judged, Observation, Prediction, Segment
 
 DEFAULT_PRESET = "cross_corpus"
