@@ -60,7 +60,6 @@ if TYPE_CHECKING:
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
-_COMPARED = 24  # recordings that model.onnx is compared with the networks on
 _COUNTS = ("found", "expected")
 _SCHEDULER_SECONDS = 10  # that Dask's scheduler may take to answer
 
@@ -432,7 +431,7 @@ def _tell_failures(args: argparse.Namespace, table: pd.DataFrame, found: Materia
 
 
 def _train(args: argparse.Namespace) -> Result:
-    from . import corpora, export, recipes
+    from . import recipes
     from .bundle import check_target
 
     recipe = _changed(args, recipes.get(args.recipe))
@@ -447,7 +446,7 @@ def _train(args: argparse.Namespace) -> Result:
     settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
     evaluation = dataclasses.replace(recipe.run(found, args.protocol, **settings), command=args.written)
     bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
-    export.with_runtime(bundle, corpora.sources(corpora.sample(found.table, _COMPARED))).save(out)
+    bundle.save(out)
     recipe.forget(checkpoints, args.protocol, args.seed)
     data = {
         "bundle": str(out),

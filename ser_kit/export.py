@@ -165,7 +165,7 @@ def with_runtime(bundle: Bundle, recordings: Sequence[Source]) -> Bundle:
     """A bundle with the ``model.onnx`` that answers without TensorFlow, known to give the same answers.
 
     Args:
-        bundle: of any kind. The card of one that cannot have such a file, or cannot here, says why.
+        bundle: of any kind. The card of one that cannot have such a file says why.
         recordings: to compare on, whole and cut to lengths from 0.1 s to 8 s.
 
     Returns:
@@ -174,13 +174,14 @@ def with_runtime(bundle: Bundle, recordings: Sequence[Source]) -> Bundle:
 
     Raises:
         ExportError: the file would answer differently.
+        MissingDependencyError: the extra ``export`` is not installed.
 
     Examples:
         >>> with_runtime(bundle, ["a.wav", "b.wav"]).save("bundle")  # doctest: +SKIP
     """
     try:
         made, said = _runtime(bundle, recordings)
-    except (NotOneFileError, MissingDependencyError) as error:
+    except NotOneFileError as error:
         made, said = None, {"none_since": str(error)}
     return replace(bundle, card={**bundle.card, "runtime": said}, runtime=made)
 
@@ -211,7 +212,7 @@ def _runtime(bundle: Bundle, recordings: Sequence[Source]) -> tuple[runtime.Runt
             raise ExportError(
                 f"{runtime.FILE} is not equivalent to the networks: on {len(samples) / extractor.rate:.2f} s of sound "
                 f"probabilities differ by {difference:.2g} (expected {LARGEST_DIFFERENCE:g}), and sharpness is "
-                f"{said.sharpness:g} instead of {sharpness:g}; no bundle is written"
+                f"{said.sharpness:g} instead of {sharpness:g}"
             )
     return made, {"difference": difference, "recordings": len(pieces)}
 

@@ -21,8 +21,8 @@ ORDER = [
     "_version", "errors", "checks", "schema", "folders", "praat", "threads", "backend", "spectrum",
     "probabilities", "intervals", "labels", "decoder", "audio", "corpora", "preprocess", "augment", "encoders",
     "runtime", "features", "speech", "protocols", "models", "weights", "training", "estimators", "evaluation",
-    "left_out", "modelcard", "card", "adaptation", "bundle", "recipes", "tuning", "reproduce", "predictor",
-    "stream", "results", "pruning", "graph", "export", "tracks", "plots", "widget", "demo", "cli",
+    "left_out", "modelcard", "card", "adaptation", "bundle", "graph", "export", "recipes", "tuning",
+    "reproduce", "predictor", "stream", "results", "pruning", "tracks", "plots", "widget", "demo", "cli",
 ]  # fmt: skip
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "ser_kit.") if not m.name.endswith("__main__"))
 HEAVY = {

@@ -26,12 +26,12 @@ import numpy as np
 import pandas as pd
 
 from .. import bundle as bundles
-from .. import corpora, left_out, models, protocols
+from .. import corpora, export, left_out, models, protocols, runtime
 from ..adaptation import Voices
 from ..augment import with_seed
 from ..bundle import Bundle, Member, chosen, rounded
 from ..checks import BOOLEAN, Allowed, checked, listed
-from ..errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
+from ..errors import LabelError, NoRuntimeWarning, RecipeError, SerKitError, TableError, TrainingError
 from ..estimators import SVM, Forest, Linear, pretrain
 from ..evaluation import Evaluation, expected_calibration_error, fit_temperature
 from ..features import Extractor, Features, Functionals, SpeechEncoder, Waveform, extract
@@ -49,6 +49,8 @@ a bundle that was tested on corpora left out see :func:`ser_kit.left_out.thresho
 
 STRANGE_SHARE = 0.01
 """A recording is strange when it is farther from the average of the training clips than all but this share of them."""
+
+_COMPARED = 24  # recordings that model.onnx is compared with the networks on
 
 LIMITS = (
     "Its accuracy on voices, languages, rooms and microphones other than those it learned from is not known. "
@@ -510,6 +512,9 @@ class System(ABC):
         clip of ``evaluation`` was predicted by a model that never heard its corpus: temperature and threshold come from
         these predictions (:func:`ser_kit.left_out.calibration`), and the card says what each corpus left out shows.
 
+        The bundle gets the ``model.onnx`` that answers without TensorFlow (:func:`ser_kit.export.with_runtime`), unless
+        no graph can compute its features.
+
         Args:
             data: as for :meth:`prepare`.
             protocol: ``"speaker"``; ``"corpus"`` for voices and recordings of all kinds; ``"random"`` where the
@@ -522,6 +527,9 @@ class System(ABC):
 
         Raises:
             TrainingError: the evaluation is of something else, or of an earlier version, which kept no temperatures.
+
+        Warns:
+            NoRuntimeWarning: ``model.onnx`` cannot be made, for a reason that the warning and the card give.
         """
         material = self.prepare(data, jobs=jobs, progress=progress)
         if evaluation is None:
@@ -541,7 +549,8 @@ class System(ABC):
         prefix = f"{name}-{seed}-final"
         split = self._split(material, train, validation, seed, out, prefix, progress, f"{self.name} final")
         fitted = _with_temperature(self._fitted(split)[0], temperature)
-        return Bundle(self._card(material, fitted, evaluation, calibrated, jobs, progress), fitted.members).joined()
+        card = self._card(material, fitted, evaluation, calibrated, jobs, progress)
+        return _with_runtime(Bundle(card, fitted.members).joined(), material)
 
     def forget(self, out: str | Path, protocol: str, seed: int) -> None:
         """Remove the checkpoints of this system's own runs under a protocol and a seed, and of :meth:`fit`.
@@ -854,6 +863,17 @@ def _prior(material: Material, rows: np.ndarray) -> list[float]:
 
 def _with_temperature(bundle: Bundle, temperature: float) -> Bundle:
     return replace(bundle, card={**bundle.card, "temperature": temperature})
+
+
+def _with_runtime(bundle: Bundle, material: Material) -> Bundle:
+    """The bundle with its ``model.onnx`` where that can be made: what was trained is kept in any case."""
+    clips = corpora.sample(material.table.iloc[material.originals], _COMPARED)
+    try:
+        return export.with_runtime(bundle, corpora.sources(clips))
+    except Exception as error:  # what converters raise is of many kinds
+        said = str(error) or type(error).__name__
+        warnings.warn(f"the bundle has no {runtime.FILE}: {said}", NoRuntimeWarning, stacklevel=3)
+        return replace(bundle, card={**bundle.card, "runtime": {"none_since": said}})
 
 
 def _calibrated(evaluation: Evaluation) -> tuple[Evaluation, float]:
