@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import dataclasses
 import functools
 import glob
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
 _COUNTS = ("found", "expected")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt()
 _SCHEDULER_SECONDS = 10  # that Dask's scheduler may take to answer
 
 
@@ -779,10 +781,28 @@ def _predictor(args: argparse.Namespace) -> Predictor:
             raise AdaptationError("--save-adaptation keeps what is learned with --same-speaker; give that, too")
         target(args.save_adaptation)
     known = Adaptation.load(args.adaptation) if args.adaptation else None
-    predictor = Predictor.open(args.bundle, labels_of(args.labels))
+    with _freed_at_once():
+        predictor = Predictor.open(args.bundle, labels_of(args.labels))
     if known:
         predictor = predictor.with_adaptation(known)
     return predictor.enroll(_recordings(args.enroll)) if args.enroll else predictor
+
+
+@contextlib.contextmanager
+def _freed_at_once() -> Iterator[None]:
+    """What is freed meanwhile goes back to the system: a model is opened in steps, and glibc would keep 15 MB of
+    them."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        yield
+        return
+    mallopt(_M_MMAP_THRESHOLD, 1 << 18)
+    try:
+        yield
+    finally:  # answers take and free a few MB again and again: what glibc sets these to by itself
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 64 << 20)
 
 
 def _adapted(args: argparse.Namespace, predictor: Predictor, paths: Sequence[str]) -> Predictor:

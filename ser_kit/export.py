@@ -561,7 +561,7 @@ def _without_encoder(model, name: str):
     """The model without the weights of an encoder that is part of ser_kit, which :mod:`ser_kit.runtime` adds."""
     import onnx
 
-    stored = runtime.quantised(name)
+    stored = dict(runtime.quantised(name))
     weights = {key: values for key, values in stored.items() if not key.endswith(".scale")}
     made = []
     for held in [each for each in model.graph.initializer if math.prod(each.dims) >= 256]:
