@@ -25,9 +25,9 @@ from ser_kit import corpora, recipes
 from ser_kit.bundles.bundle import Bundle, bundle_path
 from ser_kit.core.errors import ExportError, SerKitError
 from ser_kit.core.paths import write_whole
-from ser_kit.deploy import export, pruning
+from ser_kit.deploy import export
 from ser_kit.evaluation import percent
-from ser_kit.recipes import reproduce
+from ser_kit.recipes import pruning, reproduce
 
 COMMAND = "python -m benchmarks.deployment"
 FILES = [("saved_model", "none"), *((name, how) for name in ("litert", "onnx") for how in export.QUANTIZATIONS)]

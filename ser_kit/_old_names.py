@@ -30,7 +30,7 @@ MODULES = {
     "predictor": "inference.predictor",
     "preprocess": "audio.transforms",
     "probabilities": "core.probabilities",
-    "pruning": "deploy.pruning",
+    "pruning": "recipes.pruning",
     "reproduce": "recipes.reproduce",
     "results": "inference.results",
     "runtime": "bundles.runtime",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import dataclasses
 import functools
 import glob
@@ -62,8 +63,8 @@ if TYPE_CHECKING:
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
-_COMPARED = 24  # recordings that model.onnx is compared with the networks on
 _COUNTS = ("found", "expected")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt()
 _SCHEDULER_SECONDS = 10  # that Dask's scheduler may take to answer
 
 
@@ -434,9 +435,8 @@ def _tell_failures(args: argparse.Namespace, table: pd.DataFrame, found: Materia
 
 
 def _train(args: argparse.Namespace) -> Result:
-    from .. import corpora, recipes
+    from .. import recipes
     from ..bundles.bundle import check_target
-    from ..deploy import export
 
     recipe = _changed(args, recipes.get(args.recipe))
     _protocol(args.protocol)
@@ -450,7 +450,7 @@ def _train(args: argparse.Namespace) -> Result:
     settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
     evaluation = dataclasses.replace(recipe.run(found, args.protocol, **settings), command=args.written)
     bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
-    export.with_runtime(bundle, corpora.sources(corpora.sample(found.table, _COMPARED))).save(out)
+    bundle.save(out)
     recipe.forget(checkpoints, args.protocol, args.seed)
     data = {
         "bundle": str(out),
@@ -785,10 +785,28 @@ def _predictor(args: argparse.Namespace) -> Predictor:
             raise AdaptationError("--save-adaptation keeps what is learned with --same-speaker; give that, too")
         target(args.save_adaptation)
     known = Adaptation.load(args.adaptation) if args.adaptation else None
-    predictor = Predictor.open(args.bundle, labels_of(args.labels))
+    with _freed_at_once():
+        predictor = Predictor.open(args.bundle, labels_of(args.labels))
     if known:
         predictor = predictor.with_adaptation(known)
     return predictor.enroll(_recordings(args.enroll)) if args.enroll else predictor
+
+
+@contextlib.contextmanager
+def _freed_at_once() -> Iterator[None]:
+    """What is freed meanwhile goes back to the system: a model is opened in steps, and glibc would keep 15 MB of
+    them."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        yield
+        return
+    mallopt(_M_MMAP_THRESHOLD, 1 << 18)
+    try:
+        yield
+    finally:  # answers take and free a few MB again and again: what glibc sets these to by itself
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 64 << 20)
 
 
 def _adapted(args: argparse.Namespace, predictor: Predictor, paths: Sequence[str]) -> Predictor:
@@ -942,7 +960,8 @@ def _percent(fraction: float) -> str:
 def _export(args: argparse.Namespace) -> Result:
     from .. import corpora
     from ..bundles.bundle import Bundle, bundle_path
-    from ..deploy import export, pruning
+    from ..deploy import export
+    from ..recipes import pruning
 
     if args.prune is not None and not args.corpus:
         raise RecipeError("pruned networks are trained further: name what the bundle learned from with --corpus")

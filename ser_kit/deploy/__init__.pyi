@@ -1,7 +1,5 @@
 from . import export as export
 from . import graph as graph
-from . import pruning as pruning
 from .export import Report as Report
 from .export import compare as compare
 from .export import runner as runner
-from .pruning import prune as prune

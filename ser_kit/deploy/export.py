@@ -167,7 +167,7 @@ def with_runtime(bundle: Bundle, recordings: Sequence[Source]) -> Bundle:
     """A bundle with the ``model.onnx`` that answers without TensorFlow, known to give the same answers.
 
     Args:
-        bundle: of any kind. The card of one that cannot have such a file, or cannot here, says why.
+        bundle: of any kind. The card of one that cannot have such a file says why.
         recordings: to compare on, whole and cut to lengths from 0.1 s to 8 s.
 
     Returns:
@@ -176,13 +176,14 @@ def with_runtime(bundle: Bundle, recordings: Sequence[Source]) -> Bundle:
 
     Raises:
         ExportError: the file would answer differently.
+        MissingDependencyError: the extra ``export`` is not installed.
 
     Examples:
         >>> with_runtime(bundle, ["a.wav", "b.wav"]).save("bundle")  # doctest: +SKIP
     """
     try:
         made, said = _runtime(bundle, recordings)
-    except (NotOneFileError, MissingDependencyError) as error:
+    except NotOneFileError as error:
         made, said = None, {"none_since": str(error)}
     return replace(bundle, card={**bundle.card, "runtime": said}, runtime=made)
 
@@ -213,7 +214,7 @@ def _runtime(bundle: Bundle, recordings: Sequence[Source]) -> tuple[runtime.Runt
             raise ExportError(
                 f"{runtime.FILE} is not equivalent to the networks: on {len(samples) / extractor.rate:.2f} s of sound "
                 f"probabilities differ by {difference:.2g} (expected {LARGEST_DIFFERENCE:g}), and sharpness is "
-                f"{said.sharpness:g} instead of {sharpness:g}; no bundle is written"
+                f"{said.sharpness:g} instead of {sharpness:g}"
             )
     return made, {"difference": difference, "recordings": len(pieces)}
 
@@ -562,7 +563,7 @@ def _without_encoder(model, name: str):
     """The model without the weights of an encoder that is part of ser_kit, which :mod:`ser_kit.bundles.runtime` adds."""
     import onnx
 
-    stored = runtime.quantised(name)
+    stored = dict(runtime.quantised(name))
     weights = {key: values for key, values in stored.items() if not key.endswith(".scale")}
     made = []
     for held in [each for each in model.graph.initializer if math.prod(each.dims) >= 256]:

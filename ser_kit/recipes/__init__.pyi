@@ -1,6 +1,8 @@
+from . import pruning as pruning
 from . import reproduce as reproduce
 from . import tuning as tuning
 from .ensemble import Ensemble as Ensemble
+from .pruning import prune as prune
 from .system import PUBLISHED as PUBLISHED
 from .system import Material as Material
 from .system import Published as Published

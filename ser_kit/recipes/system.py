@@ -29,12 +29,14 @@ from .. import corpora, models, protocols
 from ..audio.augment import with_seed
 from ..audio.transforms import Step, step
 from ..bundles import bundle as bundles
+from ..bundles import runtime
 from ..bundles.adaptation import Voices
 from ..bundles.bundle import Bundle, Member, chosen, rounded
 from ..core.config import BOOLEAN, Allowed, checked, listed
-from ..core.errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
+from ..core.errors import LabelError, NoRuntimeWarning, RecipeError, SerKitError, TableError, TrainingError
 from ..core.labels import EMOTIONS
 from ..core.probabilities import apply_temperature, mean_log
+from ..deploy import export
 from ..evaluation import left_out
 from ..evaluation.scores import Evaluation, expected_calibration_error, fit_temperature
 from ..extraction import Features, extract
@@ -54,6 +56,8 @@ a bundle that was tested on corpora left out see :func:`ser_kit.evaluation.left_
 
 STRANGE_SHARE = 0.01
 """A recording is strange when it is farther from the average of the training clips than all but this share of them."""
+
+_COMPARED = 24  # recordings that model.onnx is compared with the networks on
 
 LIMITS = (
     "Its accuracy on voices, languages, rooms and microphones other than those it learned from is not known. "
@@ -515,6 +519,9 @@ class System(ABC):
         clip of ``evaluation`` was predicted by a model that never heard its corpus: temperature and threshold come from
         these predictions (:func:`ser_kit.evaluation.left_out.calibration`), and the card says what each corpus left out shows.
 
+        The bundle gets the ``model.onnx`` that answers without TensorFlow (:func:`ser_kit.export.with_runtime`), unless
+        no graph can compute its features.
+
         Args:
             data: as for :meth:`prepare`.
             protocol: ``"speaker"``; ``"corpus"`` for voices and recordings of all kinds; ``"random"`` where the
@@ -527,6 +534,9 @@ class System(ABC):
 
         Raises:
             TrainingError: the evaluation is of something else, or of an earlier version, which kept no temperatures.
+
+        Warns:
+            NoRuntimeWarning: ``model.onnx`` cannot be made, for a reason that the warning and the card give.
         """
         material = self.prepare(data, jobs=jobs, progress=progress)
         if evaluation is None:
@@ -546,7 +556,8 @@ class System(ABC):
         prefix = f"{name}-{seed}-final"
         split = self._split(material, train, validation, seed, out, prefix, progress, f"{self.name} final")
         fitted = _with_temperature(self._fitted(split)[0], temperature)
-        return Bundle(self._card(material, fitted, evaluation, calibrated, jobs, progress), fitted.members).joined()
+        card = self._card(material, fitted, evaluation, calibrated, jobs, progress)
+        return _with_runtime(Bundle(card, fitted.members).joined(), material)
 
     def forget(self, out: str | Path, protocol: str, seed: int) -> None:
         """Remove the checkpoints of this system's own runs under a protocol and a seed, and of :meth:`fit`.
@@ -859,6 +870,17 @@ def _prior(material: Material, rows: np.ndarray) -> list[float]:
 
 def _with_temperature(bundle: Bundle, temperature: float) -> Bundle:
     return replace(bundle, card={**bundle.card, "temperature": temperature})
+
+
+def _with_runtime(bundle: Bundle, material: Material) -> Bundle:
+    """The bundle with its ``model.onnx`` where that can be made: what was trained is kept in any case."""
+    clips = corpora.sample(material.table.iloc[material.originals], _COMPARED)
+    try:
+        return export.with_runtime(bundle, corpora.sources(clips))
+    except Exception as error:  # what converters raise is of many kinds
+        said = str(error) or type(error).__name__
+        warnings.warn(f"the bundle has no {runtime.FILE}: {said}", NoRuntimeWarning, stacklevel=3)
+        return replace(bundle, card={**bundle.card, "runtime": {"none_since": said}})
 
 
 def _calibrated(evaluation: Evaluation) -> tuple[Evaluation, float]:

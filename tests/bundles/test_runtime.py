@@ -300,7 +300,7 @@ class TestEncoderWeights:
     def test_they_complete_a_file(self):
         whole = onnx.load_from_string(content(model()) + b"".join(runtime.encoder_weights("whisper_tiny_en")))
         held = {each.name: numpy_helper.to_array(each) for each in whole.graph.initializer}
-        wanted = runtime.quantised("whisper_tiny_en")
+        wanted = dict(runtime.quantised("whisper_tiny_en"))
         assert {*held} == {"half", *wanted}
         for name, values in wanted.items():
             np.testing.assert_array_equal(held[name], values)

@@ -671,6 +671,18 @@ def test_predict_in_threads_gives_the_same_answers(ser_kit, demo_bundle, recordi
     assert one[:2] == two[:2] and len(one[1]) == 20
 
 
+@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
+def test_predict_opens_a_model_with_any_c_library(ser_kit, recordings, monkeypatch, error):
+    (clip,) = sorted(recordings.rglob("*.wav"))[:1]
+    expected = ser_kit("predict", clip, "--bundle", "cross_corpus_small", "--json")
+
+    def has_not(name):
+        raise error("no mallopt")
+
+    monkeypatch.setattr(cli.ctypes, "CDLL", has_not)
+    assert ser_kit("predict", clip, "--bundle", "cross_corpus_small", "--json") == expected
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 @pytest.mark.parametrize("timeline", [False, True])
 def test_predict_goes_on_from_what_its_file_holds(ser_kit, demo_bundle, recordings, tmp_path, suffix, timeline):

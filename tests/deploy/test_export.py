@@ -19,9 +19,10 @@ from ser_kit.audio import read_audio
 from ser_kit.audio.transforms import Trim
 from ser_kit.bundles.bundle import Bundle, Member
 from ser_kit.core.errors import ExportError
-from ser_kit.deploy import graph, pruning
+from ser_kit.deploy import graph
 from ser_kit.features import SpeechEncoder
 from ser_kit.inference.predictor import Predictor
+from ser_kit.recipes import pruning
 from ser_kit.training import Scaler
 from ser_kit.training.estimators import Linear
 

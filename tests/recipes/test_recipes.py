@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,17 @@ from ser_kit.audio.augment import AddNoise
 from ser_kit.bundles import card_page
 from ser_kit.bundles.bundle import Bundle, Member
 from ser_kit.core import labels
-from ser_kit.core.errors import LabelError, LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
+from ser_kit.core.errors import (
+    LabelError,
+    LeakageError,
+    NoRuntimeWarning,
+    RecipeError,
+    TableError,
+    TrainingError,
+    UnknownNameError,
+)
 from ser_kit.core.probabilities import apply_temperature
+from ser_kit.deploy import export
 from ser_kit.evaluation import METRICS, Evaluation, fit_temperature
 from ser_kit.features import encoders
 from ser_kit.inference.predictor import Predictor
@@ -526,6 +536,24 @@ def test_a_saved_bundle_gives_the_same_probabilities(quick, demo_functionals, ev
     np.testing.assert_array_equal(
         loaded.probabilities(demo_functionals.values[:20]), bundle.probabilities(demo_functionals.values[:20])
     )
+
+
+def test_a_bundle_without_a_runtime_is_kept_and_says_why(quick, demo_functionals, evaluation, tmp_path, monkeypatch):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NoRuntimeWarning)  # nothing failed: a graph cannot compute Praat's features
+        bundle = quick.fit(demo_functionals, evaluation=evaluation, progress=False)
+    assert "cannot compute the 'functionals' features" in bundle.card["runtime"]["none_since"]
+
+    def converts_not(served):
+        raise ValueError("an operator that ONNX has not")
+
+    monkeypatch.setattr(export.graph, "takes_samples", lambda extractor: True)
+    monkeypatch.setattr(export, "_served", lambda *args, **options: None)
+    monkeypatch.setattr(export, "_onnx", converts_not)
+    with pytest.warns(NoRuntimeWarning, match="has no model.onnx: an operator that ONNX has not"):
+        bundle = quick.fit(demo_functionals, evaluation=evaluation, progress=False)
+    loaded = Bundle.load(bundle.save(tmp_path / "bundle"))
+    assert loaded.runtime is None and loaded.card["runtime"] == {"none_since": "an operator that ONNX has not"}
 
 
 def test_a_bundle_is_calibrated_on_the_predictions_of_all_folds_together(evaluation):

@@ -11,8 +11,8 @@ from ser_kit import recipes
 from ser_kit.bundles import card_page
 from ser_kit.bundles.bundle import Bundle
 from ser_kit.core.errors import RecipeError, TableError, TrainingError
-from ser_kit.deploy import pruning
 from ser_kit.models import kernels
+from ser_kit.recipes import pruning
 from ser_kit.training import loop
 
 pytestmark = pytest.mark.usefixtures("eagerly")
