@@ -11,7 +11,8 @@ from ..audio.transforms import PeakNormalise
 from ..features import FrameFeatures, FrameStatistics
 from ..training.estimators import Forest
 from ..training.settings import Training
-from .system import Published, Recipe
+from .published import Published
+from .single import Recipe
 
 ahmadov_cnn_bilstm = Recipe(
     name="ahmadov_cnn_bilstm",

@@ -9,7 +9,8 @@ from ..audio.transforms import HighPass, Trim
 from ..features import Waveform
 from ..training.settings import Training
 from .ensemble import Ensemble
-from .system import OURS, Recipe
+from .published import OURS
+from .single import Recipe
 
 _REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
 

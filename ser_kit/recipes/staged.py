@@ -11,7 +11,8 @@ not given.
 
 from ..features import StackedFrames
 from ..training.settings import Training
-from .system import Published, Recipe
+from .published import Published
+from .single import Recipe
 
 staged_cnn_lstm = Recipe(
     name="staged_cnn_lstm",

@@ -14,7 +14,8 @@ from ..audio.transforms import HighPass, PeakNormalise, Trim
 from ..features import SpeechEncoder, TRILLsson, YAMNet
 from ..training.estimators import Linear
 from ..training.settings import Training
-from .system import OURS, Recipe
+from .published import OURS
+from .single import Recipe
 
 _LINEAR = {"units": (), "dropout": (), "batch_norm": ()}
 _SMALL_HEAD = {"hyperparameters": {"units": (128,), "dropout": (0.4,), "batch_norm": (True,)}}

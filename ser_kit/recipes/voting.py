@@ -23,7 +23,8 @@ from ..features import FrameFeatures, FrameStatistics, Functionals, LogMel, Segm
 from ..training.estimators import SVM, Forest
 from ..training.settings import Training
 from .ensemble import Ensemble
-from .system import Published, Recipe
+from .published import Published
+from .single import Recipe
 
 _REFERENCE = "CNN + LSTM ensemble: RAVDESS speech and song, eight classes; "
 _CORPORA = ("ravdess", "ravdess_song")

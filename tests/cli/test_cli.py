@@ -29,6 +29,7 @@ from ser_kit.evaluation import Evaluation
 from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import StreamPredictor, timeline
 from ser_kit.recipes import tuning
+from ser_kit.training import loop
 
 COMMANDS = (
     "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "listen", "export", "demo",
@@ -478,7 +479,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
     out = tmp_path / "bundle"
     arguments = ("train", "rastogi_mlp", "--corpus", "folder", "--root", recordings, "--out", out)
     arguments += ("--protocol", "speaker_80_20")
-    fit, trained = recipes.system.fit, []
+    fit, trained = loop.fit, []
 
     def fit_once(*args, **kwargs):
         if trained:
@@ -487,7 +488,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
         return fit(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipes.system, "fit", fit_once)
+        patch.setattr("ser_kit.recipes.single.fit", fit_once)
         status, said, err = ser_kit(*arguments)
     assert (status, said) == (130, "")
     assert err.splitlines()[-1].startswith("ser-kit: interrupted; the same command goes on from there")
@@ -502,7 +503,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
         seen[kwargs["checkpoint"]] = (kwargs["checkpoint"] / "state.json").stat().st_mtime_ns
         return history
 
-    monkeypatch.setattr(recipes.system, "fit", fit_and_look)
+    monkeypatch.setattr("ser_kit.recipes.single.fit", fit_and_look)
     status, found, _ = ser_kit(*arguments, "--json")
     assert status == 0 and len(seen) == 2
     assert {folder: seen[folder] for folder in kept} == kept  # what was trained before was not trained again

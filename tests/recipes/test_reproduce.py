@@ -155,7 +155,7 @@ def test_cleaning_up_leaves_what_others_are_at(tmp_path):
 @pytest.mark.parametrize("name", ["rastogi_mlp", "voting_soft", "voting_hard", "voting_bagging", "house"])
 def test_parts_are_the_names_of_checkpoints(name, monkeypatch):
     asked = []
-    split = recipes.system.Split(None, np.arange(3), np.arange(0), 0, False, asked.append)
+    split = recipes.Split(None, np.arange(3), np.arange(0), 0, False, asked.append)
     monkeypatch.setattr(
         recipes.Recipe, "train", lambda self, split, weights=None: (split.checkpoint(self.name), ([], []))[1]
     )

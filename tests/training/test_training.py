@@ -481,7 +481,7 @@ def test_segments_carry_the_label_and_weight_of_their_clip_and_padding_is_left_o
         seen.update(settings, x=x, y=y, model=model)
         raise EnoughError
 
-    monkeypatch.setattr(recipes.system, "fit", fit)
+    monkeypatch.setattr("ser_kit.recipes.single.fit", fit)
     weights = np.arange(len(fold.train), dtype=float)
     with pytest.raises(EnoughError):
         recipe.train(split, weights)
@@ -522,13 +522,13 @@ def test_a_recipe_pretrains_on_its_training_clips(demo_few, monkeypatch, untrace
     recipe = recipes.get("deep_belief_network").changed({"training.epochs": 1})
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
-    seen, pretrain = [], recipes.system.pretrain
+    seen, pretrain = [], estimators.pretrain
 
     def watched(model, x, method, **settings):
         seen.append((x, method))
         pretrain(model, x, method, epochs=1, **settings)
 
-    monkeypatch.setattr(recipes.system, "pretrain", watched)
+    monkeypatch.setattr("ser_kit.recipes.single.pretrain", watched)
     recipe.run_fold(material, fold, progress=False)
     recipe.changed({"training.pretrain": None}).run_fold(material, fold, progress=False)
     ((x, method),) = seen
