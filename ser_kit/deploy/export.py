@@ -690,6 +690,7 @@ def _onnx_runner(path: Path, threads: int) -> Runner:
 
 
 def _onnx_session(path: Path, threads: int):
+    """As programs with nothing of ser_kit open it: with none of what :mod:`ser_kit.runtime` sets."""
     onnxruntime = runtime.onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
