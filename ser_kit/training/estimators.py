@@ -328,14 +328,8 @@ class Linear:
         deviation = np.sqrt(np.square(deviations).mean(axis=0))[:shared]
         x = (x - means[corpus]) / deviations[corpus]
 
-        kernel, bias, values = np.zeros((shared, n_classes)), np.zeros(n_classes), x[:, :shared]
-        projection = _components(values, self.components, seed)
-        for share, centred in ((1 - self.speaker_centred, False), (self.speaker_centred, True)):
-            if share:
-                part = _less_speakers(values, y, corpus, speaker) if centred else values
-                components = _components(part, self.components, seed) if centred else projection
-                found, offset = _regression(part @ components, y, alike, excluded[corpus], self.shrinkage)
-                kernel, bias = kernel + share * components @ found, bias + share * offset
+        values, projection = x[:, :shared], _components(x[:, :shared], self.components, seed)
+        kernel, bias = self._for_all(values, y, corpus, speaker, alike, excluded, projection, seed)
 
         own_kernel = np.zeros((x.shape[1], len(corpora), n_classes))
         own_bias = np.zeros((len(corpora), n_classes))
@@ -359,6 +353,28 @@ class Linear:
         own = [own_kernel.reshape(x.shape[1], -1), own_bias.ravel()]
         distance = [self.near, self.doubt, _REFERENCE]
         return _built(self.model, x, n_classes, hyperparameters, [kernel, bias, *own, projection, centres, distance])
+
+    def _for_all(self, x, y, corpus, speaker, weights, excluded, projection, seed) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and biases of the classifier for all corpora.
+
+        Args:
+            x: ``[clips, features]``, each corpus standardised by itself.
+            y: ``[clips]`` class indices.
+            corpus: ``[clips]`` number of the corpus.
+            speaker: ``[clips]`` number of the speaker.
+            weights: ``[clips]`` that sum to 1.
+            excluded: ``[corpora, classes]`` what is added to the logits of each corpus's clips.
+            projection: ``[features, components]`` principal components of ``x``.
+            seed: of the search for those of what is centred.
+        """
+        kernel, bias = np.zeros((x.shape[1], excluded.shape[1])), np.zeros(excluded.shape[1])
+        for share, centred in ((1 - self.speaker_centred, False), (self.speaker_centred, True)):
+            if share:
+                part = _less_speakers(x, y, corpus, speaker) if centred else x
+                components = _components(part, self.components, seed) if centred else projection
+                found, offset = _regression(part @ components, y, weights, excluded[corpus], self.shrinkage)
+                kernel, bias = kernel + share * components @ found, bias + share * offset
+        return kernel, bias
 
     def _own(self, x, y, weights, speaker, common, has, seed) -> tuple[np.ndarray, np.ndarray]:
         """Weights and biases for one corpus, to be added to logits for all: as they help with unknown speakers."""

@@ -345,7 +345,7 @@ def test_recipes_are_trained_once_and_shown_from_their_records(monkeypatch, demo
     number = pd.factorize(demo_functionals.table["speaker"], sort=True)[0]
     table = demo_functionals.table.assign(corpus=np.array(["a", "b", "c"])[number % 3])
     quick, trained = recipes.get("rastogi_mlp").changed({"training.epochs": 1}), []
-    monkeypatch.setattr(unheard.recipes, "get", lambda name: quick)
+    monkeypatch.setattr(unheard.ideas, "get", lambda name: quick)
     monkeypatch.setattr(nested.corpora, "load", lambda names, labels: table)
     run_fold = type(quick).run_fold
     monkeypatch.setattr(type(quick), "run_fold", lambda *a, **b: trained.append(1) or run_fold(*a, **b))
