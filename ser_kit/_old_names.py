@@ -19,7 +19,7 @@ MODULES = {
     "encoders": "features.encoders",
     "errors": "core.errors",
     "estimators": "training.estimators",
-    "export": "deploy.export",
+    "export": "deploy",
     "folders": "core.paths",
     "graph": "deploy.graph",
     "intervals": "evaluation.intervals",

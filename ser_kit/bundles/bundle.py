@@ -396,7 +396,7 @@ class Bundle:
         """Write the bundle; a bundle already there is replaced as a whole or not at all.
 
         With ``model.onnx``, which answers without TensorFlow, where it has one that was made of it:
-        :func:`ser_kit.deploy.export.with_runtime`.
+        :func:`ser_kit.deploy.with_runtime`.
 
         Raises:
             BundleError: the folder holds something else than a bundle, or more.

@@ -223,7 +223,7 @@ def facts(content: bytes, name: str = FILE) -> dict[str, Any]:
         name: of the file, for messages.
 
     Returns:
-        The metadata that :func:`ser_kit.deploy.export.metadata` gave.
+        The metadata that :func:`ser_kit.deploy.metadata` gave.
 
     Raises:
         BundleError: it is cut, or holds a part, an operator or a constant that no bundle's file has.

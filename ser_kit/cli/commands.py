@@ -958,9 +958,8 @@ def _percent(fraction: float) -> str:
 
 
 def _export(args: argparse.Namespace) -> Result:
-    from .. import corpora
+    from .. import corpora, deploy
     from ..bundles.bundle import Bundle, bundle_path
-    from ..deploy import export
     from ..recipes import pruning
 
     if args.prune is not None and not args.corpus:
@@ -969,10 +968,10 @@ def _export(args: argparse.Namespace) -> Result:
     if args.format == "bundle":
         return _renewed(args, folder)
     if args.out:
-        export.check_target(args.out, args.format)
+        deploy.check_target(args.out, args.format)
     bundle = Bundle.load(folder)
-    args.out = Path(args.out or bundle.card["name"] + export.FORMATS[args.format])
-    export.check_target(args.out, args.format)
+    args.out = Path(args.out or bundle.card["name"] + deploy.FORMATS[args.format])
+    deploy.check_target(args.out, args.format)
     training = _load(args, args.corpus or ["demo"], bundle.labels)
     compared = _load(args, args.compare, bundle.labels) if args.compare else training
     compared = corpora.sample(compared, args.clips)
@@ -985,10 +984,10 @@ def _export(args: argparse.Namespace) -> Result:
         )  # fmt: skip
     _note(args, f"writing {args.out}, and comparing it on {len(compared)} clips")
     settings = {"format": args.format, "quantize": args.quantize, "training": training}
-    report = export.export(chosen, args.out, compared, **settings)
-    data = dataclasses.asdict(report) | {"path": str(report.path), "bundle_size": export.size(folder)}
+    report = deploy.export(chosen, args.out, compared, **settings)
+    data = dataclasses.asdict(report) | {"path": str(report.path), "bundle_size": deploy.size(folder)}
     if args.prune is not None:
-        data |= {"pruned": args.prune, "unpruned_uar": export.uar(bundle, compared)}
+        data |= {"pruned": args.prune, "unpruned_uar": deploy.uar(bundle, compared)}
         pruning.forget(checkpoints)
 
     def show(console: Console) -> None:
@@ -1005,7 +1004,7 @@ def _export(args: argparse.Namespace) -> Result:
             "file", "MB", "packed", "ms, 1 thread", "ms, 2 threads", "UAR", "named alike, %", "largest difference",
         )  # fmt: skip
         _print_table(console, columns, cells, numbers=columns[1:], wrap=("file",))
-        inputs = "samples" if export.metadata(bundle)["input"] == "samples" else "features"
+        inputs = "samples" if deploy.metadata(bundle)["input"] == "samples" else "features"
         console.print(f"compared on {report.clips} clips; takes {inputs}, gives probabilities", soft_wrap=True)
         learned = {each["corpus"] for each in bundle.card.get("trained_on", [])}
         if not args.compare and learned & set(compared["corpus"]):
@@ -1017,9 +1016,8 @@ def _export(args: argparse.Namespace) -> Result:
 
 def _renewed(args: argparse.Namespace, folder: Path) -> Result:
     """The bundle with a new ``model.onnx``."""
-    from .. import corpora
+    from .. import corpora, deploy
     from ..bundles.bundle import Bundle, check_target
-    from ..deploy import export
 
     if args.prune is not None or args.quantize != "none":
         raise ExportError("--prune and --quantize are not for --format bundle, whose answers stay the same")
@@ -1028,7 +1026,7 @@ def _renewed(args: argparse.Namespace, folder: Path) -> Result:
     bundle = Bundle.load(folder, networks=True)
     clips = corpora.sample(_load(args, args.compare or args.corpus or ["demo"], bundle.labels), args.clips)
     _note(args, f"writing {out}, and comparing its model.onnx with its networks on {len(clips)} clips")
-    export.with_runtime(bundle, corpora.sources(clips)).save(out)
+    deploy.with_runtime(bundle, corpora.sources(clips)).save(out)
     said = Bundle.load(out, networks=True).card["runtime"]
 
     def show(console: Console) -> None:

@@ -992,7 +992,7 @@ def exports(files: pd.DataFrame) -> Figure:
     Args:
         files: a row for each, in the order of the picture: ``file`` (what it is called), ``size`` and ``compressed``
             (bytes), ``milliseconds`` (threads -> time of an answer), ``uar``, ``bundle_uar``, as in
-            :class:`ser_kit.deploy.export.Report`.
+            :class:`ser_kit.deploy.Report`.
     """
     figure, ((left, middle, right),) = _figure(9.5, 1.9 + 0.36 * len(files), 1, 3, sharey=True)
     rows = np.arange(len(files))

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from .. import corpora, protocols
+from .. import corpora, deploy, protocols
 from ..bundles import runtime
 from ..bundles.adaptation import Voices
 from ..bundles.bundle import BASELINE, Bundle, rounded, strangeness
 from ..core.errors import NoRuntimeWarning
 from ..core.probabilities import apply_temperature, mean_log
-from ..deploy import export
 from ..evaluation import left_out
 from ..evaluation.scores import Evaluation, expected_calibration_error, fit_temperature
 from ..extraction import extract
@@ -54,7 +53,7 @@ def answering(bundle: Bundle, material: Material) -> Bundle:
     """The bundle with its ``model.onnx`` where that can be made: what was trained is kept in any case."""
     clips = corpora.sample(material.table.iloc[material.originals], _COMPARED)
     try:
-        return export.with_runtime(bundle, corpora.sources(clips))
+        return deploy.with_runtime(bundle, corpora.sources(clips))
     except Exception as error:  # what converters raise is of many kinds
         said = str(error) or type(error).__name__
         warnings.warn(f"the bundle has no {runtime.FILE}: {said}", NoRuntimeWarning, stacklevel=3)

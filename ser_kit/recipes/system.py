@@ -385,7 +385,7 @@ class System(ABC):
         clip of ``evaluation`` was predicted by a model that never heard its corpus: temperature and threshold come from
         these predictions (:func:`ser_kit.evaluation.left_out.calibration`), and the card says what each corpus left out shows.
 
-        The bundle gets the ``model.onnx`` that answers without TensorFlow (:func:`ser_kit.export.with_runtime`), unless
+        The bundle gets the ``model.onnx`` that answers without TensorFlow (:func:`ser_kit.deploy.with_runtime`), unless
         no graph can compute its features.
 
         Args:

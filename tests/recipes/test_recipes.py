@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import corpora, extraction, features, models, protocols, recipes, training
+from ser_kit import corpora, deploy, extraction, features, models, protocols, recipes, training
 from ser_kit.audio.augment import AddNoise
 from ser_kit.bundles import card_page
 from ser_kit.bundles.bundle import Bundle, Member
@@ -26,7 +26,6 @@ from ser_kit.core.errors import (
     UnknownNameError,
 )
 from ser_kit.core.probabilities import apply_temperature
-from ser_kit.deploy import export
 from ser_kit.evaluation import METRICS, Evaluation, fit_temperature
 from ser_kit.features import encoders
 from ser_kit.inference.predictor import Predictor
@@ -548,9 +547,9 @@ def test_a_bundle_without_a_runtime_is_kept_and_says_why(quick, demo_functionals
     def converts_not(served):
         raise ValueError("an operator that ONNX has not")
 
-    monkeypatch.setattr(export.graph, "takes_samples", lambda extractor: True)
-    monkeypatch.setattr(export, "_served", lambda *args, **options: None)
-    monkeypatch.setattr(export, "_onnx", converts_not)
+    monkeypatch.setattr(deploy.graph, "takes_samples", lambda extractor: True)
+    monkeypatch.setattr("ser_kit.deploy.exporter.serving_module", lambda *args, **options: None)
+    monkeypatch.setattr("ser_kit.deploy.exporter.written", converts_not)
     with pytest.warns(NoRuntimeWarning, match="has no model.onnx: an operator that ONNX has not"):
         bundle = quick.fit(demo_functionals, evaluation=evaluation, progress=False)
     loaded = Bundle.load(bundle.save(tmp_path / "bundle"))
