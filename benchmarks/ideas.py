@@ -14,7 +14,7 @@ import pandas as pd
 from ser_kit import models, recipes
 from ser_kit.features import Functionals
 from ser_kit.recipes import Recipe, System
-from ser_kit.training.estimators import Linear
+from ser_kit.training.linear import Linear
 
 if TYPE_CHECKING:
     import keras

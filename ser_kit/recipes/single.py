@@ -16,8 +16,10 @@ from ..core.config import BOOLEAN, listed
 from ..core.errors import RecipeError, TrainingError
 from ..features import Extractor
 from ..training.data import Scaler
-from ..training.estimators import SVM, Forest, Linear, pretrain
+from ..training.estimators import SVM, Forest
+from ..training.linear import Linear
 from ..training.loop import fit
+from ..training.pretraining import pretrain
 from ..training.seeds import seed_everything
 from ..training.settings import Training
 from .prepared import Split, real_rows

@@ -12,7 +12,7 @@ from dataclasses import replace
 from ..audio.augment import AddNoise, Equalize, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone
 from ..audio.transforms import HighPass, PeakNormalise, Trim
 from ..features import SpeechEncoder, TRILLsson, YAMNet
-from ..training.estimators import Linear
+from ..training.linear import Linear
 from ..training.settings import Training
 from .published import OURS
 from .single import Recipe

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import models
+from ..core.errors import TrainingError
 from ..core.parallel import ahead, cores
 from .seeds import sequence
 from .settings import Training
@@ -100,3 +102,34 @@ def _batch(inputs, wanted, voices, weights, heard: int) -> tuple:
         return inputs, wanted, weights
     heard = np.full(len(inputs), heard, np.float32)
     return inputs, {"emotion": wanted, "speaker": voices}, {"emotion": weights, "speaker": heard}
+
+
+def checked_inputs(x) -> np.ndarray:
+    """Inputs of clips as float32 ``[clips, features]``, if they are that and finite."""
+    x = np.asarray(x, np.float32)
+    if x.ndim != 2 or len(x) == 0:
+        raise TrainingError(f"expected inputs of shape [clips, features] with at least one clip, not {list(x.shape)}")
+    if not np.isfinite(x).all():
+        raise TrainingError("the inputs hold NaN or infinite values; expected finite features")
+    return x
+
+
+def counted_clips(x, y, n_classes, weights):
+    """Inputs, labels and weights of the clips that weigh anything."""
+    x, y = checked_inputs(x), np.asarray(y)
+    if y.shape != (len(x),) or y.min() < 0 or y.max() >= n_classes:
+        raise TrainingError(f"expected {len(x)} class indices in 0..{n_classes - 1}, one for each clip")
+    if weights is None:
+        return x, y, None
+    weights = np.asarray(weights, np.float64)
+    if weights.shape != y.shape or not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
+        raise TrainingError(f"expected {len(x)} finite weights, none negative and not all 0, one for each clip")
+    rows = weights > 0
+    return x[rows], y[rows], weights[rows]
+
+
+def model_with_weights(name, x, n_classes, hyperparameters, values):
+    """A model of that name with these weights, and its hyperparameters."""
+    model = models.get(name)((x.shape[1],), n_classes, **hyperparameters)
+    model.set_weights([np.asarray(value) for value in values])
+    return model, hyperparameters

@@ -19,7 +19,19 @@ _OPTIMIZERS = frozenset(
 
 
 @dataclass(frozen=True)
-class Training(Settings):
+class OfTraining(Settings):
+    """What stands under ``training`` in a recipe: of a network, or of one of the estimators."""
+
+    name: ClassVar[str] = "training"
+    error = TrainingError
+
+    @classmethod
+    def _called(cls, key: str) -> str:
+        return f"training.{key}"
+
+
+@dataclass(frozen=True)
+class Training(OfTraining):
     """Settings of one training.
 
     Raises:
@@ -67,8 +79,6 @@ class Training(Settings):
     pretrain: str | None = None
     by_segment: bool = False
 
-    name: ClassVar[str] = "training"
-    error = TrainingError
     valid = {
         "optimizer": _OPTIMIZERS,
         "learning_rate": (1e-9, 100.0),
@@ -86,10 +96,6 @@ class Training(Settings):
         "pretrain": frozenset({"autoencoder", "rbm"}),
         "by_segment": BOOLEAN,
     }
-
-    @classmethod
-    def _called(cls, key: str) -> str:
-        return f"training.{key}"
 
     def __post_init__(self):
         if isinstance(self.optimizer, str):

@@ -24,7 +24,7 @@ from ser_kit.features import SpeechEncoder
 from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import pruning
 from ser_kit.training import Scaler
-from ser_kit.training.estimators import Linear
+from ser_kit.training.linear import Linear
 
 pytest.importorskip("tf2onnx", reason="the extra export is not installed")
 from ser_kit import deploy  # noqa: E402

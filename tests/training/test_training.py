@@ -9,7 +9,7 @@ from ser_kit import models, training
 from ser_kit.audio.augment import Mixup, SpecAugment
 from ser_kit.core import paths
 from ser_kit.core.errors import DamagedCheckpointWarning, TrainingError
-from ser_kit.training import estimators, loop
+from ser_kit.training import loop, pretraining
 from ser_kit.training.checkpoint import State
 from ser_kit.training.data import shuffled
 
@@ -508,7 +508,7 @@ def test_pretraining_changes_the_hidden_layers_only_and_repeats_itself(method, u
     untrained, found = model(), []
     for seed in (0, 0, 1):
         found.append(model())
-        estimators.pretrain(found[-1], x, method, epochs=2, seed=seed)
+        pretraining.pretrain(found[-1], x, method, epochs=2, seed=seed)
     assert equal(found[0].get_weights(), found[1].get_weights())
     assert not equal(found[0].get_weights(), found[2].get_weights())
     before, after = untrained.get_weights(), found[0].get_weights()
@@ -522,7 +522,7 @@ def test_a_recipe_pretrains_on_its_training_clips(demo_few, monkeypatch, untrace
     recipe = recipes.get("deep_belief_network").changed({"training.epochs": 1})
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
-    seen, pretrain = [], estimators.pretrain
+    seen, pretrain = [], pretraining.pretrain
 
     def watched(model, x, method, **settings):
         seen.append((x, method))
