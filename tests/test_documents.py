@@ -18,7 +18,9 @@ from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.predictor import Predictor
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")]
+)
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 
@@ -104,7 +106,7 @@ def nothing_is_there(monkeypatch, tmp_path):
 
 def test_commands_are_found_everywhere():
     places = set(COMMANDS.values())
-    assert {"README.md", "house.md", "deployment.md", "03_train.ipynb", "06_published_systems.ipynb"} <= places
+    assert {"README.md", "house.md", "deploy.md", "03_train.ipynb", "06_published_systems.ipynb"} <= places
     assert len(COMMANDS) > 60
 
 
