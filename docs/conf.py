@@ -22,7 +22,6 @@ version = release = __version__
 copyright = "the authors of ser_kit"
 language = "en"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = []
 nitpicky = True
 # Types of other packages, whose documentation is not fetched; names without a module are those of docstrings' own.
 nitpick_ignore_regex = [("py:.*", r"(?!ser_kit\.).*")]
@@ -30,6 +29,9 @@ nitpick_ignore_regex = [("py:.*", r"(?!ser_kit\.).*")]
 html_theme = "pydata_sphinx_theme"
 html_title = f"ser_kit {release}"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+toc_object_entries_show_parents = "hide"
 html_theme_options = {
     "icon_links": [{"name": "GitHub", "url": "https://github.com/ser-kit/ser_kit", "icon": "fa-brands fa-github"}],
     "secondary_sidebar_items": ["page-toc"],
@@ -37,6 +39,7 @@ html_theme_options = {
 }
 
 nb_execution_mode = "off"  # the notebooks are shown with the outputs that are committed
+nb_ipywidgets_js = {}  # nothing is fetched from elsewhere
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 
@@ -91,7 +94,10 @@ def write_pages(app) -> None:
     """The pages that are made: the API reference, and copies of the notebooks and of the presets' cards."""
     app.reference = Reference()
     app.reference.write(DOCS / "reference" / "api")
-    for folder, pages in (("notebooks", ROOT.glob("notebooks/*.ipynb")), ("results/cards", ROOT.glob("ser_kit/presets/*/README.md"))):
+    for folder, pages in (
+        ("notebooks", ROOT.glob("notebooks/*.ipynb")),
+        ("results/cards", ROOT.glob("ser_kit/presets/*/README.md")),
+    ):
         shutil.rmtree(DOCS / folder, ignore_errors=True)
         (DOCS / folder).mkdir()
         for page in pages:
@@ -103,7 +109,7 @@ def write_pages(app) -> None:
 
 
 def notebook(text: str, path: str) -> str:
-    """A notebook as the site shows it: with links that work, a badge as text, and without widgets, which need a kernel."""
+    """A notebook as the site shows it: links that work, a badge as text, and no widgets, which need a kernel."""
     content = json.loads(text)
     for cell in content["cells"]:
         if cell["cell_type"] == "markdown":
