@@ -38,6 +38,7 @@ html_theme_options = {
     "show_prev_next": False,
 }
 
+highlight_language = "none"
 nb_execution_mode = "off"  # the notebooks are shown with the outputs that are committed
 nb_ipywidgets_js = {}  # nothing is fetched from elsewhere
 myst_heading_anchors = 3
