@@ -25,12 +25,20 @@ _ROLE = re.compile(r":\w+:`~?([^`]+)`")
 
 
 def modules() -> list[ModuleType]:
-    """All public modules, packages before what is in them."""
-    names = [ser_kit.__name__]
-    names += [found.name for found in pkgutil.walk_packages(ser_kit.__path__, "ser_kit.")]
+    """All public modules, packages before what is in them.
+
+    A module behind a function of the same name, as ``audit`` of a package that serves ``audit`` from ``audit.py``, is
+    left out: its package serves what is public in it.
+    """
+    found = [ser_kit]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # old import paths
-        return [importlib.import_module(name) for name in names if "._" not in name]
+        for name in (each.name for each in pkgutil.walk_packages(ser_kit.__path__, "ser_kit.")):
+            if "._" not in name:
+                module = importlib.import_module(name)
+                package, _, last = name.rpartition(".")
+                found += [module] if getattr(sys.modules[package], last, module) is module else []
+    return found
 
 
 def public_names(module: ModuleType) -> list[str]:
@@ -137,20 +145,17 @@ class Reference:
 
     def _page(self, module: str) -> Iterator[str]:
         yield from (module, "=" * len(module), "", f".. automodule:: {module}", "")
-        inside = [name for name in self.homes if name.rpartition(".")[0] == module]
         names = {full.rpartition(".")[2]: at for full, at in self.aliases.items() if full.rpartition(".")[0] == module}
         names |= {name: f"{module}.{name}" for name in self.homes[module]}
-        if names:
-            yield from (".. rubric:: Names", "", ".. list-table::", "   :widths: 35 65", "")
-            for name, at in sorted(names.items(), key=lambda item: item[0].lower()):
-                first = self.text(*at.rsplit(".", 1)).split("\n\n")[0].replace("\n", " ")
-                first = _ROLE.sub(r"``\1``", first)
-                yield from (f"   * - :py:obj:`{name} <{at}>`", f"     - {first}")
-            yield ""
+        rows = [
+            (f":py:obj:`{name} <{at}>`", self.text(*at.rsplit(".", 1)))
+            for name, at in sorted(names.items(), key=lambda item: item[0].lower())
+        ]
+        yield from _table("Names", rows)
+        inside = [name for name in self.homes if name.rpartition(".")[0] == module]
+        yield from _table("Modules", [(f":doc:`{name}`", sys.modules[name].__doc__ or "") for name in inside])
         if inside:
-            yield from (".. rubric:: Modules", "", ".. toctree::", "   :maxdepth: 1", "")
-            yield from (f"   {name}" for name in inside)
-            yield ""
+            yield from (".. toctree::", "   :hidden:", "", *(f"   {name}" for name in inside), "")
         for name in self.homes[module]:
             yield from self._entry(module, name)
 
@@ -168,3 +173,13 @@ class Reference:
             yield ""
             yield from (f"   {line}".rstrip() for line in self.text(module, name).splitlines())
             yield ""
+
+
+def _table(title: str, rows: list[tuple[str, str]]) -> Iterator[str]:
+    """A table of links, each with the first paragraph of a text, whose own links are left out."""
+    if rows:
+        yield from (f".. rubric:: {title}", "", ".. list-table::", "   :widths: 35 65", "")
+        for link, text in rows:
+            first = _ROLE.sub(r"``\1``", text.strip().split("\n\n")[0].replace("\n", " "))
+            yield from (f"   * - {link}", f"     - {first}")
+        yield ""
