@@ -155,7 +155,8 @@ class Reference:
         inside = [name for name in self.homes if name.rpartition(".")[0] == module]
         yield from _table("Modules", [(f":doc:`{name}`", sys.modules[name].__doc__ or "") for name in inside])
         if inside:
-            yield from (".. toctree::", "   :hidden:", "", *(f"   {name}" for name in inside), "")
+            short = [f"   {name.rpartition('.')[2]} <{name}>" for name in inside]
+            yield from (".. toctree::", "   :hidden:", "", *short, "")
         for name in self.homes[module]:
             yield from self._entry(module, name)
 

@@ -29,6 +29,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!ser_kit\.).*")]
 html_theme = "pydata_sphinx_theme"
 html_title = f"ser_kit {release}"
 html_copy_source = False
+html_sidebars = {page: [] for page in ("index", "quickstart", "limits")}  # which have no pages below them
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 toc_object_entries_show_parents = "hide"
@@ -50,6 +51,7 @@ autodoc_member_order = "bysource"
 napoleon_numpy_docstring = True
 python_use_unqualified_type_names = True
 
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 SOURCE = "https://github.com/ser-kit/ser_kit/blob/main/"
 _LINK = re.compile(r"(?<=\]\()([^)#\s:]+)(#[^)\s]*)?(?=\))")
 _BADGE = re.compile(r"\[!\[([^\]]*)\]\([^)]*\)\]")
@@ -116,8 +118,8 @@ def notebook(text: str, path: str) -> str:
         if cell["cell_type"] == "markdown":
             source = _BADGE.sub(r"[\1]", "".join(cell["source"]))
             cell["source"] = links_of_the_site(source, path, path)
-        for output in cell.get("outputs", ()):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        if "outputs" in cell:
+            cell["outputs"] = [each for each in cell["outputs"] if _WIDGET not in each.get("data", {})]
     return json.dumps(content)
 
 

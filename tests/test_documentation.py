@@ -131,6 +131,18 @@ def test_the_citation_and_the_changelog_name_this_version():
 
 
 @pytest.mark.slow
+def test_the_quickstart_runs(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(
+        r"^```python\n(.*?)^```", (DOCS / "quickstart.md").read_text(encoding="utf-8"), re.M | re.S
+    ):
+        exec(block, names)
+    assert len(names["features"].values) + len(names["features"].failures) == len(names["table"])
+    assert names["answer"].emotion in names["answer"].probabilities
+
+
+@pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path):
     for package in ("sphinx", "myst_nb", "pydata_sphinx_theme"):
         pytest.importorskip(package, reason="the site needs the extra docs: make docs")
