@@ -1,6 +1,6 @@
 """Ideas for corpora that were not learned from, each a recipe with one thing changed, for ``benchmarks.unheard``.
 
-What they are worth is in ``docs/unheard.md``.
+What they are worth is in ``docs/results/unheard.md``.
 """
 
 from __future__ import annotations

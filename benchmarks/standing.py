@@ -89,7 +89,7 @@ def table(records: pd.DataFrame, baseline: Sequence[float], milliseconds: Mappin
         milliseconds: system -> what an answer for 3 s takes.
 
     Returns:
-        Text: ``model``, ``parameters``, ``size``, ``latency``, ``learned from before``, a column a fold, ``UAR``
+        Text: ``model``, ``parameters``, ``size``, ``latency``, ``pre-training data``, a column a fold, ``UAR``
         (mean ± standard deviation over folds and seeds), ``seeds`` and ``source``.
 
     Raises:
@@ -109,10 +109,10 @@ def table(records: pd.DataFrame, baseline: Sequence[float], milliseconds: Mappin
         if each.isna().any(axis=None) or len(each.columns) < len(baseline):
             raise TableError(f"{name} has no record of some folds; ser-kit reproduce {name} makes them")
         count = int(part["parameters"].iloc[0])
-        taught = f", taught by {' and '.join(others)} too" if others else ""
+        also = f", also trained on {' and '.join(others)}" if others else ""
         rows.append(
             _row(
-                f"**`{name}`**{taught}", parameters=f"{count:,}", size=f"{4e-6 * count:.1f} MB",
+                f"**`{name}`**{also}", parameters=f"{count:,}", size=f"{4e-6 * count:.1f} MB",
                 latency=f"{milliseconds[name]:.0f} ms", folds=each.mean(), uar=f"**{_mean(part['uar'])}**",
                 seeds=str(len(each)), source="here",
             )
@@ -130,7 +130,7 @@ def _row(
         "parameters": parameters or _NOTHING,
         "size": size or _NOTHING,
         "latency, 3 s": latency or _NOTHING,
-        "learned from before": learned or _NOTHING,
+        "pre-training data": learned or _NOTHING,
         **{f"fold {i}": score for i, score in enumerate(shown, start=1)},
         "UAR": uar,
         "seeds": seeds or _NOTHING,
@@ -175,7 +175,7 @@ def network(system: recipes.System) -> keras.Model:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="Markdown pages with a place for it")
-    parser.add_argument("--records", type=Path, default=Path("docs/house"), help="(default: %(default)s)")
+    parser.add_argument("--records", type=Path, default=Path("results/house"), help="(default: %(default)s)")
     return parser.parse_args(argv)
 
 

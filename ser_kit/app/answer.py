@@ -19,6 +19,7 @@ from . import html, picture
 ACCEPTED = (
     "audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.m4a,.aac,.mp4,.webm,.aif,.aiff,.au,.caf,.w64,.wma,.3gp,.amr,.ac3"
 )
+"""What the page's file dialog offers: media types and suffixes, with commas."""
 LARGEST_UPLOAD = 1 << 30
 """Bytes of a file that is judged; how long it may last is :data:`ser_kit.audio.MAX_SECONDS`."""
 PLAYED_SECONDS = 600

@@ -1,4 +1,10 @@
+from . import comparison as comparison
+from . import exporter as exporter
+from . import formats as formats
 from . import graph as graph
+from . import litert as litert
+from . import onnx as onnx
+from . import saved_model as saved_model
 from .comparison import Report as Report
 from .comparison import Runner as Runner
 from .comparison import compare as compare

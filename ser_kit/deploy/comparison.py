@@ -121,6 +121,7 @@ def format_of(path: Path) -> str:
 
 
 def is_saved_model(folder: Path) -> bool:
+    """Whether a folder is a SavedModel, or empty."""
     return (folder / "saved_model.pb").is_file() or not any(folder.iterdir())
 
 
@@ -196,6 +197,7 @@ def inputs_of(bundle: Bundle, table: pd.DataFrame) -> list[np.ndarray]:
 
 
 def emotions_of(table: pd.DataFrame) -> pd.Series:
+    """The label of each clip, or its emotion."""
     return table["label"] if "label" in table else table["emotion"]
 
 

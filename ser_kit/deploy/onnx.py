@@ -18,6 +18,7 @@ from .saved_model import frozen_function
 
 
 def write_onnx(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
+    """Write the module as ONNX, its weights or computations quantised."""
     model = written(served)
     if quantize == "float16":
         model = _half(model)

@@ -23,6 +23,11 @@ class NotOneFileError(ExportError):
 
 
 def extractor_of(bundle: Bundle):
+    """The one extractor of a bundle.
+
+    Raises:
+        NotOneFileError: it has several.
+    """
     if len(bundle.extractors) > 1:
         names = ", ".join(extractor.name for extractor in bundle.extractors)
         raise NotOneFileError(
@@ -98,6 +103,7 @@ def frozen_function(served):
 
 
 def save(served, folder: Path) -> None:
+    """Save the module as TensorFlow does."""
     import tensorflow as tf
 
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody will train it
@@ -105,6 +111,7 @@ def save(served, folder: Path) -> None:
 
 
 def write_saved_model(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
+    """Write the module as a SavedModel, and what it says of itself beside it."""
     save(served, file)
     (file / ASIDE).parent.mkdir(exist_ok=True)
     (file / ASIDE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")

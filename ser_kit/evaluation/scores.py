@@ -36,6 +36,7 @@ from ..core.probabilities import apply_temperature, logarithms, softmax
 from .intervals import is_of_few
 
 METRICS = ("uar", "accuracy", "macro_precision", "macro_f1", "weighted_f1")
+"""Names of the metrics, fractions from 0 to 1; UAR is the headline."""
 _TITLES = {
     "uar": "UAR",
     "accuracy": "accuracy",

@@ -1,3 +1,5 @@
+from . import pieces as pieces
+from . import prediction as prediction
 from . import predictor as predictor
 from . import results as results
 from . import speech_check as speech_check

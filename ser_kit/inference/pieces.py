@@ -40,6 +40,7 @@ def spread(things: list, most: int) -> list:
 
 
 def digest(piece: Recording) -> str:
+    """A digest of the samples."""
     return hashlib.blake2b(piece.samples, digest_size=16).hexdigest()
 
 

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..audio.recording import Recording
-from ..core.errors import (
-    SerKitError,
-)
+from ..core.errors import SerKitError
 from ..core.probabilities import apply_temperature
 from . import speech_check
 from .pieces import digest

@@ -24,14 +24,7 @@ import numpy as np
 from ..audio.recording import SILENT_PEAK, Excerpt, Recording, Source, read_audio
 from ..bundles.adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
 from ..bundles.bundle import BASELINE, Bundle, Member, bundle_path, preset_path, strangeness
-from ..core.errors import (
-    AdaptationError,
-    AudioError,
-    BundleError,
-    ForkedError,
-    SilentAudioWarning,
-    TooShortError,
-)
+from ..core.errors import AdaptationError, AudioError, BundleError, ForkedError, SilentAudioWarning, TooShortError
 from ..core.labels import LabelSet, merged
 from ..core.parallel import ahead, cores
 from ..core.probabilities import mean_log, without_habit

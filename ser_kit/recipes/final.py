@@ -46,6 +46,7 @@ LIMITS = (
 
 
 def with_temperature(bundle: Bundle, temperature: float) -> Bundle:
+    """The bundle, calibrated by this temperature."""
     return replace(bundle, card={**bundle.card, "temperature": temperature})
 
 

@@ -1,6 +1,6 @@
 """ser_kit's own systems: small networks on the samples themselves, trained from scratch.
 
-What led to their settings is told in ``docs/research_log.md``: most were chosen on training speakers of each fold, some
+How their settings were chosen: ``docs/results/research_log.md``; most were chosen on training speakers of each fold, some
 after a look at test folds, so that what is reported of them is a little optimistic.
 """
 

@@ -93,7 +93,7 @@ whisper_base_linear = Recipe(
 )
 
 
-# What gradient descent makes of the same features; nothing here was better on corpora left out (docs/unheard.md).
+# What gradient descent makes of the same features; nothing here was better on corpora left out (docs/results/unheard.md).
 whisper_base_mlp = replace(
     whisper_base_linear,
     name="whisper_base_mlp",

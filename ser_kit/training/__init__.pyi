@@ -1,6 +1,12 @@
 from . import adversary as adversary
+from . import checkpoint as checkpoint
+from . import data as data
 from . import estimators as estimators
+from . import linear as linear
 from . import loop as loop
+from . import pretraining as pretraining
+from . import seeds as seeds
+from . import settings as settings
 from .data import Scaler as Scaler
 from .loop import fit as fit
 from .seeds import seed_everything as seed_everything

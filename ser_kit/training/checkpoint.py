@@ -124,5 +124,6 @@ class State:
 
 
 def assign(variables, values) -> None:
+    """Give each variable its value."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

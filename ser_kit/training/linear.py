@@ -47,7 +47,7 @@ class Linear(OfTraining):
             distance to this power.
 
     Source:
-        chosen by leaving corpora out, see ``docs/unheard.md``.
+        chosen by leaving corpora out, see ``docs/results/unheard.md``.
 
     Examples:
         >>> rng = np.random.default_rng(0)

@@ -190,7 +190,7 @@ def test_the_standing_is_of_all_folds_and_goes_into_pages(monkeypatch, tmp_path,
     assert standing.main([str(page), "--records", str(tmp_path)]) == 0
     rows = [line.split(" | ") for line in page.read_text().splitlines() if line.startswith("| ")]
     assert "outdated" not in page.read_text() and len(rows) == 2 + 1 + len(standing.MARKS) + 3
-    names = ["| **`house_one`**", "| **`house`**", "| **`house`**, taught by emodb too"]
+    names = ["| **`house_one`**", "| **`house`**", "| **`house`**, also trained on emodb"]
     assert [row[0] for row in rows[-3:]] == names
     assert rows.pop()[5:10] == ["90.0"] * 5
     assert rows[-1][1:4] == ["1,000", "0.0 MB", "21 ms"] and rows[-1][5:11] == [
