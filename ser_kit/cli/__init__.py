@@ -1,5 +1,5 @@
 """The ``ser-kit`` command."""
 
-from ..commands import main
+from .commands import main
 
 __all__ = ["main"]

@@ -51,6 +51,10 @@ class Registry(MutableMapping[str, T]):
             thing = self._entries[name] = getattr(thing, attribute) if attribute else thing
         return thing
 
+    def get(self, name: str, default: T | None = None) -> T | None:
+        """The thing of that name, or the default."""
+        return self[name] if name in self else default
+
     def __setitem__(self, name: str, thing: T | str) -> None:
         self._entries[name] = thing
 
