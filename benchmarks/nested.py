@@ -25,7 +25,7 @@ from ser_kit.adaptation import Voices, offset
 from ser_kit.errors import TableError
 from ser_kit.evaluation import Evaluation, bootstrap, metrics, percent, plain, with_interval
 from ser_kit.labels import EMOTIONS
-from ser_kit.probabilities import apply_temperature, without_habit
+from ser_kit.probabilities import apply_temperature, logarithms, softmax, without_habit
 from ser_kit.recipes import System
 
 TESTED = ("ravdess", "emodb", "tess", "nemo", "emospeech")
@@ -178,6 +178,26 @@ def load(out: Path) -> list[Answers]:
     if not found:
         raise TableError(f"{out} holds no answers; python -m benchmarks.unheard --recipe NAME --out {out} makes them")
     return [Answers(name, answers) for name, answers in found.items()]
+
+
+def averaged(found: Sequence[Answers]) -> Answers:
+    """Recipes as one: the mean of the logarithms of their probabilities, before calibration.
+
+    Args:
+        found: answers of several recipes in the same labels; what all of them answered counts.
+    """
+    together = {}
+    for names in set.intersection(*(set(each.by_left_out) for each in found)):
+        parts, numbers = [each.by_left_out[names] for each in found], []
+        columns = [f"prob_{label}" for label in parts[0].labels]
+        for part in parts:
+            said = pd.DataFrame(logarithms(part.uncalibrated()), part.predictions["clip_id"], columns)
+            numbers.append(said.assign(sharpness=part.sharpness))
+        mean = (sum(numbers) / len(numbers)).dropna()
+        mean[columns] = softmax(mean[columns].to_numpy())
+        about = parts[0].predictions[["clip_id", "corpus", "speaker", "sex", "true", "fold"]]
+        together[names] = replace(parts[0], predictions=about.merge(mean, on="clip_id"), temperatures=[1.0])
+    return Answers(" & ".join(each.name for each in found), together)
 
 
 def nested(
