@@ -189,12 +189,14 @@ def averaged(found: Sequence[Answers]) -> Answers:
     together = {}
     for names in set.intersection(*(set(each.by_left_out) for each in found)):
         parts, numbers = [each.by_left_out[names] for each in found], []
-        columns = [f"prob_{label}" for label in parts[0].labels]
+        labels = np.array(parts[0].labels)
+        columns = [f"prob_{label}" for label in labels]
         for part in parts:
             said = pd.DataFrame(logarithms(part.uncalibrated()), part.predictions["clip_id"], columns)
             numbers.append(said.assign(sharpness=part.sharpness))
         mean = (sum(numbers) / len(numbers)).dropna()
-        mean[columns] = softmax(mean[columns].to_numpy())
+        mean[columns] = said = softmax(mean[columns].to_numpy())
+        mean = mean.assign(predicted=labels[said.argmax(axis=1)], confidence=said.max(axis=1))
         about = parts[0].predictions[["clip_id", "corpus", "speaker", "sex", "true", "fold"]]
         together[names] = replace(parts[0], predictions=about.merge(mean, on="clip_id"), temperatures=[1.0])
     return Answers(" & ".join(each.name for each in found), together)

@@ -113,8 +113,8 @@ def predictions(corpora, probabilities):
                 p = rng.dirichlet([1 + 3 * (label == each) for each in LABELS], 10)
                 p = probabilities(p, speaker)
                 rows += [
-                    {"clip_id": f"{corpus}{speaker}{label}{i}", "corpus": corpus, "speaker": speaker, "sex": "",
-                     "true": label, "fold": 0} | {f"prob_{each}": p[i, j] for j, each in enumerate(LABELS)}
+                    {"clip_id": f"{corpus}{speaker}{label}{i}", "corpus": corpus, "speaker": corpus + speaker,
+                     "sex": "", "true": label, "fold": 0} | {f"prob_{each}": p[i, j] for j, each in enumerate(LABELS)}
                     for i in range(10)
                 ]  # fmt: skip
     found = pd.DataFrame(rows)
@@ -137,8 +137,8 @@ def answers(name, probabilities=lambda p, speaker: p):
 
 def test_recipes_are_averaged_as_logarithms_clip_by_clip():
     one, other = answers("one"), answers("other", lambda p, speaker: np.roll(p, 1, axis=0))
-    some = other.by_left_out[frozenset("a")]
-    some.predictions.drop(index=0, inplace=True)  # that one of them could not answer
+    some = other.by_left_out[frozenset("a")]  # of which one clip could not be answered
+    other.by_left_out[frozenset("a")] = replace(some, predictions=some.predictions.iloc[1:])
     both = nested.averaged([one, other])
     assert both.name == "one & other" and len(both.by_left_out[frozenset("a")].predictions) == 59
     columns = [f"prob_{label}" for label in LABELS]
@@ -170,8 +170,7 @@ def speakers(between):
 def test_two_speakers_are_noticed_where_speakers_lie_apart_and_single_ones_are_not():
     x, table = speakers(between=8.0)
     found = several.directions(x, table["speaker"].to_numpy(), table["corpus"].to_numpy())
-    largest = found[:, np.argmax(np.abs(found).sum(axis=0))]
-    assert np.abs(largest[0]) > 20 * np.abs(largest[1:]).max()
+    assert np.abs(found[0, -1]) > 5 * np.abs(found[1:, -1]).max(), "the last is the one in which they differ most"
     two, one = several.noticed(x[:, :1], table, "a", draws=60)
     assert two > 0.8 and one < 0.05
     two, one = several.noticed(x[:, 1:], table, "a", draws=60)
@@ -187,7 +186,7 @@ def test_the_command_says_how_often_two_are_noticed_and_what_it_costs(monkeypatc
         each.save(nested.folder_of(tmp_path, "made", names))
     table = pd.concat([each.predictions for each in made.by_left_out.values()], ignore_index=True)
     values = np.random.default_rng(0).normal(size=(len(table), 8)).astype(np.float32)
-    values[:, 0] += 30 * (table["speaker"] == "x")
+    values[:, 0] += 30 * table["speaker"].str.endswith("x")
     monkeypatch.setattr(several.corpora, "load", lambda names, labels: table)
     monkeypatch.setattr(several, "extract", lambda *_: SimpleNamespace(table=table, values=values))
     monkeypatch.setattr(several.recipes, "get", lambda name: SimpleNamespace(extractor=None))
