@@ -53,7 +53,7 @@ class Registry(MutableMapping[str, T]):
 
     def get(self, name: str, default: T | None = None) -> T | None:
         """The thing of that name, or the default."""
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401 - Mapping.get expects a KeyError
 
     def __setitem__(self, name: str, thing: T | str) -> None:
         self._entries[name] = thing

@@ -18,7 +18,7 @@ from ser_kit.features import SpeechEncoder
 from ser_kit.recipes import Material, Split
 from ser_kit.training.linear import Linear
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)
 sys.path.insert(0, str(ROOT))
