@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 BASELINE = "neutral"
 """The emotion that speakers are enrolled with."""
-PRESETS = Path(__file__).parent / "presets"
+PRESETS = Path(__file__).parents[1] / "presets"
 _OWN = re.compile(r"card\.json|README\.md|model\.onnx|model(_\d+)?\.keras")
 _MOST_RUNTIME = 8 << 20  # bytes of ``model.onnx`` beside its weights: filters, Fourier transforms, the graph
 _BATCH = 32  # clips at a time: what convolutions make of a clip is a hundred times as large as the clip
