@@ -198,6 +198,10 @@ def test_wrong_usage_is_status_2(ser_kit, arguments):
         ("predcit x.wav", "unknown command 'predcit'; did you mean 'predict'?"),
         ("cache claer", "unknown action 'claer'; did you mean 'clear'?"),
         ("export house --format onx", "unknown format 'onx'; did you mean 'onnx'?"),
+        ("predict x.wav --bundel mine", "unknown option '--bundel'; did you mean '--bundle'?"),
+        ("predict x.wav --bundel=mine", "unknown option '--bundel'; did you mean '--bundle'?"),
+        ("train rastogi_mlp --corpus demo --otu x", "unknown option '--otu'; did you mean '--out'?"),
+        ("--vresion", "unknown option '--vresion'; did you mean '--version'?"),
         ("evaluate rastogi_mlp --corpus demo --out x --seed -1", "'-1' is not a whole number from 0 to 2147483647"),
         ("train rastogi_mlp --corpus demo --out x --seed 1e3", "'1e3' is not a whole number from 0 to 2147483647"),
         ("tune rastogi_mlp --corpus demo --out x --space a=[1] --seed 4294967296", "from 0 to 2147483647"),
@@ -248,7 +252,7 @@ def test_wrong_usage_says_what_would_be_right(ser_kit, arguments, message):
 )
 def test_what_cannot_be_tried_is_one_line_and_status_2(ser_kit, arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_SCHEDULER_SECONDS", 1)
+    monkeypatch.setattr("ser_kit.cli.extract.SCHEDULER_SECONDS", 1)
     status, out, err = ser_kit(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("ser-kit: ") and message in err
@@ -349,11 +353,16 @@ def test_corpora_tells_what_there_is_and_where(ser_kit, tmp_path, monkeypatch):
     assert str(tmp_path / "cremad") in table and "CC BY-NC-SA 4.0" in table
 
 
-def test_help_and_corpora_are_quick_since_nothing_heavy_is_imported():
-    script = (
-        "import sys; from ser_kit import cli; cli.main(['corpora', '--quiet']); "
-        "print([m for m in ('tensorflow', 'keras', 'librosa', 'matplotlib', 'parselmouth') if m in sys.modules])"
-    )
+@pytest.mark.parametrize("arguments", [["--help"], ["corpora", "--quiet"], ["predict", "--help"]])
+def test_help_and_corpora_are_quick_since_nothing_heavy_is_imported(arguments):
+    script = f"""
+import contextlib, sys
+from ser_kit import cli
+with contextlib.suppress(SystemExit):
+    cli.main({arguments})
+heavy = ("tensorflow", "keras", "pandas", "scipy", "librosa", "matplotlib", "parselmouth")
+print([module for module in heavy if module in sys.modules])
+"""
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
 

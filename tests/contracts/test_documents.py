@@ -12,7 +12,7 @@ import nbformat
 import pytest
 import soundfile
 
-from ser_kit import corpora, features
+from ser_kit import corpora, extraction
 from ser_kit.app import notebooks
 from ser_kit.bundles import bundle
 from ser_kit.bundles.adaptation import Adaptation
@@ -29,7 +29,7 @@ NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 
 def subcommands() -> dict[str, argparse.ArgumentParser]:
-    (action,) = [each for each in cli._parser()._actions if isinstance(each, argparse._SubParsersAction)]
+    (action,) = [each for each in cli.parser()._actions if isinstance(each, argparse._SubParsersAction)]
     return dict(action.choices)
 
 
@@ -104,8 +104,8 @@ def nothing_is_there(monkeypatch, tmp_path):
     monkeypatch.setattr(Adaptation, "load", reach)
     monkeypatch.setattr(reproduce, "load", reach)
     monkeypatch.setattr(notebooks, "run", reach)
-    monkeypatch.setattr(features, "Store", reach)
-    monkeypatch.setattr(cli, "_cluster", lambda scheduler: reach())
+    monkeypatch.setattr(extraction, "Store", reach)
+    monkeypatch.setattr("ser_kit.cli.extract.cluster", lambda scheduler: reach())
 
 
 def test_commands_are_found_everywhere():
