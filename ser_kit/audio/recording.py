@@ -1,18 +1,19 @@
 """The one way in for sound: any recording becomes mono float32 samples at a known rate.
 
-WAV, AIFF, AU, CAF, W64, RF64, FLAC, Ogg (Vorbis, Opus), MP3 and more are decoded by libsndfile; M4A, AAC, MP4, WebM,
-3GP, AMR, WMA, AC-3 and whatever else libsndfile refuses by FFmpeg's libraries, which come with PyAV, in a process of
-its own (:mod:`ser_kit.audio.decoder`). Everything is decoded in blocks and resampled on the way (soxr, high quality), so that
-a long recording costs little more memory than its result; the size of the blocks does not change the samples.
+WAV, AIFF, AU, CAF, W64, RF64, FLAC, Ogg (Vorbis, Opus), MP3 and more are decoded by libsndfile; M4A, AAC,
+MP4, WebM, 3GP, AMR, WMA, AC-3 and whatever else libsndfile refuses by FFmpeg's libraries, which come with
+PyAV, in a process of its own (:mod:`ser_kit.audio.decoder`). Everything is decoded in blocks and resampled on
+the way (soxr, high quality), so that a long recording costs little more memory than its result; the size of
+the blocks does not change the samples.
 
 What happens to the samples:
 
-* Integers are scaled to [-1, 1) by their full scale; floats are taken as they are, also beyond 1. Nothing is clipped,
-  normalised or freed from its DC offset.
+* Integers are scaled to [-1, 1) by their full scale; floats are taken as they are, also beyond 1. Nothing is
+  clipped, normalised or freed from its DC offset.
 * All chunks of data of a WAV file, and all blocks of a VOC file, are joined.
-* Channels are averaged. One dead channel of two therefore halves the amplitude. Only where the channels cancel each
-  other (the mean stays below a thousandth of the loudest channel, as with one channel inverted) is the loudest channel
-  taken alone.
+* Channels are averaged. One dead channel of two therefore halves the amplitude. Only where the channels
+  cancel each other (the mean stays below a thousandth of the loudest channel, as with one channel inverted)
+  is the loudest channel taken alone.
 """
 
 from __future__ import annotations
@@ -58,19 +59,22 @@ MIN_RATE, MAX_RATE = 4_000, 384_000
 """Sampling rates that are accepted, in Hz."""
 
 MIN_SECONDS = 0.1
-"""Clips shorter than this hold no two frames of the lowest pitch looked for, and nothing is measured of them."""
+"""Clips shorter than this hold no two frames of the lowest pitch looked for, and nothing is measured of
+them."""
 
 MAX_SECONDS = 3 * 3600
 """Longest recording that is read."""
 
 MAX_SAMPLES = MAX_SECONDS * 16_000
-"""Most samples of a result, 0.7 GB, so that a small file that unpacks to days of sound cannot fill the memory: the
-longest recording at 16 kHz, an hour at 48 kHz."""
+"""Most samples of a result, 0.7 GB, so that a small file that unpacks to days of sound cannot fill the
+memory: the longest recording at 16 kHz, an hour at 48 kHz."""
 
 SILENT_PEAK = 2 / 2**15
 """A recording whose samples never exceed this is silent: digital zero, or the dither of a 16-bit file."""
 
-_CANCELLED = 1e-3  # mean of the channels over loudest channel, below which they are taken to cancel each other
+_CANCELLED = (
+    1e-3  # mean of the channels over loudest channel, below which they are taken to cancel each other
+)
 _LOUDEST = 1e10  # beyond any integer full scale; larger values would overflow float32 on the way
 _BLOCK = 1 << 18  # samples decoded at a time, over all channels
 _MOST_DECODED = MAX_SECONDS * 192_000 * 2  # samples over all channels; a minute or so of work
@@ -146,19 +150,22 @@ class Recording:
             return self.samples
         if rate not in self._resampled:
             native = partial(_open_array, self.samples, self.rate)
-            self._resampled.setdefault(rate, _decode(native, self.name, _check_rate(rate, "rate asked for")).samples)
+            self._resampled.setdefault(
+                rate, _decode(native, self.name, _check_rate(rate, "rate asked for")).samples
+            )
         return self._resampled[rate]
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A part of a sound file, such as one turn of a conversation; what it is cut from is decoded up to its end.
+    """A part of a sound file, such as one turn of a conversation; what it is cut from is decoded up to its
+    end.
 
     Args:
         path: the file.
         start: where the part begins, s.
-        end: where it ends, s; ``None`` for the end of the file. One that lies beyond is taken for the end of the file,
-            with a :class:`~ser_kit.core.errors.TruncatedAudioWarning`.
+        end: where it ends, s; ``None`` for the end of the file. One that lies beyond is taken for the end of
+            the file, with a :class:`~ser_kit.core.errors.TruncatedAudioWarning`.
 
     Raises:
         AudioError: the two are no part of a file: ``0 <= start < end`` does not hold.
@@ -174,7 +181,9 @@ class Excerpt:
 
     def __post_init__(self):
         if not (0 <= self.start < np.inf and (self.end is None or self.start < self.end < np.inf)):
-            raise AudioError(f"{self.path}: a part of it from {self.start} to {self.end} s; expected 0 <= start < end")
+            raise AudioError(
+                f"{self.path}: a part of it from {self.start} to {self.end} s; expected 0 <= start < end"
+            )
 
     def __str__(self) -> str:
         times = (self.start,) if self.end is None else (self.start, self.end)
@@ -189,15 +198,15 @@ def read_audio(source: Source, *, rate: int | None = None, watch: Watch | None =
     """Read a recording: decode, mix to mono, resample, check.
 
     Args:
-        source: a path; an :class:`Excerpt` of a file; the bytes of a sound file; a binary file object, which is read
-            from its start to its end into memory (its ``name``, if it has one, appears in messages); an
-            ``(array, rate)`` pair; or a :class:`Recording`. An array is ``[n]``, ``[n, channels]`` or
-            ``[channels, n]`` (the shorter axis is taken for the channels), of int8, int16, int32, uint8 (128 is zero)
-            or float samples.
-        rate: sampling rate of the result in Hz, 4,000 to 384,000; ``None`` keeps the source's own. Give it for long
-            recordings: they are then resampled while they are decoded.
-        watch: called again and again while the recording is read, so that somebody can end that: what it raises comes
-            through, and nothing is left running.
+        source: a path; an :class:`Excerpt` of a file; the bytes of a sound file; a binary file object, which
+            is read from its start to its end into memory (its ``name``, if it has one, appears in messages);
+            an ``(array, rate)`` pair; or a :class:`Recording`. An array is ``[n]``, ``[n, channels]`` or
+            ``[channels, n]`` (the shorter axis is taken for the channels), of int8, int16, int32, uint8 (128
+            is zero) or float samples.
+        rate: sampling rate of the result in Hz, 4,000 to 384,000; ``None`` keeps the source's own. Give it
+            for long recordings: they are then resampled while they are decoded.
+        watch: called again and again while the recording is read, so that somebody can end that: what it
+            raises comes through, and nothing is left running.
 
     Returns:
         The recording, with float32 samples ``[n]``.
@@ -213,9 +222,9 @@ def read_audio(source: Source, *, rate: int | None = None, watch: Watch | None =
 
     Warns:
         SilentAudioWarning: no sample exceeds :data:`SILENT_PEAK`.
-        TruncatedAudioWarning: the file ends before its header says, or is damaged; what can be decoded was. Formats
-            that do not say how long they are, such as MP3, AC-3 and transport streams, may be cut between two frames,
-            and nobody can tell.
+        TruncatedAudioWarning: the file ends before its header says, or is damaged; what can be decoded was.
+            Formats that do not say how long they are, such as MP3, AC-3 and transport streams, may be cut
+            between two frames, and nobody can tell.
 
     Examples:
         >>> import numpy as np
@@ -237,7 +246,9 @@ def read_audio(source: Source, *, rate: int | None = None, watch: Watch | None =
     if decoded.peak <= SILENT_PEAK:
         message = f"{name}: the recording is silent (no sample exceeds {SILENT_PEAK:.1e} of full scale)"
         warnings.warn(message, SilentAudioWarning, stacklevel=2)
-    return Recording(decoded.samples, rate or decoded.native_rate, decoded.native_rate, decoded.channels, name)
+    return Recording(
+        decoded.samples, rate or decoded.native_rate, decoded.native_rate, decoded.channels, name
+    )
 
 
 def load_audio(source: Source, *, rate: int = 16_000) -> np.ndarray:
@@ -272,8 +283,8 @@ def fingerprint(source: Source) -> str:
         32 hexadecimal digits (128 bits of BLAKE2b).
 
     Raises:
-        AudioError: as for :func:`read_audio`; also for a :class:`Recording` that was resampled when it was read, since
-            the samples of its source are gone.
+        AudioError: as for :func:`read_audio`; also for a :class:`Recording` that was resampled when it was
+            read, since the samples of its source are gone.
 
     Examples:
         >>> import numpy as np
@@ -293,7 +304,8 @@ def fingerprint(source: Source) -> str:
 
 
 def to_mono(array: np.ndarray) -> np.ndarray:
-    """A block of samples as one channel, the mean of all, for streams; recordings come in by :func:`read_audio`.
+    """A block of samples as one channel, the mean of all, for streams; recordings come in by
+    :func:`read_audio`.
 
     Args:
         array: as in an ``(array, rate)`` pair of :func:`read_audio`; it may be empty.
@@ -351,7 +363,7 @@ def _check_rate(rate: object, what: str, name: str = "") -> int:
     return whole
 
 
-# From a source to a stream of blocks ---------------------------------------------------------------------------------
+# From a source to a stream of blocks -----------------------------------------------------------------------
 
 
 @dataclass
@@ -365,7 +377,9 @@ class _Stream:
     channels: int
     frames: int | None  # as the header says; None where it does not
     blocks: Iterator[np.ndarray]
-    missing: str = ""  # set by the end of the blocks: why they are not, or may not be, all that the file should hold
+    missing: str = (
+        ""  # set by the end of the blocks: why they are not, or may not be, all that the file should hold
+    )
 
 
 _Opener = Callable[[], AbstractContextManager[_Stream]]
@@ -405,7 +419,8 @@ def _locate(source: Source, watch: Watch) -> tuple[str, _Opener]:
 
 
 def _content(path: Path, name: str, watch: Watch) -> bytes:
-    """The bytes of a file or a pipe, without waiting for somebody to open the pipe's other end, nor long for a silent
+    """The bytes of a file or a pipe, without waiting for somebody to open the pipe's other end, nor long for
+    a silent
     one."""
     with _readable(path):
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
@@ -433,7 +448,9 @@ def _content(path: Path, name: str, watch: Watch) -> bytes:
 
 def _printable(name: str) -> str:
     """A name for messages: line breaks, other control characters and what is no character are escaped."""
-    return "".join(repr(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in os.fspath(name))
+    return "".join(
+        repr(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in os.fspath(name)
+    )
 
 
 def _read_all(file: BinaryIO, name: str) -> bytes:
@@ -445,7 +462,9 @@ def _read_all(file: BinaryIO, name: str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: the file is closed
         raise AudioError(f"{name}: the file object cannot be read: {error}") from None
     if not isinstance(data, bytes):
-        raise NotAudioError(f'{name}: the file object gives no bytes; open the file in binary mode, open(path, "rb")')
+        raise NotAudioError(
+            f'{name}: the file object gives no bytes; open the file in binary mode, open(path, "rb")'
+        )
     if not seekable:
         _check_content(len(data), name)
     return data
@@ -494,12 +513,19 @@ def _check_pair(pair: tuple) -> tuple[np.ndarray, int]:
     if array.ndim == 0 and np.ndim(rate) > 0:
         raise NotAudioError("expected (array, rate), got (rate, array): swap the two")
     rate = _check_rate(rate, "sampling rate", "<array>")
-    if array.dtype.kind != "f" and array.dtype.str[1:] not in ("i1", "i2", "i4", "u1"):  # in either byte order
+    if array.dtype.kind != "f" and array.dtype.str[1:] not in (
+        "i1",
+        "i2",
+        "i4",
+        "u1",
+    ):  # in either byte order
         raise NotAudioError(
             f"<array>: {array.dtype} samples have no known scale; expected int8, int16, int32, uint8 or float"
         )
     if array.ndim not in (1, 2):
-        raise NotAudioError(f"<array>: expected [n], [n, channels] or [channels, n], got the shape {array.shape}")
+        raise NotAudioError(
+            f"<array>: expected [n], [n, channels] or [channels, n], got the shape {array.shape}"
+        )
     if array.size == 0:
         raise EmptyAudioError("<array>: holds no samples")
     if array.ndim == 1:
@@ -523,8 +549,12 @@ def _open_excerpt(opener: _Opener, excerpt: Excerpt) -> Iterator[_Stream]:
                 if last is not None and done >= last:
                     return
             if done <= first:
-                raise AudioError(f"{excerpt}: begins where nothing is; the recording lasts {done / whole.rate:.2f} s")
-            stream.missing = whole.missing or ("" if last is None else "the file ends before this part of it does")
+                raise AudioError(
+                    f"{excerpt}: begins where nothing is; the recording lasts {done / whole.rate:.2f} s"
+                )
+            stream.missing = whole.missing or (
+                "" if last is None else "the file ends before this part of it does"
+            )
 
         stream = _Stream(whole.rate, whole.channels, None, blocks())
         yield stream
@@ -555,7 +585,8 @@ def _block_frames(channels: int) -> int:
 
 @contextmanager
 def _open_file(file: _File, name: str, watch: Watch) -> Iterator[_Stream]:
-    """Open an encoded file by libsndfile or, where that cannot, by FFmpeg's libraries; else say what the file is."""
+    """Open an encoded file by libsndfile or, where that cannot, by FFmpeg's libraries; else say what the file
+    is."""
     head = _peek(file, 0, 4096)
     demuxer, what = _container(head)
     if demuxer == "wav":
@@ -563,8 +594,9 @@ def _open_file(file: _File, name: str, watch: Watch) -> Iterator[_Stream]:
     sound = _open_sndfile(file)
     if sound is not None:
         with sound:
-            # libsndfile takes the length of an MP3 file that does not say it from the bit rate of its first frame, and
-            # what stands between the blocks of a VOC file for samples. It finds none in some Ogg files cut short.
+            # libsndfile takes the length of an MP3 file that does not say it from the bit rate of its first
+            # frame, and what stands between the blocks of a VOC file for samples. It finds none in some Ogg
+            # files cut short.
             wrong = sound.format == "VOC" or (sound.format == "MP3" and not _mp3_says_length(file))
             if sound.frames > 0 and not (demuxer and wrong):
                 yield _sndfile_stream(sound, file, watch)
@@ -578,7 +610,9 @@ def _open_file(file: _File, name: str, watch: Watch) -> Iterator[_Stream]:
     if not demuxer and sound is not None:
         raise EmptyAudioError(f"{name}: holds no samples")
     if not demuxer:
-        raise NotAudioError(f"{name}: is not a sound file but {what}; expected WAV, FLAC, OGG, MP3, M4A or the like")
+        raise NotAudioError(
+            f"{name}: is not a sound file but {what}; expected WAV, FLAC, OGG, MP3, M4A or the like"
+        )
     with _open_libav(demuxer, file, name, what, watch) as stream:
         yield stream
 
@@ -598,7 +632,7 @@ def _peek(file: _File, offset: int, size: int) -> bytes:
         return handle.read(size)
 
 
-# What is odd about a file ---------------------------------------------------------------------------------------------
+# What is odd about a file ----------------------------------------------------------------------------------
 
 
 def _size(file: _File) -> int:
@@ -625,7 +659,9 @@ def _chunks(file: _File, magic: bytes, first: int, head: str, padded: bool) -> l
         end = handle.seek(0, os.SEEK_END)
         while place + width <= end and len(chunks) < _MOST_CHUNKS:
             handle.seek(place)
-            kind, size = struct.unpack(head, handle.read(width).ljust(width, b"\0"))  # it may be cut at this moment
+            kind, size = struct.unpack(
+                head, handle.read(width).ljust(width, b"\0")
+            )  # it may be cut at this moment
             if size < 0:  # up to the end
                 break
             chunks.append((kind, place + width, size))
@@ -638,7 +674,9 @@ def _wav_chunks(file: _File) -> list[tuple[bytes, int, int]]:
 
 
 def _wav_cut(file: _File) -> str:
-    return _cut([chunk for chunk in _wav_chunks(file) if chunk[0] == b"data" and chunk[2] < _LENGTH_UNKNOWN], file)
+    return _cut(
+        [chunk for chunk in _wav_chunks(file) if chunk[0] == b"data" and chunk[2] < _LENGTH_UNKNOWN], file
+    )
 
 
 def _caf_cut(file: _File) -> str:
@@ -654,10 +692,11 @@ _CUT = {"ogg": _ogg_cut, "wav": _wav_cut, "caf": _caf_cut}  # by demuxer: what F
 
 
 def _plain_wav(file: _File, name: str, watch: Watch) -> _File:
-    """The file itself; or, if its chunks are such that decoders misunderstand it, one that says the same plainly.
+    """The file itself; or, if its chunks are such that decoders misunderstand it, one that says the same
+    plainly.
 
-    They read only one of several chunks of data, take samples for 8 bits where a format of 14 bytes leaves out how many
-    they have, and find none where the sizes were never filled in and are zero.
+    They read only one of several chunks of data, take samples for 8 bits where a format of 14 bytes leaves
+    out how many they have, and find none where the sizes were never filled in and are zero.
     """
     chunks = _wav_chunks(file)
     formats = [chunk[1:] for chunk in chunks if chunk[0] == b"fmt "]
@@ -684,7 +723,7 @@ def _plain_wav(file: _File, name: str, watch: Watch) -> _File:
     return io.BytesIO(b"RIFF" + struct.pack("<I", len(body)) + body)
 
 
-# libsndfile ----------------------------------------------------------------------------------------------------------
+# libsndfile ------------------------------------------------------------------------------------------------
 
 
 def _open_sndfile(file: _File):
@@ -704,7 +743,8 @@ def _open_sndfile(file: _File):
         # libsndfile takes whatever is named *.gsm, *.vox, *.au or *.snd for headerless samples.
         sound.close()
         return None
-    # Else soundfile seeks after every block to where it is already, which in Opus and FLAC changes what comes next.
+    # Else soundfile seeks after every block to where it is already, which in Opus and FLAC changes what comes
+    # next.
     sound.seekable = lambda: False
     return sound
 
@@ -712,7 +752,8 @@ def _open_sndfile(file: _File):
 def _sndfile_stream(sound, file: _File, watch: Watch) -> _Stream:
     import soundfile
 
-    # A FLAC file made by a program that could not seek does not say its length; libsndfile then gives the largest.
+    # A FLAC file made by a program that could not seek does not say its length; libsndfile then gives the
+    # largest.
     frames = sound.frames if sound.frames < 1 << 62 else None
     # A WAV file that holds MP3 counts the silence that its encoder puts first, which decoders leave out.
     delay = _MP3_FRAME if (sound.format, sound.subtype) == ("WAV", "MPEG_LAYER_III") else 0
@@ -720,8 +761,8 @@ def _sndfile_stream(sound, file: _File, watch: Watch) -> _Stream:
     def blocks():
         size = _block_frames(sound.channels)
         shape = (size if frames is None else min(size, frames), sound.channels)
-        # NumPy makes floats of 16-bit samples three times as fast as libsndfile; but where these are compressed and may
-        # be damaged, only floats can tell how much was decoded.
+        # NumPy makes floats of 16-bit samples three times as fast as libsndfile; but where these are
+        # compressed and may be damaged, only floats can tell how much was decoded.
         integers = sound.subtype == "PCM_16" and sound.format != "FLAC"
         buffer = np.empty(shape, np.int16 if integers else np.float32)
         done, broken = 0, False
@@ -766,7 +807,11 @@ def _missing_data(sound, file: _File) -> str:
     if found[2]:
         return f"the file is cut short: its header promises {int(found[2]) / sound.samplerate:.2f} s"
     promised = int(found[1])
-    return f"the file is cut short: its header promises {promised} bytes" if 0 < promised < _LENGTH_UNKNOWN else ""
+    return (
+        f"the file is cut short: its header promises {promised} bytes"
+        if 0 < promised < _LENGTH_UNKNOWN
+        else ""
+    )
 
 
 def _mp3_says_length(file: _File) -> bool:
@@ -779,12 +824,12 @@ def _mp3_says_length(file: _File) -> bool:
     return any(tag in first_frame for tag in (b"Xing", b"Info", b"VBRI"))
 
 
-# FFmpeg's libraries --------------------------------------------------------------------------------------------------
+# FFmpeg's libraries ----------------------------------------------------------------------------------------
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
-# What a file begins with (offset, bytes), FFmpeg's demuxer for it, and what to call it. The demuxer is always named,
-# since FFmpeg might otherwise take a file for a play list and open what that points to.
+# What a file begins with (offset, bytes), FFmpeg's demuxer for it, and what to call it. The demuxer is always
+# named, since FFmpeg might otherwise take a file for a play list and open what that points to.
 _CONTAINERS: tuple[tuple[int, bytes, str, str], ...] = (
     (4, b"ftyp", "mov", "an MP4, M4A or 3GP file"),
     (4, b"moov", "mov", "a QuickTime file"),
@@ -861,21 +906,29 @@ def _open_libav(demuxer: str, file: _File, name: str, what: str, watch: Watch) -
             if status == decoder.NO_SOUND:
                 raise NotAudioError(f"{name}: is {what} without any sound in it")
             if status in (decoder.TOO_LARGE, _KILLED):
-                raise AudioError(f"{looks} takes more memory than decoding may ({decoder.MEMORY >> 20} MiB){instead}")
+                raise AudioError(
+                    f"{looks} takes more memory than decoding may ({decoder.MEMORY >> 20} MiB){instead}"
+                )
             if status == _OUT_OF_TIME:
                 raise AudioError(
                     f"{looks} takes longer than decoding may ({decoder.SECONDS} s of work, or {decoder.IDLE_SECONDS} s "
                     f"without any sound){instead}"
                 )
             if status == 1:  # as Python ends that cannot import something
-                raise AudioError(f"{looks} PyAV, which should decode it, does not work here; see python -c 'import av'")
+                raise AudioError(
+                    f"{looks} PyAV, which should decode it, does not work here; see python -c 'import av'"
+                )
             if status == decoder.EMPTY:
                 raise EmptyAudioError(f"{name}: holds no samples")
             if not decoded:
                 raise NotAudioError(
                     f"{looks} neither libsndfile nor FFmpeg can decode it; it may be damaged or incomplete"
                 )
-            return "" if status == decoder.WHOLE else "the file is cut short or damaged: not all of it could be decoded"
+            return (
+                ""
+                if status == decoder.WHOLE
+                else "the file is cut short or damaged: not all of it could be decoded"
+            )
 
         def blocks():
             width = 4 * channels
@@ -913,7 +966,7 @@ def _as_handle(file: _File) -> Iterator[BinaryIO]:
         yield handle
 
 
-# From blocks to a recording ------------------------------------------------------------------------------------------
+# From blocks to a recording --------------------------------------------------------------------------------
 
 
 @dataclass
@@ -930,7 +983,9 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
     """Take one channel, or the mean of all, from every block, resample and join; the only way to samples."""
     with opener() as stream:
         native_rate, channels = _check_rate(stream.rate, "sampling rate", name), stream.channels
-        seconds = min(MAX_SECONDS, MAX_SAMPLES / (rate or native_rate), _MOST_DECODED / (native_rate * channels))
+        seconds = min(
+            MAX_SECONDS, MAX_SAMPLES / (rate or native_rate), _MOST_DECODED / (native_rate * channels)
+        )
         too_long = AudioError(
             f"{name}: is longer than {seconds / 3600:.3g} hours, the most that is read of {channels} channels at "
             f"{native_rate} Hz{f' for {rate} Hz' if rate else ''}; cut it into parts"
@@ -961,7 +1016,9 @@ def _decode(opener: _Opener, name: str, rate: int | None, channel: int | None = 
     if not frames:
         raise EmptyAudioError(f"{name}: holds no samples")
     if not joined:
-        raise TooShortError(f"{name}: {frames} samples at {native_rate} Hz are less than one sample at {rate} Hz")
+        raise TooShortError(
+            f"{name}: {frames} samples at {native_rate} Hz are less than one sample at {rate} Hz"
+        )
     if channel is None and peak < _CANCELLED * peaks.max():
         return _decode(opener, name, rate, channel=int(peaks.argmax()))
     samples = np.frombuffer(joined, np.float32)
