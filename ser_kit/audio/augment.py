@@ -48,7 +48,7 @@ from ..core.config import Settings, made
 from ..core.errors import PreprocessError
 from ..core.registry import Registry
 from . import transforms
-from .recording import MAX_RATE, MIN_RATE
+from .blocks import MAX_RATE, MIN_RATE
 from .transforms import Step, fitted, power_of_two, resampled, rms, without_filling
 
 # Of waveforms ----------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ import numpy as np
 from ..core.config import Settings, made
 from ..core.errors import PreprocessError
 from ..core.registry import Registry
-from .recording import MAX_RATE, MAX_SECONDS, MIN_RATE
+from .blocks import MAX_RATE, MAX_SECONDS, MIN_RATE
 
 MIN_SECONDS = 0.1
 """A step that would leave less than this leaves the samples as they were: better too much sound than none."""

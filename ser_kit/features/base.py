@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..audio import augment, transforms  # noqa: F401 - augment: its steps can be named too
-from ..audio.recording import MAX_RATE, MAX_SECONDS, MIN_RATE, MIN_SECONDS, Recording, read_audio
+from ..audio.blocks import MAX_RATE, MAX_SECONDS, MIN_RATE
+from ..audio.recording import MIN_SECONDS, Recording, read_audio
 from ..audio.transforms import Step
 from ..core.config import Settings, listed
 from ..core.errors import FeatureError, TooShortError

@@ -1,9 +1,9 @@
 """What FFmpeg's libraries (PyAV) decode, in a process of its own that does one recording and ends.
 
-:mod:`ser_kit.audio` runs this file, with a recording as standard input, for what libsndfile does not read. A
-stranger's file can make C code take all memory, loop or crash; here that ends a process that holds nothing,
-reads and writes no other file, and has limits that the system enforces. Nothing but PyAV is imported, which
-takes a tenth of a second.
+:mod:`ser_kit.audio.decode` runs this file, with a recording as standard input, for what libsndfile does not
+read. A stranger's file can make C code take all memory, loop or crash; here that ends a process that holds
+nothing, reads and writes no other file, and has limits that the system enforces. Nothing but PyAV is
+imported, which takes a tenth of a second.
 
 Standard output begins with the rate and the number of channels (two little-endian 32-bit numbers), and
 interleaved float32 samples follow; the exit status says how it ended. The limits need the module
