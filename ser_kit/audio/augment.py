@@ -1,8 +1,9 @@
 """Changes that make more of the training clips: of waveforms, as steps, and of batches of features.
 
-Waveforms are changed before extraction, by steps that go into a chain like those of :mod:`ser_kit.audio.transforms`. A step
-that draws at random is a :class:`Variation`; what it draws follows from its seed and the clip alone, so that features
-can be stored and extracted again elsewhere. :func:`with_seed` makes copies 1, 2, 3 of a clip.
+Waveforms are changed before extraction, by steps that go into a chain like those of
+:mod:`ser_kit.audio.transforms`. A step that draws at random is a :class:`Variation`; what it draws follows
+from its seed and the clip alone, so that features can be stored and extracted again elsewhere.
+:func:`with_seed` makes copies 1, 2, 3 of a clip.
 
 ================================ ====================================== =======
 step                             what is drawn                          length
@@ -18,8 +19,9 @@ step                             what is drawn                          length
 :class:`Sometimes`               whether another step is taken          that step's
 ================================ ====================================== =======
 
-Features are changed batch by batch while a network trains, by :class:`SpecAugment` and :class:`Mixup`; where these are
-the samples themselves, :class:`Vary` takes such steps anew in every epoch, and :class:`Babble` adds other voices.
+Features are changed batch by batch while a network trains, by :class:`SpecAugment` and :class:`Mixup`; where
+these are the samples themselves, :class:`Vary` takes such steps anew in every epoch, and :class:`Babble` adds
+other voices.
 
 Examples:
     >>> import numpy as np
@@ -46,18 +48,18 @@ from ..core.config import Settings, made
 from ..core.errors import PreprocessError
 from ..core.registry import Registry
 from . import transforms
-from .recording import MAX_RATE, MIN_RATE
+from .blocks import MAX_RATE, MIN_RATE
 from .transforms import Step, fitted, power_of_two, resampled, rms, without_filling
 
-# Of waveforms ---------------------------------------------------------------------------------------------------------
+# Of waveforms ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variation(Step):
     """A step that draws at random, and draws the same again for the same clip.
 
-    The draw follows from the seed, the name of the step and the samples alone (as a BLAKE2b hash), not from the order
-    of the clips, the process or NumPy's global state.
+    The draw follows from the seed, the name of the step and the samples alone (as a BLAKE2b hash), not from
+    the order of the clips, the process or NumPy's global state.
 
     Args:
         seed: another seed, another draw; see :func:`with_seed`.
@@ -96,13 +98,14 @@ def with_seed(steps: Iterable[Step | str | Mapping[str, Any]], seed: int) -> tup
 class AddNoise(Variation):
     """Add white noise at a signal-to-noise ratio drawn uniformly, in decibels; digital silence stays silence.
 
-    The ratio is that of the powers over the whole clip, its pauses included. Nothing is clipped: a loud clip may go
-    beyond full scale.
+    The ratio is that of the powers over the whole clip, its pauses included. Nothing is clipped: a loud clip
+    may go beyond full scale.
 
     Args:
         seed: see :class:`Variation`.
-        kind: ``"white"`` for Gaussian noise, ``"uniform"`` for evenly distributed samples, both with a flat spectrum;
-            ``"pink"`` for Gaussian noise with as much power in each octave, as most noise of rooms and streets is.
+        kind: ``"white"`` for Gaussian noise, ``"uniform"`` for evenly distributed samples, both with a flat
+            spectrum; ``"pink"`` for Gaussian noise with as much power in each octave, as most noise of rooms
+            and streets is.
         snr_low: lowest ratio in dB, -60 to 120.
         snr_high: highest ratio in dB, likewise.
 
@@ -141,7 +144,9 @@ def _pink(length: int, rng: np.random.Generator) -> np.ndarray:
     """Gaussian noise whose power falls by 3 dB an octave, float64 ``[length]``."""
     from scipy import fft
 
-    longer = fft.next_fast_len(length, real=True)  # a length with a large prime factor takes ten times as long
+    longer = fft.next_fast_len(
+        length, real=True
+    )  # a length with a large prime factor takes ten times as long
     spectrum = fft.rfft(rng.standard_normal(longer))
     spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
     return fft.irfft(spectrum, longer)[:length]
@@ -154,17 +159,17 @@ def levelled(changed: np.ndarray, samples: np.ndarray) -> np.ndarray:
 
 
 def _phase_vocoder_window(rate: int) -> int:
-    # Librosa's 2048 samples are 93 ms at its own rate of 22.05 kHz; at 16 kHz they smear speech over 128 ms, and at
-    # 4 kHz they are longer than the shortest clip.
+    # Librosa's 2048 samples are 93 ms at its own rate of 22.05 kHz; at 16 kHz they smear speech over 128 ms,
+    # and at 4 kHz they are longer than the shortest clip.
     return power_of_two(0.064, rate)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PitchShift(Variation):
-    """Raise or lower everything by a number of semitones drawn uniformly, at the same tempo (Librosa's phase vocoder).
+    """Raise or lower the pitch by a random number of semitones at the same tempo (phase vocoder).
 
-    The formants move with the pitch. The RMS level is kept: the phase vocoder alone takes 3 dB off speech, by which a
-    network could tell the copies.
+    The formants move with the pitch. The RMS level is kept: the phase vocoder alone takes 3 dB off speech, by
+    which a network could tell the copies.
 
     Args:
         seed: see :class:`Variation`.
@@ -185,7 +190,9 @@ class PitchShift(Variation):
         import librosa
 
         steps = rng.uniform(-self.semitones, self.semitones)
-        shifted = librosa.effects.pitch_shift(samples, sr=rate, n_steps=steps, n_fft=_phase_vocoder_window(rate))
+        shifted = librosa.effects.pitch_shift(
+            samples, sr=rate, n_steps=steps, n_fft=_phase_vocoder_window(rate)
+        )
         return levelled(shifted, samples)
 
 
@@ -278,12 +285,12 @@ class Gain(Variation):
 
 @dataclass(frozen=True, kw_only=True)
 class Offset(Variation):
-    """Add a constant, as cheap recorders do, and a slow sine, as wind and cars do; digital silence stays silence.
+    """Add a random constant and a slow sine, as cheap recorders and wind do; digital silence stays silence.
 
     Args:
         seed: see :class:`Variation`.
-        most: largest magnitude of the constant, and largest amplitude of the sine, 0 to 1, full scale 1; both are drawn
-            uniformly.
+        most: largest magnitude of the constant, and largest amplitude of the sine, 0 to 1, full scale 1; both
+            are drawn uniformly.
         highest: frequency up to which the sine's is drawn uniformly, 0 to 50 Hz.
 
     Examples:
@@ -312,8 +319,8 @@ class Offset(Variation):
 class Equalize(Variation):
     """Colour the sound as another microphone would: a gain for each of some frequencies, linear in between.
 
-    Gains are drawn from a normal distribution in decibels, at frequencies spaced evenly on a logarithmic scale from
-    60 Hz to half the rate.
+    Gains are drawn from a normal distribution in decibels, at frequencies spaced evenly on a logarithmic
+    scale from 60 Hz to half the rate.
 
     Args:
         seed: see :class:`Variation`.
@@ -348,16 +355,17 @@ class Equalize(Variation):
 class Room(Variation):
     """The clip as in a room: with echoes that die away as Gaussian noise does under an exponential envelope.
 
-    The direct sound comes first and unchanged, so that nothing is delayed; the reverberation that would outlast the
-    clip is cut off, and the RMS level of the clip is kept. Source of the model: J. D. Polack, "La transmission de
-    l'énergie sonore dans les salles" (thesis, Le Mans 1988).
+    The direct sound comes first and unchanged, so that nothing is delayed; the reverberation that would
+    outlast the clip is cut off, and the RMS level of the clip is kept. Source of the model: J. D. Polack, "La
+    transmission de l'énergie sonore dans les salles" (thesis, Le Mans 1988).
 
     Args:
         seed: see :class:`Variation`.
-        rt60_low: shortest reverberation time in seconds (until the echoes are 60 dB down), 0.05 to 5; drawn uniformly.
+        rt60_low: shortest reverberation time in seconds (until the echoes are 60 dB down), 0.05 to 5; drawn
+            uniformly.
         rt60_high: longest, likewise.
-        direct_db: energy of the direct sound over that of all echoes in dB, -20 to 40; 0 is some steps away from the
-            speaker, 10 close to the microphone.
+        direct_db: energy of the direct sound over that of all echoes in dB, -20 to 40; 0 is some steps away
+            from the speaker, 10 close to the microphone.
 
     Examples:
         >>> speech = np.repeat([0.0, 0.5, 0.0], 8000) * np.sin(np.arange(24000) / 10)
@@ -369,7 +377,11 @@ class Room(Variation):
     name: ClassVar[str] = "room"
     packages: ClassVar = ("scipy",)
     ordered: ClassVar = (("rt60_low", "rt60_high"),)
-    valid: ClassVar = Variation.valid | {"rt60_low": (0.05, 5.0), "rt60_high": (0.05, 5.0), "direct_db": (-20.0, 40.0)}
+    valid: ClassVar = Variation.valid | {
+        "rt60_low": (0.05, 5.0),
+        "rt60_high": (0.05, 5.0),
+        "direct_db": (-20.0, 40.0),
+    }
 
     rt60_low: float = 0.2
     rt60_high: float = 0.6
@@ -394,11 +406,12 @@ class Room(Variation):
 
 @dataclass(frozen=True, kw_only=True)
 class Telephone(Step):
-    """The clip as over a telephone line: 300 to 3400 Hz, 8 kHz, 8 bits by the mu-law; at its own rate again after.
+    """The clip as over a telephone line: 300 to 3400 Hz, 8 kHz, 8-bit mu-law, back at its own rate.
 
-    The same for every clip and copy, since nothing is drawn. The band comes from a Butterworth filter of fourth order
-    run forwards and backwards (-6 dB at its corners), which delays nothing. The mu-law is the formula that ITU-T G.711
-    approximates by segments, with mu = 255; samples beyond full scale are clipped as there.
+    The same for every clip and copy, since nothing is drawn. The band comes from a Butterworth filter of
+    fourth order run forwards and backwards (-6 dB at its corners), which delays nothing. The mu-law is the
+    formula that ITU-T G.711 approximates by segments, with mu = 255; samples beyond full scale are clipped as
+    there.
 
     Examples:
         >>> hum = np.sin(2 * np.pi * 50 * np.arange(16000) / 16000)
@@ -457,7 +470,7 @@ def _drawn(step: Step, samples: np.ndarray, rate: int, rng: np.random.Generator)
     return samples if len(samples) < step.shortest * rate else step._vary(samples, rate, rng)
 
 
-# Of batches -----------------------------------------------------------------------------------------------------------
+# Of batches ------------------------------------------------------------------------------------------------
 
 BATCH_AUGMENTATIONS: Registry[type[BatchAugmentation]] = Registry("batch augmentation")
 """Every class of batch augmentation by name."""
@@ -477,7 +490,9 @@ class BatchAugmentation(Settings, ABC):
         if "name" in vars(cls):
             BATCH_AUGMENTATIONS.enter(cls)
 
-    def __call__(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The batch after this augmentation.
 
         Args:
@@ -499,7 +514,9 @@ class BatchAugmentation(Settings, ABC):
         return self._change(x, y, rng)
 
     @abstractmethod
-    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _change(
+        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The batch after this augmentation, for arrays that are in order."""
 
 
@@ -521,9 +538,9 @@ def batch_augmentation(described: BatchAugmentation | str | Mapping[str, Any]) -
 class SpecAugment(BatchAugmentation):
     """Hide stretches of time and bands of frequency, others in every clip, so that a network relies on none.
 
-    Each mask is as wide as is drawn from 0 to its greatest width, evenly, and stands anywhere with equal chance; masks
-    may overlap. Without the time warping of the source, which gained it least: D. S. Park et al., "SpecAugment: A
-    simple data augmentation method for automatic speech recognition", Interspeech 2019.
+    Each mask is as wide as is drawn from 0 to its greatest width, evenly, and stands anywhere with equal
+    chance; masks may overlap. Without the time warping of the source, which gained it least: D. S. Park et
+    al., "SpecAugment: A simple data augmentation method for automatic speech recognition", Interspeech 2019.
 
     Args:
         time_masks: masks in time per clip, 0 to 100.
@@ -554,9 +571,13 @@ class SpecAugment(BatchAugmentation):
     band_width: int = 10
     fill: float = 0.0
 
-    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _change(
+        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         if x.ndim != 3:
-            raise PreprocessError(f"{self.name}: expected features [batch, frames, dims], got shape {x.shape}")
+            raise PreprocessError(
+                f"{self.name}: expected features [batch, frames, dims], got shape {x.shape}"
+            )
         batch, frames, bands = x.shape
         hidden = _masks(batch, frames, self.time_masks, self.time_width, rng)[:, :, None]
         hidden = hidden | _masks(batch, bands, self.band_masks, self.band_width, rng)[:, None, :]
@@ -575,9 +596,9 @@ def _masks(batch: int, length: int, masks: int, width: int, rng: np.random.Gener
 class Mixup(BatchAugmentation):
     """Mix every clip with another of the batch, and their labels in the same proportion.
 
-    The share of the clip itself is drawn from Beta(alpha, alpha), one for each clip; the others are the batch in
-    another order, where a clip may meet itself. Source: H. Zhang et al., "mixup: Beyond empirical risk minimization",
-    ICLR 2018.
+    The share of the clip itself is drawn from Beta(alpha, alpha), one for each clip; the others are the batch
+    in another order, where a clip may meet itself. Source: H. Zhang et al., "mixup: Beyond empirical risk
+    minimization", ICLR 2018.
 
     Args:
         alpha: 0.01 to 100; the smaller, the less is mixed (at 0.2, one of the two clips has over 95 % in
@@ -594,7 +615,9 @@ class Mixup(BatchAugmentation):
 
     alpha: float = 0.2
 
-    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _change(
+        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         own = rng.beta(self.alpha, self.alpha, len(x)).astype(np.float32)
         other = rng.permutation(len(x))
         return _mixed(x, other, own), _mixed(y, other, own)
@@ -607,9 +630,10 @@ def _mixed(values: np.ndarray, other: np.ndarray, own: np.ndarray) -> np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Babble(BatchAugmentation):
-    """Let others of the batch talk in the background of some waveforms; the label stays that of the clip itself.
+    """Add other clips of the batch as background speech to some waveforms; labels are unchanged.
 
-    The ratio is that of the powers over the whole stretch. Training clips babble, so no other recordings are needed.
+    The ratio is that of the powers over the whole stretch. Training clips babble, so no other recordings are
+    needed.
 
     Args:
         share: of the waveforms that get a background, 0 to 1.
@@ -638,7 +662,9 @@ class Babble(BatchAugmentation):
     snr_low: float = 5.0
     snr_high: float = 30.0
 
-    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _change(
+        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         if x.ndim != 3 or x.shape[2] != 1:
             raise PreprocessError(f"{self.name}: expected waveforms [batch, samples, 1], got shape {x.shape}")
         mixed = x.copy()
@@ -653,13 +679,14 @@ class Babble(BatchAugmentation):
 
 @dataclass(frozen=True, kw_only=True)
 class Vary(BatchAugmentation):
-    """Take steps of every waveform of the batch, drawn anew each time, and keep a stretch of one length of each.
+    """Apply random steps to every waveform of the batch and keep a stretch of one length.
 
-    A stretch of a longer clip is taken from anywhere, a shorter clip is put anywhere into silence. Zeros at the end of
-    a clip only fill it up to the length of others, and are left out before.
+    A stretch of a longer clip is taken from anywhere, a shorter clip is put anywhere into silence. Zeros at
+    the end of a clip only fill it up to the length of others, and are left out before.
 
     Args:
-        steps: :class:`~ser_kit.audio.transforms.Step`, their names, or what their ``to_dict`` gives, in order.
+        steps: :class:`~ser_kit.audio.transforms.Step`, their names, or what their ``to_dict`` gives, in
+            order.
         rate: Hz, 4,000 to 384,000.
         seconds: length of each clip afterwards, 0.1 s to 1 hour.
 
@@ -681,7 +708,9 @@ class Vary(BatchAugmentation):
         super().__post_init__()
         object.__setattr__(self, "steps", tuple(transforms.step(each) for each in self.steps))
 
-    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _change(
+        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         if x.ndim != 3 or x.shape[2] != 1:
             raise PreprocessError(f"{self.name}: expected waveforms [batch, samples, 1], got shape {x.shape}")
         length = round(self.seconds * self.rate)

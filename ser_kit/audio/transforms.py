@@ -1,7 +1,7 @@
 """What is done to the samples of a recording before anything is measured: steps, each usable alone.
 
-A step is a frozen dataclass of its parameters and a function of samples and rate. Extractors take a chain of them
-(``LogMel(preprocess=(Trim(), PeakNormalise()))``), which becomes part of what identifies the features.
+A step is a frozen dataclass of its parameters and a function of samples and rate. Extractors take a chain of
+them (``LogMel(preprocess=(Trim(), PeakNormalise()))``), which becomes part of what identifies the features.
 
 ============================ ============================================== =================
 step                         what it does                                   length
@@ -18,8 +18,8 @@ step                         what it does                                   leng
 :class:`VoiceActivity`       keep what WebRTC's detector takes for speech   shorter
 ============================ ============================================== =================
 
-:func:`frame` cuts samples into overlapping frames, for those who measure something of their own. Steps that draw at
-random, to make more of the training clips, are in :mod:`ser_kit.audio.augment`.
+:func:`frame` cuts samples into overlapping frames, for those who measure something of their own. Steps that
+draw at random, to make more of the training clips, are in :mod:`ser_kit.audio.augment`.
 
 Examples:
     >>> import numpy as np
@@ -45,7 +45,7 @@ import numpy as np
 from ..core.config import Settings, made
 from ..core.errors import PreprocessError
 from ..core.registry import Registry
-from .recording import MAX_RATE, MAX_SECONDS, MIN_RATE
+from .blocks import MAX_RATE, MAX_SECONDS, MIN_RATE
 
 MIN_SECONDS = 0.1
 """A step that would leave less than this leaves the samples as they were: better too much sound than none."""
@@ -58,8 +58,8 @@ STEPS: Registry[type[Step]] = Registry("step")
 class Step(Settings, ABC):
     """Turns samples into samples at the same rate.
 
-    Two steps that are equal give equal samples; raise ``version`` whenever the same parameters begin to give others.
-    :func:`step` reads what :meth:`to_dict` gives.
+    Two steps that are equal give equal samples; raise ``version`` whenever the same parameters begin to give
+    others. :func:`step` reads what :meth:`to_dict` gives.
     """
 
     error = PreprocessError
@@ -82,12 +82,14 @@ class Step(Settings, ABC):
             float32 ``[m]``; the samples as they were where less than 0.1 s would be left.
 
         Raises:
-            PreprocessError: the samples are not one channel of finite numbers, there are none, or the rate is out of
-                range.
+            PreprocessError: the samples are not one channel of finite numbers, there are none, or the rate is
+                out of range.
         """
         samples = np.asarray(samples, np.float32)
         if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
-            raise PreprocessError(f"{self.name}: expected one channel of finite samples, got shape {samples.shape}")
+            raise PreprocessError(
+                f"{self.name}: expected one channel of finite samples, got shape {samples.shape}"
+            )
         if not MIN_RATE <= rate <= MAX_RATE:
             raise PreprocessError(f"{self.name}: the rate is {rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz")
         if len(samples) < self.shortest * rate:
@@ -125,7 +127,7 @@ def apply(steps: Iterable[Step | str | Mapping[str, Any]], samples: np.ndarray, 
     return samples
 
 
-# Level ---------------------------------------------------------------------------------------------------------------
+# Level -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,11 +174,12 @@ class Standardise(Step):
 class RMSNormalise(Step):
     """Scale to a root-mean-square level; digital silence stays silence.
 
-    Never beyond full scale: a clip whose peak would exceed 1 (one that is mostly pause, or a click in quiet) is only
-    scaled until its peak is 1 and stays under the level asked for.
+    Never beyond full scale: a clip whose peak would exceed 1 (one that is mostly pause, or a click in quiet)
+    is only scaled until its peak is 1 and stays under the level asked for.
 
     Args:
-        level: dBFS, -100 to 0, where 0 dBFS is the RMS of a full-scale square wave (a full-scale sine has -3.01).
+        level: dBFS, -100 to 0, where 0 dBFS is the RMS of a full-scale square wave (a full-scale sine has
+            -3.01).
 
     Examples:
         >>> import numpy as np
@@ -203,17 +206,18 @@ def rms(samples: np.ndarray) -> float:
     return math.sqrt(np.square(samples, dtype=np.float64).mean())
 
 
-# Below speech --------------------------------------------------------------------------------------------------------
+# Below speech ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class HighPass(Step):
     """Take off what is slower than speech: a constant offset of the recorder, rumble of wind, steps and cars.
 
-    What lies below the cutoff is found by a linear-phase low-pass at a few times the cutoff's rate, brought back to the
-    rate of the samples by the same filter, and subtracted, so that nothing is delayed; the mean goes first. Sines at a
-    quarter of the cutoff are weaker by over 70 dB afterwards, at half of it by 40, at the cutoff by 2.5, at one and a
-    half times it by 0.1. At both ends the samples are continued by their mirror image through the last of them.
+    What lies below the cutoff is found by a linear-phase low-pass at a few times the cutoff's rate, brought
+    back to the rate of the samples by the same filter, and subtracted, so that nothing is delayed; the mean
+    goes first. Sines at a quarter of the cutoff are weaker by over 70 dB afterwards, at half of it by 40, at
+    the cutoff by 2.5, at one and a half times it by 0.1. At both ends the samples are continued by their
+    mirror image through the last of them.
 
     Args:
         cutoff: Hz, 10 to 500; the lowest voices begin at about 60.
@@ -241,13 +245,14 @@ class HighPass(Step):
         continued = 2 * centred[inside] - centred[np.clip(2 * inside - places, 0, n - 1)]
         # Not ``@``: for products as small as these its threads wait for each other longer than they compute.
         few = np.vecdot(np.lib.stride_tricks.sliding_window_view(continued, len(taps))[::hop], taps)
-        # A sample of the low rate, and those around it, give the next ``hop`` samples: the filter's every hop-th tap.
+        # A sample of the low rate, and those around it, give the next ``hop`` samples: the filter's every
+        # hop-th tap.
         phases = np.append(hop * taps, np.zeros(hop - 1)).reshape(-1, hop)[::-1]
         slow = np.einsum("ij,jk->ik", np.lib.stride_tricks.sliding_window_view(few, len(phases)), phases)
         return centred - slow.reshape(-1)[:n]
 
     def low_pass(self, rate: int) -> tuple[np.ndarray, int]:
-        """The filter, float64 ``[2 * k * hop + 1]`` of sum 1, and the number of samples for one of the low rate."""
+        """The filter, float64 ``[2 * k * hop + 1]`` of sum 1, and its hop in samples."""
         return _low_pass(self.cutoff, rate)
 
 
@@ -256,27 +261,30 @@ def _low_pass(cutoff: float, rate: int) -> tuple[np.ndarray, int]:
     hop = round(rate / (4 * cutoff))
     # A Blackman window lets through what is 1.25 times the cutoff wide between passing and stopping.
     steps = round(2.2 * rate / cutoff / hop)
-    taps = np.sinc(2 * cutoff / rate * np.arange(-steps * hop, steps * hop + 1)) * np.blackman(2 * steps * hop + 1)
+    taps = np.sinc(2 * cutoff / rate * np.arange(-steps * hop, steps * hop + 1)) * np.blackman(
+        2 * steps * hop + 1
+    )
     return taps / taps.sum(), hop
 
 
-# Length --------------------------------------------------------------------------------------------------------------
+# Length ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trim(Step):
     """Cut leading and trailing quiet: what lies more than ``top_db`` under the loudest frame.
 
-    Without a margin the same cut as ``librosa.effects.trim`` makes, which the tests hold it to, but without Librosa's
-    floor of -100 dBFS, so that the cut does not depend on how loud the recording is. Digital silence is left as it is.
+    Without a margin the same cut as ``librosa.effects.trim`` makes, which the tests hold it to, but without
+    Librosa's floor of -100 dBFS, so that the cut does not depend on how loud the recording is. Digital
+    silence is left as it is.
 
     Args:
         top_db: decibels under the RMS of the loudest frame, 1 to 200.
         frame_seconds: length of a frame, 0.001 to 1 s.
         hop_seconds: time between frames, and how finely is cut, 0.001 to 1 s.
         margin_seconds: of the quiet, how much is kept at either end, 0 to 10 s.
-        shortest_seconds: of sound, 0 to 0.1 s. What is shorter, such as the click of a button, counts as quiet, and
-            every frame as what the quietest of those that follow it within this time is.
+        shortest_seconds: of sound, 0 to 0.1 s. What is shorter, such as the click of a button, counts as
+            quiet, and every frame as what the quietest of those that follow it within this time is.
 
     Examples:
         >>> import numpy as np
@@ -305,7 +313,11 @@ class Trim(Step):
         energies = np.lib.stride_tricks.sliding_window_view(energies, frames).min(axis=1)
         heard = np.flatnonzero(energies > energies.max() * 10 ** (-self.top_db / 10))
         margin = round(self.margin_seconds * rate)
-        return samples[max(0, heard[0] * hop - margin) : (heard[-1] + frames) * hop + margin] if heard.size else samples
+        return (
+            samples[max(0, heard[0] * hop - margin) : (heard[-1] + frames) * hop + margin]
+            if heard.size
+            else samples
+        )
 
     def shortest_frames(self, rate: int) -> int:
         """How many frames in a row the shortest sound lasts, at least 1."""
@@ -340,8 +352,7 @@ def fitted(samples: np.ndarray, length: int) -> np.ndarray:
 
 
 def without_filling(values: np.ndarray) -> np.ndarray:
-    """A clip, ``[n, ...]``, without the zeros at its end, which fill it up to the length of others; one of zeros alone
-    as it is."""
+    """A clip ``[n, ...]`` without the zeros that pad its end; one of zeros alone as it is."""
     sounding = np.flatnonzero(values.reshape(len(values), -1).any(axis=1))
     return values[: sounding[-1] + 1] if len(sounding) else values
 
@@ -367,7 +378,8 @@ def frame(
         float32 ``[frames, length]``; read-only without a window, since the frames then share their samples.
 
     Raises:
-        PreprocessError: the samples are not one channel, a length is less than one sample, or the window is unknown.
+        PreprocessError: the samples are not one channel, a length is less than one sample, or the window is
+            unknown.
 
     Examples:
         >>> frame([1, 2, 3, 4, 5], 1000, seconds=0.003, hop_seconds=0.002)
@@ -381,7 +393,9 @@ def frame(
         raise PreprocessError(f"frame: expected samples of one channel, got shape {samples.shape}")
     length, hop = round(seconds * rate), round(hop_seconds * rate)
     if length < 1 or hop < 1:
-        raise PreprocessError(f"frame: seconds={seconds!r} and hop_seconds={hop_seconds!r} must be a sample or more")
+        raise PreprocessError(
+            f"frame: seconds={seconds!r} and hop_seconds={hop_seconds!r} must be a sample or more"
+        )
     if window not in (None, "hann"):
         raise PreprocessError(f"frame: window={window!r} must be 'hann' or None")
     count = 1 + max(0, math.ceil((len(samples) - length) / hop))
@@ -392,7 +406,7 @@ def frame(
     return frames * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
 
 
-# Noise ---------------------------------------------------------------------------------------------------------------
+# Noise -----------------------------------------------------------------------------------------------------
 
 
 def power_of_two(seconds: float, rate: int) -> int:
@@ -404,14 +418,15 @@ def power_of_two(seconds: float, rate: int) -> int:
 class NoiseGate(Step):
     """Spectral gating by noisereduce: turn down the moments and bands that do not rise above the noise.
 
-    Stationary, the threshold of a band is 1.5 deviations above the mean of its decibels in the noise, and holds for the
-    whole clip: right for hum and hiss. The noise is the quietest tenth of the clip, digital silence not counted: with
-    noisereduce's own choice, the whole clip, the threshold of a clip that is half speech lies within the speech, and
-    half of its amplitude is lost. Not stationary, the threshold follows the mean loudness of the band over two seconds:
-    right for noise that changes, but a steady tone is taken away as well, and much of the speech.
+    Stationary, the threshold of a band is 1.5 deviations above the mean of its decibels in the noise, and
+    holds for the whole clip: right for hum and hiss. The noise is the quietest tenth of the clip, digital
+    silence not counted: with noisereduce's own choice, the whole clip, the threshold of a clip that is half
+    speech lies within the speech, and half of its amplitude is lost. Not stationary, the threshold follows
+    the mean loudness of the band over two seconds: right for noise that changes, but a steady tone is taken
+    away as well, and much of the speech.
 
-    The gate opens and closes over 200 Hz and 40 ms; the frames are the power of two nearest to 32 ms (noisereduce's
-    own 1024 samples do not work under 5.2 kHz).
+    The gate opens and closes over 200 Hz and 40 ms; the frames are the power of two nearest to 32 ms
+    (noisereduce's own 1024 samples do not work under 5.2 kHz).
 
     Source: T. Sainburg & A. Zorea, "Noisereduce: Domain general noise reduction for time series signals",
     arXiv:2412.17851 (2024).
@@ -442,7 +457,8 @@ class NoiseGate(Step):
         window = power_of_two(0.032, rate)
         pieces = samples[: len(samples) // window * window].reshape(-1, window)
         energies = np.einsum("ij,ij->i", pieces, pieces, dtype=np.float64)
-        # A band that is exactly zero throughout would be divided by its own mean; noise at -180 dBFS cannot be heard.
+        # A band that is exactly zero throughout would be divided by its own mean; noise at -180 dBFS cannot
+        # be heard.
         dither = np.random.default_rng(0).standard_normal(len(samples)) * 1e-9
         gated = noisereduce.reduce_noise(
             y=samples + dither,
@@ -456,7 +472,8 @@ class NoiseGate(Step):
             padding=2 * window,
             n_jobs=1,
         )
-        # Not noisereduce's own prop_decrease, which takes something off the lowest and highest bands even at 0.
+        # Not noisereduce's own prop_decrease, which takes something off the lowest and highest bands even at
+        # 0.
         return samples + self.strength * (gated - samples)
 
 
@@ -471,19 +488,20 @@ def quietest(energies: np.ndarray, share: float) -> np.ndarray:
 class SpectralSubtraction(Step):
     """Take the power spectrum of the noise, as the quietest frames have it, off that of every frame.
 
-    Power subtraction with over-subtraction and a spectral floor (Berouti, Schwartz & Makhoul, "Enhancement of speech
-    corrupted by acoustic noise", ICASSP 1979), the phase kept as it is (S. F. Boll, "Suppression of acoustic noise in
-    speech using spectral subtraction", IEEE Trans. ASSP 27(2), 1979). Their noise comes from a pause that is known to
-    hold no speech; here from the quietest frames. Frames of digital silence, as some corpora are padded with, say
-    nothing about the noise and are not counted. Right for steady noise and clips with pauses. The frames are the power
-    of two nearest to 32 ms, Hann-windowed, three quarters overlapping.
+    Power subtraction with over-subtraction and a spectral floor (Berouti, Schwartz & Makhoul, "Enhancement of
+    speech corrupted by acoustic noise", ICASSP 1979), the phase kept as it is (S. F. Boll, "Suppression of
+    acoustic noise in speech using spectral subtraction", IEEE Trans. ASSP 27(2), 1979). Their noise comes
+    from a pause that is known to hold no speech; here from the quietest frames. Frames of digital silence, as
+    some corpora are padded with, say nothing about the noise and are not counted. Right for steady noise and
+    clips with pauses. The frames are the power of two nearest to 32 ms, Hann-windowed, three quarters
+    overlapping.
 
     Args:
         quiet_share: share of the frames that count as noise, 0.01 to 1.
-        over_subtraction: how many times the noise power is taken off, 0 (nothing is changed) to 20; more takes away
-            more of the noise, and of the speech.
-        floor: share of the noise power that is left everywhere, 0 to 1, which covers the "musical" noise of single
-            bands that come and go.
+        over_subtraction: how many times the noise power is taken off, 0 (nothing is changed) to 20; more
+            takes away more of the noise, and of the speech.
+        floor: share of the noise power that is left everywhere, 0 to 1, which covers the "musical" noise of
+            single bands that come and go.
 
     Examples:
         >>> import numpy as np
@@ -505,7 +523,8 @@ class SpectralSubtraction(Step):
 
         window = power_of_two(0.032, rate)
         hop = window // 4
-        # Mirrored at both ends and in whole hops, so that no frame is quiet only because it is filled up with zeros.
+        # Mirrored at both ends and in whole hops, so that no frame is quiet only because it is filled up with
+        # zeros.
         whole = np.pad(samples, (0, -len(samples) % hop), mode="reflect")
         framing = {"nperseg": window, "noverlap": window - hop}
         spectra = stft(whole, boundary="even", **framing)[2].T
@@ -521,19 +540,19 @@ class SpectralSubtraction(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class WaveletDenoise(Step):
-    """Shrink the small wavelet coefficients, which are noise if the noise is white, to zero and the others by as much.
+    """Shrink the wavelet coefficients by a threshold below which white noise lies.
 
-    Soft thresholding at the universal threshold ``sigma * sqrt(2 ln n)`` (D. L. Donoho & I. M. Johnstone, "Ideal
-    spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994); sigma is the median magnitude of the finest
-    coefficients over 0.6745, those of digital silence not counted. The finest coefficients are those of the
-    upper half of the band: a recording that was resampled to a higher rate has no noise there, and is hardly changed.
-    Weak and high sounds, such as those of s and f, suffer: it is for clips about as loud as their noise, since from a
-    clip 10 dB above it as much speech is taken as noise.
+    Soft thresholding at the universal threshold ``sigma * sqrt(2 ln n)`` (D. L. Donoho & I. M. Johnstone,
+    "Ideal spatial adaptation by wavelet shrinkage", Biometrika 81(3), 1994); sigma is the median magnitude of
+    the finest coefficients over 0.6745, those of digital silence not counted. The finest coefficients are
+    those of the upper half of the band: a recording that was resampled to a higher rate has no noise there,
+    and is hardly changed. Weak and high sounds, such as those of s and f, suffer: it is for clips about as
+    loud as their noise, since from a clip 10 dB above it as much speech is taken as noise.
 
     Args:
         wavelet: one of ``pywt.wavelist(kind="discrete")``.
-        level: number of octaves that are denoised, from the top, 1 to 30; the most that the length of the clip allows,
-            if there are fewer or if ``None`` is given.
+        level: number of octaves that are denoised, from the top, 1 to 30; the most that the length of the
+            clip allows, if there are fewer or if ``None`` is given.
 
     Examples:
         >>> import numpy as np
@@ -572,17 +591,17 @@ class WaveletDenoise(Step):
         return pywt.waverec([coarse, *shrunk], self.wavelet)[: len(samples)]
 
 
-# Speech --------------------------------------------------------------------------------------------------------------
+# Speech ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceActivity(Step):
-    """Keep only what WebRTC's voice activity detector takes for speech, and cut out the rest, pauses within too.
+    """Keep only what WebRTC's voice activity detector takes for speech; pauses are cut out.
 
-    Where it finds no speech at all, the samples are left as they were. The detector (a Gaussian mixture over the
-    energies of six bands, 80 Hz to 4 kHz) takes 8, 16, 32 or 48 kHz; at other rates it listens to a copy at 16 kHz. It
-    has thresholds of absolute level, so it is given a copy scaled to full scale: whispers that were recorded low count
-    as well as shouts.
+    Where it finds no speech at all, the samples are left as they were. The detector (a Gaussian mixture over
+    the energies of six bands, 80 Hz to 4 kHz) takes 8, 16, 32 or 48 kHz; at other rates it listens to a copy
+    at 16 kHz. It has thresholds of absolute level, so it is given a copy scaled to full scale: whispers that
+    were recorded low count as well as shouts.
 
     Args:
         aggressiveness: 0 to 3; the higher, the more is cut.
@@ -619,7 +638,9 @@ class VoiceActivity(Step):
         length = heard_rate * self.frame_ms // 1000
         count = math.ceil(len(heard) / length)
         pcm = (
-            np.clip(np.rint(fitted(heard, count * length) * 32767), -32768, 32767).astype("<i2").reshape(count, length)
+            np.clip(np.rint(fitted(heard, count * length) * 32767), -32768, 32767)
+            .astype("<i2")
+            .reshape(count, length)
         )
         detector = webrtcvad.Vad(self.aggressiveness)
         voiced = np.array([detector.is_speech(each.tobytes(), heard_rate) for each in pcm])

@@ -1,8 +1,8 @@
 """Settings: frozen dataclasses that are checked when they are made, have an identity, and go through JSON.
 
-Steps, batch augmentations, extractors and trainings are such settings. Pydantic would check types too, but takes a
-fifth of a second to import, knows no NumPy scalars, and the one line of :attr:`Settings.identity`, which names features
-in the store, would still be our own.
+Steps, batch augmentations, extractors and trainings are such settings. Pydantic would check types too, but
+takes a fifth of a second to import, knows no NumPy scalars, and the one line of :attr:`Settings.identity`,
+which names features in the store, would still be our own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ Allowed = tuple[float, float] | range | frozenset
 BOOLEAN = frozenset({True, False})
 
 
-def checked(what: str, value: Any, allowed: Allowed, error: type[SerKitError], *, optional: bool = False) -> Any:
+def checked(
+    what: str, value: Any, allowed: Allowed, error: type[SerKitError], *, optional: bool = False
+) -> Any:
     """The value as a plain number, string or bool, if it is allowed.
 
     Args:
@@ -71,8 +73,8 @@ def listed(what: str, value: Any, error: type[SerKitError]) -> tuple:
 class Settings:
     """A frozen dataclass whose fields are settings.
 
-    Numbers given as integers or as NumPy scalars become plain ``float`` or ``int``, so that equal settings read the
-    same in :attr:`identity`.
+    Numbers given as integers or as NumPy scalars become plain ``float`` or ``int``, so that equal settings
+    read the same in :attr:`identity`.
     """
 
     name: ClassVar[str]
@@ -91,7 +93,9 @@ class Settings:
         values = {each.name: each for each in fields(self)}
         for key in filter(self.valid.__contains__, values):
             optional = values[key].default is None or "None" in str(values[key].type)
-            value = checked(self._called(key), getattr(self, key), self.valid[key], self.error, optional=optional)
+            value = checked(
+                self._called(key), getattr(self, key), self.valid[key], self.error, optional=optional
+            )
             object.__setattr__(self, key, value)
         for less, more in self.ordered:
             if values.keys() >= {less, more} and getattr(self, less) > getattr(self, more):
@@ -114,7 +118,9 @@ class Settings:
         """Its :attr:`packages`, and those of the settings among its fields."""
         values = [getattr(self, each.name) for each in fields(self)]
         inner = [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
-        return frozenset(self.packages).union(*(each.stands_on for each in inner if isinstance(each, Settings)))
+        return frozenset(self.packages).union(
+            *(each.stands_on for each in inner if isinstance(each, Settings))
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Name and settings, ready for JSON; :func:`made` reads it."""
@@ -139,7 +145,7 @@ _T = TypeVar("_T", bound=Settings)
 
 
 def made(registry: Registry[type[_T]], described: _T | str | Mapping[str, Any]) -> _T:
-    """Settings from a name, or from what :meth:`Settings.to_dict` gave; what is settings already stays as it is.
+    """Settings from a name or from what :meth:`Settings.to_dict` gave; settings are returned as they are.
 
     Args:
         registry: classes by name.

@@ -70,12 +70,15 @@ def canonical(name: str) -> str:
     """
     found = _CANONICAL.get(str(name).strip().lower())
     if found is None:
-        raise LabelError(f"unknown emotion {name!r}; expected one of {', '.join(EMOTIONS)} or a common synonym")
+        raise LabelError(
+            f"unknown emotion {name!r}; expected one of {', '.join(EMOTIONS)} or a common synonym"
+        )
     return found
 
 
 NEAREST = {"calm": "neutral", "excited": "happy", "frustrated": "angry"}
-"""What an emotion is answered as where a label set has no place for it, though recordings of it teach it nothing."""
+"""What an emotion is answered as where a label set has no place for it, though recordings of it teach it
+nothing."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,9 @@ LABEL_SETS: Registry[LabelSet] = Registry.of(
     LabelSet("four", ("neutral", "happy", "sad", "angry"), {"excited": "happy"}),
     LabelSet("six", ("neutral", "happy", "sad", "angry", "fear", "disgust")),
     # Calm counts as neutral, as in most work that joins RAVDESS with corpora that have no calm speech.
-    LabelSet("seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}),
+    LabelSet(
+        "seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}
+    ),
     LabelSet("eight", EMOTIONS[:8]),
 )
 
@@ -149,8 +154,8 @@ def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[
         into: the label set to answer in, as for :func:`label_set`.
 
     Returns:
-        Label of the set -> labels of the model. A label that is in none of them, such as surprise among six emotions,
-        is left out.
+        Label of the set -> labels of the model. A label that is in none of them, such as surprise among six
+        emotions, is left out.
 
     Raises:
         LabelError: the model does not tell two labels of the set apart.

@@ -18,8 +18,8 @@ _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _ABANDONED = 24 * 3600  # seconds; no process works that long on one file
 
 AUDIO_SUFFIXES = frozenset({
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff", ".aifc",
-    ".wma", ".au", ".caf", ".3gp", ".3g2", ".amr", ".awb", ".ac3", ".mka", ".mov",
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff",
+    ".aifc", ".wma", ".au", ".caf", ".3gp", ".3g2", ".amr", ".awb", ".ac3", ".mka", ".mov",
 })  # fmt: skip
 
 
@@ -37,12 +37,12 @@ def cache_folder() -> Path:
 
 @contextmanager
 def workshop(folder: Path, prefix: str) -> Iterator[Path]:
-    """A temporary folder inside ``folder``, so that what is finished in it can be moved to its place in one step.
+    """A temporary folder inside ``folder``; what is finished in it moves to its place in one step.
 
     Args:
         folder: made if need be.
-        prefix: of the temporary folder's name. Folders of that prefix that were left a day ago by processes that were
-            killed are swept up.
+        prefix: of the temporary folder's name. Folders of that prefix that were left a day ago by processes
+            that were killed are swept up.
 
     Examples:
         >>> target = Path(tempfile.mkdtemp()) / "greeting.txt"
@@ -109,12 +109,14 @@ def replaceable(target: str | os.PathLike) -> Path:
         The absolute path, without links.
 
     Raises:
-        TargetError: nothing may be written there, or it is the folder that one works in, or one that other file
-            systems are mounted at: these cannot change places with another.
+        TargetError: nothing may be written there, or it is the folder that one works in, or one that other
+            file systems are mounted at: these cannot change places with another.
     """
     place = Path(os.path.realpath(target))
     if place.is_dir() and (Path.cwd().is_relative_to(place) or place.is_mount()):
-        kind = "the working directory, or contains it" if Path.cwd().is_relative_to(place) else "a mount point"
+        kind = (
+            "the working directory, or contains it" if Path.cwd().is_relative_to(place) else "a mount point"
+        )
         raise TargetError(f"{target} is {kind}, and cannot be replaced; give a folder inside it")
     writable(place.parent)
     return place
@@ -123,9 +125,9 @@ def replaceable(target: str | os.PathLike) -> Path:
 def put(made: Path, place: Path) -> None:
     """Move what is finished, a file or a folder, to its place; what stood there is deleted, but not before.
 
-    A kill at any moment leaves the old or the new there, whole. Where a system cannot let two folders change places in
-    one step (Linux can, on most file systems), the old one stands beside its place for a moment, and
-    :func:`standing` finds it.
+    A kill at any moment leaves the old or the new there, whole. Where a system cannot let two folders change
+    places in one step (Linux can, on most file systems), the old one stands beside its place for a moment,
+    and :func:`standing` finds it.
 
     Args:
         made: on the same file system, in a :func:`workshop`, which sweeps up what is left there.
@@ -156,7 +158,7 @@ def put(made: Path, place: Path) -> None:
 
 
 def standing(folder: Path) -> Path:
-    """Where a folder is to be read: at its place, or beside it after a kill while :func:`put` was replacing it."""
+    """Where a folder is to be read: its place, or beside it if :func:`put` was interrupted."""
     aside = _aside(folder)
     return aside if not folder.exists() and aside.is_dir() else folder
 
@@ -170,7 +172,9 @@ def _exchanged(one: Path, other: Path) -> bool:
     if sys.platform != "linux":
         return False
     exchange = getattr(ctypes.CDLL(None), "renameat2", None)
-    return exchange is not None and exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+    return (
+        exchange is not None and exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+    )
 
 
 def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
@@ -180,14 +184,16 @@ def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
 
     Args:
         root: the folder.
-        skip: names of folders that are not looked into. Hidden ones never are: archives packed on a Mac hold a
-            ``._name.wav`` beside each ``name.wav``.
+        skip: names of folders that are not looked into. Hidden ones never are: archives packed on a Mac hold
+            a ``._name.wav`` beside each ``name.wav``.
     """
     found = []
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in skip and f != "__MACOSX" and not f.startswith("."))
         here = Path(folder)
-        named = [here / n for n in names if not n.startswith(".") and Path(n).suffix.lower() in AUDIO_SUFFIXES]
+        named = [
+            here / n for n in names if not n.startswith(".") and Path(n).suffix.lower() in AUDIO_SUFFIXES
+        ]
         found += [path for path in named if path.is_file() or not path.exists()]
     # Some mirrors hold MP3 versions beside the original WAV files.
     return sorted(found, key=lambda path: (path.suffix.lower() != ".wav", len(path.parts), path.as_posix()))

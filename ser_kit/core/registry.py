@@ -14,8 +14,8 @@ T = TypeVar("T")
 class Registry(MutableMapping[str, T]):
     """Named things of one kind, in the order in which they were entered.
 
-    What takes long to import is entered as ``"package.module:attribute"``, and imported when it is asked for. So names
-    and help texts can be had without loading anything.
+    What takes long to import is entered as ``"package.module:attribute"``, and imported when it is asked for.
+    So names and help texts can be had without loading anything.
 
     Args:
         kind: what one of them is called in messages, such as ``"model"``.

@@ -48,8 +48,9 @@ def get(name: str) -> Corpus:
     """The corpus of that name.
 
     Args:
-        name: one of :func:`names`; with a path behind a colon, its copy there: ``"ravdess:data/ravdess"``. Another name
-            with a path stands for your own recordings, a folder or CSV file as for ``"folder"``: ``"calls:list.csv"``.
+        name: one of :func:`names`; with a path behind a colon, its copy there: ``"ravdess:data/ravdess"``.
+            Another name with a path stands for your own recordings, a folder or CSV file as for ``"folder"``:
+            ``"calls:list.csv"``.
 
     Raises:
         UnknownNameError: there is none.
@@ -83,16 +84,18 @@ def load(
 
     Args:
         names: name or names of corpora, see :func:`get`: ``["ravdess", "folder:mine", "calls:list.csv"]``.
-        root: the corpus's folder or one that contains it; of several corpora, one that contains the folder of each.
-            Where neither this nor a name says where, a corpus is looked for in ``SER_KIT_DATA/<slug>``, then in a
-            Kaggle mount, and is then downloaded.
-        labels: a label set to join the corpora under, such as ``"six"``; see :func:`ser_kit.core.labels.label_set`.
+        root: the corpus's folder or one that contains it; of several corpora, one that contains the folder of
+            each. Where neither this nor a name says where, a corpus is looked for in ``SER_KIT_DATA/<slug>``,
+            then in a Kaggle mount, and is then downloaded.
+        labels: a label set to join the corpora under, such as ``"six"``; see
+            :func:`ser_kit.core.labels.label_set`.
 
     Returns:
-        One row per clip, columns :data:`COLUMNS`, ``start`` and ``end`` (seconds, or ``""``) if a clip is a part of a
-        file, see :func:`sources`, and ``label`` if ``labels`` was given. ``attrs["excluded"]`` lists
-        each recording left out and why, ``attrs["lost"]`` counts them (see :func:`losses`), ``attrs["failed"]`` holds
-        the ``clip_id`` of those that a list asks for and that cannot be used, ``attrs["labels"]`` the labels in order.
+        One row per clip, columns :data:`COLUMNS`, ``start`` and ``end`` (seconds, or ``""``) if a clip is a
+        part of a file, see :func:`sources`, and ``label`` if ``labels`` was given. ``attrs["excluded"]``
+        lists each recording left out and why, ``attrs["lost"]`` counts them (see :func:`losses`),
+        ``attrs["failed"]`` holds the ``clip_id`` of those that a list asks for and that cannot be used,
+        ``attrs["labels"]`` the labels in order.
 
     Raises:
         UnknownNameError: a name is unknown.
@@ -119,7 +122,9 @@ def load(
                 f"where each of them is: {corpus.name}:PATH"
             )
     parts = [corpus.load(root) for corpus in chosen]
-    attrs = {name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")}
+    attrs = {
+        name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")
+    }
     table = pd.concat(parts, ignore_index=True).fillna("")  # parts of files beside whole ones
     table.attrs = attrs
     return table if label_set is None else _labelled(table, label_set)
@@ -141,8 +146,10 @@ def _labelled(table: pd.DataFrame, label_set: _labels.LabelSet) -> pd.DataFrame:
     result = table[kept].assign(label=label[kept].astype(str)).reset_index(drop=True)
     result.attrs = {
         "failed": table.attrs["failed"],
-        "excluded": table.attrs["excluded"] + dropped[["clip_id", "path", "corpus", "reason"]].to_dict("records"),
-        "lost": table.attrs["lost"] + [{"corpus": c, "reason": r, "clips": n} for (c, r), n in counts.items()],
+        "excluded": table.attrs["excluded"]
+        + dropped[["clip_id", "path", "corpus", "reason"]].to_dict("records"),
+        "lost": table.attrs["lost"]
+        + [{"corpus": c, "reason": r, "clips": n} for (c, r), n in counts.items()],
         "labels": list(label_set.labels),
     }
     return result
@@ -166,7 +173,9 @@ def sample(table: pd.DataFrame, clips: int, seed: int = 0) -> pd.DataFrame:
     """
     cells: dict[tuple[str, str], list[int]] = {}
     order = np.random.default_rng(seed).permutation(len(table))
-    for row, cell in zip(order, zip(*(table[c].iloc[order] for c in ("speaker", "emotion")), strict=True), strict=True):
+    for row, cell in zip(
+        order, zip(*(table[c].iloc[order] for c in ("speaker", "emotion")), strict=True), strict=True
+    ):
         cells.setdefault(cell, []).append(row)
     taken, rows = Counter(), []
     while cells and len(rows) < clips:
@@ -198,7 +207,7 @@ def losses(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def validate(name: str, root: str | os.PathLike | None = None, *, progress: bool = True) -> Validation:
-    """Checks every recording of a corpus: present, readable, not silent, not twice, and as many as there should be.
+    """Check every recording of a corpus: present, readable, not silent, not repeated; and the counts.
 
     Args:
         name: of the corpus, as for :func:`get`.

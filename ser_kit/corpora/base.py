@@ -39,11 +39,13 @@ COLUMNS = (
 """Columns of the clip table, in order; all of them hold strings."""
 
 SPAN_COLUMNS = ("start", "end")
-"""Columns that stand behind them where a clip is a part of a file: seconds, or ``""`` for its beginning and its end."""
+"""Columns that stand behind them where a clip is a part of a file: seconds, or ``""`` for its beginning and
+its end."""
 
 DATA_VARIABLE = "SER_KIT_DATA"
 WHOLE = 0.9
-"""Share of the published clips from which on a copy of a corpus counts as whole enough not to be warned of."""
+"""Share of the published clips from which on a copy of a corpus counts as whole enough not to be warned
+of."""
 
 UNKNOWN_SPEAKER = "unknown"
 """What stands behind the name of the corpus where it is not known who speaks: one person or many."""
@@ -51,7 +53,8 @@ _RETRIES = 2
 
 
 def spans(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Where each clip begins and ends in its file, s: 0 and infinity for the whole file; two float arrays ``[n]``.
+    """Where each clip begins and ends in its file, s: 0 and infinity for the whole file; two float arrays
+    ``[n]``.
 
     Raises:
         TableError: a cell of the columns ``start`` and ``end`` is neither empty nor a number.
@@ -70,7 +73,8 @@ def spans(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sources(table: pd.DataFrame) -> list[str | Excerpt]:
-    """What :func:`ser_kit.audio.read_audio` takes for each clip: its file, or a part of it. The one way to its sound.
+    """What :func:`ser_kit.audio.read_audio` takes for each clip: its file, or a part of it. The one way to
+    its sound.
 
     Args:
         table: a clip table; with columns ``start`` and ``end`` (s, or empty) clips are parts of files.
@@ -95,7 +99,9 @@ def sources(table: pd.DataFrame) -> list[str | Excerpt]:
     ]
 
 
-_TITLES = frozenset({"actor", "actress", "id", "p", "participant", "person", "s", "sp", "speaker", "spk", "subject"})
+_TITLES = frozenset(
+    {"actor", "actress", "id", "p", "participant", "person", "s", "sp", "speaker", "spk", "subject"}
+)
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:
@@ -124,7 +130,9 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 
 def name_error(corpus: str, filename: object, why: str, example: str) -> FileNameError:
     """The error for a name that is not one of the corpus's."""
-    return FileNameError(f"{str(filename)!r} is not a file name of {corpus}: {why}; a right one is {example!r}")
+    return FileNameError(
+        f"{str(filename)!r} is not a file name of {corpus}: {why}; a right one is {example!r}"
+    )
 
 
 def stem(filename: object) -> str:
@@ -156,10 +164,10 @@ class Corpus:
     """A corpus as its module describes it.
 
     The module holds the constants ``NAME``, ``SLUG``, ``LICENSE``, ``BIBTEX``, ``LANGUAGE``, ``EXPECTED``,
-    ``KNOWN_BAD`` and the function ``parse(filename) -> fields``, whose ``clip_id`` (where it is not the file name
-    without suffix) and ``speaker`` need not carry the name of the corpus. It may hold ``KAGGLE_HANDLE``, ``HOMEPAGE``,
-    ``KNOWN_DUPLICATES``, ``SKIPPED_FOLDERS``, ``SPEAKERS_OF`` (another corpus, whose speakers these are), and these
-    functions:
+    ``KNOWN_BAD`` and the function ``parse(filename) -> fields``, whose ``clip_id`` (where it is not the file
+    name without suffix) and ``speaker`` need not carry the name of the corpus. It may hold ``KAGGLE_HANDLE``,
+    ``HOMEPAGE``, ``KNOWN_DUPLICATES``, ``SKIPPED_FOLDERS``, ``SPEAKERS_OF`` (another corpus, whose speakers
+    these are), and these functions:
 
     - ``fetch() -> Path``: gets the recordings when no local folder has them, instead of kagglehub;
     - ``read_labels(root) -> {clip: fields}``: what the corpus keeps in label files rather than in file names;
@@ -186,7 +194,7 @@ class Corpus:
 
     @property
     def speakers_of(self) -> str:
-        """Name that stands before its speakers: its own, or that of the corpus that the same people recorded."""
+        """Prefix of its speakers: its own name, or that of the corpus that the same people recorded."""
         return getattr(self.module, "SPEAKERS_OF", self.name)
 
     @property
@@ -231,7 +239,7 @@ class Corpus:
 
     @property
     def known_duplicates(self) -> dict[str, str]:
-        """Clips that repeat another one byte for byte under the same label; they stay, as published counts do."""
+        """Clips that repeat another byte for byte under the same label; they are kept."""
         return dict(getattr(self.module, "KNOWN_DUPLICATES", {}))
 
     def parse(self, filename: str) -> dict[str, str]:
@@ -257,8 +265,8 @@ class Corpus:
         """The folder (or listing) of the recordings; downloads them where no local folder has them.
 
         Args:
-            root: the corpus's folder or one that contains it. Without it, ``SER_KIT_DATA/<slug>``, a Kaggle mount,
-                and last kagglehub or the corpus's own download are tried.
+            root: the corpus's folder or one that contains it. Without it, ``SER_KIT_DATA/<slug>``, a Kaggle
+                mount, and last kagglehub or the corpus's own download are tried.
 
         Raises:
             CorpusNotFoundError: the recordings cannot be had; the message says how to get them.
@@ -278,7 +286,9 @@ class Corpus:
             raise
         # The clients below raise a dozen unrelated types; for the caller all of them mean the same.
         except Exception as error:
-            raise self.not_found(f"the download failed ({type(error).__name__}: {_one_line(error)})") from error
+            raise self.not_found(
+                f"the download failed ({type(error).__name__}: {_one_line(error)})"
+            ) from error
 
     def entries(self, root: Path) -> Iterator[Entry]:
         """Every recording under a located root, copies included.
@@ -311,15 +321,16 @@ class Corpus:
             root: as for :meth:`locate`.
 
         Returns:
-            One row per clip, ordered by ``clip_id``. ``attrs["excluded"]`` lists the recordings left out and why,
-            ``attrs["lost"]`` counts them, ``attrs["failed"]`` names those of them that a list asks for and that
-            cannot be used.
+            One row per clip, ordered by ``clip_id``. ``attrs["excluded"]`` lists the recordings left out and
+            why, ``attrs["lost"]`` counts them, ``attrs["failed"]`` names those of them that a list asks for
+            and that cannot be used.
 
         Raises:
             CorpusNotFoundError: the recordings cannot be had, or no file is one of the corpus.
 
         Warns:
-            IncompleteCorpusWarning: fewer than nine in ten of the published clips are there, or none of an emotion.
+            IncompleteCorpusWarning: fewer than nine in ten of the published clips are there, or none of an
+                emotion.
             UserWarning: it is not known who speaks in some clips.
         """
         import pandas as pd
@@ -348,9 +359,13 @@ class Corpus:
         table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=columns)
         table.attrs["excluded"] = list(excluded.values())
         table.attrs["failed"] = list(excluded) if folder.is_file() else []
-        table.attrs["lost"] = [{"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())]
+        table.attrs["lost"] = [
+            {"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())
+        ]
         self._tell(table)
-        self._check_is_whole(folder, table, [clip for clip in self.known_bad if f"{self.name}:{clip}" in excluded])
+        self._check_is_whole(
+            folder, table, [clip for clip in self.known_bad if f"{self.name}:{clip}" in excluded]
+        )
         return table
 
     def _row(self, entry: Entry, clip_id: str) -> dict[str, str]:
@@ -402,7 +417,7 @@ class Corpus:
         return next((place for place in (folder / self.slug, folder / self.name) if place.is_dir()), None)
 
     def find_local(self) -> Path | None:
-        """The corpus's folder under ``SER_KIT_DATA`` or a Kaggle mount, or ``None``; nothing is downloaded."""
+        """The corpus's folder under ``SER_KIT_DATA`` or a Kaggle mount, or ``None``; no download."""
         places = []
         if os.environ.get(DATA_VARIABLE):
             data = Path(os.environ[DATA_VARIABLE])

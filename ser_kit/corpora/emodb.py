@@ -1,7 +1,8 @@
 """EMO-DB: ten German actors, ten sentences, seven emotions (535 clips).
 
-Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss (2005), A database of German emotional speech, Interspeech, 1517-1520.
-A name is speaker, sentence, the first letter of the emotion in German, and a letter for the version.
+Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss (2005), A database of German emotional speech, Interspeech,
+1517-1520. A name is speaker, sentence, the first letter of the emotion in German, and a letter for the
+version.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ HOMEPAGE = "http://emodb.bilderbar.info/"
 LICENSE = "CC BY 4.0"
 LANGUAGE = "de"
 BIBTEX = """@inproceedings{burkhardt2005emodb,
-  author = {Burkhardt, Felix and Paeschke, Astrid and Rolfes, Miriam and Sendlmeier, Walter F. and Weiss, Benjamin},
+  author = {Burkhardt, Felix and Paeschke, Astrid and Rolfes, Miriam and Sendlmeier, Walter F. and
+            Weiss, Benjamin},
   title = {A database of {German} emotional speech},
   booktitle = {Interspeech}, pages = {1517--1520}, year = {2005}, doi = {10.21437/Interspeech.2005-446}
 }"""
@@ -31,7 +33,9 @@ _EMOTIONS = {
     "W": ("angry", "Wut"), "L": ("boredom", "Langeweile"), "E": ("disgust", "Ekel"), "A": ("fear", "Angst"),
     "F": ("happy", "Freude"), "T": ("sad", "Trauer"), "N": ("neutral", "neutral"),
 }  # fmt: skip
-_SEXES = dict.fromkeys(("03", "10", "11", "12", "15"), "male") | dict.fromkeys(("08", "09", "13", "14", "16"), "female")
+_SEXES = dict.fromkeys(("03", "10", "11", "12", "15"), "male") | dict.fromkeys(
+    ("08", "09", "13", "14", "16"), "female"
+)
 _SENTENCES = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
 _NAME = re.compile(r"([0-9]{2})([ab][0-9]{2})([A-Z])([a-z])")
 

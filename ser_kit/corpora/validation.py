@@ -1,4 +1,4 @@
-"""Checks that a corpus on disk is the one that was published, or that recordings of one's own can be worked with."""
+"""Checks that a corpus on disk is the published one, or that your own recordings can be used."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 PROBLEMS = (
     "missing", "extra", "unused", "duplicate", "unreadable", "truncated", "silent", "short", "pointer", "count",
 )  # fmt: skip
-"""Findings that make a corpus differ from the published one, or clips of one's own that cannot be used as they are."""
+"""Findings that make a corpus differ from the published one, or clips of one's own that cannot be used as
+they are."""
 
 NOTES = ("speakers", "emotions", "copy", "known")
-"""Findings that do no harm: what one's own recordings lack for some protocols; of published ones, a clip that the
-archive holds twice, a clip that is known to be bad."""
+"""Findings that do no harm: what one's own recordings lack for some protocols; of published ones, a clip that
+the archive holds twice, a clip that is known to be bad."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +117,18 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
             clips[entry.clip].append(entry)
 
     digests: dict[tuple[str, Path], str] = {}
-    bar = tqdm(total=sum(map(len, clips.values())), desc=f"validate {corpus.name}", unit="file", disable=not progress)
+    bar = tqdm(
+        total=sum(map(len, clips.values())), desc=f"validate {corpus.name}", unit="file", disable=not progress
+    )
     with bar:
         for entry in (entry for group in clips.values() for entry in group):
             kind, detail, digests[entry.clip, entry.path] = _read(entry)
             if kind:
                 known = corpus.known_bad.get(entry.clip) if kind == "silent" else None
                 clip_id = f"{corpus.name}:{entry.clip}"
-                findings.append(Finding("known" if known else kind, clip_id, str(entry.path), known or detail))
+                findings.append(
+                    Finding("known" if known else kind, clip_id, str(entry.path), known or detail)
+                )
             bar.update()
 
     findings += _presence(corpus, folder, clips) if corpus.expected else _needs(corpus, clips)
@@ -146,7 +151,7 @@ def _digest(path: Path) -> str:
 
 
 def _read(entry: Entry) -> tuple[str, str, str]:
-    """Kind and detail of what is wrong with a clip, and what is equal for equal ones (empty if it cannot be read)."""
+    """Kind and detail of what is wrong with a clip, and a digest of its content (empty if unreadable)."""
     import pandas as pd
 
     from .. import audio
@@ -181,7 +186,10 @@ def _presence(corpus: Corpus, folder: Path, clips: dict[str, list[Entry]]) -> It
     for clip in clips.keys() - index:
         path = str(clips[clip][0].path)
         yield Finding(
-            "extra", f"{corpus.name}:{clip}", path, "a well-formed name that the published corpus does not have"
+            "extra",
+            f"{corpus.name}:{clip}",
+            path,
+            "a well-formed name that the published corpus does not have",
         )
 
 
@@ -202,15 +210,21 @@ def _needs(corpus: Corpus, clips: dict[str, list[Entry]]) -> Iterator[Finding]:
         yield Finding("speakers", group[0], "", f"written {', '.join(map(repr, group))}: the same person?")
     if not unknown and named["speaker"].nunique() < 3:
         number = named["speaker"].nunique()
-        yield Finding("speakers", corpus.name, "", f"{number} of them; to test on unseen ones takes three or more")
+        yield Finding(
+            "speakers", corpus.name, "", f"{number} of them; to test on unseen ones takes three or more"
+        )
     owners = named.groupby("emotion")["speaker"].agg(["nunique", "first"])
     for emotion, who in owners.loc[owners["nunique"] == 1, "first"].items():
-        yield Finding("emotions", emotion, "", f"only {who} speaks so; to test it on unseen speakers takes two")
+        yield Finding(
+            "emotions", emotion, "", f"only {who} speaks so; to test it on unseen speakers takes two"
+        )
     if said["emotion"].nunique() < 2:
         yield Finding("emotions", corpus.name, "", "all clips are of one; to learn anything takes two")
 
 
-def _repeats(corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[str, Path], str]) -> Iterator[Finding]:
+def _repeats(
+    corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[str, Path], str]
+) -> Iterator[Finding]:
     """Files that hold the same bytes under two names, and copies of one clip."""
     owners: dict[str, list[str]] = defaultdict(list)
     for clip, (first, *copies) in clips.items():
@@ -228,5 +242,7 @@ def _repeats(corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[
     for first, *others in owners.values():
         for clip in others:
             kind = "known" if clip in known or first in known else "duplicate"
-            detail = f"the same bytes as {corpus.name}:{first}" + (f" ({known[clip]})" if clip in known else "")
+            detail = f"the same bytes as {corpus.name}:{first}" + (
+                f" ({known[clip]})" if clip in known else ""
+            )
             yield Finding(kind, f"{corpus.name}:{clip}", str(clips[clip][0].path), detail)

@@ -1,8 +1,8 @@
 """The same extraction on the workers of a Dask cluster, through joblib's Dask backend.
 
-Batches go straight to that backend and not by ``joblib.Parallel``, which works in this process while the cluster has
-one worker, keeps as few tasks under way as there were workers at the start, lets results pile up that the store has no
-time for, and waits for ever for a task that killed its workers.
+Batches go straight to that backend and not by ``joblib.Parallel``, which works in this process while the
+cluster has one worker, keeps as few tasks under way as there were workers at the start, lets results pile up
+that the store has no time for, and waits for ever for a task that killed its workers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from ..core.errors import FeatureError, MissingDependencyError, SerKitError
 from .store import absolute, extractor_key
 from .workers import Clip, Job, Outcome, WorkerProcess
 
-_READERS = 16  # batches of files that are read at once to know their contents; a shared file system answers late
+_READERS = (
+    16  # batches of files that are read at once to know their contents; a shared file system answers late
+)
 _RECOUNT = 2.0  # seconds after which the cluster, which may grow, is asked again for its size
 _here = threading.local()  # of a Dask worker: a process of its own for each of its threads
 
@@ -42,18 +44,20 @@ def client_is_active() -> bool:
 
 
 def in_dask(job: Job, workers: int | None) -> Iterator[Outcome]:
-    """The outcomes of all clips, in the order they are ready, computed by the workers of the active Dask client.
+    """The outcomes of all clips, as they are ready, computed by the active Dask client's workers.
 
-    Each clip's file must be found under the same path on every worker. A Dask worker that is lost costs nothing: its
-    clips go to the others. Closing the iterator cancels what the cluster has not begun.
+    Each clip's file must be found under the same path on every worker. A Dask worker that is lost costs
+    nothing: its clips go to the others. Closing the iterator cancels what the cluster has not begun.
 
     Args:
         job: what is to be done.
-        workers: batches that are under way at once; ``None`` for two per thread of the cluster and some to read.
+        workers: batches that are under way at once; ``None`` for two per thread of the cluster and some to
+            read.
 
     Raises:
         MissingDependencyError: ``dask.distributed`` is not installed.
-        FeatureError: there is no active client, the cluster has no worker, cannot run the extractor, or is lost.
+        FeatureError: there is no active client, the cluster has no worker, cannot run the extractor, or is
+            lost.
     """
     backend, threads = _backend()
     counted = time.monotonic()
@@ -62,7 +66,8 @@ def in_dask(job: Job, workers: int | None) -> Iterator[Outcome]:
 
     wanted = pickle.dumps(job.extractor), extractor_key(job.extractor), job.timeout
     readers = ThreadPoolExecutor(_READERS)
-    ready: SimpleQueue = SimpleQueue()  # functions that return outcomes, and clips that the cluster is to compute
+    # Functions that return outcomes, and clips that the cluster is to compute.
+    ready: SimpleQueue = SimpleQueue()
     suspects: list[Clip] = []  # of batches that workers died with again and again
 
     def settled(found: Future) -> tuple[list[Outcome], list[Clip]]:
@@ -93,10 +98,14 @@ def in_dask(job: Job, workers: int | None) -> Iterator[Outcome]:
     try:
         while True:
             if time.monotonic() - counted > _RECOUNT:
-                with suppress(OSError):  # of a lost scheduler, which the tasks that are under way will tell of
+                with suppress(
+                    OSError
+                ):  # of a lost scheduler, which the tasks that are under way will tell of
                     threads, counted = sum(backend.client.ncores().values()), time.monotonic()
             for batch in islice(batches, max(0, (workers or 2 * threads + _READERS) - under_way)):
-                readers.submit(job.settle, batch).add_done_callback(lambda found: ready.put(lambda: settled(found)))
+                readers.submit(job.settle, batch).add_done_callback(
+                    lambda found: ready.put(lambda: settled(found))
+                )
                 under_way += 1
             if not under_way and suspects:  # whatever worker dies now, it was this clip
                 compute([suspects.pop()], alone=True)
@@ -135,7 +144,9 @@ def _backend() -> tuple[Any, int]:
         # Asked beforehand, because a worker that cannot unpickle its task ends without a word to us.
         versions = backend.client.run(resolve_name, "ser_kit:__version__", on_error="return")
     except TimeoutError:
-        raise FeatureError("the Dask cluster has no worker; client.wait_for_workers(1) waits for the first") from None
+        raise FeatureError(
+            "the Dask cluster has no worker; client.wait_for_workers(1) waits for the first"
+        ) from None
     except OSError as error:
         raise FeatureError(f"the Dask cluster is lost: {error}") from error
     for worker, version in versions.items():

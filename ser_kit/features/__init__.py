@@ -1,7 +1,7 @@
 """From recordings to numbers, over a whole clip table at once.
 
-One row per clip: functionals, frame statistics, and what frozen networks hear. One row per moment: frame features,
-stacked frames, log-mel spectrograms, segments of the waveform, and its samples.
+One row per clip: functionals, frame statistics, and what frozen networks hear. One row per moment: frame
+features, stacked frames, log-mel spectrograms, segments of the waveform, and its samples.
 
 Examples:
     >>> from ser_kit import features

@@ -25,10 +25,10 @@ _STATISTICS = ("mean", "std")
 class SpeechEncoder(Extractor):
     """Mean and standard deviation over time of what blocks of a speech encoder give: 3,072 values by default.
 
-    Encoders are those of :mod:`ser_kit.features.encoders`: two are part of the package, larger ones need ``keras_hub`` and are
-    fetched on first use (extract with ``jobs=1``: each worker process would load its own). Clips under 0.5 s are
-    followed by silence. Longer ones than the encoder was trained on (30 s) are encoded in equal windows, and the
-    statistics are those of all their frames.
+    Encoders are those of :mod:`ser_kit.features.encoders`: two are part of the package, larger ones need
+    ``keras_hub`` and are fetched on first use (extract with ``jobs=1``: each worker process would load its
+    own). Clips under 0.5 s are followed by silence. Longer ones than the encoder was trained on (30 s) are
+    encoded in equal windows, and the statistics are those of all their frames.
 
     Args:
         rate: 16000 Hz, the rate that the encoders take.
@@ -59,14 +59,20 @@ class SpeechEncoder(Extractor):
         super().__post_init__()
         try:
             if self.rate != self._encoder.rate:
-                raise FeatureError(f"SpeechEncoder: rate={self.rate!r}; the encoder takes {self._encoder.rate} Hz")
-            object.__setattr__(self, "blocks", self._encoder.chosen(listed("blocks", self.blocks, FeatureError)))
+                raise FeatureError(
+                    f"SpeechEncoder: rate={self.rate!r}; the encoder takes {self._encoder.rate} Hz"
+                )
+            object.__setattr__(
+                self, "blocks", self._encoder.chosen(listed("blocks", self.blocks, FeatureError))
+            )
         except (EncoderError, UnknownNameError) as error:
             raise FeatureError(f"SpeechEncoder: {error}") from None
         chosen = listed("SpeechEncoder: statistics", self.statistics, FeatureError)
         if not chosen or any(each not in _STATISTICS or chosen.count(each) > 1 for each in chosen):
             allowed = ", ".join(_STATISTICS)
-            raise FeatureError(f"SpeechEncoder: statistics={list(chosen)!r} must be some of {allowed}, none twice")
+            raise FeatureError(
+                f"SpeechEncoder: statistics={list(chosen)!r} must be some of {allowed}, none twice"
+            )
         object.__setattr__(self, "statistics", chosen)
 
     @property
@@ -103,8 +109,7 @@ class SpeechEncoder(Extractor):
             raise FeatureError(str(error)) from None
 
     def windows(self, length: int) -> tuple[int, np.ndarray]:
-        """How a recording is cut: one window where that is not too long for the encoder, else several that overlap a
-        little, from the beginning to the end.
+        """How a recording is cut: one window, or several that overlap a little if it is too long.
 
         Args:
             length: samples.
@@ -118,7 +123,8 @@ class SpeechEncoder(Extractor):
         """
         count = math.ceil(length / (self.longest * self.rate))
         size = math.ceil(length / count)
-        return size, np.arange(count) * (length - size) // max(count - 1, 1)  # as in graph.py, without rounding
+        # As in deploy/graph.py, without rounding.
+        return size, np.arange(count) * (length - size) // max(count - 1, 1)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         encode = encoders.forward(self.encoder, self.blocks)
@@ -131,7 +137,9 @@ class SpeechEncoder(Extractor):
             count, here = len(found), found.mean(axis=0, dtype=np.float64)
             apart = here - mean
             squares = (
-                squares + np.square(found - here).sum(axis=0) + np.square(apart) * frames * count / (frames + count)
+                squares
+                + np.square(found - here).sum(axis=0)
+                + np.square(apart) * frames * count / (frames + count)
             )
             frames += count
             mean = mean + apart * count / frames

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ..audio.recording import SILENT_PEAK, Recording, Source, read_audio, resampler, to_mono
+from ..audio.blocks import resampler
+from ..audio.recording import SILENT_PEAK, Recording, Source, read_audio, to_mono
 from ..bundles.adaptation import Adaptation
 from ..core.errors import AudioError, LabelError, TooShortError
 from ..features import MIN_SECONDS

@@ -19,8 +19,7 @@ import soundfile
 
 from ser_kit import features, models
 from ser_kit.app.answer import work_out
-from ser_kit.audio import read_audio
-from ser_kit.audio import recording as audio
+from ser_kit.audio import ffmpeg, read_audio
 from ser_kit.bundles.bundle import Bundle, Places, preset_path
 from ser_kit.core.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
@@ -112,8 +111,8 @@ def test_a_long_recording_is_judged_in_windows(predictor, demo_table):
 
 
 def test_whoever_watches_can_end_the_decoding(predictor, tmp_path, monkeypatch):
-    (tmp_path / "decoder.py").write_text("import time; time.sleep(600)")
-    monkeypatch.setattr(audio.decoder, "__file__", str(tmp_path / "decoder.py"))
+    (tmp_path / "broken.py").write_text("import time; time.sleep(600)")
+    monkeypatch.setattr(ffmpeg, "__file__", str(tmp_path / "broken.py"))
     content = b"\0\0\0\x18ftypM4A " + bytes(500)
 
     def end(share):
