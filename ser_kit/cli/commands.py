@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..app.notebooks import Demo
-    from ..evaluation.scores import Evaluation
+    from ..evaluation.record import Evaluation
     from ..extraction import Store
     from ..features import Extractor
     from ..inference.predictor import Failure, Prediction, Predictor
@@ -575,18 +575,19 @@ def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]
     """The figures of the records; one that they do not give yet, such as that of the ablations, is left out."""
     from .. import plots
     from ..core.paths import write_whole
+    from ..recipes import comparison
 
     folder.mkdir(parents=True, exist_ok=True)
     makers = {
-        "published_systems": functools.partial(plots.published_systems, name=place),
-        "reported": functools.partial(plots.reported, name=place),
-        "leakage": plots.leakage,
-        "ablations": plots.ablations,
+        "published_systems": lambda: plots.published_systems(comparison.systems(records, place)),
+        "reported": lambda: plots.reported(comparison.reported(records, place)),
+        "leakage": lambda: plots.leakage(comparison.by_protocol(records)),
+        "ablations": lambda: plots.ablations(comparison.gains(records)),
     }
     written = []
     for name, make in makers.items():
         with contextlib.suppress(TableError):
-            write_whole(folder / f"{name}.png", plots.png(make(records)))
+            write_whole(folder / f"{name}.png", plots.png(make()))
             written.append(str(folder / f"{name}.png"))
     return written
 
@@ -655,7 +656,7 @@ def _record(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _show_evaluations(console: Console, evaluations: list[Evaluation], out: Path) -> None:
-    from ..evaluation.scores import compare
+    from ..evaluation.record import compare
 
     table = compare(evaluations)
     table.insert(3, "seed", [evaluation.seed for evaluation in evaluations])

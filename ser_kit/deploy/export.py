@@ -42,7 +42,8 @@ from ..bundles.bundle import Bundle
 from ..core.backend import import_keras, unheard
 from ..core.errors import BundleError, ExportError, MissingDependencyError
 from ..core.paths import put, replaceable, workshop
-from ..evaluation.scores import expected_calibration_error, metrics
+from ..evaluation.calibration import expected_calibration_error
+from ..evaluation.scores import metrics
 from ..features import SpeechEncoder, encoders
 from . import graph
 

@@ -29,7 +29,8 @@ from .. import corpora, protocols, recipes
 from ..core.errors import TableError
 from ..core.labels import EMOTIONS, labels_of
 from ..core.paths import write_whole
-from ..evaluation.scores import METRICS, Evaluation, plain, to_markdown
+from ..evaluation.record import Evaluation, plain, to_markdown
+from ..evaluation.scores import METRICS
 from . import PUBLISHED, RECIPES, Material, System
 
 FORMAT = 1

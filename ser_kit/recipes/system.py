@@ -36,7 +36,8 @@ from ..core.errors import LabelError, RecipeError, SerKitError, TableError, Trai
 from ..core.labels import EMOTIONS
 from ..core.probabilities import apply_temperature, mean_log
 from ..evaluation import left_out
-from ..evaluation.scores import Evaluation, expected_calibration_error, fit_temperature
+from ..evaluation.calibration import expected_calibration_error, fit_temperature
+from ..evaluation.record import Evaluation
 from ..extraction import Features, extract
 from ..features import Extractor, Functionals, SpeechEncoder, Waveform
 from ..training.estimators import SVM, Forest, Linear, pretrain
