@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-lowest lint bench lab app notebooks clean
+.PHONY: help demo test test-fast test-lowest lint docs bench lab app notebooks clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,15 @@ test-lowest:  ## run the fast tests on the lowest versions of all dependencies (
 
 lint: $(VENV)/.installed  ## check the style
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+# Sphinx and its theme, which nothing else needs.
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	@touch $@
+
+# -E: the reference is found by walking the package, whose files Sphinx does not watch.
+docs: $(VENV)/.installed-docs  ## build the documentation into build/docs; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -E -q -d build/doctrees docs build/docs
 
 # openSMILE, which nothing else needs.
 $(VENV)/.installed-bench: $(VENV)/.installed

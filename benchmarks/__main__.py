@@ -47,7 +47,6 @@ PARTS = {
     "memory": Part("memory", {}),
     "tensorflow": Part("pipeline", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow", clips=4),
     "steps": Part("steps", {"KERAS_BACKEND": "tensorflow"}, needs="tensorflow"),
-    "answers": Part("answers", {"KERAS_BACKEND": "tensorflow"}, one_core=True, needs="tensorflow"),
     "answering": Part("answering", {}, needs="onnxruntime", clips=10),
     "jax": Part("pipeline", {"KERAS_BACKEND": "jax"}, needs="jax", clips=4),
 }
@@ -56,6 +55,8 @@ PARTS = {
 def main() -> int:
     """The command; returns the exit status: 130 after Ctrl-C, 1 if a part failed."""
     options = _options()
+    # Else each process that is measured would compile the library anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if options.part:
         return _work(PARTS[options.part], options)
     rows, status = [], 0

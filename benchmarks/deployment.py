@@ -21,16 +21,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ser_kit import corpora, recipes
+from ser_kit import corpora, deploy, recipes
 from ser_kit.bundles.bundle import Bundle, bundle_path
 from ser_kit.core.errors import ExportError, SerKitError
 from ser_kit.core.paths import write_whole
-from ser_kit.deploy import export, pruning
 from ser_kit.evaluation import percent
-from ser_kit.recipes import reproduce
+from ser_kit.recipes import pruning, reproduce
 
 COMMAND = "python -m benchmarks.deployment"
-FILES = [("saved_model", "none"), *((name, how) for name in ("litert", "onnx") for how in export.QUANTIZATIONS)]
+FILES = [("saved_model", "none"), *((name, how) for name in ("litert", "onnx") for how in deploy.QUANTIZATIONS)]
 NAMES = {"saved_model": "SavedModel", "litert": "LiteRT", "onnx": "ONNX"}
 RATE = 16_000
 _SHARES = (0.01, 0.3, 0.5, 0.7, 0.9)  # the first is a control: further training, and nearly nothing taken away
@@ -53,8 +52,8 @@ def shipped(name: str, names: Sequence[str], clips: int, out: Path) -> pd.DataFr
     for format, quantize in tqdm(FILES, desc=name, unit="file"):
         record = out / f"{quantize}-{format}.json"
         if not record.exists():
-            file = out / f"{quantize}{export.FORMATS[format]}"
-            report = asdict(export.export(bundle, file, table, format=format, quantize=quantize))
+            file = out / f"{quantize}{deploy.FORMATS[format]}"
+            report = asdict(deploy.export(bundle, file, table, format=format, quantize=quantize))
             write_whole(record, json.dumps(report | {"path": file.name}).encode())
         rows.append(json.loads(record.read_text()))
     found = pd.DataFrame(rows)
@@ -123,11 +122,11 @@ def _fold(system: recipes.System, material: recipes.Material, fold, tested: str,
     for (share, format, quantize), record in tqdm(records.items(), desc=f"fold {fold.index + 1}", unit="file"):
         if share not in made:
             made[share] = pruning.prune(bundle, training, share=share, system=system, out=place)
-        file = record.with_name(f"{share:g}-{quantize}{export.FORMATS[format]}")
+        file = record.with_name(f"{share:g}-{quantize}{deploy.FORMATS[format]}")
         row = {"share": share, "format": format, "quantize": quantize}
         try:
-            export.export(made[share], file, some, format=format, quantize=quantize)
-            row |= asdict(export.compare(made[share], file, clips)) | {"path": f"{place.name}/{file.name}"}
+            deploy.export(made[share], file, some, format=format, quantize=quantize)
+            row |= asdict(deploy.compare(made[share], file, clips)) | {"path": f"{place.name}/{file.name}"}
         except ExportError as error:
             row["error"] = str(error)
         write_whole(record, json.dumps(row).encode())
@@ -177,7 +176,7 @@ def _threads(count: int) -> str:
 def _times(files: dict[str, Path], rounds: int = 30) -> dict[tuple[str, int], float]:
     """(name, threads) -> milliseconds of an answer for three seconds of sound, the least of 30; files take turns."""
     sound = np.random.default_rng(0).normal(0, 0.1, round(SECONDS * RATE)).astype(np.float32)
-    runs = {(name, n): export.runner(path, threads=n) for name, path in files.items() for n in (1, 2)}
+    runs = {(name, n): deploy.runner(path, threads=n) for name, path in files.items() for n in (1, 2)}
     took: dict[tuple[str, int], list[float]] = {key: [] for key in runs}
     for _ in tqdm(range(rounds), desc="timing", unit="round", leave=False):
         for key, run in runs.items():

@@ -23,8 +23,8 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
     Args:
         table: its size is that of the training set, whose numbers are drawn: what they are does not matter.
     """
-    from ser_kit import models
-    from ser_kit.training import loop as training
+    from ser_kit import models, training
+    from ser_kit.training.data import shuffled
 
     keras = models.import_keras()
     training.seed_everything(0)
@@ -35,7 +35,7 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
     model.compile(optimizer="nadam", loss="categorical_crossentropy")
     beside = (np.eye(_CLASSES, dtype=np.float32)[y], np.zeros((len(y), 0), np.float32), np.ones(len(y), np.float32))
     settings = training.Training(batch_size=_BATCH)
-    batch = next(training._shuffled(x, *beside, settings, 0, 0))
+    batch = next(shuffled(x, *beside, settings, 0, 0))
     model.train_on_batch(*batch)  # traced and compiled
 
     with tempfile.TemporaryDirectory(prefix="ser_kit-bench-") as folder:
@@ -45,7 +45,7 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
         for name, source in sources.items():
             delivered, made = [], []
             for epoch in tqdm(range(_ROUNDS), desc=f"pipeline {name}", unit="round", leave=False):
-                delivered.append(_per_second(training._shuffled(source, *beside, settings, 0, epoch)))
+                delivered.append(_per_second(shuffled(source, *beside, settings, 0, epoch)))
                 made.append(_per_second(model.train_on_batch(*batch) for _ in range(8)))
             ratios = tuple((np.array(delivered) / made).tolist())
             backend = keras.backend.backend()

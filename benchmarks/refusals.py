@@ -20,7 +20,8 @@ from ser_kit import corpora
 from ser_kit.audio import Source
 from ser_kit.core.errors import SerKitError, TableError
 from ser_kit.evaluation import to_markdown
-from ser_kit.inference.predictor import Failure, Prediction, Predictor
+from ser_kit.inference.prediction import Failure, Prediction
+from ser_kit.inference.predictor import Predictor
 
 from . import sounds
 

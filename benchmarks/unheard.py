@@ -26,16 +26,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ser_kit import corpora, plots, recipes
+from ser_kit import corpora, plots
 from ser_kit.bundles.bundle import BASELINE
 from ser_kit.core.errors import SerKitError, TableError
 from ser_kit.core.labels import merged
 from ser_kit.core.probabilities import mean_log, without_habit
 from ser_kit.evaluation import Evaluation, expected_calibration_error, metrics, percent, to_markdown, with_interval
-from ser_kit.inference.predictor import Failure, Predictor, habit
+from ser_kit.inference.prediction import Failure
+from ser_kit.inference.predictor import Predictor, habit
 from ser_kit.recipes import reproduce
 
-from . import nested
+from . import ideas, nested
 
 COMMAND = "python -m benchmarks.unheard"
 
@@ -74,7 +75,7 @@ def _of_recipes(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
     """The tables by name, written as CSV too where that is wanted."""
     command = shlex.join(["python", "-m", "benchmarks.unheard", *options.given])
     tested = options.corpus or nested.TESTED
-    systems = [recipes.get(name) for name in options.recipe]  # what is unknown is refused before the work
+    systems = [ideas.get(name) for name in options.recipe]  # what is unknown is refused before the work
     found = [
         nested.nested(
             system, tested, options.out, only_learned=options.only_learned, labels=options.labels, seed=options.seed,

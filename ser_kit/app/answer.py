@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 
 from ..audio.recording import Recording, read_audio
 from ..core.errors import AudioError, SerKitError, SilentAudioWarning, TruncatedAudioWarning
-from ..inference.predictor import Failure, Prediction, Predictor
+from ..inference.prediction import Failure, Prediction
+from ..inference.predictor import Predictor
 from ..inference.stream import Moment, timeline
 from . import html, picture
 
 ACCEPTED = (
     "audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.m4a,.aac,.mp4,.webm,.aif,.aiff,.au,.caf,.w64,.wma,.3gp,.amr,.ac3"
 )
+"""What the page's file dialog offers: media types and suffixes, with commas."""
 LARGEST_UPLOAD = 1 << 30
 """Bytes of a file that is judged; how long it may last is :data:`ser_kit.audio.MAX_SECONDS`."""
 PLAYED_SECONDS = 600

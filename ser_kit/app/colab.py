@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from ..core.errors import AudioError, SerKitError
-from ..inference.predictor import Failure, Prediction, Predictor
+from ..inference.prediction import Failure, Prediction
+from ..inference.predictor import Predictor
 from . import html
 from .answer import work_out
 from .controls import HERE, MOST_SECONDS

@@ -19,7 +19,7 @@ from ..bundles.adaptation import ENOUGH_CLIPS
 from ..bundles.bundle import BASELINE, Bundle
 from ..core.labels import COLOURS
 from ..evaluation.intervals import is_of_few
-from ..inference.predictor import Failure, Prediction
+from ..inference.prediction import Failure, Prediction
 
 _TELLING = 0.5  # standard deviations from which a feature is worth a word
 _TOLD = 3  # features, at most

@@ -21,7 +21,8 @@ from markupsafe import Markup
 from ..audio.recording import Recording
 from ..core.errors import AudioError
 from ..inference import results
-from ..inference.predictor import Failure, Prediction, Predictor
+from ..inference.prediction import Failure, Prediction
+from ..inference.predictor import Predictor
 from . import html
 from .answer import ACCEPTED, Answer, plain, wav, work_out
 from .controls import Controls

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..audio.recording import Recording
-from ..inference.predictor import Prediction, Segment
+from ..inference.prediction import Prediction, Segment
 from ..inference.stream import Moment
 from ..plots import tracks
 from .html import clock, colour, concatenated, percent, scrolling, table

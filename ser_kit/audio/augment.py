@@ -12,7 +12,7 @@ step                             what is drawn                          length
 :class:`TimeStretch`             tempo                                  changes
 :class:`SpeedChange`             speed: tempo, pitch and formants       changes
 :class:`Gain`                    decibels                               kept
-:class:`Offset`                  offset, and level and pitch of a rumble kept
+:class:`Offset`                  offset; level and pitch of a rumble    kept
 :class:`Room`                    reverberation time, echoes             kept
 :class:`Telephone`               nothing                                kept
 :class:`Sometimes`               whether another step is taken          that step's

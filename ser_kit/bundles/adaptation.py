@@ -48,7 +48,7 @@ _SHRINKAGE = 5.0
 """The mean of n clips counts n / (n + 5)."""
 _CLOSED = 1.3
 """Times the spread of clips of one emotion up to which nothing is taken off: more costs speakers of mixed emotions a
-little, less costs speakers who show one emotion only twice as much (docs/unheard.md)."""
+little, less costs speakers who show one emotion only twice as much (docs/results/unheard.md)."""
 _FEWEST = 9
 """Clips of a speaker, or of a speaker and an emotion, from which on their spread counts."""
 _WITHIN_SHARE = 0.3  # of its mean variance in the covariance that spreads are measured by

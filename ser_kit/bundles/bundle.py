@@ -28,7 +28,7 @@ from ..core.errors import BundleError, NoRuntimeWarning, SerKitError, UnknownNam
 from ..core.parallel import before_tensorflow
 from ..core.paths import put, replaceable, standing, workshop
 from ..core.probabilities import apply_temperature
-from ..training.loop import Scaler
+from ..training.data import Scaler
 from . import runtime
 from .card import FORMAT, check, check_member, longest, parsed, printable
 from .card import read as read_card
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 BASELINE = "neutral"
 """The emotion that speakers are enrolled with."""
-PRESETS = Path(__file__).parent / "presets"
+PRESETS = Path(__file__).parents[1] / "presets"
 _OWN = re.compile(r"card\.json|README\.md|model\.onnx|model(_\d+)?\.keras")
 _MOST_RUNTIME = 8 << 20  # bytes of ``model.onnx`` beside its weights: filters, Fourier transforms, the graph
 _BATCH = 32  # clips at a time: what convolutions make of a clip is a hundred times as large as the clip
@@ -396,7 +396,7 @@ class Bundle:
         """Write the bundle; a bundle already there is replaced as a whole or not at all.
 
         With ``model.onnx``, which answers without TensorFlow, where it has one that was made of it:
-        :func:`ser_kit.deploy.export.with_runtime`.
+        :func:`ser_kit.deploy.with_runtime`.
 
         Raises:
             BundleError: the folder holds something else than a bundle, or more.

@@ -14,6 +14,7 @@ Examples:
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -181,13 +182,18 @@ def _session(content: bytes, facts: Mapping[str, Any], name: str):
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     # Weights of eight bits are made float32 once, and not for each answer.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
     if _limited() == os.getpid():  # the arena of a process that this one was forked from may be locked for ever
         options.add_session_config_entry("session.use_env_allocators", "1")
-    whole = b"".join([content, *encoder_weights(facts["encoder"])]) if facts.get("encoder") else content
+    whole = io.BytesIO()
+    whole.write(content)
+    for part in encoder_weights(facts["encoder"]) if facts.get("encoder") else ():
+        whole.write(part)
     try:
-        session = ort.InferenceSession(whole, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(whole.getvalue(), options, providers=["CPUExecutionProvider"])
+        session._model_bytes = None  # 20 MB that the package keeps for other providers than the one there is
         given, found = session.get_inputs(), {each.name: each for each in session.get_outputs()}
         shapes = [each.shape for each in given]
         if [each.name for each in given] != ["samples"] or len(shapes[0]) != 2 or given[0].type != "tensor(float)":
@@ -217,7 +223,7 @@ def facts(content: bytes, name: str = FILE) -> dict[str, Any]:
         name: of the file, for messages.
 
     Returns:
-        The metadata that :func:`ser_kit.deploy.export.metadata` gave.
+        The metadata that :func:`ser_kit.deploy.metadata` gave.
 
     Raises:
         BundleError: it is cut, or holds a part, an operator or a constant that no bundle's file has.
@@ -402,11 +408,11 @@ def _signed(value: int) -> int:
 # ---------------------------------------------------------------------------------------------- an encoder's weights
 
 
-def encoder_weights(name: str) -> list[bytes | memoryview]:
+def encoder_weights(name: str) -> Iterator[bytes | memoryview]:
     """The weights of an encoder as the end of an ONNX file, in parts, whose graph they are added to.
 
-    Two messages of Protocol Buffers, one after the other, are one that holds the parts of both. Matrices are eight-bit
-    integers, as :func:`quantised` gives them.
+    Messages of Protocol Buffers, one after the other, are one that holds the parts of all: each weight is a graph of
+    its own. Matrices are eight-bit integers, as :func:`quantised` gives them.
 
     Args:
         name: of the encoder.
@@ -414,29 +420,26 @@ def encoder_weights(name: str) -> list[bytes | memoryview]:
     Raises:
         EncoderError: the weights are missing, or were changed.
     """
-    parts = []
-    for key, values in quantised(name).items():
+    for key, values in quantised(name):
         kind = {np.dtype(np.float32): 1, np.dtype(np.int8): 3}[values.dtype]
         head = b"".join(b"\x08" + _written(n) for n in values.shape) + b"\x10" + _written(kind)
         tensor = head + _message(8, key.encode()) + b"\x4a" + _written(values.nbytes)
-        parts += [b"\x2a" + _written(len(tensor) + values.nbytes) + tensor, values.data]
-    length = sum(memoryview(part).nbytes for part in parts)
-    return [b"\x3a" + _written(length), *parts]
+        weight = b"\x2a" + _written(len(tensor) + values.nbytes) + tensor
+        yield b"\x3a" + _written(len(weight) + values.nbytes) + weight
+        yield values.data
 
 
-def quantised(name: str) -> dict[str, np.ndarray]:
+def quantised(name: str) -> Iterator[tuple[str, np.ndarray]]:
     """Matrices and kernels of an encoder as ONNX takes them: ``encoder/KEY``, int8, and ``encoder/KEY.scale``, float32
     ``[outputs]``. A matrix is ``[inputs, outputs]``, a kernel ``[outputs, inputs, 1, width]``.
 
     Args:
         name: of the encoder.
     """
-    found = {}
     for key, values in encoders.stored(encoders.get(name).content()).items():
         if values.dtype != np.float16:  # vectors, which are part of the file
             turned = values[:, :, None] if values.ndim == 3 else values.T  # of a vector, the vector itself
-            found[f"{ENCODER}{key}"] = np.ascontiguousarray(turned)
-    return found
+            yield f"{ENCODER}{key}", np.ascontiguousarray(turned)
 
 
 def _written(value: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import dataclasses
 import functools
 import glob
@@ -55,14 +56,15 @@ if TYPE_CHECKING:
     from ..evaluation.record import Evaluation
     from ..extraction import Store
     from ..features import Extractor
-    from ..inference.predictor import Failure, Prediction, Predictor
+    from ..inference.prediction import Failure, Prediction
+    from ..inference.predictor import Predictor
     from ..inference.stream import Alert, Moment
     from ..recipes import Material, System
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 _FINDINGS_SHOWN = 20
-_COMPARED = 24  # recordings that model.onnx is compared with the networks on
 _COUNTS = ("found", "expected")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt()
 _SCHEDULER_SECONDS = 10  # that Dask's scheduler may take to answer
 
 
@@ -433,9 +435,8 @@ def _tell_failures(args: argparse.Namespace, table: pd.DataFrame, found: Materia
 
 
 def _train(args: argparse.Namespace) -> Result:
-    from .. import corpora, recipes
+    from .. import recipes
     from ..bundles.bundle import check_target
-    from ..deploy import export
 
     recipe = _changed(args, recipes.get(args.recipe))
     _protocol(args.protocol)
@@ -449,7 +450,7 @@ def _train(args: argparse.Namespace) -> Result:
     settings = {"seed": args.seed, "out": checkpoints, "jobs": args.jobs, "progress": progress}
     evaluation = dataclasses.replace(recipe.run(found, args.protocol, **settings), command=args.written)
     bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
-    export.with_runtime(bundle, corpora.sources(corpora.sample(found.table, _COMPARED))).save(out)
+    bundle.save(out)
     recipe.forget(checkpoints, args.protocol, args.seed)
     data = {
         "bundle": str(out),
@@ -697,7 +698,7 @@ def _predict(args: argparse.Namespace) -> Result:
     if jobs > 1:
         os.environ.update(ONE_EACH | os.environ)
 
-    from ..inference.predictor import Failure
+    from ..inference.prediction import Failure
     from ..inference.results import Results, columns, csv_text, rows, to_dict
     from ..inference.stream import timeline
 
@@ -785,10 +786,28 @@ def _predictor(args: argparse.Namespace) -> Predictor:
             raise AdaptationError("--save-adaptation keeps what is learned with --same-speaker; give that, too")
         target(args.save_adaptation)
     known = Adaptation.load(args.adaptation) if args.adaptation else None
-    predictor = Predictor.open(args.bundle, labels_of(args.labels))
+    with _freed_at_once():
+        predictor = Predictor.open(args.bundle, labels_of(args.labels))
     if known:
         predictor = predictor.with_adaptation(known)
     return predictor.enroll(_recordings(args.enroll)) if args.enroll else predictor
+
+
+@contextlib.contextmanager
+def _freed_at_once() -> Iterator[None]:
+    """What is freed meanwhile goes back to the system: a model is opened in steps, and glibc would keep 15 MB of
+    them."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # another C library
+        yield
+        return
+    mallopt(_M_MMAP_THRESHOLD, 1 << 18)
+    try:
+        yield
+    finally:  # answers take and free a few MB again and again: what glibc sets these to by itself
+        mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 64 << 20)
 
 
 def _adapted(args: argparse.Namespace, predictor: Predictor, paths: Sequence[str]) -> Predictor:
@@ -821,7 +840,7 @@ def _over_time(args: argparse.Namespace) -> dict[str, float]:
 
 
 def _print_answers(console: Console, answers: list[tuple[Prediction | Failure, list[Moment] | None]]) -> None:
-    from ..inference.predictor import Failure
+    from ..inference.prediction import Failure
 
     cells = []
     for answer, moments in answers:
@@ -852,7 +871,7 @@ def _clock(seconds: float) -> str:
 
 def _counted(answers: list[tuple[Prediction | Failure, Any]]) -> list[tuple[str, int, int]]:
     """How many recordings were given each emotion, and of how many of these it is not sure."""
-    from ..inference.predictor import Failure
+    from ..inference.prediction import Failure
 
     sure = Counter((a.emotion, a.uncertain) for a, _ in answers if not isinstance(a, Failure))
     emotions = dict.fromkeys(emotion for emotion, _ in sure)
@@ -940,9 +959,9 @@ def _percent(fraction: float) -> str:
 
 
 def _export(args: argparse.Namespace) -> Result:
-    from .. import corpora
+    from .. import corpora, deploy
     from ..bundles.bundle import Bundle, bundle_path
-    from ..deploy import export, pruning
+    from ..recipes import pruning
 
     if args.prune is not None and not args.corpus:
         raise RecipeError("pruned networks are trained further: name what the bundle learned from with --corpus")
@@ -950,10 +969,10 @@ def _export(args: argparse.Namespace) -> Result:
     if args.format == "bundle":
         return _renewed(args, folder)
     if args.out:
-        export.check_target(args.out, args.format)
+        deploy.check_target(args.out, args.format)
     bundle = Bundle.load(folder)
-    args.out = Path(args.out or bundle.card["name"] + export.FORMATS[args.format])
-    export.check_target(args.out, args.format)
+    args.out = Path(args.out or bundle.card["name"] + deploy.FORMATS[args.format])
+    deploy.check_target(args.out, args.format)
     training = _load(args, args.corpus or ["demo"], bundle.labels)
     compared = _load(args, args.compare, bundle.labels) if args.compare else training
     compared = corpora.sample(compared, args.clips)
@@ -966,10 +985,10 @@ def _export(args: argparse.Namespace) -> Result:
         )  # fmt: skip
     _note(args, f"writing {args.out}, and comparing it on {len(compared)} clips")
     settings = {"format": args.format, "quantize": args.quantize, "training": training}
-    report = export.export(chosen, args.out, compared, **settings)
-    data = dataclasses.asdict(report) | {"path": str(report.path), "bundle_size": export.size(folder)}
+    report = deploy.export(chosen, args.out, compared, **settings)
+    data = dataclasses.asdict(report) | {"path": str(report.path), "bundle_size": deploy.size(folder)}
     if args.prune is not None:
-        data |= {"pruned": args.prune, "unpruned_uar": export.uar(bundle, compared)}
+        data |= {"pruned": args.prune, "unpruned_uar": deploy.uar(bundle, compared)}
         pruning.forget(checkpoints)
 
     def show(console: Console) -> None:
@@ -986,7 +1005,7 @@ def _export(args: argparse.Namespace) -> Result:
             "file", "MB", "packed", "ms, 1 thread", "ms, 2 threads", "UAR", "named alike, %", "largest difference",
         )  # fmt: skip
         _print_table(console, columns, cells, numbers=columns[1:], wrap=("file",))
-        inputs = "samples" if export.metadata(bundle)["input"] == "samples" else "features"
+        inputs = "samples" if deploy.metadata(bundle)["input"] == "samples" else "features"
         console.print(f"compared on {report.clips} clips; takes {inputs}, gives probabilities", soft_wrap=True)
         learned = {each["corpus"] for each in bundle.card.get("trained_on", [])}
         if not args.compare and learned & set(compared["corpus"]):
@@ -998,9 +1017,8 @@ def _export(args: argparse.Namespace) -> Result:
 
 def _renewed(args: argparse.Namespace, folder: Path) -> Result:
     """The bundle with a new ``model.onnx``."""
-    from .. import corpora
+    from .. import corpora, deploy
     from ..bundles.bundle import Bundle, check_target
-    from ..deploy import export
 
     if args.prune is not None or args.quantize != "none":
         raise ExportError("--prune and --quantize are not for --format bundle, whose answers stay the same")
@@ -1009,7 +1027,7 @@ def _renewed(args: argparse.Namespace, folder: Path) -> Result:
     bundle = Bundle.load(folder, networks=True)
     clips = corpora.sample(_load(args, args.compare or args.corpus or ["demo"], bundle.labels), args.clips)
     _note(args, f"writing {out}, and comparing its model.onnx with its networks on {len(clips)} clips")
-    export.with_runtime(bundle, corpora.sources(clips)).save(out)
+    deploy.with_runtime(bundle, corpora.sources(clips)).save(out)
     said = Bundle.load(out, networks=True).card["runtime"]
 
     def show(console: Console) -> None:

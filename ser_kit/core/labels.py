@@ -97,6 +97,10 @@ class LabelSet:
         emotion = self.merged.get(emotion, emotion)
         return emotion if emotion in self.labels else None
 
+    def nearest(self, emotion: str) -> str | None:
+        """The same, or the label of the emotion that it is :data:`NEAREST` to."""
+        return self.label(emotion) or self.label(NEAREST.get(emotion, emotion))
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -156,8 +160,8 @@ def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[
         ('neutral', 'calm')
     """
     wanted, labels = label_set(into), tuple(labels)
-    places = {label: wanted.label(label) or wanted.label(NEAREST.get(label, label)) for label in labels}
-    found = {label: tuple(given for given in labels if places[given] == label) for label in wanted.labels}
+    homes = {label: wanted.nearest(label) for label in labels}
+    found = {label: tuple(given for given in labels if homes[given] == label) for label in wanted.labels}
     found = {label: given for label, given in found.items() if given}
     if len(found) < 2:
         raise LabelError(

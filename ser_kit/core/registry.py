@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import TypeVar
 
 from .errors import UnknownNameError
@@ -11,7 +11,7 @@ from .errors import UnknownNameError
 T = TypeVar("T")
 
 
-class Registry(Mapping[str, T]):
+class Registry(MutableMapping[str, T]):
     """Named things of one kind, in the order in which they were entered.
 
     What takes long to import is entered as ``"package.module:attribute"``, and imported when it is asked for. So names
@@ -53,6 +53,9 @@ class Registry(Mapping[str, T]):
 
     def __setitem__(self, name: str, thing: T | str) -> None:
         self._entries[name] = thing
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name in self._entries

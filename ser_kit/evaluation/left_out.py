@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..core.labels import NEAREST
+from ..core.labels import LabelSet
 from ..core.probabilities import apply_temperature
 from .calibration import expected_calibration_error, fit_temperature
 from .record import Evaluation, plain
@@ -70,20 +70,13 @@ def among(
     for corpus in pd.unique(corpora):
         rows = corpora == corpus
         there = np.isin(labels, true[rows].astype(str))
-        for place, home in _homes(labels):
-            if there[home] and not there[place]:
-                found[rows, home] += found[rows, place]
+        known = LabelSet(corpus, tuple(labels[there]))
+        for place in np.flatnonzero(~there):
+            if home := known.nearest(labels[place]):
+                found[rows, np.argmax(labels == home)] += found[rows, place]
         # What gives nothing at all to these emotions, as a forest may, gives all of them alike.
         found[rows] = np.where(there, np.maximum(found[rows], 1e-12), 0)
     return found / found.sum(axis=1, keepdims=True)
-
-
-def _homes(labels: np.ndarray) -> list[tuple[int, int]]:
-    """Places of labels, and of those that they are answered as."""
-    places = {label: place for place, label in enumerate(labels)}
-    return [
-        (places[label], places[home]) for label, home in NEAREST.items() if label in places and home in places
-    ]
 
 
 def alike(corpora: Sequence[str]) -> np.ndarray:

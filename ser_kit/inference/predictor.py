@@ -14,162 +14,33 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..audio.recording import SILENT_PEAK, Excerpt, Recording, Source, read_audio
 from ..bundles.adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
 from ..bundles.bundle import BASELINE, Bundle, Member, bundle_path, preset_path, strangeness
-from ..bundles.card import LONGEST
-from ..core.errors import (
-    AdaptationError,
-    AudioError,
-    BundleError,
-    ForkedError,
-    SerKitError,
-    SilentAudioWarning,
-    TooShortError,
-)
+from ..core.errors import AdaptationError, AudioError, BundleError, ForkedError, SilentAudioWarning, TooShortError
 from ..core.labels import LabelSet, merged
 from ..core.parallel import ahead, cores
-from ..core.probabilities import apply_temperature, mean_log, without_habit
+from ..core.probabilities import mean_log, without_habit
 from ..features import MIN_SECONDS, Functionals
 from . import speech_check
+from .pieces import cut, report_part, spread, voiced_shares, watched
+from .prediction import Failure, Judged, Observation, Prediction, Segment
 
 DEFAULT_PRESET = "cross_corpus"
 ENROLLED_SHARE = 0.5
 """How much of what sets a speaker's neutral voice apart is taken for the speaker's and not for an emotion."""
-LONG_SECONDS = LONGEST
-"""Recordings longer than this are judged window by window."""
-WINDOW_SECONDS = 4.0
-"""About the length of the utterances that corpora hold."""
 
 BEYOND = "it sounds most like {}, which is not among the labels"
 """What is said of a recording whose most probable emotion the labels leave out."""
 
 _NO_SPEECH = "it does not sound like speech"
-
-
-@dataclass(frozen=True)
-class Segment:
-    """One window of a recording.
-
-    Args:
-        start: s.
-        end: s.
-        emotion: the most probable label.
-        confidence: its calibrated probability, 0..1.
-        probabilities: label -> probability.
-    """
-
-    start: float
-    end: float
-    emotion: str
-    confidence: float
-    probabilities: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a recording sounds like to the model.
-
-    Args:
-        emotion: the most probable label.
-        confidence: its calibrated probability, 0..1; given that it is one of the labels, where ``covered`` is below 1.
-        probabilities: label -> probability; they sum to 1.
-        uncertain: the answer should not be relied on.
-        reason: why, in a sentence; ``""`` when it is not uncertain.
-        segments: the windows of a long recording, or one segment for a short one.
-        duration: s.
-        path: where the recording came from, or ``""``.
-        covered: probability that the emotion is one of the labels at all, 0..1; below 1 only where the labels of the
-            predictor leave some of the bundle's out.
-        rests_on: what clips the model's confidence was fitted on that counts here.
-    """
-
-    emotion: str
-    confidence: float
-    probabilities: Mapping[str, float]
-    uncertain: bool
-    reason: str
-    segments: tuple[Segment, ...]
-    duration: float
-    path: str = ""
-    covered: float = 1.0
-    rests_on: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer as plain values, ready for JSON."""
-        return {
-            "path": self.path,
-            "emotion": self.emotion,
-            "confidence": round(self.confidence, 6),
-            "probabilities": {label: round(p, 6) for label, p in self.probabilities.items()},
-            "covered": round(self.covered, 6),
-            "uncertain": self.uncertain,
-            "reason": self.reason,
-            "rests_on": self.rests_on,
-            "duration": round(self.duration, 3),
-        }
-
-
-class Judged(NamedTuple):
-    """What :meth:`Predictor.judge` finds.
-
-    Args:
-        probabilities: ``[labels of the bundle]``.
-        evidence: for and against its being speech.
-        functionals: ``[46]``, where the answer needs them.
-        unadapted: probabilities as they are for a speaker of whom nothing is known, ``[labels of the bundle]``.
-        sharpness: of :class:`ser_kit.bundles.bundle.Places`.
-        corpus: name of the training corpus whose recordings this is like, or ``""``.
-    """
-
-    probabilities: np.ndarray
-    evidence: speech_check.Evidence
-    functionals: np.ndarray | None
-    unadapted: np.ndarray
-    sharpness: float
-    corpus: str
-
-
-class Observation(NamedTuple):
-    """What :meth:`Predictor.observe` finds in one stretch of speech.
-
-    Args:
-        probabilities: calibrated, without adaptation and for a distance of no account, ``[labels of the bundle]``.
-        sound: a digest of its samples.
-    """
-
-    probabilities: np.ndarray
-    sound: str
-
-    @classmethod
-    def of(cls, piece: Recording, judged: Judged) -> Observation:
-        """What is learned from a stretch of speech, from the probabilities that it was given."""
-        return cls(apply_temperature(judged.unadapted[None], judged.sharpness)[0], _digest(piece))
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A recording that could not be judged, and why."""
-
-    path: str
-    error: str
-
-    @classmethod
-    def of(cls, path: str, error: Exception) -> Failure:
-        """What an error says of a recording; that of a library with its kind, since its text alone may say little."""
-        return cls(path, str(error) if isinstance(error, SerKitError) else f"{type(error).__name__}: {error}")
-
-    def to_dict(self) -> dict[str, str]:
-        """``path`` and ``error``, ready for JSON."""
-        return {"path": self.path, "error": self.error}
 
 
 class Predictor:
@@ -285,19 +156,19 @@ class Predictor:
             >>> hers.adaptation.clips, hers.adaptation.left_out                                     # doctest: +SKIP
             (3, ())
         """
-        clips = _evenly(list(clips), MOST_CLIPS)
+        clips = spread(list(clips), MOST_CLIPS)
         known = self._known
         found: list[Observation] = []
         left_out: list[LeftOut] = []
         for place, clip in enumerate(clips):
             try:
-                found += self.observe(clip, watch=watch and partial(_part, watch, place, len(clips)))
+                found += self.observe(clip, watch=watch and partial(report_part, watch, place, len(clips)))
             except (ForkedError, CancelledError):
                 raise
             except Exception as error:  # whatever is wrong with one recording, the others can be used
                 failure = Failure.of(_path(clip) or f"clip {place + 1}", error)
                 left_out.append(LeftOut(failure.path, failure.error))
-        one = self.used_to(_evenly(found, MOST_CLIPS), left_out)
+        one = self.used_to(spread(found, MOST_CLIPS), left_out)
         if one.adaptation.clips < 2 or one.adaptation.sounds == known.sounds:
             used = {each.sound for each in found} - {*known.sounds}
             reasons = "; ".join(reason for _, reason in left_out[:3])
@@ -322,7 +193,7 @@ class Predictor:
         """
         _, pieces = self._heard(source, watch)
         found, against = [], []
-        for _, piece in _watched(_evenly(pieces, MOST_CLIPS), watch):
+        for _, piece in watched(spread(pieces, MOST_CLIPS), watch):
             judged = self.judge(piece)
             against = speech_check.against([judged.evidence])
             if not against:
@@ -448,7 +319,7 @@ class Predictor:
         recording, pieces = self._heard(source, watch)
         heard = self._judged(pieces, watch)
         by_window, evidence, rows, *_, known = zip(*heard, strict=True)
-        weights = _weights(evidence)
+        weights = voiced_shares(evidence)
         pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
         reason = self._doubt(pooled, evidence, rows, weights)
         return Prediction(
@@ -486,10 +357,10 @@ class Predictor:
         recording, pieces = self._heard(source, watch)
         heard = [
             (speech_check.measure(piece.at(speech_check.RATE)), self._functionals.measure(piece)[0])
-            for _, piece in _watched(pieces, watch)
+            for _, piece in watched(pieces, watch)
         ]
         evidence, rows = zip(*heard, strict=True)
-        means = _weights(evidence) @ np.stack(rows).astype(float)
+        means = voiced_shares(evidence) @ np.stack(rows).astype(float)
         found = dict(zip(self._functionals.feature_names, means.tolist(), strict=True))
         return found | {"duration": recording.duration}
 
@@ -501,7 +372,7 @@ class Predictor:
             # Silence is answered below, and a truncated file by what is there.
             warnings.simplefilter("ignore", SilentAudioWarning)
             recording = read_audio(source, rate=self.bundle.rate, watch=watch and partial(watch, 0.0))
-        pieces = [(start, piece) for start, piece in _windows(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
+        pieces = [(start, piece) for start, piece in cut(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
         if not pieces:
             name, seconds = recording.name or "the recording", recording.duration
             if seconds < MIN_SECONDS:
@@ -514,8 +385,8 @@ class Predictor:
     ) -> Iterable[Judged]:
         """What is found in the windows, in order; several are worked on at a time, each by one core."""
         if len(pieces) == 1:
-            return [self.judge(piece) for _, piece in _watched(pieces, watch)]
-        return ahead(lambda window: self.judge(window[1]), _watched(pieces, watch), cores())
+            return [self.judge(piece) for _, piece in watched(pieces, watch)]
+        return ahead(lambda window: self.judge(window[1]), watched(pieces, watch), cores())
 
     def judge(self, piece: Recording) -> Judged:
         """What the networks say of one stretch of sound, and what was measured of it; :meth:`predict` says it plainly.
@@ -661,56 +532,8 @@ def habit(neutral: Sequence[Sequence[float]] | np.ndarray, usual: Sequence[float
     return ENROLLED_SHARE * (mean_log(neutral) - np.asarray(usual))
 
 
-def _watched(pieces: Sequence[tuple], watch: Callable[[float], object] | None) -> Iterator[tuple]:
-    """The windows one by one; before each, whoever watches is told which share is done."""
-    for place, piece in enumerate(pieces):
-        if watch is not None:
-            watch(place / len(pieces))
-        yield piece
-
-
-def _part(watch: Callable[[float], object], place: int, count: int, share: float) -> None:
-    """Say how far the whole is, where one of its parts is so far."""
-    watch((place + share) / count)
-
-
-def _evenly(things: list, most: int) -> list:
-    """All of them, or so many from beginning to end."""
-    if len(things) <= most:
-        return things
-    return [things[place] for place in np.linspace(0, len(things) - 1, most).round().astype(int)]
-
-
-def _digest(piece: Recording) -> str:
-    return hashlib.blake2b(piece.samples, digest_size=16).hexdigest()
-
-
-def _weights(evidence: Sequence[speech_check.Evidence]) -> np.ndarray:
-    """How much each window counts: by how much of it is voiced; they add up to 1."""
-    voiced = np.array([piece.voiced for piece in evidence])
-    voiced = voiced if voiced.any() else np.ones(len(voiced))
-    return voiced / voiced.sum()
-
-
 def _path(source: Source) -> str:
     """Where a recording came from, where that is a path at all."""
     if isinstance(source, Excerpt):
         return str(source)
     return os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-
-
-def _windows(recording: Recording) -> list[tuple[float, Recording]]:
-    """``(start, piece)`` of equal length, the whole recording where it is short."""
-    if recording.duration < MIN_SECONDS:
-        return []
-    if recording.duration <= LONG_SECONDS:
-        return [(0.0, recording)]
-    count = int(np.ceil(recording.duration / WINDOW_SECONDS))
-    edges = np.linspace(0, len(recording.samples), count + 1).astype(int)
-    return [
-        (
-            float(start / recording.rate),
-            replace(recording, samples=recording.samples[start:end]),
-        )
-        for start, end in zip(edges[:-1], edges[1:], strict=True)
-    ]

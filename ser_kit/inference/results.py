@@ -25,7 +25,8 @@ from typing import IO, Any, NamedTuple, Self
 
 from ..core.errors import TableError
 from ..extraction.store import content_of
-from .predictor import Failure, Prediction, Predictor
+from .prediction import Failure, Prediction
+from .predictor import Predictor
 from .stream import HOP_SECONDS, SMOOTHING_SECONDS, WINDOW_SECONDS, Moment
 
 try:

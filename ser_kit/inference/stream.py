@@ -26,7 +26,8 @@ from ..bundles.adaptation import Adaptation
 from ..core.errors import AudioError, LabelError, TooShortError
 from ..features import MIN_SECONDS
 from . import speech_check
-from .predictor import BEYOND, Observation, Predictor
+from .prediction import Observation
+from .predictor import BEYOND, Predictor
 
 RATE = 16_000
 """Hz of a stream whose rate is not given."""

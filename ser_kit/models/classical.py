@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keras
 
-from .layers import DecisionForest, SupportVectors
+from .layers import DecisionForest, SupportVectors, alone
 
 
 def forest(input_shape: tuple[int, ...], n_classes: int, *, trees: int, nodes: int, depth: int) -> keras.Model:
@@ -31,9 +31,7 @@ def forest(input_shape: tuple[int, ...], n_classes: int, *, trees: int, nodes: i
         >>> forest((30,), 6, trees=100, nodes=63, depth=8).count_params()
         63000
     """
-    inputs = keras.Input(input_shape, name="functionals")
-    outputs = DecisionForest(trees, nodes, n_classes, depth, name="emotion")(inputs)
-    return keras.Model(inputs, outputs, name="forest")
+    return alone(DecisionForest(trees, nodes, n_classes, depth, name="emotion"), input_shape, "forest")
 
 
 def svm(input_shape: tuple[int, ...], n_classes: int, *, support_vectors: int) -> keras.Model:
@@ -56,6 +54,4 @@ def svm(input_shape: tuple[int, ...], n_classes: int, *, support_vectors: int) -
         >>> svm((30,), 6, support_vectors=500).count_params()
         22516
     """
-    inputs = keras.Input(input_shape, name="functionals")
-    outputs = SupportVectors(support_vectors, n_classes, name="emotion")(inputs)
-    return keras.Model(inputs, outputs, name="svm")
+    return alone(SupportVectors(support_vectors, n_classes, name="emotion"), input_shape, "svm")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from .layers import alone
+
 _NONE = 1e9
 """The distance from a second corpus where there is only one."""
 _STEEPNESS = 40.0
@@ -34,9 +36,7 @@ def experts(input_shape: tuple[int, ...], n_classes: int, *, corpora: int, compo
         >>> experts((3072,), 7, corpora=5, components=300, shared=3072).count_params()
         1052169
     """
-    inputs = keras.Input(input_shape, name="functionals")
-    outputs = Experts(corpora, components, shared, n_classes, name="emotion")(inputs)
-    return keras.Model(inputs, outputs, name="experts")
+    return alone(Experts(corpora, components, shared, n_classes, name="emotion"), input_shape, "experts")
 
 
 @keras.saving.register_keras_serializable("ser_kit")

@@ -30,6 +30,12 @@ def together(**settings):
     return zip(*settings.values(), strict=True)
 
 
+def alone(layer, input_shape, name):
+    """A network of one layer, which takes functionals."""
+    inputs = keras.Input(input_shape, name="functionals")
+    return keras.Model(inputs, layer(inputs), name=name)
+
+
 @contextmanager
 def fourier_as_products():
     """Let Fourier transforms be matrix products in what is traced meanwhile, for runtimes that have no transforms.

@@ -25,7 +25,7 @@ def exports(files: pd.DataFrame) -> Figure:
     Args:
         files: a row for each, in the order of the picture: ``file`` (its name in the picture), ``size`` and
             ``compressed`` (bytes), ``milliseconds`` (number of threads -> time of an answer), ``uar`` and
-            ``bundle_uar`` (on the same clips, in [0, 1]); as in :class:`ser_kit.deploy.export.Report`.
+            ``bundle_uar`` (on the same clips, in [0, 1]); as in :class:`ser_kit.deploy.Report`.
     """
     figure, ((left, middle, right),) = new_figure(9.5, 1.9 + 0.36 * len(files), 1, 3, sharey=True)
     rows = np.arange(len(files))

@@ -17,6 +17,7 @@ from .groups import VALIDATION_SHARE, Groups, check_counts, cut, shuffled, sixth
 from .table import column, listed, parents, unknown, unseen_speakers
 
 FOLDS = 5
+"""Folds of the protocols that divide a table into parts of equal size."""
 
 _PEOPLE = ("speaker",)
 

@@ -1,14 +1,16 @@
 from . import comparison as comparison
+from . import pruning as pruning
 from . import reproduce as reproduce
 from . import tuning as tuning
 from .ensemble import Ensemble as Ensemble
-from .system import PUBLISHED as PUBLISHED
-from .system import Material as Material
-from .system import Published as Published
-from .system import Recipe as Recipe
-from .system import Split as Split
+from .final import versions as versions
+from .prepared import Material as Material
+from .prepared import Split as Split
+from .pruning import prune as prune
+from .published import PUBLISHED as PUBLISHED
+from .published import Published as Published
+from .single import Recipe as Recipe
 from .system import System as System
-from .system import versions as versions
 
 def names() -> list[str]: ...
 def get(name: str) -> System: ...

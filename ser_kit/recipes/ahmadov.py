@@ -10,8 +10,9 @@ silence. 33,862 parameters follow from its layers; it does not print the number.
 from ..audio.transforms import PeakNormalise
 from ..features import FrameFeatures, FrameStatistics
 from ..training.estimators import Forest
-from ..training.loop import Training
-from .system import Published, Recipe
+from ..training.settings import Training
+from .published import Published
+from .single import Recipe
 
 ahmadov_cnn_bilstm = Recipe(
     name="ahmadov_cnn_bilstm",

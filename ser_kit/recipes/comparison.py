@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .. import protocols
-from . import RECIPES, reproduce
+from . import RECIPES, tables
 
 
 def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
@@ -28,7 +28,7 @@ def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
         with ``mean`` NaN where neither was run: ``system``, ``corpora``, ``reported`` (tuple of fractions),
         ``chance``, ``speaker_independent``, ``mean`` and ``std`` (of folds and seeds), ``complete``.
     """
-    found = reproduce.spread(records[records["ablation"] == ""], "accuracy")
+    found = tables.spread(records[records["ablation"] == ""], "accuracy")
     rows = []
     for system in RECIPES.values():
         own = found[found["recipe"] == system.name]
@@ -60,8 +60,8 @@ def reported(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
     Returns:
         As of :func:`ser_kit.recipes.reproduce.figures`, with the metrics' names as they are printed.
     """
-    found = reproduce.figures(records, name)
-    return found.assign(metric=found["metric"].map(reproduce.METRIC_NAMES))
+    found = tables.figures(records, name)
+    return found.assign(metric=found["metric"].map(tables.METRIC_NAMES))
 
 
 def by_protocol(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
@@ -75,7 +75,7 @@ def by_protocol(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame
         As of :func:`ser_kit.recipes.reproduce.spread`, with ``metric`` and ``leaks`` of each protocol (a
         tuple); the protocols of a system from the leakiest to the most honest.
     """
-    found = _in_order(reproduce.spread(records[records["ablation"] == ""], metric))
+    found = _in_order(tables.spread(records[records["ablation"] == ""], metric))
     found = found.assign(metric=metric, leaks=[_leaks(run) for run in found.to_dict("records")])
     places = found.groupby(["recipe", "corpora"], sort=False)
     several = places["protocol"].transform("size") > 1

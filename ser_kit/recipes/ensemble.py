@@ -14,8 +14,10 @@ from ..bundles.bundle import Member
 from ..core.config import listed
 from ..core.errors import RecipeError
 from ..features import Extractor
-from ..training.loop import sequence, subseed
-from .system import Recipe, Split, System
+from ..training.seeds import sequence, subseed
+from .prepared import Split
+from .single import Recipe
+from .system import System
 
 _SMALLEST_ERROR = 1e-3  # of a boosted member: one without errors would have an infinite say
 

@@ -1,15 +1,16 @@
 """ser_kit's own systems: small networks on the samples themselves, trained from scratch.
 
-What led to their settings is told in ``docs/research_log.md``: most were chosen on training speakers of each fold, some
+How their settings were chosen: ``docs/results/research_log.md``; most were chosen on training speakers of each fold, some
 after a look at test folds, so that what is reported of them is a little optimistic.
 """
 
 from ..audio.augment import AddNoise, Babble, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone, Vary
 from ..audio.transforms import HighPass, Trim
 from ..features import Waveform
-from ..training.loop import Training
+from ..training.settings import Training
 from .ensemble import Ensemble
-from .system import OURS, Recipe
+from .published import OURS
+from .single import Recipe
 
 _REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
 

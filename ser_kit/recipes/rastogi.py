@@ -13,8 +13,9 @@ takes more batches than a small corpus gives in ten epochs, and training would s
 
 from ..audio.transforms import NoiseGate, PeakNormalise, Trim
 from ..features import Functionals
-from ..training.loop import Training
-from .system import Published, Recipe
+from ..training.settings import Training
+from .published import Published
+from .single import Recipe
 
 _PREPROCESS = (NoiseGate(), Trim(top_db=40.0), PeakNormalise())
 _TRAINING = Training(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=100, patience=10, class_weights=False)

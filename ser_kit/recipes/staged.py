@@ -10,8 +10,9 @@ not given.
 """
 
 from ..features import StackedFrames
-from ..training.loop import Training
-from .system import Published, Recipe
+from ..training.settings import Training
+from .published import Published
+from .single import Recipe
 
 staged_cnn_lstm = Recipe(
     name="staged_cnn_lstm",

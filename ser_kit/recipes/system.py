@@ -8,166 +8,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import re
 import shutil
 import time
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import cached_property
-from importlib import metadata
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
-from .. import corpora, models, protocols
+from .. import protocols
 from ..audio.augment import with_seed
-from ..audio.transforms import Step, step
-from ..bundles import bundle as bundles
-from ..bundles.adaptation import Voices
-from ..bundles.bundle import Bundle, Member, chosen, rounded
-from ..core.config import BOOLEAN, Allowed, checked, listed
+from ..audio.transforms import Step
+from ..bundles.bundle import Bundle, Member
+from ..core.config import BOOLEAN, Allowed, checked
 from ..core.errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..core.labels import EMOTIONS
-from ..core.probabilities import apply_temperature, mean_log
-from ..evaluation import left_out
-from ..evaluation.calibration import expected_calibration_error, fit_temperature
+from ..evaluation.calibration import fit_temperature
 from ..evaluation.record import Evaluation
 from ..extraction import Features, extract
-from ..features import Extractor, Functionals, SpeechEncoder, Waveform
-from ..training.estimators import SVM, Forest, Linear, pretrain
-from ..training.loop import Scaler, Training, fit, seed_everything
+from ..features import Extractor
+from .changes import as_path, decisive, type_name, with_setting
+from .final import across_corpora, answering, calibrate, card, versions, with_temperature
+from .prepared import Material, Split, class_shares, same_rows, tested_rows
+from .published import PUBLISHED, Published
 
 if TYPE_CHECKING:
-    import keras
-
-UNCERTAIN_SHARE = 0.005
-"""A prediction is uncertain when its confidence is below that of all but this share of held-out training clips; of
-a bundle that was tested on corpora left out see :func:`ser_kit.evaluation.left_out.threshold`."""
-
-STRANGE_SHARE = 0.01
-"""A recording is strange when it is farther from the average of the training clips than all but this share of them."""
-
-LIMITS = (
-    "Its accuracy on voices, languages, rooms and microphones other than those it learned from is not known. "
-    "What a voice sounds like is not what a person feels: not for decisions about people, such as hiring, policing, "
-    "credit, health or schooling. The EU's AI Act (Regulation 2024/1689, Article 5) forbids to infer people's emotions "
-    "at work and in education. The licences of the corpora bind the model too."
-)
-"""What every bundle's card says of its use."""
-
-_SAID = ("name", "title", "reference", "ablations", "published")
-"""What a system says of itself, and what does not change its numbers."""
-
-PUBLISHED = "published"
-"""Asks for the protocol that a system's authors used."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """What a document reports of its system.
-
-    Args:
-        document: title or authors, as far as given.
-        corpora: names of the corpora that it was trained and tested on.
-        protocol: name in :mod:`ser_kit.protocols` of how these were divided.
-        also: other protocols that the document names, or that its figures imply.
-        accuracy: reported, as fractions: one figure, or the lowest and the highest.
-        others: other reported figures by metric, such as ``{"macro_f1": (0.65,)}``: one, or the lowest and the highest.
-            Metrics are those of :data:`ser_kit.evaluation.METRICS` and ``training_accuracy``; averages of which a
-            document does not say how the classes were weighted are taken as macro averages.
-        classes: reported figures of single emotions: emotion -> ``precision``, ``recall``, ``f1``, as far as given.
-        parameters: reported number of parameters.
-    """
-
-    document: str
-    corpora: tuple[str, ...]
-    protocol: str
-    also: tuple[str, ...] = ()
-    accuracy: tuple[float, ...] = ()
-    others: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    parameters: int | None = None
-
-
-OURS = Published(document="ser_kit", corpora=("ravdess",), protocol="speaker")
-"""Of systems that nobody but ser_kit reports on."""
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What a system is trained and tested on: features, classes, and copies of clips where it augments.
-
-    Args:
-        features: by extractor, all with the rows of ``table``.
-        table: the clips, and behind them their augmented copies, whose column ``parent`` names the original.
-        labels: the classes, in the order of the outputs.
-        y: ``[n]`` class of each row.
-        failures: clips that could not be used, as in :attr:`ser_kit.extraction.Features.failures`.
-    """
-
-    features: Mapping[Extractor, Features]
-    table: pd.DataFrame
-    labels: tuple[str, ...]
-    y: np.ndarray
-    failures: pd.DataFrame
-
-    @property
-    def originals(self) -> np.ndarray:
-        """Rows that are no copies."""
-        return (
-            np.flatnonzero(self.table["parent"].to_numpy() == "") if "parent" in self.table else np.arange(len(self.y))
-        )
-
-    @cached_property
-    def data(self) -> dict[str, Any]:
-        """How many ``clips`` and ``speakers``, and a ``digest`` of their names, speakers, classes and sound."""
-        clips = self.table.iloc[self.originals]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the audit tells of recordings that are gone
-            sounds = protocols.fingerprints(clips)
-        labels = np.array(self.labels)[self.y[self.originals]]
-        rows = sorted(zip(clips["clip_id"], clips["speaker"], labels.tolist(), sounds.tolist(), strict=True))
-        digest = hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
-        return {"clips": len(clips), "speakers": clips["speaker"].nunique(), "digest": digest}
-
-    def values(self, rows: np.ndarray) -> dict[Extractor, np.ndarray]:
-        """The arrays of some rows, by extractor."""
-        return {extractor: found.values[rows] for extractor, found in self.features.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """One fold's work for a system, and a note of what each part of it was fitted on.
-
-    Args:
-        material: the clips.
-        train: rows to fit on.
-        validation: rows to choose epochs, temperatures and weights on.
-        seed: of first weights, order and draws.
-        progress: show progress bars.
-        checkpoint: gives the folder for a part's state, or ``None`` for none.
-        fitted: what was fitted -> the rows it saw; filled in by what fits, read by the audit.
-    """
-
-    material: Material
-    train: np.ndarray
-    validation: np.ndarray
-    seed: int
-    progress: bool
-    checkpoint: Callable[[str], Path | None]
-    title: str = ""
-    fitted: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def note(self, what: str, rows: np.ndarray) -> np.ndarray:
-        """Remember that something is fitted on these rows; returns them."""
-        self.fitted[what] = np.union1d(self.fitted.get(what, np.array([], int)), rows)
-        return rows
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,6 +74,8 @@ class System(ABC):
         "name": str, "title": str, "reference": str, "labels": str, "published": Published, "ablations": Mapping,
     }  # fmt: skip
     """What the others are instances of."""
+    descriptive: ClassVar = ("name", "title", "reference", "ablations", "published")
+    """What a system says of itself, and what does not change its numbers."""
 
     def __post_init__(self):
         for key, allowed in self.valid.items():
@@ -210,7 +83,7 @@ class System(ABC):
         for key, kind in self.kinds.items():
             value = getattr(self, key)
             if not isinstance(value, kind):
-                raise RecipeError(f"{key}={value!r} must be {_called(kind)}")
+                raise RecipeError(f"{key}={value!r} must be {type_name(kind)}")
 
     @property
     @abstractmethod
@@ -260,7 +133,7 @@ class System(ABC):
     @property
     def declaration(self) -> dict[str, Any]:
         """All that decides about its numbers, ready for JSON; its name, prose and list of ablations do not."""
-        return _decisive(self)
+        return decisive(self)
 
     @property
     def settings(self) -> str:
@@ -287,7 +160,7 @@ class System(ABC):
         changed = self
         for path, value in changes.items():
             try:
-                changed = _set(changed, path.split("."), value, path)
+                changed = with_setting(changed, path.split("."), value, path)
             except SerKitError as error:
                 if path.rpartition(".")[2] in str(error):
                     raise
@@ -344,7 +217,7 @@ class System(ABC):
             for e in self.extractors
         }  # fmt: skip
         failures = pd.concat([f.failures for f in features.values()]).drop_duplicates("clip_id", ignore_index=True)
-        features = _same_rows(features)
+        features = same_rows(features)
         found = next(iter(features.values())).table
         present = set(found[column])
         labels = tuple(label for label in order if label in present)
@@ -352,7 +225,7 @@ class System(ABC):
             raise TableError(f"training needs two emotions at least; there are clips of {', '.join(labels) or 'none'}")
         if self.copies:
             features = {e: self._with_copies(f, jobs, progress) for e, f in features.items()}
-            features = _same_rows(features)
+            features = same_rows(features)
             found = next(iter(features.values())).table
         return Material(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
 
@@ -404,7 +277,7 @@ class System(ABC):
         prefix = f"{fold.protocol}-{fold.seed}-{fold.index}"
         split = self._split(material, fold.train, fold.validation, fold.seed, out, prefix, progress, title or self.name)
         bare, histories = self._fitted(split)
-        fitted = _with_temperature(bare, self._temperature(bare, split))
+        fitted = with_temperature(bare, self._temperature(bare, split))
         protocols.audit(material.table, fold, fitted=split.fitted)
         return fitted, histories
 
@@ -427,7 +300,7 @@ class System(ABC):
         started = time.perf_counter()
         fitted, histories = self.fit_fold(material, fold, out=out, progress=progress, title=title)
         values = material.values(fold.test)
-        predictions = _predictions(material, fold, fitted.probabilities(values))
+        predictions = tested_rows(material, fold, fitted.probabilities(values))
         sharpness = fitted.places(values).sharpness
         if (sharpness != 1).any():
             predictions["sharpness"] = sharpness
@@ -513,6 +386,9 @@ class System(ABC):
         clip of ``evaluation`` was predicted by a model that never heard its corpus: temperature and threshold come from
         these predictions (:func:`ser_kit.evaluation.left_out.calibration`), and the card says what each corpus left out shows.
 
+        The bundle gets the ``model.onnx`` that answers without TensorFlow (:func:`ser_kit.deploy.with_runtime`), unless
+        no graph can compute its features.
+
         Args:
             data: as for :meth:`prepare`.
             protocol: ``"speaker"``; ``"corpus"`` for voices and recordings of all kinds; ``"random"`` where the
@@ -525,6 +401,9 @@ class System(ABC):
 
         Raises:
             TrainingError: the evaluation is of something else, or of an earlier version, which kept no temperatures.
+
+        Warns:
+            NoRuntimeWarning: ``model.onnx`` cannot be made, for a reason that the warning and the card give.
         """
         material = self.prepare(data, jobs=jobs, progress=progress)
         if evaluation is None:
@@ -534,17 +413,18 @@ class System(ABC):
                 f"the evaluation given is of {evaluation.recipe} on {', '.join(evaluation.labels)}; "
                 f"expected {self.name} on {', '.join(material.labels)}"
             )
-        calibrated, temperature = _calibrated(evaluation)
+        calibrated, temperature = calibrate(evaluation)
         name = self.protocol(protocol).name
-        if _across_corpora(name):
+        if across_corpora(name):
             train, validation = protocols.inner(material.table, np.arange(len(material.y)), seed)
         else:
             validation = self.folds(material, protocol, seed)[0].test
             train = np.setdiff1d(np.arange(len(material.y)), self._family(material, validation))
         prefix = f"{name}-{seed}-final"
         split = self._split(material, train, validation, seed, out, prefix, progress, f"{self.name} final")
-        fitted = _with_temperature(self._fitted(split)[0], temperature)
-        return Bundle(self._card(material, fitted, evaluation, calibrated, jobs, progress), fitted.members).joined()
+        fitted = with_temperature(self._fitted(split)[0], temperature)
+        facts = card(self, material, fitted, evaluation, calibrated, jobs, progress)
+        return answering(Bundle(facts, fitted.members).joined(), material)
 
     def forget(self, out: str | Path, protocol: str, seed: int) -> None:
         """Remove the checkpoints of this system's own runs under a protocol and a seed, and of :meth:`fit`.
@@ -556,7 +436,7 @@ class System(ABC):
         """
         name = self.protocol(protocol).name
         for part in self.parts:
-            own = re.compile(re.escape(_plainly(f"{part}-{name}-{seed}")) + r"-(\d+|final)")
+            own = re.compile(re.escape(as_path(f"{part}-{name}-{seed}")) + r"-(\d+|final)")
             for folder in Path(out).glob("*"):
                 if own.fullmatch(folder.name):
                     shutil.rmtree(folder, ignore_errors=True)
@@ -576,7 +456,7 @@ class System(ABC):
             train, validation = np.union1d(train, validation), validation[:0]
 
         def checkpoint(part: str) -> Path | None:
-            return None if out is None else Path(out) / _plainly(f"{part}-{prefix}")
+            return None if out is None else Path(out) / as_path(f"{part}-{prefix}")
 
         return Split(material, train, validation, seed, progress, checkpoint, title)
 
@@ -587,7 +467,7 @@ class System(ABC):
             "name": self.name, "labels": list(split.material.labels), "combine": self.combine, "temperature": 1.0,
         }  # fmt: skip
         if self.balanced:
-            card["prior"] = _prior(split.material, split.note("prior", split.train))
+            card["prior"] = class_shares(split.material, split.note("prior", split.train))
         return Bundle(card, tuple(members)), histories
 
     def _temperature(self, bundle: Bundle, split: Split) -> float:
@@ -596,375 +476,3 @@ class System(ABC):
             return self.temperature
         rows = split.note("calibration", split.validation)
         return fit_temperature(bundle.combined(split.material.values(rows)), split.material.y[rows])
-
-    def _card(
-        self, material: Material, fitted: Bundle, evaluation: Evaluation, calibrated: Evaluation, jobs, progress
-    ) -> dict:
-        table = material.table.iloc[material.originals].reset_index(drop=True)
-        plain = extract(table, Functionals(), jobs=jobs, progress=progress)
-        frame = plain.to_frame()
-        names = list(plain.extractor.feature_names)
-        confidence, correct = evaluation.predictions["confidence"].to_numpy(), evaluation.correct()
-        typical = {
-            emotion: {name: rounded((rows[name].mean(), rows[name].std(ddof=0))) for name in names}
-            for emotion, rows in [("all", frame), *frame.groupby("emotion")]
-        }
-        strange_above = None
-        if any(not isinstance(extractor, Waveform | SpeechEncoder) for extractor in self.extractors):
-            # Features in absolute terms say little of other rooms and languages; networks on samples measure each
-            # clip against itself, and speech encoders know many.
-            distances = bundles.strangeness(plain.values, typical["all"]).mean(axis=1)
-            strange_above = float(np.quantile(distances, 1 - STRANGE_SHARE))
-        used = corpora.of(table)
-        answers = calibrated.predictions
-        for_no_distance = apply_temperature(
-            answers[[f"prob_{label}" for label in evaluation.labels]].to_numpy(), evaluation.sharpness
-        )
-        plainly = for_no_distance[(answers["true"] == bundles.BASELINE).to_numpy()]
-        baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
-        voices = {}
-        if evaluation.speaker_independent:  # else the answers know the voices
-            found = Voices.fit(for_no_distance, answers["true"], answers["speaker"], fitted.labels)
-            voices = {"voices": found.to_dict()}
-        across = _across_corpora(evaluation.protocol)
-        if across:
-            alike = left_out.alike(answers["corpus"])
-            uncertain_below = float(left_out.threshold(answers["confidence"], calibrated.correct(), alike))
-        else:
-            uncertain_below = float(np.quantile(calibrated.predictions["confidence"], UNCERTAIN_SHARE))
-        return {
-            "title": self.title,
-            "reference": self.reference,
-            **fitted.card,
-            "uncertain_below": uncertain_below,
-            "strange_above": strange_above,
-            "typical": typical,
-            "baseline": baseline,
-            **voices,
-            "trained_on": [
-                {
-                    "corpus": corpus.name,
-                    "clips": int((table["corpus"] == corpus.name).sum()),
-                    "speakers": int(table.loc[table["corpus"] == corpus.name, "speaker"].nunique()),
-                    "licence": corpus.license,
-                }
-                for corpus in used
-            ],
-            "licence": "; ".join(sorted({corpus.license for corpus in used})),
-            "limits": LIMITS,
-            "evaluation": {
-                "protocol": evaluation.protocol,
-                "speaker_independent": evaluation.speaker_independent,
-                "seed": evaluation.seed,
-                "scores": evaluation.summary(),
-                "expected_calibration_error": expected_calibration_error(confidence, correct),
-                **evaluation.details(),
-            },
-            **({"left_out": left_out.by_corpus(evaluation)} if across else {}),
-            "training": {
-                "protocol": evaluation.protocol,
-                "seed": evaluation.seed,
-                "command": evaluation.command,
-                "data": material.data,
-                "settings": self.declaration,
-            },
-            "versions": versions(),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe(System):
-    """One published system of one model, declared.
-
-    Args:
-        extractor: makes the model's input of a recording.
-        training: settings of a network's training, or a scikit-learn classifier.
-        model: name of the network's builder in :mod:`ser_kit.models`; left out with a scikit-learn classifier.
-        hyperparameters: the builder's arguments where they differ from its defaults.
-        scale: standardise the features with the mean and standard deviation of the training clips.
-        copies: augmented copies of each training clip.
-        augmentation: steps that vary these copies, after those of the extractor.
-        corpus_markers: let the model see features that identify a corpus (such as the sample rate).
-    """
-
-    extractor: Extractor
-    training: Training | Forest | SVM | Linear
-    model: str = ""
-    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    scale: bool = True
-    copies: int = 0
-    augmentation: tuple[Step, ...] = ()
-    corpus_markers: bool = False
-
-    valid: ClassVar = System.valid | {"scale": BOOLEAN, "corpus_markers": BOOLEAN, "copies": range(101)}
-    kinds: ClassVar = System.kinds | {
-        "extractor": Extractor, "training": Training | Forest | SVM | Linear, "model": str, "hyperparameters": Mapping,
-    }  # fmt: skip
-
-    def __post_init__(self):
-        super().__post_init__()
-        steps = listed("augmentation", self.augmentation, RecipeError)
-        object.__setattr__(self, "augmentation", tuple(map(step, steps)))
-        if bool(self.model) != isinstance(self.training, Training):
-            raise RecipeError(f"model={self.model!r} and {type(self.training).__name__} do not go together; a network "
-                              "has a builder and Training, what scikit-learn trains has neither")  # fmt: skip
-        for setting, model in (("by_segment", "segment_dnn"), ("pretrain", "mlp")):
-            if getattr(self.training, setting, None) and self.model != model:
-                raise RecipeError(f"training.{setting} is for the network {model!r}, not for {self.model!r}")
-
-    def check(self, temperature: float) -> None:
-        waits = isinstance(self.training, Training) and (self.training.patience or self.training.halve_after)
-        if temperature and waits:
-            raise TrainingError(
-                "training.patience and training.halve_after wait for the validation loss; expected validation clips, "
-                f"and a system of known temperature ({temperature:g}) holds none back: give both as null (None)"
-            )
-
-    @property
-    def extractors(self) -> tuple[Extractor, ...]:
-        return (self.extractor,)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return (self.name,)
-
-    @property
-    def columns(self) -> tuple[int, ...]:
-        """Places of the features that the model sees."""
-        return tuple(range(self.extractor.shape[-1])) if self.corpus_markers else self.extractor.model_columns
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of the model's input for one clip."""
-        return (*self.extractor.shape[:-1], len(self.columns))
-
-    def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
-        changed = super().changed(changes, name)
-        network = [(each.model, each.hyperparameters, each.extractor, each.corpus_markers) for each in (self, changed)]
-        if network[0] == network[1]:
-            return changed
-        if changed.model:
-            models.check(changed.model, changed.hyperparameters)
-            try:
-                with models.import_keras().StatelessScope(initialize_variables=False):  # shapes, and no numbers
-                    changed.build(2)
-            except Exception as error:  # whatever Keras raises where layers do not fit
-                given = ", ".join(f"{path}={value!r}" for path, value in changes.items())
-                reason = str(error).strip().partition("\n")[0]
-                raise RecipeError(f"the network {changed.model!r} cannot be built with {given}: {reason}") from None
-        elif changed.hyperparameters:
-            unknown = next(iter(changed.hyperparameters))
-            raise RecipeError(
-                f"there is no setting 'hyperparameters.{unknown}': a scikit-learn classifier has none of these"
-            )
-        return changed
-
-    def build(self, n_classes: int) -> keras.Model:
-        """The uncompiled network for that many classes.
-
-        Raises:
-            RecipeError: its model grows with the clips it learns from.
-        """
-        if not self.model:
-            raise RecipeError(f"{self.name} has no network before it has seen clips: {self.training}")
-        return models.get(self.model)(self.input_shape, n_classes, **self.hyperparameters)
-
-    def train(self, split: Split, weights: np.ndarray | None = None) -> tuple[list[Member], list[pd.DataFrame]]:
-        found, y, n_classes = split.material.features[self.extractor], split.material.y, len(split.material.labels)
-        train, values = split.note("training", split.train), chosen(found.values, self.columns)
-        scaler = self._scaler(values, found.lengths, split)
-        x = scaler.transform(values[train])
-        histories, hyperparameters = [], self.hyperparameters
-        if isinstance(self.training, Training):
-            validation = split.note("early stopping", split.validation)
-            seed_everything(split.seed)
-            model = self.build(n_classes)
-            if self.training.pretrain:
-                pretrain(model, x, self.training.pretrain, seed=split.seed)
-            parts = (x, y[train], found.lengths[train]), (values[validation], y[validation], found.lengths[validation])
-            histories.append(self._fit(model, scaler, split, *parts, weights))
-            builder = self.model
-        else:
-            about = {name: split.material.table[name].to_numpy()[train] for name in self.training.about}
-            model, hyperparameters = self.training.fit(
-                x, y[train], n_classes, weights=weights, seed=split.seed, **about
-            )
-            builder = self.training.model
-        member = Member(
-            extractor=self.extractor,
-            columns=self.columns,
-            scaler=scaler,
-            builder=builder,
-            hyperparameters=hyperparameters,
-            model=model,
-        )
-        return [member], histories
-
-    def refine(self, member: Member, split: Split) -> pd.DataFrame:
-        """Train a network further, in place, on the training rows of a split; pruned weights stay zero.
-
-        Args:
-            member: one that this recipe trained, scaled as it was.
-            split: of material that this recipe prepared.
-
-        Returns:
-            The history.
-        """
-        found, y = split.material.features[self.extractor], split.material.y
-        train, values = split.note("training", split.train), chosen(found.values, member.columns)
-        x = member.scaler.transform(values[train])
-        parts = (x, y[train], found.lengths[train]), (values[:0], y[:0], found.lengths[:0])
-        return self._fit(member.model, member.scaler, split, *parts, None, keep_zeros=True)
-
-    def _scaler(self, values: np.ndarray, lengths: np.ndarray, split: Split) -> Scaler:
-        if not self.scale:
-            return Scaler.identity(values.shape[-1])
-        rows = split.note("scaler", split.train)
-        return Scaler.fit(values[rows], lengths[rows] if values.ndim == 3 else None)
-
-    def _fit(self, model, scaler, split: Split, training, validation, weights, keep_zeros=False) -> pd.DataFrame:
-        (x, y, lengths), (raw, y_validation, lengths_validation) = training, validation
-        x_validation = scaler.transform(raw)
-        table = split.material.table
-        speakers = table["speaker"].to_numpy()[split.train] if self.training.speaker_penalty else None
-        corpora = tuple(table["corpus"].to_numpy()[rows] for rows in (split.train, split.validation))
-        if self.training.by_segment:
-            # Each segment is an example of its own, with the label and the weight of its clip.
-            model = model.get_layer("segment")
-            weights = np.repeat(np.ones(len(y)) if weights is None else weights, lengths)
-            speakers = None if speakers is None else np.repeat(speakers, lengths)
-            corpora = tuple(map(np.repeat, corpora, (lengths, lengths_validation)))
-            x, y = _sound(x, lengths), np.repeat(y, lengths)
-            x_validation = _sound(x_validation, lengths_validation)
-            y_validation = np.repeat(y_validation, lengths_validation)
-        held_out = (x_validation, y_validation) if len(y_validation) else None
-        return fit(
-            model, x, y, validation=held_out, training=self.training, weights=weights,
-            speakers=speakers, corpora=corpora, seed=split.seed, checkpoint=split.checkpoint(self.name),
-            keep_zeros=keep_zeros, progress=split.progress, title=split.title,
-        )  # fmt: skip
-
-
-def _prior(material: Material, rows: np.ndarray) -> list[float]:
-    """How frequent each class is among the clips of the corpora that have it."""
-    codes, names = pd.factorize(material.table["corpus"].iloc[rows])
-    counts = np.zeros((len(names), len(material.labels)))
-    np.add.at(counts, (codes, material.y[rows]), 1)
-    whole = np.where(counts > 0, counts.sum(axis=1, keepdims=True), 0).sum(axis=0)
-    shares = np.where(whole > 0, counts.sum(axis=0), 1) / np.maximum(whole, 1)
-    return rounded(shares / shares.sum())
-
-
-def _with_temperature(bundle: Bundle, temperature: float) -> Bundle:
-    return replace(bundle, card={**bundle.card, "temperature": temperature})
-
-
-def _calibrated(evaluation: Evaluation) -> tuple[Evaluation, float]:
-    """The predictions of all folds, calibrated together by their own truth, and the temperature that does it."""
-    said, predictions = evaluation.uncalibrated(), evaluation.predictions
-    if _across_corpora(evaluation.protocol):
-        temperature = left_out.calibration(said, predictions, evaluation.labels).temperature
-        said = apply_temperature(said, temperature)
-        confidence = left_out.among(said, predictions["true"], predictions["corpus"], evaluation.labels).max(axis=1)
-    else:
-        temperature = fit_temperature(said, pd.Index(evaluation.labels).get_indexer(predictions["true"]))
-        said = apply_temperature(said, temperature)
-        confidence = said.max(axis=1)
-    columns = [f"prob_{label}" for label in evaluation.labels]
-    calibrated = dict(zip(columns, said.T, strict=True), confidence=confidence)
-    return replace(evaluation, predictions=predictions.assign(**calibrated)), temperature
-
-
-def _across_corpora(protocol: str) -> bool:
-    """Whether a protocol tests corpora that were not learned from."""
-    return protocol in protocols.names() and "corpus" in protocols.get(protocol).independent_of
-
-
-def _sound(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The rows of ``[clips, rows, dims]`` that are sound and not padding, ``[rows of all clips, dims]``."""
-    return values[np.arange(values.shape[1]) < lengths[:, None]]
-
-
-def _same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
-    """The clips that every extractor could read, in the order of the first."""
-    tables = [found.table["clip_id"] for found in features.values()]
-    if all(np.array_equal(ids, tables[0]) for ids in tables):
-        return features  # each keeps the order of the table
-    common = set(tables[0]).intersection(*tables[1:])
-    return {e: found.subset(found.table["clip_id"].isin(common).to_numpy()) for e, found in features.items()}
-
-
-def _predictions(material: Material, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
-    """The tested rows as :class:`Evaluation` wants them. A corpus that was left out is answered for among the emotions
-    that it has; the probabilities are those of all."""
-    labels = np.array(material.labels)
-    frame = material.table.iloc[fold.test][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
-    frame["true"] = labels[material.y[fold.test]]
-    across = "corpus" in fold.independent_of
-    given = left_out.among(probabilities, frame["true"], frame["corpus"], labels) if across else probabilities
-    frame["predicted"] = labels[given.argmax(axis=1)]
-    frame["confidence"] = given.max(axis=1)
-    shares = {f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)}
-    return frame.assign(**shares, fold=fold.index)
-
-
-def _called(kind: Any) -> str:
-    """A type, as messages name it."""
-    if kind is str:
-        return "text"
-    names = [each.__name__ for each in get_args(kind) or (kind,)]
-    return f"{' or '.join(names)}; its settings have names of their own"
-
-
-def _plainly(name: str) -> str:
-    """A name as part of a path."""
-    return re.sub(r"[^\w.+-]+", "_", name)
-
-
-def _decisive(thing: Any) -> Any:
-    """All settings, for JSON; fields that are off (0, none, empty) are left out, so that new options change nothing."""
-    if isinstance(thing, Extractor | Step):
-        return thing.identity
-    if is_dataclass(thing):
-        said = _SAID if isinstance(thing, System) else ()
-        values = {each.name: getattr(thing, each.name) for each in fields(thing) if each.name not in said}
-        return {"kind": type(thing).__name__} | {key: _decisive(value) for key, value in values.items() if value}
-    if isinstance(thing, Mapping):
-        return {key: _decisive(thing[key]) for key in sorted(thing)}
-    if isinstance(thing, tuple | list):
-        return [_decisive(each) for each in thing]
-    return thing
-
-
-def _set(thing: Any, path: list[str], value: Any, whole: str) -> Any:
-    """A copy of a dataclass or mapping in which one setting has another value."""
-    name, *rest = path
-    known = [each.name for each in fields(thing)] if is_dataclass(thing) else []
-    if isinstance(value, list):
-        value = _tuples(value)  # JSON has no tuples, and what has lists in it cannot be looked up
-    if isinstance(thing, Mapping):
-        if rest and name not in thing:
-            raise RecipeError(f"there is no setting {whole!r}: known are {', '.join(map(repr, thing)) or 'none'}")
-        return {**thing, name: _set(thing[name], rest, value, whole) if rest else value}
-    if name not in known:
-        raise RecipeError(f"there is no setting {whole!r}: {type(thing).__name__} has {', '.join(known) or 'none'}")
-    return replace(thing, **{name: _set(getattr(thing, name), rest, value, whole) if rest else value})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, ser_kit and the packages that decide about numbers."""
-    names = (
-        "ser-kit", "tensorflow", "tensorflow-cpu", "keras", "scikit-learn", "numpy", "scipy", "librosa",
-        "praat-parselmouth", "soxr", "soundfile", "noisereduce", "PyWavelets", "webrtcvad-wheels",
-    )  # fmt: skip
-    found = {"python": platform.python_version()}
-    for name in names:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue  # tensorflow and tensorflow-cpu are the same package under two names
-    return found

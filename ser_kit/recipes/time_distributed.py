@@ -18,8 +18,9 @@ tested.
 from ..audio.augment import AddNoise
 from ..audio.transforms import Trim
 from ..features import LogMel
-from ..training.loop import Training
-from .system import Published, Recipe
+from ..training.settings import Training
+from .published import Published
+from .single import Recipe
 
 _DOCUMENT = "Time-distributed 2D CNN-LSTM"
 _EXTRACTOR = LogMel(rate=16000, n_fft=512, window=400, hop=160, n_mels=32, seconds=3.0, preprocess=(Trim(top_db=30.0),))

@@ -12,9 +12,10 @@ from dataclasses import replace
 from ..audio.augment import AddNoise, Equalize, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone
 from ..audio.transforms import HighPass, PeakNormalise, Trim
 from ..features import SpeechEncoder, TRILLsson, YAMNet
-from ..training.estimators import Linear
-from ..training.loop import Training
-from .system import OURS, Recipe
+from ..training.linear import Linear
+from ..training.settings import Training
+from .published import OURS
+from .single import Recipe
 
 _LINEAR = {"units": (), "dropout": (), "batch_norm": ()}
 _SMALL_HEAD = {"hyperparameters": {"units": (128,), "dropout": (0.4,), "batch_norm": (True,)}}
@@ -92,7 +93,7 @@ whisper_base_linear = Recipe(
 )
 
 
-# What gradient descent makes of the same features; nothing here was better on corpora left out (docs/unheard.md).
+# What gradient descent makes of the same features; nothing here was better on corpora left out (docs/results/unheard.md).
 whisper_base_mlp = replace(
     whisper_base_linear,
     name="whisper_base_mlp",

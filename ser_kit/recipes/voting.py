@@ -21,9 +21,10 @@ from ..audio.augment import AddNoise, PitchShift, TimeStretch
 from ..audio.transforms import RMSNormalise, SpectralSubtraction, Standardise, VoiceActivity, WaveletDenoise
 from ..features import FrameFeatures, FrameStatistics, Functionals, LogMel, Segments
 from ..training.estimators import SVM, Forest
-from ..training.loop import Training
+from ..training.settings import Training
 from .ensemble import Ensemble
-from .system import Published, Recipe
+from .published import Published
+from .single import Recipe
 
 _REFERENCE = "CNN + LSTM ensemble: RAVDESS speech and song, eight classes; "
 _CORPORA = ("ravdess", "ravdess_song")

@@ -298,7 +298,7 @@ def write_records(folder: Path) -> int:
 
 
 def test_published_systems(corpus, tmp_path, monkeypatch):
-    written = write_records(tmp_path / "docs" / "published_systems")
+    written = write_records(tmp_path / "results" / "published_systems")
     notebook, facts = execute("06_published_systems", tmp_path, monkeypatch)
     live = {(row["recipe"], row["protocol"]): row for row in facts.pop("live")}
     for name in ("rastogi_mlp", "ahmadov_forest"):
@@ -319,7 +319,7 @@ def test_published_systems(corpus, tmp_path, monkeypatch):
         "ablations": True,
     }  # fmt: skip
     said = "\n".join(texts(notebook))
-    assert f"{written} records of 1 systems, kept in docs/published_systems" in said
+    assert f"{written} records of 1 systems, kept in results/published_systems" in said
     assert all(f"ser-kit reproduce {name} --corpus" in said for name in not_run)
     assert "94 to 95.1" in said and "not run here" in said
 

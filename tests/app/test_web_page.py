@@ -28,7 +28,7 @@ pytest.importorskip("tf2onnx", reason="the extra export is not installed")
 
 from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
 
-from ser_kit.deploy import export  # noqa: E402
+from ser_kit import deploy  # noqa: E402
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "web"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -75,7 +75,7 @@ def exported(demo_table, tmp_path_factory):
     """A small house's file."""
     out = tmp_path_factory.mktemp("exported") / "house.onnx"
     bundle = untrained(recipes.get("house_one").changed(SMALL), limits="For <b>tests</b>.")
-    export.export(bundle, out, demo_table.iloc[::100])
+    deploy.export(bundle, out, demo_table.iloc[::100])
     return out
 
 
@@ -149,7 +149,7 @@ def shown(page: Page) -> dict[str, float]:
 
 def test_the_page_answers_as_onnx_runtime_does_in_python(page, exported, demo_table):
     expect(page.get_by_role("status")).to_have_text("Ready: neutral, happy, sad, angry, fear, disgust.")
-    run = export.runner(exported)
+    run = deploy.runner(exported)
     for path in map(Path, demo_table["path"].iloc[[0, 200]]):
         choose(page, path)
         expect(page.get_by_role("status")).to_contain_text(f"Done: {path.name}")
@@ -175,7 +175,7 @@ def test_two_channels_at_another_rate_are_heard_too(page, exported, demo_table, 
     soundfile.write(tmp_path / "stereo.flac", np.stack([loud * 0.5, loud * 1.5 / 2], axis=1), 44100)
     choose(page, tmp_path / "stereo.flac")
     expect(page.get_by_role("status")).to_contain_text("Done: stereo.flac")
-    expected = export.runner(exported)(read_audio(tmp_path / "stereo.flac", rate=16000).samples)
+    expected = deploy.runner(exported)(read_audio(tmp_path / "stereo.flac", rate=16000).samples)
     assert list(shown(page).values()) == pytest.approx(sorted(expected, reverse=True), abs=0.02)  # another resampler
 
 

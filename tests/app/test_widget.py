@@ -32,7 +32,8 @@ from ser_kit.app.picture import joined, picture, ribbon, stretches
 from ser_kit.audio import read_audio
 from ser_kit.bundles.bundle import Bundle, preset_names
 from ser_kit.core.errors import SerKitError
-from ser_kit.inference.predictor import Failure, Prediction, Predictor
+from ser_kit.inference.prediction import Failure, Prediction
+from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import Moment, timeline
 from ser_kit.plots import tracks
 

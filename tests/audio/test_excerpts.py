@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from clips import RATE
 
 from ser_kit import corpora, extraction, features, protocols
 from ser_kit.audio import Excerpt, fingerprint, read_audio
 from ser_kit.core.errors import AudioError, LeakageError, TableError, TruncatedAudioWarning
 from ser_kit.corpora import sources
 from ser_kit.protocols import Fold, audit
-from clips import RATE
 
 TURNS = ((0.0, 0.4), (0.4, 1.0), (1.0, 1.25), (1.5, 2.0))
 

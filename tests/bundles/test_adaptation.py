@@ -21,7 +21,8 @@ from ser_kit.bundles import card as cards
 from ser_kit.bundles.adaptation import MOST_CLIPS, Adaptation, Voices, offset
 from ser_kit.core.errors import AdaptationError, AudioError, BundleError, LabelError, TableError, TargetError
 from ser_kit.core.probabilities import without_habit
-from ser_kit.inference.predictor import Observation, Predictor
+from ser_kit.inference.prediction import Observation
+from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import StreamPredictor, timeline
 
 LABELS = ["neutral", "happy", "sad", "angry"]

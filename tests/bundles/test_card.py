@@ -16,7 +16,8 @@ from ser_kit.bundles import card as cards
 from ser_kit.bundles import card_page
 from ser_kit.bundles.bundle import PRESETS, Bundle, Member, preset_names
 from ser_kit.core.errors import BundleError, SerKitError
-from ser_kit.inference.predictor import Prediction, Predictor
+from ser_kit.inference.prediction import Prediction
+from ser_kit.inference.predictor import Predictor
 
 WRONG = (None, True, "", "x" * 30_000, "\x1b[2J", "\ud800", 0, -1, 1.5, 10**9, 1e300, 1e999, [], {}, [[]], {"a": None})
 """Put in the place of each value of a card, one at a time; 1e999 is infinite."""

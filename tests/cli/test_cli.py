@@ -29,6 +29,7 @@ from ser_kit.evaluation import Evaluation
 from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import StreamPredictor, timeline
 from ser_kit.recipes import tuning
+from ser_kit.training import loop
 
 COMMANDS = (
     "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "listen", "export", "demo",
@@ -478,7 +479,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
     out = tmp_path / "bundle"
     arguments = ("train", "rastogi_mlp", "--corpus", "folder", "--root", recordings, "--out", out)
     arguments += ("--protocol", "speaker_80_20")
-    fit, trained = recipes.system.fit, []
+    fit, trained = loop.fit, []
 
     def fit_once(*args, **kwargs):
         if trained:
@@ -487,7 +488,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
         return fit(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipes.system, "fit", fit_once)
+        patch.setattr("ser_kit.recipes.single.fit", fit_once)
         status, said, err = ser_kit(*arguments)
     assert (status, said) == (130, "")
     assert err.splitlines()[-1].startswith("ser-kit: interrupted; the same command goes on from there")
@@ -502,7 +503,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
         seen[kwargs["checkpoint"]] = (kwargs["checkpoint"] / "state.json").stat().st_mtime_ns
         return history
 
-    monkeypatch.setattr(recipes.system, "fit", fit_and_look)
+    monkeypatch.setattr("ser_kit.recipes.single.fit", fit_and_look)
     status, found, _ = ser_kit(*arguments, "--json")
     assert status == 0 and len(seen) == 2
     assert {folder: seen[folder] for folder in kept} == kept  # what was trained before was not trained again
@@ -669,6 +670,18 @@ def test_names_of_files_do_nothing_to_the_terminal(ser_kit, demo_bundle, tmp_pat
 def test_predict_in_threads_gives_the_same_answers(ser_kit, demo_bundle, recordings):
     one, two = (ser_kit("predict", recordings, "--bundle", demo_bundle, "--jobs", n, "--json") for n in (1, 3))
     assert one[:2] == two[:2] and len(one[1]) == 20
+
+
+@pytest.mark.parametrize("error", [AttributeError, OSError, TypeError])
+def test_predict_opens_a_model_with_any_c_library(ser_kit, recordings, monkeypatch, error):
+    (clip,) = sorted(recordings.rglob("*.wav"))[:1]
+    expected = ser_kit("predict", clip, "--bundle", "cross_corpus_small", "--json")
+
+    def has_not(name):
+        raise error("no mallopt")
+
+    monkeypatch.setattr(cli.ctypes, "CDLL", has_not)
+    assert ser_kit("predict", clip, "--bundle", "cross_corpus_small", "--json") == expected
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])

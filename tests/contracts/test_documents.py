@@ -22,7 +22,9 @@ from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import reproduce
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")]
+)
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 
@@ -108,7 +110,7 @@ def nothing_is_there(monkeypatch, tmp_path):
 
 def test_commands_are_found_everywhere():
     places = set(COMMANDS.values())
-    assert {"README.md", "house.md", "deployment.md", "03_train.ipynb", "06_published_systems.ipynb"} <= places
+    assert {"README.md", "house.md", "deploy.md", "03_train.ipynb", "06_published_systems.ipynb"} <= places
     assert len(COMMANDS) > 60
 
 

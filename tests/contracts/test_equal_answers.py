@@ -16,15 +16,15 @@ import pytest
 import soundfile
 from conftest import rows_of
 
-from ser_kit import cli, corpora
+from ser_kit import cli, corpora, deploy
 from ser_kit.app import UploadWidget
 from ser_kit.audio import read_audio
 from ser_kit.bundles.bundle import Bundle, preset_path
-from ser_kit.deploy import export
-from ser_kit.inference.predictor import Failure, Prediction, Predictor
+from ser_kit.inference.prediction import Failure, Prediction
+from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import RATE, StreamPredictor, timeline
 
-EXACTLY, WRITTEN, EXPORTED = 0.0, 1e-6, export.LARGEST_DIFFERENCE
+EXACTLY, WRITTEN, EXPORTED = 0.0, 1e-6, deploy.LARGEST_DIFFERENCE
 """How far a probability may be off: not at all in Python, as far as JSON is rounded, and as other runtimes compute."""
 
 
@@ -157,13 +157,13 @@ def exported(format: str) -> Callable[[Case], Answer]:
         """Samples in where the file takes these, else the features that its metadata names; probabilities out."""
         if format == "onnx":
             pytest.importorskip("tf2onnx", reason="the extra export is not installed")
-        bundle, out = case.predictor.bundle, case.exports / f"{case.folder.name}{export.FORMATS[format]}"
+        bundle, out = case.predictor.bundle, case.exports / f"{case.folder.name}{deploy.FORMATS[format]}"
         if not out.exists():
             table = corpora.load("demo")
-            export.export(bundle, out, rows_of(table, table["path"].isin(map(str, case.neighbours))))
-        facts, sound = export.metadata(bundle), read_audio(case.clip, rate=bundle.rate)
+            deploy.export(bundle, out, rows_of(table, table["path"].isin(map(str, case.neighbours))))
+        facts, sound = deploy.metadata(bundle), read_audio(case.clip, rate=bundle.rate)
         given = sound.samples if facts["input"] == "samples" else bundle.extractors[0].extract(sound)
-        return dict(zip(facts["labels"], export.runner(out)(given).tolist(), strict=True))
+        return dict(zip(facts["labels"], deploy.runner(out)(given).tolist(), strict=True))
 
     return run
 

@@ -12,7 +12,7 @@ import pytest
 
 from ser_kit import recipes
 from ser_kit.core.errors import ExportError
-from ser_kit.deploy import pruning
+from ser_kit.recipes import pruning
 
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():

@@ -68,7 +68,7 @@ def test_a_graph_makes_of_samples_what_the_extractor_makes(extractor, sounds):
 
 
 def test_each_extractor_that_some_recipe_has_is_in_the_graph_or_named_in_the_docs():
-    page = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "guides" / "deploy.md").read_text(encoding="utf-8")
     rows = [row for row in page.splitlines() if row.startswith("| ")]
     (samples,) = [row for row in rows if row.startswith("| samples |")]
     for name in recipes.names():

@@ -14,7 +14,7 @@ from ser_kit.bundles import card, card_page
 from ser_kit.core.errors import BundleError, LeakageError
 from ser_kit.core.probabilities import apply_temperature
 from ser_kit.evaluation import left_out
-from ser_kit.recipes.system import Split
+from ser_kit.recipes.prepared import Split
 
 LABELS = ("happy", "sad", "angry")
 

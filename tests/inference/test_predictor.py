@@ -24,7 +24,9 @@ from ser_kit.audio import recording as audio
 from ser_kit.bundles.bundle import Bundle, Places, preset_path
 from ser_kit.core.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
-from ser_kit.inference.predictor import DEFAULT_PRESET, ENROLLED_SHARE, LONG_SECONDS, Failure, Prediction, Predictor
+from ser_kit.inference.pieces import LONG_SECONDS
+from ser_kit.inference.prediction import Failure, Prediction
+from ser_kit.inference.predictor import DEFAULT_PRESET, ENROLLED_SHARE, Predictor
 from ser_kit.inference.stream import timeline
 from ser_kit.plots import tracks
 

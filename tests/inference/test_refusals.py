@@ -14,7 +14,7 @@ from scipy import signal
 
 from ser_kit import corpora
 from ser_kit.core.errors import TableError
-from ser_kit.inference.predictor import Failure
+from ser_kit.inference.prediction import Failure
 
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():

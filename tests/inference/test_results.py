@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from ser_kit.core.errors import TableError
-from ser_kit.inference.predictor import Failure, Prediction, Predictor
+from ser_kit.inference.prediction import Failure, Prediction
+from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.results import Results, csv_text
 from ser_kit.inference.stream import Moment
 

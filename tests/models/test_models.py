@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ser_kit import models, recipes
+from ser_kit import models, recipes, training
 from ser_kit.core.errors import UnknownNameError
-from ser_kit.training import loop as training
+from ser_kit.training import loop
 
 INPUTS = {
     "cnn2d": (24, 16), "cnn2d_lstm": (20, 12), "cnn_bilstm": (40, 154), "committee": (30,), "conv1d_lstm": (30,),
@@ -72,7 +72,7 @@ def test_a_builder_builds_trains_saves_and_loads(name, tmp_path):
     assert not any(isinstance(layer, keras.layers.Lambda) for layer in model.layers)
     # What training relies on: a copy says the same of itself and holds its variables in the same order.
     copy = keras.models.clone_model(model)
-    assert training._architecture(copy) == training._architecture(model) == training._architecture(rebuilt)
+    assert loop._architecture(copy) == loop._architecture(model) == loop._architecture(rebuilt)
     for variable, value in zip(copy.variables, model.variables, strict=True):
         variable.assign(value)
     np.testing.assert_array_equal(copy.predict_on_batch(x), model.predict_on_batch(x))

@@ -19,7 +19,7 @@ from ser_kit.core.probabilities import apply_temperature
 from ser_kit.evaluation import fit_temperature
 from ser_kit.features import FrameStatistics, Functionals
 from ser_kit.inference.predictor import Predictor
-from ser_kit.recipes import Ensemble
+from ser_kit.recipes import Ensemble, prepared
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 FUNCTIONALS, STATISTICS = Functionals(), FrameStatistics()
@@ -124,9 +124,9 @@ def test_the_audit_sees_what_members_were_fitted_on(mixed, material, monkeypatch
     from ser_kit.core.errors import LeakageError
 
     (fold,) = mixed.folds(material, "speaker_80_20")
-    note = recipes.system.Split.note
+    note = recipes.Split.note
     monkeypatch.setattr(
-        recipes.system.Split, "note",
+        recipes.Split, "note",
         lambda self, what, rows: note(self, what, np.append(rows, fold.test[0])) if what == "training"
         and "forest" in self.title else note(self, what, rows),
     )  # fmt: skip
@@ -163,7 +163,7 @@ def split_of(table, y, values=None, seed=0):
     train = np.arange(len(table))
     found = None if values is None else {FUNCTIONALS: SimpleNamespace(values=values)}
     material = recipes.Material(found, table, ("a", "b", "c"), np.asarray(y), None)
-    return recipes.system.Split(material, train, train[:0], seed, False, lambda part: None)
+    return recipes.Split(material, train, train[:0], seed, False, lambda part: None)
 
 
 def test_a_bootstrap_draws_clips_and_copies_go_with_them():
@@ -369,7 +369,7 @@ def test_what_a_corpus_lacks_does_not_count_as_rare():
     table = pd.DataFrame({"corpus": ["a"] * 6 + ["b"] * 4})
     material = SimpleNamespace(table=table, labels=("x", "y", "z", "never"), y=np.array([0, 0, 1, 1, 2, 2, 0, 0, 1, 1]))
     shares = np.array([4 / 10, 4 / 10, 2 / 6, 1])
-    np.testing.assert_allclose(recipes.system._prior(material, np.arange(10)), shares / shares.sum(), atol=1e-6)
+    np.testing.assert_allclose(prepared.class_shares(material, np.arange(10)), shares / shares.sum(), atol=1e-6)
 
 
 def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature_is_known(

@@ -159,10 +159,12 @@ def test_the_house_system_from_samples_to_one_file(demo_few, tmp_path, eagerly):
     bundle = system.fit(material, evaluation=evaluation, jobs=0, progress=False)
     assert len(bundle.members) == 1 and bundle.members[0].builder == "committee"
     folder = bundle.save(tmp_path / "bundle")
-    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "card.json", "model.keras"]
+    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "card.json", "model.keras", "model.onnx"]
     assert "2 networks that vote" in (folder / "README.md").read_text()
     path = demo_few["path"][0]
-    answer = Predictor.from_bundle(folder).predict(path)
+    predictor = Predictor.from_bundle(folder)
+    answer = predictor.predict(path)
+    assert predictor.bundle.is_file, "model.onnx answers, which was made when the training ended"
     np.testing.assert_allclose(sum(answer.probabilities.values()), 1)
     values = bundle.extractors[0].extract(path)[None]
     np.testing.assert_allclose(list(answer.probabilities.values()), bundle.probabilities(values)[0], atol=1e-6)

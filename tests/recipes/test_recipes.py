@@ -5,22 +5,32 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import corpora, extraction, features, models, protocols, recipes
+from ser_kit import corpora, deploy, extraction, features, models, protocols, recipes, training
 from ser_kit.audio.augment import AddNoise
 from ser_kit.bundles import card_page
 from ser_kit.bundles.bundle import Bundle, Member
 from ser_kit.core import labels
-from ser_kit.core.errors import LabelError, LeakageError, RecipeError, TableError, TrainingError, UnknownNameError
+from ser_kit.core.errors import (
+    LabelError,
+    LeakageError,
+    NoRuntimeWarning,
+    RecipeError,
+    TableError,
+    TrainingError,
+    UnknownNameError,
+)
 from ser_kit.core.probabilities import apply_temperature
 from ser_kit.evaluation import METRICS, Evaluation, fit_temperature
 from ser_kit.features import encoders
 from ser_kit.inference.predictor import Predictor
-from ser_kit.training import loop as training
+from ser_kit.recipes import final, prepared
+from ser_kit.training.checkpoint import State
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 FAST = training.Training(epochs=3, patience=3, batch_size=128)
@@ -253,7 +263,7 @@ def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, som
     np.testing.assert_allclose(probabilities(evaluation).sum(axis=1), 1, atol=1e-6)
 
     # What is saved answers as what was trained; the predictor measures the recording by itself.
-    bundle = Bundle(system._card(material, bundle, evaluation, evaluation, 1, False), bundle.members)
+    bundle = Bundle(final.card(system, material, bundle, evaluation, evaluation, 1, False), bundle.members)
     loaded = Bundle.load(bundle.save(tmp_path / "bundle"))
     files = (
         ["model.keras"] if len(bundle.members) == 1 else [f"model_{i + 1}.keras" for i in range(len(bundle.members))]
@@ -287,7 +297,7 @@ def test_the_same_seed_gives_the_same_predictions(quick, demo_functionals, evalu
 
 
 def test_an_interrupted_run_goes_on(quick, demo_functionals, evaluation, tmp_path, monkeypatch):
-    update = training._State.update
+    update = State.update
 
     def interrupt(self, row):
         update(self, row)
@@ -295,7 +305,7 @@ def test_an_interrupted_run_goes_on(quick, demo_functionals, evaluation, tmp_pat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(training._State, "update", interrupt)
+        patched.setattr(State, "update", interrupt)
         quick.run(demo_functionals, "speaker_80_20", out=tmp_path, progress=False)
     resumed = quick.run(demo_functionals, "speaker_80_20", out=tmp_path, progress=False)
     pd.testing.assert_frame_equal(resumed.predictions, evaluation.predictions)
@@ -310,7 +320,7 @@ def test_the_published_protocol_can_be_asked_for(quick, demo_functionals):
 
 def test_what_was_prepared_is_not_prepared_again(quick, demo_functionals, monkeypatch):
     material = quick.prepare(demo_functionals, progress=False)
-    monkeypatch.setattr(recipes.system, "extract", lambda *_, **__: pytest.fail("extracted again"))
+    monkeypatch.setattr("ser_kit.recipes.system.extract", lambda *_, **__: pytest.fail("extracted again"))
     assert quick.prepare(material) is material
     assert material.features[quick.extractor] is demo_functionals
     assert quick.same_material(quick.changed({"training.epochs": 1}))
@@ -364,12 +374,12 @@ def test_whatever_is_fitted_on_a_test_clip_is_caught(what, demo_few, monkeypatch
     recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 1})
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
-    note = recipes.system.Split.note
+    note = recipes.Split.note
 
     def careless(self, name, rows):
         return note(self, name, np.append(rows, fold.test[0]) if name == what else rows)
 
-    monkeypatch.setattr(recipes.system.Split, "note", careless)
+    monkeypatch.setattr(recipes.Split, "note", careless)
     if what == "training":  # the rows it returns are those that are weighted by nobody here
         monkeypatch.setattr(recipes.Recipe, "_fit", lambda *_: pd.DataFrame({"seconds": [0.0]}))
     with pytest.raises(LeakageError, match=f"the {what} was fitted on test clips"):
@@ -397,7 +407,7 @@ def test_classes_are_the_table_s_labels_or_all_its_emotions(quick, demo_function
 
 @pytest.mark.parametrize("column", ["label", "emotion"])
 def test_a_label_that_is_not_known_is_named_before_any_work(quick, demo_few, column, monkeypatch):
-    monkeypatch.setattr(recipes.system, "extract", lambda *_, **__: pytest.fail("extracted"))
+    monkeypatch.setattr("ser_kit.recipes.system.extract", lambda *_, **__: pytest.fail("extracted"))
     table = demo_few if column == "label" else demo_few.drop(columns="label")
     table = table.assign(**{column: ["bored"] + ["gleeful"] * 2 + table[column].tolist()[3:]})
     table.attrs = demo_few.attrs
@@ -489,7 +499,7 @@ def test_members_of_features_that_failed_on_different_clips_stay_aligned(demo_fe
     two = features.Functionals(), features.FrameStatistics()
     found = {e: extraction.extract(demo_few, e, jobs=0, progress=False) for e in two}
     found = {e: f.subset(np.arange(len(f)) != lost) for (e, f), lost in zip(found.items(), (3, 7), strict=True)}
-    first, second = recipes.system._same_rows(found).values()
+    first, second = prepared.same_rows(found).values()
     assert list(first.table["clip_id"]) == list(second.table["clip_id"])
     assert len(first) == len(second) == len(demo_few) - 2
 
@@ -507,7 +517,7 @@ def test_a_bundle_s_card_says_what_it_is(quick, demo_functionals, evaluation):
     assert card["trained_on"][0]["corpus"] == "demo"
     assert card["trained_on"][0]["clips"] == len(demo_functionals)
     assert card["evaluation"]["scores"]["uar"]["pooled"] == evaluation.metrics()["uar"]
-    together, temperature = recipes.system._calibrated(evaluation)
+    together, temperature = final.calibrate(evaluation)
     assert card["temperature"] == temperature
     assert 0 < (together.predictions["confidence"] < card["uncertain_below"]).mean() <= 0.03
     made = card["training"]
@@ -528,6 +538,24 @@ def test_a_saved_bundle_gives_the_same_probabilities(quick, demo_functionals, ev
     )
 
 
+def test_a_bundle_without_a_runtime_is_kept_and_says_why(quick, demo_functionals, evaluation, tmp_path, monkeypatch):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NoRuntimeWarning)  # nothing failed: a graph cannot compute Praat's features
+        bundle = quick.fit(demo_functionals, evaluation=evaluation, progress=False)
+    assert "cannot compute the 'functionals' features" in bundle.card["runtime"]["none_since"]
+
+    def converts_not(served):
+        raise ValueError("an operator that ONNX has not")
+
+    monkeypatch.setattr(deploy.graph, "takes_samples", lambda extractor: True)
+    monkeypatch.setattr("ser_kit.deploy.exporter.serving_module", lambda *args, **options: None)
+    monkeypatch.setattr("ser_kit.deploy.exporter.written", converts_not)
+    with pytest.warns(NoRuntimeWarning, match="has no model.onnx: an operator that ONNX has not"):
+        bundle = quick.fit(demo_functionals, evaluation=evaluation, progress=False)
+    loaded = Bundle.load(bundle.save(tmp_path / "bundle"))
+    assert loaded.runtime is None and loaded.card["runtime"] == {"none_since": "an operator that ONNX has not"}
+
+
 def test_a_bundle_is_calibrated_on_the_predictions_of_all_folds_together(evaluation):
     columns = [f"prob_{label}" for label in evaluation.labels]
     plain = evaluation.predictions[columns].to_numpy()
@@ -536,7 +564,7 @@ def test_a_bundle_is_calibrated_on_the_predictions_of_all_folds_together(evaluat
     for half, used in zip(halves, (0.5, 4.0), strict=True):
         half[columns] = apply_temperature(plain, used)
     both = dataclasses.replace(evaluation, predictions=pd.concat(halves), temperatures=(0.5, 4.0))
-    together, temperature = recipes.system._calibrated(both)
+    together, temperature = final.calibrate(both)
     true = pd.Index(evaluation.labels).get_indexer(evaluation.predictions["true"])
     assert temperature == pytest.approx(fit_temperature(np.tile(plain, (2, 1)), np.tile(true, 2)), rel=1e-3)
     np.testing.assert_allclose(probabilities(together)[: len(plain)], apply_temperature(plain, temperature), atol=1e-6)

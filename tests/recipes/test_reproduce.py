@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ser_kit import cli, corpora, features, recipes
+from ser_kit import cli, corpora, features, recipes, training
 from ser_kit.core.errors import TableError
 from ser_kit.core.labels import EMOTIONS
 from ser_kit.recipes import reproduce
-from ser_kit.training import loop as training
+from ser_kit.training.checkpoint import State
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 TABLES = ("table", "splits", "ablations", "classes", "missing", "folds", "matrix")
@@ -113,7 +113,7 @@ def test_what_is_recorded_is_not_run_again(reproduced, systems, monkeypatch):
 @pytest.mark.parametrize("stop_after", [2, 3, 4])
 def test_what_was_broken_off_goes_on_to_the_same_records(quick, reproduced, tmp_path, monkeypatch, stop_after):
     """Broken off between two folds, and within the second: its first epoch, and its last."""
-    update, epochs = training._State.update, []
+    update, epochs = State.update, []
 
     def interrupt(self, row):
         update(self, row)
@@ -123,11 +123,11 @@ def test_what_was_broken_off_goes_on_to_the_same_records(quick, reproduced, tmp_
 
     arguments = {"divided": ["speaker"], "seeds": [1], "out": tmp_path, "jobs": 1, "progress": False}
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(training._State, "update", interrupt)
+        patch.setattr(State, "update", interrupt)
         reproduce.run([quick], ["demo"], **arguments)
     assert len(written(tmp_path)) == (0 if stop_after == 2 else 1)
     trained = []
-    monkeypatch.setattr(training._State, "update", lambda self, row: trained.append(row) or update(self, row))
+    monkeypatch.setattr(State, "update", lambda self, row: trained.append(row) or update(self, row))
     reproduce.run([quick], ["demo"], **arguments)
     assert len(trained) == 10 - stop_after  # no epoch twice
     whole = {path: record for path, record in written(reproduced[0]).items() if path in written(tmp_path)}
@@ -155,7 +155,7 @@ def test_cleaning_up_leaves_what_others_are_at(tmp_path):
 @pytest.mark.parametrize("name", ["rastogi_mlp", "voting_soft", "voting_hard", "voting_bagging", "house"])
 def test_parts_are_the_names_of_checkpoints(name, monkeypatch):
     asked = []
-    split = recipes.system.Split(None, np.arange(3), np.arange(0), 0, False, asked.append)
+    split = recipes.Split(None, np.arange(3), np.arange(0), 0, False, asked.append)
     monkeypatch.setattr(
         recipes.Recipe, "train", lambda self, split, weights=None: (split.checkpoint(self.name), ([], []))[1]
     )

@@ -11,7 +11,9 @@ from sklearn.svm import SVC
 
 from ser_kit import models
 from ser_kit.core.errors import TrainingError
-from ser_kit.training.estimators import SVM, Forest, Linear, pretrain
+from ser_kit.training.estimators import SVM, Forest
+from ser_kit.training.linear import Linear
+from ser_kit.training.pretraining import pretrain
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ser_kit import models
+from ser_kit import models, training
 from ser_kit.audio.augment import Mixup, SpecAugment
+from ser_kit.core import paths
 from ser_kit.core.errors import DamagedCheckpointWarning, TrainingError
-from ser_kit.training import estimators
-from ser_kit.training import loop as training
+from ser_kit.training import loop, pretraining
+from ser_kit.training.checkpoint import State
+from ser_kit.training.data import shuffled
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(data, referenc
 def test_networks_alike_share_what_was_compiled_and_nothing_else(data, reference, monkeypatch):
     import keras
 
-    monkeypatch.setattr(training, "_idle", {})
+    monkeypatch.setattr(loop, "_idle", {})
     cloned, clone_model = [], keras.models.clone_model
     monkeypatch.setattr(keras.models, "clone_model", lambda model: cloned.append(model) or clone_model(model))
     adam = training.Training(epochs=2, batch_size=16, optimizer="nadam")  # whose state does not begin with zeros only
@@ -73,7 +75,7 @@ def test_networks_alike_share_what_was_compiled_and_nothing_else(data, reference
     assert equal(first, again)
     assert equal(run(data)[0], reference[0])
     assert len(cloned) == 2
-    assert len(training._idle) == 1
+    assert len(loop._idle) == 1
 
 
 def test_networks_that_are_joined_otherwise_share_nothing():
@@ -86,9 +88,9 @@ def test_networks_that_are_joined_otherwise_share_nothing():
         x = keras.layers.Add()([second, first if joined else inputs])
         return keras.Model(inputs, keras.layers.Dropout(rate)(x))
 
-    assert training._architecture(network(True)) == training._architecture(network(True))
-    assert training._architecture(network(True)) != training._architecture(network(False))
-    assert training._architecture(network(True)) != training._architecture(network(True, 0.2))
+    assert loop._architecture(network(True)) == loop._architecture(network(True))
+    assert loop._architecture(network(True)) != loop._architecture(network(False))
+    assert loop._architecture(network(True)) != loop._architecture(network(True, 0.2))
 
 
 def test_memory_mapped_input_trains_to_the_same_weights(data, reference, tmp_path):
@@ -121,7 +123,7 @@ def test_the_history_tells_the_seconds_of_each_epoch_and_keeps_them(data, tmp_pa
 
 @pytest.mark.parametrize("stop_after", [1, 3, 5])
 def test_an_interrupted_run_resumes_to_the_same_weights(data, reference, tmp_path, monkeypatch, stop_after):
-    update = training._State.update
+    update = State.update
 
     def interrupt(self, row):
         update(self, row)
@@ -129,7 +131,7 @@ def test_an_interrupted_run_resumes_to_the_same_weights(data, reference, tmp_pat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(training._State, "update", interrupt)
+        patched.setattr(State, "update", interrupt)
         run(data, tmp_path)
     weights, history = run(data, tmp_path)
     assert equal(weights, reference[0])
@@ -167,13 +169,13 @@ def test_the_rate_rises_and_falls_along_a_cosine(data, untraced):
 
 
 def test_without_patience_the_last_weights_are_kept(data, monkeypatch, untraced):
-    kept, update = [], training._State.update
+    kept, update = [], State.update
 
     def keep(self, row):
         update(self, row)
         kept.append(self.model.get_weights())
 
-    monkeypatch.setattr(training._State, "update", keep)
+    monkeypatch.setattr(State, "update", keep)
     weights, history = run(data, settings=replace(FAST, learning_rate=0.3, patience=None, halve_after=None, epochs=7))
     assert len(history) == 7 and history["val_loss"].idxmin() < 6, "the last is not the best here"
     assert equal(weights, kept[-1])
@@ -216,7 +218,7 @@ def test_a_corpus_teaches_nothing_about_classes_that_it_lacks(monkeypatch, untra
 def test_the_masked_loss_is_that_of_the_classes_there_are():
     import keras
 
-    loss = training._masked_crossentropy(0.1)
+    loss = loop._masked_crossentropy(0.1)
     said = np.array([[0.2, 0.3, 0.5], [0.6, 0.1, 0.3]], "float32")
     two = said[:, :2] / said[:, :2].sum(axis=1, keepdims=True)
     wanted = np.array([[1, 0, -1], [0, 1, -1]], "float32")
@@ -243,7 +245,7 @@ def test_what_masks_need():
 
 
 def test_weight_decay_and_the_limit_of_gradients_reach_the_optimiser():
-    with training._compiled(new_model(), COSINE, 4) as compiled:
+    with loop._compiled(new_model(), COSINE, 4) as compiled:
         pass
     assert compiled.optimizer.weight_decay == 0.02 and compiled.optimizer.global_clipnorm == 1.0
 
@@ -266,7 +268,7 @@ def test_a_run_with_masked_frames_resumes_to_the_same_weights(tmp_path, monkeypa
 
 def interrupted_and_not(train, folder, monkeypatch):
     """The same weights and history, whether a training is left alone or broken off after two epochs."""
-    whole, update = train(None), training._State.update
+    whole, update = train(None), State.update
 
     def interrupt(self, row):
         update(self, row)
@@ -274,7 +276,7 @@ def interrupted_and_not(train, folder, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(training._State, "update", interrupt)
+        patched.setattr(State, "update", interrupt)
         train(folder)
     weights, history = train(folder)
     assert equal(weights, whole[0])
@@ -291,7 +293,7 @@ def test_batches_are_augmented_anew_each_epoch_and_validation_never(data, monkey
             seen.append((len(inputs), mixed[0].copy()))
             return mixed
 
-    monkeypatch.setattr(training, "_run_identity", lambda *_: "")
+    monkeypatch.setattr(loop, "_run_identity", lambda *_: "")
     settings = replace(SIMPLE, epochs=2, augment=(Watched(),))
     training.fit(new_model(), x, y, validation=validation, training=settings, progress=False)
     batches = [changed.tobytes() for _, changed in seen]
@@ -312,7 +314,7 @@ def test_an_epochs_order_and_what_its_batches_draw_are_streams_of_their_own(data
     targets, nobody = np.eye(3, dtype=np.float32)[y], np.zeros((64, 0), np.float32)
     for seed, epoch in [(0, 0), (0, 1), (1, 0)]:
         settings = replace(FAST, augment=("mixup",))
-        list(training._shuffled(x, targets, nobody, np.ones(64, np.float32), settings, seed, epoch))
+        list(shuffled(x, targets, nobody, np.ones(64, np.float32), settings, seed, epoch))
     assert len(drawn) == 3 * (1 + 4)
     assert len({repr(rng.bit_generator.seed_seq.generate_state(4)) for rng in drawn}) == len(drawn)
 
@@ -323,7 +325,7 @@ def test_what_is_mixed_is_mixed_with_its_weight_and_its_speaker():
     weights = np.linspace(0, 2, n).astype(np.float32)
     settings = training.Training(batch_size=n, augment=(Mixup(alpha=1.0),), speaker_penalty=0.1)
     one_hot = np.eye(n, dtype=np.float32)
-    ((x, wanted, counts),) = training._shuffled(one_hot, one_hot, one_hot, weights, settings, 0, 0)
+    ((x, wanted, counts),) = shuffled(one_hot, one_hot, one_hot, weights, settings, 0, 0)
     assert ((x > 0).sum(axis=1) == 2).any(), "some are mixed"
     np.testing.assert_allclose(wanted["speaker"], x, atol=1e-6)
     np.testing.assert_allclose(counts["emotion"], x @ weights, atol=1e-6)
@@ -338,7 +340,7 @@ def test_augmentation_that_mixes_nothing_leaves_labels_and_weights_as_they_were(
     absent = np.where(np.arange(n) == 3, -1, one_hot).astype(np.float32)
     settings = training.Training(batch_size=n, augment=(SpecAugment(),))
     x = np.repeat(one_hot[:, None], 4, axis=1)
-    ((_, wanted, counts),) = training._shuffled(x, absent, np.zeros((n, 0), np.float32), weights, settings, 0, 0)
+    ((_, wanted, counts),) = shuffled(x, absent, np.zeros((n, 0), np.float32), weights, settings, 0, 0)
     order = np.argsort(counts)
     np.testing.assert_array_equal(counts[order], weights)
     np.testing.assert_array_equal(wanted[order][1:], absent[1:])
@@ -479,7 +481,7 @@ def test_segments_carry_the_label_and_weight_of_their_clip_and_padding_is_left_o
         seen.update(settings, x=x, y=y, model=model)
         raise EnoughError
 
-    monkeypatch.setattr(recipes.system, "fit", fit)
+    monkeypatch.setattr("ser_kit.recipes.single.fit", fit)
     weights = np.arange(len(fold.train), dtype=float)
     with pytest.raises(EnoughError):
         recipe.train(split, weights)
@@ -506,7 +508,7 @@ def test_pretraining_changes_the_hidden_layers_only_and_repeats_itself(method, u
     untrained, found = model(), []
     for seed in (0, 0, 1):
         found.append(model())
-        estimators.pretrain(found[-1], x, method, epochs=2, seed=seed)
+        pretraining.pretrain(found[-1], x, method, epochs=2, seed=seed)
     assert equal(found[0].get_weights(), found[1].get_weights())
     assert not equal(found[0].get_weights(), found[2].get_weights())
     before, after = untrained.get_weights(), found[0].get_weights()
@@ -520,13 +522,13 @@ def test_a_recipe_pretrains_on_its_training_clips(demo_few, monkeypatch, untrace
     recipe = recipes.get("deep_belief_network").changed({"training.epochs": 1})
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
-    seen, pretrain = [], recipes.system.pretrain
+    seen, pretrain = [], pretraining.pretrain
 
     def watched(model, x, method, **settings):
         seen.append((x, method))
         pretrain(model, x, method, epochs=1, **settings)
 
-    monkeypatch.setattr(recipes.system, "pretrain", watched)
+    monkeypatch.setattr("ser_kit.recipes.single.pretrain", watched)
     recipe.run_fold(material, fold, progress=False)
     recipe.changed({"training.pretrain": None}).run_fold(material, fold, progress=False)
     ((x, method),) = seen
@@ -537,7 +539,7 @@ def test_a_recipe_pretrains_on_its_training_clips(demo_few, monkeypatch, untrace
 
 def test_a_finished_run_is_not_trained_again(data, reference, tmp_path, monkeypatch):
     run(data, tmp_path)
-    monkeypatch.setattr(training._State, "update", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(State, "update", lambda *_: pytest.fail("trained again"))
     assert equal(run(data, tmp_path)[0], reference[0])
 
 
@@ -614,13 +616,13 @@ def _flipped(content):
 
 
 def test_arrays_are_on_the_disk_before_the_state_that_names_them(data, tmp_path, monkeypatch, untraced):
-    written, write_whole = [], training.write_whole
+    written, write_whole = [], paths.write_whole
 
     def watched(path, content):
         write_whole(path, content)
         written.append(path.name)
 
-    monkeypatch.setattr(training, "write_whole", watched)
+    monkeypatch.setattr("ser_kit.training.checkpoint.write_whole", watched)
     (x, y), validation = data
     settings = replace(SIMPLE, epochs=2)
     training.fit(plain_model(), x, y, validation=validation, training=settings, progress=False, checkpoint=tmp_path)

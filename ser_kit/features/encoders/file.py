@@ -59,10 +59,9 @@ def packed(weights: Mapping[str, np.ndarray]) -> bytes:
     return file.getvalue()
 
 
-def stored(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays in such a file as they are, by name."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+def stored(content: bytes) -> Mapping[str, np.ndarray]:
+    """The arrays in such a file as they are, by name, each read when it is asked for."""
+    return np.load(io.BytesIO(content), allow_pickle=False)
 
 
 def unpacked(content: bytes) -> dict[str, np.ndarray]:

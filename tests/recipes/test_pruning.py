@@ -11,9 +11,9 @@ from ser_kit import recipes
 from ser_kit.bundles import card_page
 from ser_kit.bundles.bundle import Bundle
 from ser_kit.core.errors import RecipeError, TableError, TrainingError
-from ser_kit.deploy import pruning
 from ser_kit.models import kernels
-from ser_kit.training import loop as training
+from ser_kit.recipes import pruning
+from ser_kit.training import loop
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -70,7 +70,7 @@ def test_the_card_says_so_and_the_rest_of_the_bundle_stays(bundle, pruned, mater
 
 
 def test_what_was_interrupted_goes_on(bundle, pruned, material, tmp_path, monkeypatch):
-    step, done = training._keeping_zeros, []
+    step, done = loop._keeping_zeros, []
 
     def killed(*given):
         done.append(given)
@@ -78,7 +78,7 @@ def test_what_was_interrupted_goes_on(bundle, pruned, material, tmp_path, monkey
             raise KeyboardInterrupt
         return step(*given)
 
-    monkeypatch.setattr(training, "_keeping_zeros", killed)
+    monkeypatch.setattr(loop, "_keeping_zeros", killed)
     settings = {"share": 0.5, "epochs": 3, "out": tmp_path, "progress": False}
     with pytest.raises(KeyboardInterrupt):
         pruning.prune(bundle, material, **settings)

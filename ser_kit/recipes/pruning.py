@@ -6,7 +6,7 @@ matrices do not get faster.
 
 Examples:
     >>> from ser_kit import corpora
-    >>> from ser_kit.deploy import pruning
+    >>> from ser_kit.recipes import pruning
     >>> from ser_kit.bundles.bundle import Bundle, preset_path
     >>> table = corpora.load(["ravdess", "emodb", "nemo"], labels="eight")           # doctest: +SKIP
     >>> pruned = pruning.prune(Bundle.load(preset_path("house")), table, share=0.5)  # doctest: +SKIP
@@ -30,8 +30,9 @@ from .. import recipes
 from ..bundles.bundle import Bundle, Member
 from ..core.errors import RecipeError, TableError, TrainingError
 from ..models import kernels
-from ..recipes import Ensemble, Material, Recipe, Split, System
-from ..training.loop import Training, seed_everything, subseed
+from ..training.seeds import seed_everything, subseed
+from ..training.settings import Training
+from . import Ensemble, Material, Recipe, Split, System
 
 if TYPE_CHECKING:
     import keras

@@ -19,14 +19,15 @@ from ser_kit.audio import read_audio
 from ser_kit.audio.transforms import Trim
 from ser_kit.bundles.bundle import Bundle, Member
 from ser_kit.core.errors import ExportError
-from ser_kit.deploy import graph, pruning
+from ser_kit.deploy import graph
 from ser_kit.features import SpeechEncoder
 from ser_kit.inference.predictor import Predictor
+from ser_kit.recipes import pruning
 from ser_kit.training import Scaler
-from ser_kit.training.estimators import Linear
+from ser_kit.training.linear import Linear
 
 pytest.importorskip("tf2onnx", reason="the extra export is not installed")
-from ser_kit.deploy import export  # noqa: E402
+from ser_kit import deploy  # noqa: E402
 
 BUILDERS = {  # a recipe with each builder of a network
     recipe.model: recipe
@@ -55,23 +56,23 @@ def clips(demo_table, tmp_path_factory):
 def written(house, clips, tmp_path_factory):
     """The house's file in each form: (path, report)."""
     folder, made = tmp_path_factory.mktemp("exported"), {}
-    for format, quantize in [(f, "none") for f in export.FORMATS] + [("onnx", "dynamic"), ("litert", "float16")]:
-        out = folder / f"{quantize}{export.FORMATS[format]}"
-        made[format, quantize] = out, export.export(house, out, clips, quantize=quantize)
+    for format, quantize in [(f, "none") for f in deploy.FORMATS] + [("onnx", "dynamic"), ("litert", "float16")]:
+        out = folder / f"{quantize}{deploy.FORMATS[format]}"
+        made[format, quantize] = out, deploy.export(house, out, clips, quantize=quantize)
     return made
 
 
 def test_samples_in_the_bundles_probabilities_out(house, clips, written):
     waveform = house.members[0].extractor
     for (_, quantize), (path, report) in written.items():
-        run = export.runner(path)
+        run = deploy.runner(path)
         for clip in clips["path"]:
             expected = house.probabilities(waveform.extract(clip)[None])[0]
             tolerance = 1e-4 if quantize == "none" else 0.05
             np.testing.assert_allclose(run(read_audio(clip, rate=16000).samples), expected, atol=tolerance)
         assert report.clips == len(clips) and report.agreement == 1
-        assert report.difference <= (export.LARGEST_DIFFERENCE if quantize == "none" else 0.05)
-        assert report.size == export.size(path) > 10_000 and set(report.milliseconds) == {1, 2}
+        assert report.difference <= (deploy.LARGEST_DIFFERENCE if quantize == "none" else 0.05)
+        assert report.size == deploy.size(path) > 10_000 and set(report.milliseconds) == {1, 2}
 
 
 def test_quantised_files_are_smaller(written):
@@ -95,7 +96,7 @@ def test_a_file_tells_what_it_takes_and_what_it_says(house, written):
     assert [each.name for each in model.graph.input] == ["samples"]
     assert [each.name for each in model.graph.output] == ["probabilities"]
     for (_, quantize), (path, _) in written.items():
-        assert export.told(path) == export.metadata(house) | {"quantize": quantize}
+        assert deploy.told(path) == deploy.metadata(house) | {"quantize": quantize}
 
 
 def test_litert_needs_built_in_operators_only(written):
@@ -109,14 +110,14 @@ def built(request):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", export.FORMATS)
+@pytest.mark.parametrize("format", deploy.FORMATS)
 def test_every_network_of_a_recipe_can_be_exported(built, format, clips, tmp_path):
     recipe, bundle = built
-    out = tmp_path / f"model{export.FORMATS[format]}"
-    report = export.export(bundle, out, clips.iloc[:3])
-    assert report.difference <= export.LARGEST_DIFFERENCE and report.agreement == 1
+    out = tmp_path / f"model{deploy.FORMATS[format]}"
+    report = deploy.export(bundle, out, clips.iloc[:3])
+    assert report.difference <= deploy.LARGEST_DIFFERENCE and report.agreement == 1
     samples = graph.takes_samples(recipe.extractor)
-    assert export.metadata(bundle)["input"] == ("samples" if samples else "features")
+    assert deploy.metadata(bundle)["input"] == ("samples" if samples else "features")
 
 
 @pytest.mark.slow
@@ -139,10 +140,10 @@ def test_a_speech_encoder_is_part_of_the_file(clips, tmp_path):
     )
     facts = {"name": "encoded", "labels": list(SIX), "combine": "soft", "temperature": 1.3, "licence": "CC0"}
     encoded, out = Bundle(facts, (member,)), tmp_path / "model.onnx"
-    report = export.export(encoded, out, clips.iloc[:3])
-    assert report.difference <= export.LARGEST_DIFFERENCE and report.agreement == 1
-    assert export.metadata(encoded)["input"] == "samples"
-    run = export.runner(out)
+    report = deploy.export(encoded, out, clips.iloc[:3])
+    assert report.difference <= deploy.LARGEST_DIFFERENCE and report.agreement == 1
+    assert deploy.metadata(encoded)["input"] == "samples"
+    run = deploy.runner(out)
     for seconds in (0.2, 31.0):  # followed by silence, and in two windows
         samples = rng.normal(0, 0.1, round(seconds * 16000)).astype(np.float32)
         values = extractor.extract((samples, 16000))
@@ -151,7 +152,7 @@ def test_a_speech_encoder_is_part_of_the_file(clips, tmp_path):
 
 def test_which_recipes_take_samples():
     single = [recipe for recipe in map(recipes.get, recipes.names()) if isinstance(recipe, recipes.Recipe)]
-    said = {recipe.name: export.metadata(untrained(recipe)) for recipe in single if recipe.model}
+    said = {recipe.name: deploy.metadata(untrained(recipe)) for recipe in single if recipe.model}
     samples = {name for name, facts in said.items() if facts["input"] == "samples"}
     assert samples == {
         "house_one", "td_cnn_lstm", "td_cnn_bilstm_attention", "ahmadov_cnn_bilstm", "staged_cnn_lstm",
@@ -164,23 +165,23 @@ def test_which_recipes_take_samples():
 
 def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
     bundle = Bundle.load(demo_bundle)
-    export.export(bundle, tmp_path / "model.onnx", demo_table.iloc[::100])
-    run, clip = export.runner(tmp_path / "model.onnx"), demo_table["path"].iloc[7]
+    deploy.export(bundle, tmp_path / "model.onnx", demo_table.iloc[::100])
+    run, clip = deploy.runner(tmp_path / "model.onnx"), demo_table["path"].iloc[7]
     answer = Predictor(bundle).predict(clip)
     values = bundle.extractors[0].extract(read_audio(clip, rate=bundle.rate))
     assert run(values) == pytest.approx(list(answer.probabilities.values()), abs=1e-4)
-    assert "functionals" in export.metadata(bundle)["normalisation"]
+    assert "functionals" in deploy.metadata(bundle)["normalisation"]
 
 
 def test_zeros_make_a_file_smaller_when_it_is_packed(house, clips, written, tmp_path):
     pruned = dataclasses.replace(house, card=house.card | {"pruned": {"share": 0.9}}, members=(copy_of(house),))
     pruning._cut(pruned.members[0].model, 0.9)
     before = written["litert", "none"][1]
-    report = export.export(pruned, tmp_path / "model.tflite", clips)
+    report = deploy.export(pruned, tmp_path / "model.tflite", clips)
     assert report.size == pytest.approx(before.size, rel=0.02)
     assert report.compressed < 0.7 * before.compressed < 0.95 * before.size
-    assert export.told(tmp_path / "model.tflite")["pruned"] == 0.9
-    assert report.bundle_uar == export.uar(pruned, clips)
+    assert deploy.told(tmp_path / "model.tflite")["pruned"] == 0.9
+    assert report.bundle_uar == deploy.uar(pruned, clips)
 
 
 def copy_of(bundle: Bundle):
@@ -191,28 +192,32 @@ def copy_of(bundle: Bundle):
 def test_a_file_is_compared_on_other_clips_than_it_was_made_with(house, clips, tmp_path):
     made, others = clips.iloc[:4].reset_index(drop=True), clips.iloc[4:].reset_index(drop=True)
     read = []
-    whole = export._inputs
+    whole = deploy.comparison.inputs_of
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "_inputs", lambda bundle, table: read.append(len(table)) or whole(bundle, table))
-        report = export.export(house, tmp_path / "model.onnx", others, quantize="int8", training=made)
+        for place in ("comparison", "exporter"):
+            patch.setattr(
+                f"ser_kit.deploy.{place}.inputs_of",
+                lambda bundle, table: read.append(len(table)) or whole(bundle, table),
+            )
+        report = deploy.export(house, tmp_path / "model.onnx", others, quantize="int8", training=made)
     assert sorted(read) == sorted([len(made), len(others)]) and report.clips == len(others)
-    again = export.compare(house, tmp_path / "model.onnx", clips)
+    again = deploy.compare(house, tmp_path / "model.onnx", clips)
     assert (again.format, again.quantize, again.clips) == ("onnx", "int8", len(clips))
     assert 0 < again.difference < 0.2 and 0 <= again.calibration_error <= 1
     with pytest.raises(ExportError, match="is no exported file"):
-        export.compare(house, tmp_path, clips)
+        deploy.compare(house, tmp_path, clips)
 
 
 def test_a_file_that_differs_is_not_written(house, clips, tmp_path, monkeypatch):
     (tmp_path / "model.tflite").write_bytes(b"the one before")
-    served = export._served
+    served = deploy.saved_model.serving_module
 
     def other(bundle, products):
         return served(dataclasses.replace(bundle, card=bundle.card | {"temperature": 0.9}), products)
 
-    monkeypatch.setattr(export, "_served", other)
+    monkeypatch.setattr("ser_kit.deploy.exporter.serving_module", other)
     with pytest.raises(ExportError, match="not equivalent: probabilities differ by up to"):
-        export.export(house, tmp_path / "model.tflite", clips)
+        deploy.export(house, tmp_path / "model.tflite", clips)
     assert [path.name for path in tmp_path.iterdir()] == ["model.tflite"]
     assert (tmp_path / "model.tflite").read_bytes() == b"the one before"
 
@@ -220,7 +225,7 @@ def test_a_file_that_differs_is_not_written(house, clips, tmp_path, monkeypatch)
 def test_what_cannot_be_exported_is_an_error(house, demo_bundle, clips, tmp_path):
     def wrong(message, bundle=house, out="model.onnx", table=clips, **settings):
         with pytest.raises(ExportError, match=message):
-            export.export(bundle, tmp_path / out, table, **settings)
+            deploy.export(bundle, tmp_path / out, table, **settings)
 
     wrong("expected saved_model, litert, onnx and none", format="h5")
     wrong("a SavedModel is not quantised", format="saved_model", quantize="float16")
@@ -238,7 +243,7 @@ def test_what_cannot_be_exported_is_an_error(house, demo_bundle, clips, tmp_path
         (tmp_path / "saved" / name).touch()
     wrong("holds variables/thesis.txt beside its SavedModel", out="saved")
     with pytest.raises(ExportError, match="is no exported file"):
-        export.runner(tmp_path / "mine")
+        deploy.runner(tmp_path / "mine")
 
 
 def test_the_command_writes_a_file_and_shows_how_it_compares(house, tmp_path, capsys, monkeypatch):
@@ -262,7 +267,7 @@ def test_the_command_prunes_first(demo_bundle, tmp_path, capsys, monkeypatch):
     assert found["pruned"] == 0.8 and found["compressed"] < 0.6 * found["size"]
     assert 0 < found["bundle_uar"] <= 1 and 0 < found["unpruned_uar"] <= 1
     assert [path.name for path in tmp_path.iterdir()] == ["rastogi_mlp.onnx"]
-    assert export.told("rastogi_mlp.onnx")["pruned"] == 0.8
+    assert deploy.told("rastogi_mlp.onnx")["pruned"] == 0.8
     for more in ((), ("--compare", "demo")):
         assert cli.main([*command, *more, "--quiet"]) == 0
         shown = capsys.readouterr().out

@@ -1,0 +1,62 @@
+"""Settings of a system by their names: what decides about its numbers, and one of them changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, get_args
+
+from ..audio.transforms import Step
+from ..core.errors import RecipeError
+from ..features import Extractor
+
+if TYPE_CHECKING:
+    pass
+
+
+def type_name(kind: Any) -> str:
+    """A type, as messages name it."""
+    if kind is str:
+        return "text"
+    names = [each.__name__ for each in get_args(kind) or (kind,)]
+    return f"{' or '.join(names)}; its settings have names of their own"
+
+
+def as_path(name: str) -> str:
+    """A name as part of a path."""
+    return re.sub(r"[^\w.+-]+", "_", name)
+
+
+def decisive(thing: Any) -> Any:
+    """All settings, for JSON; fields that are off (0, none, empty) are left out, so that new options change nothing."""
+    if isinstance(thing, Extractor | Step):
+        return thing.identity
+    if is_dataclass(thing):
+        aside = getattr(thing, "descriptive", ())
+        values = {each.name: getattr(thing, each.name) for each in fields(thing) if each.name not in aside}
+        return {"kind": type(thing).__name__} | {key: decisive(value) for key, value in values.items() if value}
+    if isinstance(thing, Mapping):
+        return {key: decisive(thing[key]) for key in sorted(thing)}
+    if isinstance(thing, tuple | list):
+        return [decisive(each) for each in thing]
+    return thing
+
+
+def with_setting(thing: Any, path: list[str], value: Any, whole: str) -> Any:
+    """A copy of a dataclass or mapping in which one setting has another value."""
+    name, *rest = path
+    known = [each.name for each in fields(thing)] if is_dataclass(thing) else []
+    if isinstance(value, list):
+        value = _tuples(value)  # JSON has no tuples, and what has lists in it cannot be looked up
+    if isinstance(thing, Mapping):
+        if rest and name not in thing:
+            raise RecipeError(f"there is no setting {whole!r}: known are {', '.join(map(repr, thing)) or 'none'}")
+        return {**thing, name: with_setting(thing[name], rest, value, whole) if rest else value}
+    if name not in known:
+        raise RecipeError(f"there is no setting {whole!r}: {type(thing).__name__} has {', '.join(known) or 'none'}")
+    return replace(thing, **{name: with_setting(getattr(thing, name), rest, value, whole) if rest else value})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,70 @@
+"""The page of the published systems: tables of the records between marks in a Markdown file."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ..core.errors import TableError
+from ..core.paths import write_whole
+from ..evaluation.record import to_markdown
+from .tables import ablations, classes, folds, matrix, missing, reported, reported_classes, splits, table
+
+
+def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
+    """Put the tables into a Markdown page, between the marks ``<!-- NAME: ... -->`` and ``<!-- end of NAME -->``.
+
+    Args:
+        path: a page that is there; what stands outside the marks is left alone.
+        records: from :func:`load`.
+
+    Returns:
+        Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``, ``missing``,
+        ``folds``, ``matrix``, ``reported`` and ``reported_classes``.
+
+    Raises:
+        TableError: the page has no marks.
+    """
+    return fill(path, {name: functools.partial(make, records) for name, make in TABLES.items()})
+
+
+def fill(
+    path: str | os.PathLike, tables: Mapping[str, Callable[[], pd.DataFrame]], made_by: str = "ser-kit reproduce"
+) -> list[str]:
+    """Put tables into a Markdown page, between the marks ``<!-- NAME: made by ... -->`` and ``<!-- end of NAME -->``.
+
+    Args:
+        path: a page that is there; what stands outside the marks is left alone.
+        tables: name -> what makes the table; called if the page has a place for it.
+        made_by: the command, as the marks name it.
+
+    Returns:
+        Names of the tables that it holds.
+
+    Raises:
+        TableError: the page has no marks.
+    """
+    path = Path(path)
+    text, written = path.read_text(encoding="utf-8"), []
+    for name, make in tables.items():
+        begin, end = BEGIN.format(name, made_by), END.format(name)
+        if begin in text and end in text:
+            head, rest = text.split(begin, 1)
+            text = f"{head}{begin}\n{to_markdown(make())}\n{end}{rest.split(end, 1)[1]}"
+            written.append(name)
+    if not written:
+        wanted = BEGIN.format(next(iter(tables)), made_by)
+        raise TableError(f"{path} has no place for a table: it needs a line {wanted!r}, and its end")
+    write_whole(path, text.encode())
+    return written
+
+
+BEGIN, END = "<!-- {}: made by {} -->", "<!-- end of {} -->"
+TABLES = {
+    "table": table, "splits": splits, "ablations": ablations, "classes": classes, "missing": missing, "folds": folds,
+    "matrix": matrix, "reported": reported, "reported_classes": reported_classes,
+}  # fmt: skip

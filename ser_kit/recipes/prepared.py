@@ -1,0 +1,133 @@
+"""What a system is trained and tested on: features and classes of clips, and the rows of one fold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from .. import protocols
+from ..bundles.bundle import rounded
+from ..evaluation import left_out
+from ..extraction import Features
+from ..features import Extractor
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a system is trained and tested on: features, classes, and copies of clips where it augments.
+
+    Args:
+        features: by extractor, all with the rows of ``table``.
+        table: the clips, and behind them their augmented copies, whose column ``parent`` names the original.
+        labels: the classes, in the order of the outputs.
+        y: ``[n]`` class of each row.
+        failures: clips that could not be used, as in :attr:`ser_kit.extraction.Features.failures`.
+    """
+
+    features: Mapping[Extractor, Features]
+    table: pd.DataFrame
+    labels: tuple[str, ...]
+    y: np.ndarray
+    failures: pd.DataFrame
+
+    @property
+    def originals(self) -> np.ndarray:
+        """Rows that are no copies."""
+        return (
+            np.flatnonzero(self.table["parent"].to_numpy() == "") if "parent" in self.table else np.arange(len(self.y))
+        )
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """How many ``clips`` and ``speakers``, and a ``digest`` of their names, speakers, classes and sound."""
+        clips = self.table.iloc[self.originals]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the audit tells of recordings that are gone
+            sounds = protocols.fingerprints(clips)
+        labels = np.array(self.labels)[self.y[self.originals]]
+        rows = sorted(zip(clips["clip_id"], clips["speaker"], labels.tolist(), sounds.tolist(), strict=True))
+        digest = hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
+        return {"clips": len(clips), "speakers": clips["speaker"].nunique(), "digest": digest}
+
+    def values(self, rows: np.ndarray) -> dict[Extractor, np.ndarray]:
+        """The arrays of some rows, by extractor."""
+        return {extractor: found.values[rows] for extractor, found in self.features.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One fold's work for a system, and a note of what each part of it was fitted on.
+
+    Args:
+        material: the clips.
+        train: rows to fit on.
+        validation: rows to choose epochs, temperatures and weights on.
+        seed: of first weights, order and draws.
+        progress: show progress bars.
+        checkpoint: gives the folder for a part's state, or ``None`` for none.
+        fitted: what was fitted -> the rows it saw; filled in by what fits, read by the audit.
+    """
+
+    material: Material
+    train: np.ndarray
+    validation: np.ndarray
+    seed: int
+    progress: bool
+    checkpoint: Callable[[str], Path | None]
+    title: str = ""
+    fitted: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def note(self, what: str, rows: np.ndarray) -> np.ndarray:
+        """Remember that something is fitted on these rows; returns them."""
+        self.fitted[what] = np.union1d(self.fitted.get(what, np.array([], int)), rows)
+        return rows
+
+
+def class_shares(material: Material, rows: np.ndarray) -> list[float]:
+    """How frequent each class is among the clips of the corpora that have it."""
+    codes, names = pd.factorize(material.table["corpus"].iloc[rows])
+    counts = np.zeros((len(names), len(material.labels)))
+    np.add.at(counts, (codes, material.y[rows]), 1)
+    whole = np.where(counts > 0, counts.sum(axis=1, keepdims=True), 0).sum(axis=0)
+    shares = np.where(whole > 0, counts.sum(axis=0), 1) / np.maximum(whole, 1)
+    return rounded(shares / shares.sum())
+
+
+def real_rows(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The rows of ``[clips, rows, dims]`` that are sound and not padding, ``[rows of all clips, dims]``."""
+    return values[np.arange(values.shape[1]) < lengths[:, None]]
+
+
+def same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
+    """The clips that every extractor could read, in the order of the first."""
+    tables = [found.table["clip_id"] for found in features.values()]
+    if all(np.array_equal(ids, tables[0]) for ids in tables):
+        return features  # each keeps the order of the table
+    common = set(tables[0]).intersection(*tables[1:])
+    return {e: found.subset(found.table["clip_id"].isin(common).to_numpy()) for e, found in features.items()}
+
+
+def tested_rows(material: Material, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
+    """The tested rows as :class:`Evaluation` wants them. A corpus that was left out is answered for among the emotions
+    that it has; the probabilities are those of all."""
+    labels = np.array(material.labels)
+    frame = material.table.iloc[fold.test][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
+    frame["true"] = labels[material.y[fold.test]]
+    across = "corpus" in fold.independent_of
+    given = left_out.among(probabilities, frame["true"], frame["corpus"], labels) if across else probabilities
+    frame["predicted"] = labels[given.argmax(axis=1)]
+    frame["confidence"] = given.max(axis=1)
+    shares = {f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)}
+    return frame.assign(**shares, fold=fold.index)

@@ -1,0 +1,430 @@
+"""Tables of the records that runs leave: reported beside reproduced, by system, class, fold and corpus."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import recipes
+from ..core.errors import TableError
+from ..core.labels import EMOTIONS
+from ..evaluation.scores import METRICS
+from . import RECIPES, System
+
+FORMAT = 1
+RECORDS = "records"
+METRIC_NAMES = {
+    "uar": "recall (UAR)", "accuracy": "accuracy", "macro_precision": "precision", "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1", "training_accuracy": "training accuracy", "precision": "precision",
+    "recall": "recall", "f1": "F1",
+}  # fmt: skip
+"""How the figures of documents are called in tables and plots."""
+
+# --------------------------------------------------------------------------------------------------- from the records
+
+
+def load(out: str | os.PathLike) -> pd.DataFrame:
+    """The records of a folder, a row each: their fields, with the metrics as columns.
+
+    ``corpora`` is text, with the label set behind it where that is not the system's own.
+
+    Raises:
+        TableError: there is none, or one that this version cannot read.
+    """
+    rows = []
+    for path in sorted(Path(out).glob(f"{RECORDS}/*/*/*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            version = record.get("format")
+        except (ValueError, AttributeError):
+            raise TableError(f"{path} cannot be read; delete it, and ser-kit reproduce makes it again") from None
+        if version != FORMAT:
+            raise TableError(f"{path} has format {version!r}; this version reads {FORMAT}")
+        name = record["recipe"]
+        own = name in recipes.names() and record["label_set"] == recipes.get(name).labels
+        place = ", ".join(record["corpora"]) + ("" if own else f" ({record['label_set']})")
+        told = record.get("sources")  # the first records of this format do not tell
+        rows.append({**record, **record["metrics"], "corpora": place, "sources": told})
+    if not rows:
+        raise TableError(f"{Path(out) / RECORDS} holds no records; ser-kit reproduce --all --out {out} makes them")
+    return pd.DataFrame(rows)
+
+
+def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+    """Mean and spread of a metric, a row for each recipe, ablation, corpora and protocol.
+
+    Args:
+        records: from :func:`load`.
+        metric: one of :data:`ser_kit.evaluation.METRICS`.
+
+    Returns:
+        ``recipe, ablation, corpora, protocol, speaker_independent, mean, std`` (over all folds and seeds; NaN with
+        one), ``over_seeds`` (standard deviation of the seeds' means), ``runs``, ``seeds``, ``complete`` (no fold is
+        missing), ``parameters`` (of the first), ``epochs`` (mean of a run) and ``seconds`` (median).
+    """
+    if metric not in METRICS:
+        raise TableError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}")
+    rows = []
+    keys = ["recipe", "ablation", "corpora", "protocol", "speaker_independent"]
+    for key, part in records.groupby(keys, sort=False):
+        seeds = part.groupby("seed")[metric].mean()
+        rows.append(
+            {
+                **dict(zip(keys, key, strict=True)),
+                "mean": part[metric].mean(),
+                "std": part[metric].std(),
+                "over_seeds": seeds.std(),
+                "runs": len(part),
+                "seeds": len(seeds),
+                "complete": len(part) == part.groupby("seed")["folds"].first().sum(),
+                "parameters": int(part["parameters"].iloc[0]),
+                "epochs": np.mean([max(epochs, default=0) for epochs in part["epochs"]]),
+                "seconds": part["seconds"].median(),  # some fold may have waited for another process
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
+    """Reported, reproduced, and on unseen speakers: a row for each published system.
+
+    Args:
+        records: from :func:`load`.
+        name: of the corpora (joined by ``", "``) that the runs were on; a system whose runs were on others only shows
+            the first of these.
+
+    Returns:
+        Text columns. Accuracy and UAR are in percent, mean ± standard deviation over folds and seeds; the cost of
+        leakage is the difference of the two accuracies in points, where speakers tested by the published split are
+        known from training.
+    """
+    accuracy, uar = spread(records, "accuracy"), spread(records, "uar")
+    rows = []
+    for system in RECIPES.values():
+        own = accuracy[(accuracy["recipe"] == system.name) & (accuracy["ablation"] == "")]
+        places = [name, *own["corpora"].unique()]
+        place = next((p for p in places if (own["corpora"] == p).any()), "")
+        here = own[own["corpora"] == place].set_index("protocol")
+        published, unseen = _row(here, system.published.protocol), _row(here, "speaker")
+        recalls = uar[(uar["recipe"] == system.name) & (uar["ablation"] == "") & (uar["corpora"] == place)]
+        both = published is not None and unseen is not None and not published["speaker_independent"]
+        gap = published["mean"] - unseen["mean"] if both else None
+        some = unseen if unseen is not None else published
+        rows.append(
+            {
+                "system": system.name,
+                "reported on": ", ".join(system.published.corpora),
+                "reported accuracy": _reported(system),
+                "run on": place or "not run here",
+                "published split": system.published.protocol,
+                "reproduced accuracy": _shown(published),
+                "unseen speakers: accuracy": _shown(unseen),
+                "unseen speakers: UAR": _shown(_row(recalls.set_index("protocol"), "speaker")),
+                "cost of leakage": "–" if gap is None else f"{100 * gap:.1f}",
+                "seeds": "–" if some is None else str(some["seeds"]),
+                "parameters": "–" if some is None else f"{some['parameters']:,}",
+                "training time": "–" if some is None else _duration(some["seconds"]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def figures(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
+    """All that the documents report beside accuracy, with what the records have of it: a row for each figure.
+
+    Args:
+        records: from :func:`load`.
+        name: as in :func:`table`.
+
+    Returns:
+        ``system``, ``emotion`` (``""`` for all), ``metric``, ``reported`` (a tuple of fractions), ``run on`` (``""``
+        where it was not), and for ``published`` (the split of the authors) and ``unseen`` (speakers) the values of all
+        folds and seeds, a list of fractions; empty where no record tells, as of training accuracy those of earlier
+        versions.
+    """
+    rows = []
+    whole = records[records["ablation"] == ""]
+    for system in RECIPES.values():
+        own = whole[whole["recipe"] == system.name]
+        place = next((p for p in (name, *own["corpora"].unique()) if (own["corpora"] == p).any()), "")
+        own = own[own["corpora"] == place]
+        sides = {"published": system.published.protocol, "unseen": "speaker"}
+        parts = {side: own[own["protocol"] == protocol] for side, protocol in sides.items()}
+        about = {"system": system.name, "run on": place}
+        for metric, reported in system.published.others.items():
+            found = {side: part.get(metric, pd.Series(dtype=float)).dropna().tolist() for side, part in parts.items()}
+            rows.append({**about, "emotion": "", "metric": metric, "reported": reported, **found})
+        for emotion, reported in system.published.classes.items():
+            for metric, value in reported.items():
+                found = {
+                    side: [each[emotion][metric] for each in part["per_class"] if each.get(emotion, {}).get("support")]
+                    for side, part in parts.items()
+                }
+                rows.append({**about, "emotion": emotion, "metric": metric, "reported": (value,), **found})
+    return pd.DataFrame(rows)
+
+
+def reported(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
+    """Precision, recall, F1 and training accuracy as the documents report them, beside ours.
+
+    Args:
+        records: from :func:`load`.
+        name: as in :func:`table`.
+
+    Returns:
+        Text columns ``system, figure, reported, run on, reproduced`` (under the published split) and ``unseen
+        speakers``, in percent, mean ± standard deviation over folds and seeds.
+    """
+    found = figures(records, name)
+    found = found[found["emotion"] == ""]
+    return pd.DataFrame(
+        {
+            "system": found["system"],
+            "figure": [METRIC_NAMES[metric] for metric in found["metric"]],
+            "reported": [_range(reported) for reported in found["reported"]],
+            "run on": found["run on"].replace("", "not run here"),
+            "reproduced": [_over_runs(values) for values in found["published"]],
+            "unseen speakers": [_over_runs(values) for values in found["unseen"]],
+        }
+    )
+
+
+def reported_classes(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
+    """The same of single emotions, a row for each that a document reports on.
+
+    Args:
+        records: from :func:`load`.
+        name: as in :func:`table`.
+
+    Returns:
+        Text columns ``system, emotion, run on`` and, for each of ``precision``, ``recall`` and ``F1``, what is
+        reported, reproduced under the published split, and reached on unseen speakers, in percent; of ours the means
+        over folds and seeds.
+    """
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for each in figures(records, name).query("emotion != ''").to_dict("records"):
+        row = rows.setdefault((each["system"], each["emotion"]), {"run on": each["run on"] or "not run here"})
+        shown = METRIC_NAMES[each["metric"]]
+        row[f"{shown}: reported"] = _range(each["reported"])
+        for title, side in (("reproduced", "published"), ("unseen speakers", "unseen")):
+            row[f"{shown}: {title}"] = f"{100 * np.mean(each[side]):.1f}" if each[side] else "–"
+    columns = [
+        f"{METRIC_NAMES[metric]}: {title}"
+        for metric in ("precision", "recall", "f1")
+        for title in ("reported", "reproduced", "unseen speakers")
+    ]
+    found = [{"system": system, "emotion": emotion, **row} for (system, emotion), row in rows.items()]
+    return pd.DataFrame(found, columns=["system", "emotion", "run on", *columns]).fillna("–")
+
+
+def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
+    """What each change to a system brought, under the same protocol, corpora and seeds.
+
+    Args:
+        records: from :func:`load`.
+        protocol: one protocol only.
+
+    Returns:
+        Text columns ``system, change, run on, protocol, accuracy, UAR`` and ``against the system itself`` (points of
+        accuracy).
+    """
+    accuracy, uar = spread(records, "accuracy"), spread(records, "uar")
+    rows = []
+    for i, row in accuracy[accuracy["ablation"] != ""].iterrows():
+        if protocol not in (None, row["protocol"]):
+            continue
+        changed = records[_same(records, row) & (records["ablation"] == row["ablation"])]
+        whole = records[_same(records, row) & (records["ablation"] == "") & records["seed"].isin(changed["seed"])]
+        against = f"{100 * (changed['accuracy'].mean() - whole['accuracy'].mean()):+z.1f}" if len(whole) else "–"
+        rows.append(
+            {
+                "system": row["recipe"],
+                "change": row["ablation"],
+                "run on": row["corpora"],
+                "protocol": _named(row),
+                "accuracy": _shown(row),
+                "UAR": _shown(uar.loc[i]),
+                "against the system itself": against,
+            }
+        )
+    columns = ["system", "change", "run on", "protocol", "accuracy", "UAR", "against the system itself"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def splits(records: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of each system under every protocol that it was run under, from the leakiest to the most honest."""
+    found = spread(records, "accuracy")
+    found = found[found["ablation"] == ""].sort_values(["recipe", "corpora", "mean"], ascending=[True, True, False])
+    return pd.DataFrame(
+        {
+            "system": found["recipe"],
+            "run on": found["corpora"],
+            "protocol": [_named(row) for _, row in found.iterrows()],
+            "accuracy": [_shown(row) for _, row in found.iterrows()],
+            "runs": found["runs"],
+        }
+    )
+
+
+def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
+    """A metric on unseen speakers in every fold, in percent: a row for each seed of a system, ablations too.
+
+    Args:
+        records: from :func:`load`; those of corpora that were not learned from are in :func:`matrix`.
+        metric: one of :data:`ser_kit.evaluation.METRICS`.
+
+    Returns:
+        Text columns ``system, run on, protocol, parameters, seed, fold 1, fold 2, ...`` and ``mean ± sd``; after the
+        seeds of a system a row over all of them.
+    """
+    rows = []
+    keys = ["recipe", "ablation", "corpora", "protocol"]
+    unseen = records[records["speaker_independent"] & ~_across(records)]
+    for (recipe, ablation, place, protocol), part in unseen.groupby(keys, sort=False):
+        parameters = f"{int(part['parameters'].iloc[0]):,}"
+        about = [_full_name(recipe, ablation), place, protocol, parameters]
+        seeds = part.pivot_table(index="seed", columns="fold", values=metric)
+        for seed, scores in seeds.iterrows():
+            rows.append([*about, str(seed), *scores, scores])
+        if len(seeds) > 1:
+            rows.append([*about, "all", *seeds.mean(), part[metric]])
+    most = max((len(row) for row in rows), default=6) - 6
+
+    def text(row: list) -> list[str]:
+        *shown, scores = row
+        shown = shown[:5] + [f"{100 * value:.1f}" for value in shown[5:]] + ["–"] * (most + 5 - len(shown))
+        return [*shown, f"{100 * scores.mean():.1f}" + (f" ± {100 * scores.std():.1f}" if len(scores) > 1 else "")]
+
+    numbered = [f"fold {i + 1}" for i in range(most)]
+    columns = ["system", "run on", "protocol", "parameters", "seed", *numbered, "mean ± sd"]
+    return pd.DataFrame([text(row) for row in rows], columns=columns)
+
+
+def matrix(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
+    """A metric on corpora that were not learned from, in percent: a row for what was, a column for what was tested.
+
+    Args:
+        records: from :func:`load`; those of folds that divide a corpus are left out.
+        metric: one of :data:`ser_kit.evaluation.METRICS`.
+
+    Returns:
+        Text columns ``system``, ``labels`` (the label set), ``learned from`` and one for each tested corpus: mean ±
+        standard deviation over seeds, and the number of classes in common.
+    """
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    across = records[_across(records)]
+    keys = ["recipe", "ablation", "label_set", across["sources"].map(str)]
+    for (recipe, ablation, labels, _), part in across.groupby(keys, sort=False):
+        learned, tested = (", ".join(part["sources"].iloc[0][side]) for side in ("train", "test"))
+        common = sum(scores["support"] > 0 for scores in part["per_class"].iloc[0].values())
+        deviation = f" ± {100 * part[metric].std():.1f}" if len(part) > 1 else ""
+        row = rows.setdefault((_full_name(recipe, ablation), labels, learned), {})
+        row[tested] = f"{100 * part[metric].mean():.1f}{deviation} ({common})"
+    tested = sorted({name for row in rows.values() for name in row})
+    shown = [(*about, *(row.get(name, "–") for name in tested)) for about, row in rows.items()]
+    return pd.DataFrame(shown, columns=["system", "labels", "learned from", *tested])
+
+
+def _full_name(recipe: str, ablation: str) -> str:
+    return f"{recipe}+{ablation}" if ablation else recipe
+
+
+def _across(records: pd.DataFrame) -> np.ndarray:
+    """Which records are of corpora that were tested and not learned from."""
+    across = [each is not None and not set(each["train"]) & set(each["test"]) for each in records["sources"]]
+    return np.array(across, bool)
+
+
+def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
+    """Recall, precision or F1 of each class, in percent, mean over folds and seeds: a row a system and protocol."""
+    rows = []
+    for (recipe, place, protocol), part in records[records["ablation"] == ""].groupby(
+        ["recipe", "corpora", "protocol"]
+    ):
+        scores = pd.DataFrame([{label: row[metric] for label, row in one.items()} for one in part["per_class"]])
+        rows.append(
+            {"system": recipe, "run on": place, "protocol": protocol} | (100 * scores.mean()).round(1).to_dict()
+        )
+    found = pd.DataFrame(rows)
+    return found[[*found.columns[:3], *(label for label in EMOTIONS if label in found)]].fillna("–")
+
+
+def confusion(records: pd.DataFrame, recipe: str, protocol: str, ablation: str = "") -> pd.DataFrame:
+    """Clips of all folds and seeds counted by true label (rows) and predicted label (columns).
+
+    Args:
+        records: from :func:`load`.
+        recipe: name of a recipe.
+        protocol: name of a protocol.
+        ablation: name of one of its ablations; the recipe itself where it is left out.
+
+    Raises:
+        TableError: there is no such record, or they are of different emotions.
+    """
+    wanted = {"recipe": recipe, "protocol": protocol, "ablation": ablation}
+    some = records[(records[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    labels = set(map(tuple, some["labels"]))
+    if len(labels) != 1:
+        raise TableError(f"{recipe} under {protocol} has records of {len(labels) or 'no'} sets of emotions; expected 1")
+    (names,) = map(list, labels)
+    counts = np.sum(some["confusion"].tolist(), axis=0)
+    return pd.DataFrame(counts, pd.Index(names, name="true"), pd.Index(names, name="predicted"))
+
+
+def missing(records: pd.DataFrame) -> pd.DataFrame:
+    """Systems that were not run on the corpora their authors used, and the command that runs them there."""
+    rows = []
+    for system in RECIPES.values():
+        wanted = system.published.corpora
+        if ", ".join(sorted(wanted)) in set(records.loc[records["recipe"] == system.name, "corpora"]):
+            continue
+        command = f"ser-kit reproduce {system.name} --corpus {' '.join(wanted)} --out results"
+        rows.append(
+            {"system": system.name, "corpora": ", ".join(wanted), "on these": "not run here", "command": f"`{command}`"}
+        )
+    return pd.DataFrame(rows, columns=["system", "corpora", "on these", "command"])
+
+
+def _same(records: pd.DataFrame, row: pd.Series) -> pd.Series:
+    """Records of the same recipe, corpora and protocol."""
+    return (records[["recipe", "corpora", "protocol"]] == row[["recipe", "corpora", "protocol"]]).all(axis=1)
+
+
+def _row(frame: pd.DataFrame, key: str) -> pd.Series | None:
+    return frame.loc[key] if key in frame.index else None
+
+
+def _reported(system: System) -> str:
+    return _range(system.published.accuracy)
+
+
+def _range(figures: Sequence[float]) -> str:
+    return " to ".join(f"{100 * figure:.4g}" for figure in figures) or "–"
+
+
+def _over_runs(values: Sequence[float]) -> str:
+    if not values:
+        return "–"
+    return f"{100 * np.mean(values):.1f}" + (f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+
+
+def _shown(row: pd.Series | None) -> str:
+    """Such as ``"48.2 ± 3.1"``, with a star where folds are missing."""
+    if row is None:
+        return "–"
+    shown = f"{100 * row['mean']:.1f}" + (f" ± {100 * row['std']:.1f}" if np.isfinite(row["std"]) else "")
+    return shown if row["complete"] else f"{shown} *"
+
+
+def _named(row: pd.Series) -> str:
+    """A protocol's name and what it says of the speakers."""
+    return f"{row['protocol']} ({'speaker-independent' if row['speaker_independent'] else 'speaker-dependent'})"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,104 @@
+"""Hidden layers trained greedily, one by one, without labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core.config import checked
+from ..core.errors import TrainingError
+from .data import checked_inputs
+from .seeds import subseed
+from .settings import Training
+
+if TYPE_CHECKING:
+    import keras
+
+
+_BATCH = 32  # clips in a step of pretraining
+
+
+def pretrain(
+    model: keras.Model,
+    x: np.ndarray,
+    method: str,
+    *,
+    epochs: int = 100,
+    learning_rate: float | None = None,
+    seed: int = 0,
+) -> None:
+    """Train the hidden layers of a perceptron one after the other, each without labels on what comes out of the last.
+
+    The dense layers of the model get the weights found; the softmax is left alone. Batch normalisation and dropout
+    between them do what they do in prediction.
+
+    Args:
+        model: a chain such as :func:`ser_kit.models.mlp <ser_kit.models.mlp.mlp>` builds.
+        x: ``[clips, features]``.
+        method: ``"rbm"``: each layer is a restricted Boltzmann machine (for ``mlp`` with ``activation="sigmoid"`` and
+            ``squash=True``). ``"autoencoder"``: each is the encoder of an autoencoder of squared error, whose linear
+            decoder is thrown away.
+        epochs: of each layer.
+        learning_rate: of the Boltzmann machine's steps (0.1 if not given), or of Adam (0.001).
+        seed: what is found follows from it, the data and the model's initial weights.
+
+    Raises:
+        TrainingError: the method is unknown, ``x`` cannot be trained on, or the model is none for Boltzmann machines.
+
+    Source:
+        Hinton, Osindero & Teh (2006), A Fast Learning Algorithm for Deep Belief Nets, Neural Computation 18;
+        Bengio, Lamblin, Popovici & Larochelle (2007), Greedy Layer-Wise Training of Deep Networks, NIPS 19.
+
+    Examples:
+        >>> x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
+        >>> model = models.get("mlp")((4,), 2, units=(3,), dropout=(0,), batch_norm=(False,))
+        >>> before = model.get_weights()[0]
+        >>> pretrain(model, x, "autoencoder", epochs=1)
+        >>> (before != model.get_weights()[0]).any()
+        np.True_
+    """
+    import keras
+
+    checked("method", method, Training.valid["pretrain"], TrainingError)
+    x = checked_inputs(x)
+    learning_rate = learning_rate or {"rbm": 0.1, "autoencoder": 1e-3}[method]
+    for i, layer in enumerate(layer for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)):
+        inputs = keras.Model(model.inputs, layer.input).predict(x, batch_size=256, verbose=0)
+        if method == "rbm":
+            layer.set_weights(_rbm(layer, inputs, epochs, learning_rate, subseed(seed, "layer", i)))
+        else:
+            layer.set_weights(_encoder(layer, inputs, epochs, learning_rate, subseed(seed, "layer", i)))
+
+
+def _rbm(layer, inputs, epochs, learning_rate, seed) -> list[np.ndarray]:
+    from sklearn.neural_network import BernoulliRBM
+
+    if layer.activation.__name__ != "sigmoid" or inputs.min() < 0 or inputs.max() > 1:
+        raise TrainingError(
+            "restricted Boltzmann machines need sigmoid layers and inputs in 0..1; build the model with "
+            'activation="sigmoid", squash=True and no batch normalisation'
+        )
+    machine = BernoulliRBM(
+        layer.units, learning_rate=learning_rate, batch_size=_BATCH, n_iter=epochs, random_state=seed
+    ).fit(inputs)
+    return [machine.components_.T, machine.intercept_hidden_]
+
+
+def _encoder(layer, inputs, epochs, learning_rate, seed) -> list[np.ndarray]:
+    import keras
+
+    encoder = keras.layers.Dense.from_config(layer.get_config())
+    decoder = keras.layers.Dense(
+        inputs.shape[1], kernel_initializer=keras.initializers.GlorotUniform(seed), name="decoder"
+    )
+    autoencoder = keras.Sequential([keras.Input(inputs.shape[1:]), encoder, decoder])
+    encoder.set_weights(layer.get_weights())
+    autoencoder.compile(keras.optimizers.Adam(learning_rate), "mean_squared_error")
+    # TensorFlow traces a step twice that makes variables.
+    autoencoder.optimizer.build(autoencoder.trainable_variables)
+    order = np.random.default_rng(seed)
+    for _ in range(epochs):
+        for rows in np.split(order.permutation(len(inputs)), range(_BATCH, len(inputs), _BATCH)):
+            autoencoder.train_on_batch(inputs[rows], inputs[rows])
+    return encoder.get_weights()
