@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..evaluation.intervals import FEWEST_SPEAKERS
-from ..evaluation.scores import percent, to_markdown, with_interval
+from ..evaluation.intervals import FEWEST_SPEAKERS, percent, with_interval
+from ..evaluation.record import to_markdown
 
 
 def markdown(card: Mapping[str, Any]) -> str:

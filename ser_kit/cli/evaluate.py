@@ -17,7 +17,7 @@ from .training import changed, checkpoints, note_failures, protocol_name, record
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..evaluation.scores import Evaluation
+    from ..evaluation.record import Evaluation
 
 
 def _evaluate(args: argparse.Namespace) -> Result:
@@ -58,7 +58,7 @@ def _evaluate(args: argparse.Namespace) -> Result:
 
 def show_evaluations(console: Console, evaluations: list[Evaluation], out: Path) -> None:
     """Print evaluations side by side, and the confusions of each."""
-    from ..evaluation.scores import compare
+    from ..evaluation.record import compare
 
     table = compare(evaluations)
     table.insert(3, "seed", [evaluation.seed for evaluation in evaluations])

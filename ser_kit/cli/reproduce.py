@@ -75,18 +75,19 @@ def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]
     """Write the figures of the records, except those that lack their records, such as of ablations."""
     from .. import plots
     from ..core.paths import write_whole
+    from ..recipes import comparison
 
     folder.mkdir(parents=True, exist_ok=True)
     makers = {
-        "published_systems": functools.partial(plots.published_systems, name=place),
-        "reported": functools.partial(plots.reported, name=place),
-        "leakage": plots.leakage,
-        "ablations": plots.ablations,
+        "published_systems": lambda: plots.published_systems(comparison.systems(records, place)),
+        "reported": lambda: plots.reported(comparison.reported(records, place)),
+        "leakage": lambda: plots.leakage(comparison.by_protocol(records)),
+        "ablations": lambda: plots.ablations(comparison.gains(records)),
     }
     written = []
     for name, make in makers.items():
         with contextlib.suppress(TableError):
-            write_whole(folder / f"{name}.png", plots.png(make(records)))
+            write_whole(folder / f"{name}.png", plots.png(make()))
             written.append(str(folder / f"{name}.png"))
     return written
 

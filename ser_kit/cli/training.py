@@ -15,7 +15,7 @@ from .output import note
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..evaluation.scores import Evaluation
+    from ..evaluation.record import Evaluation
     from ..recipes import Material, System
 
 

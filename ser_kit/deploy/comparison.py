@@ -21,7 +21,8 @@ from ..bundles import runtime
 from ..bundles.bundle import Bundle
 from ..core.backend import unheard
 from ..core.errors import ExportError, MissingDependencyError
-from ..evaluation.scores import expected_calibration_error, metrics
+from ..evaluation.calibration import expected_calibration_error
+from ..evaluation.scores import metrics
 from . import graph
 from .formats import AGREEMENT, ASIDE, FORMATS, LARGEST_DIFFERENCE
 from .saved_model import extractor_of

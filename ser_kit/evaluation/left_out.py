@@ -1,8 +1,8 @@
 """What is known of corpora that were left out: temperature, threshold, and how often a sure answer is right.
 
-A model's confidence on voices, languages and rooms that it learned from says little of others. So for a model that is
-chosen by leaving corpora out (protocol ``corpus``) temperature and threshold come from the answers for these corpora,
-every corpus counting alike, however many clips it has.
+A model's confidence on voices, languages and rooms that it learned from says little of others. So for a model
+that is chosen by leaving corpora out (protocol ``corpus``) temperature and threshold come from the answers
+for these corpora, every corpus counting alike, however many clips it has.
 
 An answer for a clip is taken among the emotions that the clip's corpus has.
 
@@ -22,7 +22,8 @@ import pandas as pd
 
 from ..core.labels import LabelSet
 from ..core.probabilities import apply_temperature
-from .scores import Evaluation, expected_calibration_error, fit_temperature, plain
+from .calibration import expected_calibration_error, fit_temperature
+from .record import Evaluation, plain
 
 SURE_SHARE = 0.75
 """Of the answers that are called certain so many are to be right, at least."""
@@ -42,11 +43,13 @@ class Calibration(NamedTuple):
     threshold: float
 
 
-def among(probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+def among(
+    probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str], labels: Sequence[str]
+) -> np.ndarray:
     """Probabilities relative to the emotions that the clips of each corpus have; the others get 0.
 
-    What is answered as another emotion where there is no place for it (:data:`ser_kit.core.labels.NEAREST`), such as calm
-    as neutral, counts as that emotion.
+    What is answered as another emotion where there is no place for it (:data:`ser_kit.core.labels.NEAREST`),
+    such as calm as neutral, counts as that emotion.
 
     Args:
         probabilities: ``[n, k]``.
@@ -99,8 +102,8 @@ def coverage(
 
     Returns:
         From the surest answer to all: ``confidence`` (the lowest of those given), ``answers`` (their number),
-        ``answered`` (their share) and ``right`` (the share of them that is right), shares from 0 to 1. Answers of equal
-        confidence are given together.
+        ``answered`` (their share) and ``right`` (the share of them that is right), shares from 0 to 1.
+        Answers of equal confidence are given together.
     """
     confidence = np.asarray(confidence, dtype=float)
     weights = np.ones(len(confidence)) if weights is None else np.asarray(weights, dtype=float)
@@ -118,7 +121,9 @@ def coverage(
     )
 
 
-def threshold(confidence: Sequence[float], correct: Sequence[bool], weights: Sequence[float] | None = None) -> float:
+def threshold(
+    confidence: Sequence[float], correct: Sequence[bool], weights: Sequence[float] | None = None
+) -> float:
     """The smallest confidence at which at least three of four answers that reach it are right.
 
     Args:
@@ -127,11 +132,13 @@ def threshold(confidence: Sequence[float], correct: Sequence[bool], weights: Seq
         weights: how much each counts, ``[n]``; all alike if not given.
 
     Returns:
-        A confidence that at least :data:`FEWEST_ANSWERS` answers reach. Where there is none such, 0.75: then an answer
-        is certain where the model itself takes it to be right in three of four cases.
+        A confidence that at least :data:`FEWEST_ANSWERS` answers reach. Where there is none such, 0.75: then
+        an answer is certain where the model itself takes it to be right in three of four cases.
 
     Examples:
-        >>> threshold(np.linspace(0, 1, 100), np.arange(100) >= 40).round(2)  # 45 of the 60 above 0.4 make up 3/4
+        Of the 80 most confident answers 60 are right:
+
+        >>> threshold(np.linspace(0, 1, 100), np.arange(100) >= 40).round(2)
         np.float64(0.2)
     """
     found = coverage(confidence, correct, weights)
@@ -150,8 +157,12 @@ def calibration(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Se
     weights, true = alike(predictions["corpus"]), pd.Index(labels).get_indexer(predictions["true"])
     given = among(probabilities, predictions["true"], predictions["corpus"], labels)
     temperature = fit_temperature(given, true, weights)
-    given = among(apply_temperature(probabilities, temperature), predictions["true"], predictions["corpus"], labels)
-    return Calibration(temperature, float(threshold(given.max(axis=1), given.argmax(axis=1) == true, weights)))
+    given = among(
+        apply_temperature(probabilities, temperature), predictions["true"], predictions["corpus"], labels
+    )
+    return Calibration(
+        temperature, float(threshold(given.max(axis=1), given.argmax(axis=1) == true, weights))
+    )
 
 
 def answers(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Sequence[str]) -> Evaluation:
@@ -177,9 +188,10 @@ def measured(found: Evaluation, above: float) -> dict[str, Any]:
         above: the confidence from which on an answer is certain.
 
     Returns:
-        ``corpus``, ``clips``, ``speakers``; ``uar`` with ``low`` and ``high``, its 95 % interval over speakers;
-        ``recall`` (emotion -> share); ``expected_calibration_error``; ``threshold``; ``answered`` (the share of answers
-        that are certain) and ``right`` (the share of these that is right, ``None`` where there is none).
+        ``corpus``, ``clips``, ``speakers``; ``uar`` with ``low`` and ``high``, its 95 % interval over
+        speakers; ``recall`` (emotion -> share); ``expected_calibration_error``; ``threshold``; ``answered``
+        (the share of answers that are certain) and ``right`` (the share of these that is right, ``None``
+        where there is none).
     """
     confidence, correct = found.predictions["confidence"].to_numpy(), found.correct()
     uar, classes, certain = found.summary()["uar"], found.per_class(), confidence >= above
@@ -203,8 +215,8 @@ def measured(found: Evaluation, above: float) -> dict[str, Any]:
 def by_corpus(evaluation: Evaluation) -> list[dict[str, Any]]:
     """What each corpus that was left out shows of a model, as its card holds it.
 
-    Temperature and threshold are not those of the model but found on the answers for the other corpora, so that no
-    corpus decides about its own figures; those of a single corpus are its own.
+    Temperature and threshold are not those of the model but found on the answers for the other corpora, so
+    that no corpus decides about its own figures; those of a single corpus are its own.
 
     Args:
         evaluation: under protocol ``corpus``.

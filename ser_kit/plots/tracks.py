@@ -1,6 +1,7 @@
-"""What pictures of a recording show: its envelope, its mel spectrogram, and Praat's pitch and intensity over time.
+"""Curves of a recording for pictures: envelope, mel spectrogram, and Praat's pitch and intensity over time.
 
-Everything is drawn at 16 kHz and has at most 1,500 points, so that ten minutes draw as fast as ten seconds.
+They are computed at 16 kHz and have at most 1,500 points, so that long recordings are drawn as fast as short
+ones.
 
 Examples:
     >>> import numpy as np
@@ -31,14 +32,14 @@ _LOWEST_PITCH = 100  # Hz; with this, each value of the intensity is a mean over
 
 
 def envelope(recording: Recording, points: int = POINTS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a screen shows of a waveform, without every sample.
+    """Minimum and maximum of a waveform in short stretches.
 
     Args:
         recording: at any rate.
-        points: about how many stretches there shall be.
+        points: approximate number of stretches.
 
     Returns:
-        Beginnings of the stretches in s, and the lowest and the highest sample of each.
+        Starts of the stretches in s, and the lowest and the highest sample of each.
     """
     step = max(1, len(recording.samples) // points)
     starts = np.arange(0, len(recording.samples), step)
@@ -47,7 +48,7 @@ def envelope(recording: Recording, points: int = POINTS) -> tuple[np.ndarray, np
 
 
 def hop(samples: np.ndarray) -> int:
-    """Samples at 16 kHz from one frame of a picture to the next: 10 ms, or more in a long recording."""
+    """Hop between the frames of a picture, in samples at 16 kHz: 10 ms, or more in a long recording."""
     return max(RATE // 100, -(-len(samples) // POINTS))
 
 
@@ -55,18 +56,18 @@ def mel(recording: Recording) -> tuple[np.ndarray, int]:
     """The mel spectrogram.
 
     Returns:
-        Levels in dB ``[96 bands, frames]`` from 0 Hz to 8 kHz, against the loudest point unless that is silence; and
-        the samples from one frame to the next.
+        Levels in dB ``[96 bands, frames]`` from 0 Hz to 8 kHz, against the loudest point unless that is
+        silence; and the samples from one frame to the next.
     """
     samples = at_least(recording.at(RATE), 512)
     step = hop(samples)
     power = spectra.mel_powers(spectra.powers(samples, 512, step, 400), RATE, 512, MEL_BANDS).T
-    # Noise of the last bit is not worth a bright picture.
+    # The lower bound keeps noise of the last bit dark.
     return 10 * np.log10(np.maximum(power, 1e-14) / max(float(power.max()), 1e-6)), step
 
 
 def at_least(samples: np.ndarray, length: int) -> np.ndarray:
-    """Samples with zeros behind them, where they are fewer than ``length``."""
+    """Samples, filled up with zeros to ``length``."""
     return np.pad(samples, (0, max(0, length - len(samples))))
 
 

@@ -1,3 +1,4 @@
+from . import comparison as comparison
 from . import pruning as pruning
 from . import reproduce as reproduce
 from . import tuning as tuning

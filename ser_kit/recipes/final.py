@@ -18,7 +18,8 @@ from ..bundles.bundle import BASELINE, Bundle, rounded, strangeness
 from ..core.errors import NoRuntimeWarning
 from ..core.probabilities import apply_temperature, mean_log
 from ..evaluation import left_out
-from ..evaluation.scores import Evaluation, expected_calibration_error, fit_temperature
+from ..evaluation.calibration import expected_calibration_error, fit_temperature
+from ..evaluation.record import Evaluation
 from ..extraction import extract
 from ..features import Functionals, SpeechEncoder, Waveform
 from .prepared import Material

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..core.errors import TableError
 from ..core.paths import write_whole
-from ..evaluation.scores import to_markdown
+from ..evaluation.record import to_markdown
 from .tables import ablations, classes, folds, matrix, missing, reported, reported_classes, splits, table
 
 

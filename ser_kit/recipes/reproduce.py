@@ -28,7 +28,7 @@ from .. import corpora, protocols
 from ..core.errors import TableError
 from ..core.labels import labels_of
 from ..core.paths import write_whole
-from ..evaluation.scores import Evaluation, plain
+from ..evaluation.record import Evaluation, plain
 from . import PUBLISHED, Material, System
 from .page import fill, write_page
 from .tables import (

@@ -28,7 +28,8 @@ from ..bundles.bundle import Bundle, Member
 from ..core.config import BOOLEAN, Allowed, checked
 from ..core.errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..core.labels import EMOTIONS
-from ..evaluation.scores import Evaluation, fit_temperature
+from ..evaluation.calibration import fit_temperature
+from ..evaluation.record import Evaluation
 from ..extraction import Features, extract
 from ..features import Extractor
 from .changes import as_path, decisive, type_name, with_setting

@@ -27,7 +27,7 @@ import pandas as pd
 from .. import protocols
 from ..core.errors import RecipeError, TableError
 from ..core.paths import write_whole
-from ..evaluation.scores import plain
+from ..evaluation.record import plain
 from ..extraction import Features
 from . import Material, System, versions
 

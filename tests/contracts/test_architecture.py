@@ -19,8 +19,8 @@ from ser_kit import _old_names
 
 ROOT = Path(ser_kit.__file__).parent
 ORDER = [
-    "_version", "_old_names", "core", "audio", "corpora", "features", "extraction", "protocols", "models", "evaluation",
-    "training", "bundles", "deploy", "recipes", "inference", "plots", "app", "cli",
+    "_version", "_old_names", "core", "audio", "corpora", "features", "extraction", "protocols", "models",
+    "evaluation", "plots", "training", "bundles", "deploy", "recipes", "inference", "app", "cli",
 ]  # fmt: skip
 MODULES = sorted(m.name for m in pkgutil.walk_packages([str(ROOT)], "ser_kit.") if not m.name.endswith("__main__"))
 HEAVY = {

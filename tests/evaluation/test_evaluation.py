@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,10 @@ import sklearn.metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ser_kit import evaluation
 from ser_kit.core import probabilities
 from ser_kit.core.errors import FewClipsWarning, LabelError, TableError
 from ser_kit.evaluation import Evaluation
-from ser_kit.evaluation import scores as evaluation
 
 LABELS = ["neutral", "happy", "sad", "angry"]
 names = st.sampled_from(LABELS)
@@ -406,7 +407,7 @@ class TestRecords:
     @pytest.mark.parametrize("killed_at", [0, 1])
     def test_killed_while_saving_keeps_the_old(self, tmp_path, monkeypatch, killed_at):
         make().save(tmp_path)
-        replaced, replace = [], evaluation.os.replace
+        replaced, replace = [], os.replace
 
         def dying(source, target):
             if len(replaced) == killed_at:
@@ -414,7 +415,7 @@ class TestRecords:
             replaced.append(target)
             replace(source, target)
 
-        monkeypatch.setattr(evaluation.os, "replace", dying)
+        monkeypatch.setattr(os, "replace", dying)
         with pytest.raises(KeyboardInterrupt):
             make(predictions(seed=9), seed=9).save(tmp_path)
         found = Evaluation.load(tmp_path)

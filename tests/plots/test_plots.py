@@ -14,11 +14,14 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from ser_kit import audio, recipes
+from ser_kit import audio, plots, recipes
 from ser_kit.core.errors import TableError, UnknownNameError
 from ser_kit.core.labels import EMOTIONS
 from ser_kit.evaluation import Evaluation
-from ser_kit.plots import figures as plots
+from ser_kit.plots.recordings import PANELS
+from ser_kit.plots.style import COLOURS, SERIES
+from ser_kit.plots.systems import DEPENDENT, INDEPENDENT
+from ser_kit.recipes import comparison
 
 LABELS = ("neutral", "happy", "sad")
 RATE = 16_000
@@ -37,7 +40,9 @@ def table() -> pd.DataFrame:
 
 def make(protocol="speaker", recipe="mlp", epochs=(4, 6)) -> Evaluation:
     """A sad clip is always heard as happy; one happy clip in two as neutral; neutral ones are right."""
-    rows = [("neutral", "neutral")] * 4 + [("happy", "happy"), ("happy", "neutral")] * 2 + [("sad", "happy")] * 4
+    rows = (
+        [("neutral", "neutral")] * 4 + [("happy", "happy"), ("happy", "neutral")] * 2 + [("sad", "happy")] * 4
+    )
     frame = pd.DataFrame(rows, columns=["true", "predicted"])
     frame = frame.assign(
         clip_id=[str(i) for i in range(12)],
@@ -60,10 +65,19 @@ def curves() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Of two corpora left out: shares right of the surest, and UAR after clips of the speaker."""
     answered = np.linspace(0.01, 1, 50)
     coverage = pd.concat(
-        [pd.DataFrame({"corpus": name, "answered": answered, "right": 1 - answered / 2}) for name in ("north", "south")]
+        [
+            pd.DataFrame({"corpus": name, "answered": answered, "right": 1 - answered / 2})
+            for name in ("north", "south")
+        ]
     )
     adapted = pd.DataFrame(
-        {"none": [50, 40], "5": [52, 41], "all": [55, 43], "one emotion: 5": [49, 40], "one emotion: all": [48, 39]},
+        {
+            "none": [50, 40],
+            "5": [52, 41],
+            "all": [55, 43],
+            "one emotion: 5": [49, 40],
+            "one emotion: all": [48, 39],
+        },
         index=["north", "south"],
     )
     return coverage, adapted
@@ -98,15 +112,16 @@ def test_a_picture_of_few_colours_keeps_them(demo_few):
     figure.savefig(drawn, format="png", dpi=100)
     small = plots.png(figure)
     whole, kept = (
-        np.asarray(Image.open(io.BytesIO(each)).convert("RGB")).astype(int) for each in (drawn.getvalue(), small)
+        np.asarray(Image.open(io.BytesIO(each)).convert("RGB")).astype(int)
+        for each in (drawn.getvalue(), small)
     )
     assert len(small) < 0.6 * len(drawn.getvalue())
     assert np.abs(whole - kept).max() < 24
 
 
 def test_every_canonical_emotion_has_a_colour_of_its_own():
-    assert tuple(plots.COLOURS) == EMOTIONS
-    assert len(set(plots.COLOURS.values())) == len(EMOTIONS)
+    assert tuple(COLOURS) == EMOTIONS
+    assert len(set(COLOURS.values())) == len(EMOTIONS)
 
 
 @pytest.mark.parametrize(
@@ -123,10 +138,10 @@ def test_every_canonical_emotion_has_a_colour_of_its_own():
         lambda table: plots.reliability(make()),
         lambda table: plots.left_out(*curves()),
         lambda table: plots.probabilities({"happy": 0.6, "sad": 0.4}),
-        lambda table: plots.published_systems(records()),
-        lambda table: plots.reported(records()),
-        lambda table: plots.leakage(records()),
-        lambda table: plots.ablations(records()),
+        lambda table: plots.published_systems(comparison.systems(records())),
+        lambda table: plots.reported(comparison.reported(records())),
+        lambda table: plots.leakage(comparison.by_protocol(records())),
+        lambda table: plots.ablations(comparison.gains(records())),
     ],
 )
 def test_every_figure_says_what_it_shows_and_draws_in_a_thread(draw, table):
@@ -162,7 +177,7 @@ class TestTables:
         assert [text.strip() for text in texts(ax)] == ["6", "12", "6"]
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["female", "male", "not known"]
         assert title(ax) == "Clips by emotion and sex: 24 clips of ravdess"
-        assert to_hex(bars(ax)[1].get_facecolor()) == plots.COLOURS["happy"]
+        assert to_hex(bars(ax)[1].get_facecolor()) == COLOURS["happy"]
 
     def test_class_distribution_prefers_labels(self, table):
         (ax,) = plots.class_distribution(table.assign(label="angry")).axes
@@ -234,7 +249,7 @@ class TestPortrait:
 
     @pytest.mark.parametrize("seconds", [0.01, 0.05, 0.3])
     def test_short_recordings(self, seconds):
-        figure = plots.portrait(voice(seconds), list(plots._PANELS))
+        figure = plots.portrait(voice(seconds), list(PANELS))
         assert figure.axes[0].get_xlim() == pytest.approx((0, seconds), abs=1e-4)
         figure._repr_png_()
 
@@ -311,7 +326,7 @@ class TestTraining:
         for history in histories:
             history.loc[[0, 2], ["val_loss", "val_accuracy"]] = np.nan
         lines = plots.training_curves(histories).axes[0].lines
-        validation = [line.get_xdata().tolist() for line in lines if line.get_color() == plots._SERIES[1]]
+        validation = [line.get_xdata().tolist() for line in lines if line.get_color() == SERIES[1]]
         assert [2, 4] in validation and not any(1 in epochs or 3 in epochs for epochs in validation)
 
     def test_an_ensemble_has_several_trainings_a_fold(self):
@@ -410,7 +425,7 @@ class TestEvaluations:
 
 
 def records(*rows) -> pd.DataFrame:
-    """As :func:`ser_kit.recipes.reproduce.load` makes them, of ``recipe, ablation, corpora, protocol, accuracies by fold``."""
+    """As of :func:`ser_kit.recipes.reproduce.load`, from ``recipe, ablation, corpora, protocol, accuracies``."""
     rows = rows or [
         ("rastogi_mlp", "", "ravdess", "random_70_15_15", [0.7]),
         ("rastogi_mlp", "", "ravdess", "speaker", [0.4, 0.5, 0.6]),
@@ -444,11 +459,12 @@ def dots(ax) -> list[tuple[float, str]]:
 
 
 class TestPublishedSystems:
-    DEPENDENT, INDEPENDENT = plots._DEPENDENT, plots._INDEPENDENT
-
     def test_other_reported_figures_stand_beside_ours(self):
-        of_all, of_one = plots.reported(records()).axes
-        expected = [(of_all, "rastogi_mlp: recall (UAR)", 0.65, 0.35), (of_one, "rastogi_mlp: F1 of fear", 0.56, 0.175)]
+        of_all, of_one = plots.reported(comparison.reported(records())).axes
+        expected = [
+            (of_all, "rastogi_mlp: recall (UAR)", 0.65, 0.35),
+            (of_one, "rastogi_mlp: F1 of fear", 0.56, 0.175),
+        ]
         for ax, wanted, reported, ours in expected:
             names = [tick.get_text() for tick in ax.get_yticklabels()]
             row = names.index(wanted)
@@ -459,7 +475,7 @@ class TestPublishedSystems:
         assert "staged_cnn_lstm: training accuracy" in [tick.get_text() for tick in of_all.get_yticklabels()]
 
     def test_every_system_has_a_row(self):
-        figure = plots.published_systems(records())
+        figure = plots.published_systems(comparison.systems(records()))
         (ax,) = figure.axes
         rows = [tick.get_text() for tick in ax.get_yticklabels()]
         assert [row.split()[0] for row in rows] == list(recipes.RECIPES)
@@ -472,26 +488,26 @@ class TestPublishedSystems:
         }  # fmt: skip
 
     def test_reported_reproduced_unseen_and_chance(self):
-        (ax,) = plots.published_systems(records()).axes
+        (ax,) = plots.published_systems(comparison.systems(records())).axes
         row = list(recipes.RECIPES).index("rastogi_mlp")
         here = [line for line in ax.lines if abs(line.get_ydata()[0] - row) < 0.3]
         at = {line.get_marker(): line.get_xdata() for line in here if line.get_marker() in ("D", "|")}
         assert list(at["D"]) == [0.6514] and list(at["|"]) == [pytest.approx(1 / 6)]
         seen = [(line.get_xdata()[0], to_hex(line.get_color())) for line in here if line.get_marker() == "o"]
-        assert seen == [(0.7, self.DEPENDENT), (pytest.approx(0.5), self.INDEPENDENT)]
-        whisker = [line.get_xdata() for line in here if to_hex(line.get_color()) == self.INDEPENDENT][0]
+        assert seen == [(0.7, DEPENDENT), (pytest.approx(0.5), INDEPENDENT)]
+        whisker = [line.get_xdata() for line in here if to_hex(line.get_color()) == INDEPENDENT][0]
         assert list(whisker) == pytest.approx([0.4, 0.6])
         staged = [line.get_xdata() for line in ax.lines if line.get_marker() == "D"][0]
         assert list(staged) == [0.94, 0.951]
 
     def test_missing_folds_are_marked(self):
         some = records()
-        figure = plots.published_systems(some[some.index != 2])
+        figure = plots.published_systems(comparison.systems(some[some.index != 2]))
         assert "rastogi_mlp *" in [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
         assert "*: folds missing" in figure.axes[0].get_xlabel()
 
     def test_leakage_goes_from_leaky_to_honest(self):
-        figure = plots.leakage(records())
+        figure = plots.leakage(comparison.by_protocol(records()))
         (ax,) = figure.axes
         assert [tick.get_text() for tick in ax.get_yticklabels()] == [
             "staged_cnn_lstm (ravdess)", "random_80_20_peeking", "random_80_20", "speaker",
@@ -499,31 +515,35 @@ class TestPublishedSystems:
         ]  # fmt: skip
         assert [value for value, _ in dots(ax)] == [0.9, 0.8, 0.5, 0.7, 0.5]
         assert [colour for _, colour in dots(ax)][1:] == [
-            self.DEPENDENT, self.INDEPENDENT, self.DEPENDENT, self.INDEPENDENT,
+            DEPENDENT, INDEPENDENT, DEPENDENT, INDEPENDENT,
         ]  # fmt: skip
         assert texts(ax) == ["90.0", "80.0", "50.0", "70.0", "50.0"]
         legend = [text.get_text() for text in figure.legends[0].get_texts()]
         assert legend == ["speaker-dependent, test as validation", "speaker-dependent", "speaker-independent"]
-        assert heading(plots.leakage(records(), "uar")).startswith("UAR by protocol")
+        assert heading(plots.leakage(comparison.by_protocol(records(), "uar"))).startswith("UAR by protocol")
 
     def test_many_systems_go_into_two_columns(self):
         rows = [(name, "", "c", p, [0.5]) for name in recipes.RECIPES for p in ("random", "speaker")]
-        left, right = plots.leakage(records(*rows)).axes
+        left, right = plots.leakage(comparison.by_protocol(records(*rows))).axes
         assert len(dots(left)) + len(dots(right)) == 2 * len(recipes.RECIPES)
         assert abs(len(dots(left)) - len(dots(right))) <= 2
 
     def test_ablations_are_compared_fold_by_fold(self):
-        (ax,) = plots.ablations(records()).axes
+        (ax,) = plots.ablations(comparison.gains(records())).axes
         assert [tick.get_text() for tick in ax.get_yticklabels()] == ["rastogi_mlp (ravdess)", "wide"]
-        assert dots(ax) == [(5.0, self.DEPENDENT), (-10.0, self.INDEPENDENT)]
+        assert dots(ax) == [(5.0, DEPENDENT), (-10.0, INDEPENDENT)]
         assert texts(ax) == ["+5.0", "-10.0"]
 
     @pytest.mark.parametrize(
-        ("draw", "message"), [(plots.leakage, "under two protocols"), (plots.ablations, "no ablation has a record")]
+        ("draw", "made", "message"),
+        [
+            (plots.leakage, comparison.by_protocol, "under two protocols"),
+            (plots.ablations, comparison.gains, "no ablation has a record"),
+        ],
     )
-    def test_nothing_to_compare(self, draw, message):
+    def test_nothing_to_compare(self, draw, made, message):
         with pytest.raises(TableError, match=message):
-            draw(records(("rastogi_mlp", "", "ravdess", "speaker", [0.5])))
+            draw(made(records(("rastogi_mlp", "", "ravdess", "speaker", [0.5]))))
 
 
 class TestDeployment:
@@ -551,7 +571,10 @@ class TestDeployment:
 
 class TestProbabilities:
     PREDICTION = SimpleNamespace(
-        emotion="sad", confidence=0.5, uncertain=False, probabilities={"happy": 0.2, "sad": 0.5, "neutral": 0.3}
+        emotion="sad",
+        confidence=0.5,
+        uncertain=False,
+        probabilities={"happy": 0.2, "sad": 0.5, "neutral": 0.3},
     )
 
     def test_sorted_and_highlighted(self):
@@ -559,7 +582,7 @@ class TestProbabilities:
         assert [tick.get_text() for tick in ax.get_yticklabels()] == ["sad", "neutral", "happy"]
         assert [bar.get_width() for bar in bars(ax)] == [0.5, 0.3, 0.2]
         colours = [to_hex(bar.get_facecolor()) for bar in bars(ax)]
-        assert colours[0] == plots.COLOURS["sad"] and len(set(colours[1:])) == 1
+        assert colours[0] == COLOURS["sad"] and len(set(colours[1:])) == 1
         assert texts(ax) == ["50%", "30%", "20%"]
         assert title(ax) == "sad, 50%"
 

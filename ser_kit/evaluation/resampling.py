@@ -1,0 +1,97 @@
+"""Bootstrap intervals over speakers.
+
+A resample in which a class has no clip has no recall of that class and no average over all classes: it is
+left out of their intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..core.errors import TableError
+from .scores import MACRO, METRICS, all_scores, class_scores, count
+
+
+def bootstrap(
+    predictions: pd.DataFrame,
+    metric: str = "uar",
+    *,
+    n: int = 1000,
+    seed: int = 0,
+    by: str = "speaker",
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile interval of a metric: the bootstrap over whole speakers.
+
+    The clips of one speaker resemble each other, so that an interval over single clips would be too narrow.
+    Resamples without clips of a class are left out of the intervals of averages over classes. An interval
+    over few speakers is too narrow, see :data:`ser_kit.evaluation.intervals.FEWEST_SPEAKERS`.
+
+    Args:
+        predictions: columns ``true``, ``predicted`` and the one named by ``by``.
+        metric: one of :data:`METRICS`.
+        n: number of resamples.
+        seed: of the resampling.
+        by: column whose values are resampled; ``"clip_id"`` for single clips.
+        confidence: coverage of the interval, in (0, 1).
+
+    Returns:
+        ``(low, high)``, fractions in [0, 1]; ``(nan, nan)`` where there is only one speaker, or where no
+        resample holds all classes.
+
+    Raises:
+        TableError: there is no such metric, or a prediction has no speaker.
+
+    Source:
+        Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13 (percentile intervals).
+
+    Examples:
+        One speaker is always right, the other always wrong:
+
+        >>> found = {"speaker": ["a", "a", "b", "b"], "true": list("xyxy"), "predicted": list("xyyx")}
+        >>> bootstrap(pd.DataFrame(found), "accuracy")
+        (0.0, 1.0)
+    """
+    if metric not in METRICS:
+        raise TableError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}")
+    labels = sorted(set(predictions["true"]) | set(predictions["predicted"]))
+    return interval(resampled_scores(predictions, labels, n, seed, by)[metric], confidence)
+
+
+def resampled_scores(
+    predictions: pd.DataFrame, labels: Sequence[str], n: int = 1000, seed: int = 0, by: str = "speaker"
+) -> dict[str, np.ndarray]:
+    """Scores of ``n`` resamples of whole groups.
+
+    Returns:
+        Each of :data:`METRICS` (``[n]``), and ``recall`` (``[n, k]``, of each label). NaN where a resample
+        has no clip of a class that the score needs, and throughout where there is a single group.
+    """
+    groups, names = pd.factorize(predictions[by])
+    if (groups < 0).any():
+        raise TableError(
+            f"{(groups < 0).sum()} predictions have no {by}; intervals are drawn over whole {by}s"
+        )
+    counts = count(predictions["true"], predictions["predicted"], labels, groups)
+    if len(names) < 2:
+        return {name: np.full(n, np.nan) for name in METRICS} | {"recall": np.full((n, len(labels)), np.nan)}
+    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)
+    # In floats because matrix products of integers are not vectorised; the counts stay exact.
+    sums = (drawn.astype(float) @ counts.reshape(len(names), -1).astype(float)).reshape(n, *counts.shape[1:])
+    absent = sums.sum(-1) == 0
+    incomplete = absent[:, counts.sum((0, -1)) > 0].any(-1)
+    found = all_scores(sums)
+    found |= {name: np.where(incomplete, np.nan, found[name]) for name in MACRO}
+    return found | {"recall": np.where(absent, np.nan, class_scores(sums)["recall"])}
+
+
+def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """The central interval of the values that are finite; NaN where none is."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return np.nan, np.nan
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
