@@ -144,9 +144,7 @@ def _pink(length: int, rng: np.random.Generator) -> np.ndarray:
     """Gaussian noise whose power falls by 3 dB an octave, float64 ``[length]``."""
     from scipy import fft
 
-    longer = fft.next_fast_len(
-        length, real=True
-    )  # a length with a large prime factor takes ten times as long
+    longer = fft.next_fast_len(length, real=True)  # a length with a large prime factor takes ten times as long
     spectrum = fft.rfft(rng.standard_normal(longer))
     spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
     return fft.irfft(spectrum, longer)[:length]
@@ -190,9 +188,7 @@ class PitchShift(Variation):
         import librosa
 
         steps = rng.uniform(-self.semitones, self.semitones)
-        shifted = librosa.effects.pitch_shift(
-            samples, sr=rate, n_steps=steps, n_fft=_phase_vocoder_window(rate)
-        )
+        shifted = librosa.effects.pitch_shift(samples, sr=rate, n_steps=steps, n_fft=_phase_vocoder_window(rate))
         return levelled(shifted, samples)
 
 
@@ -490,9 +486,7 @@ class BatchAugmentation(Settings, ABC):
         if "name" in vars(cls):
             BATCH_AUGMENTATIONS.enter(cls)
 
-    def __call__(
-        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The batch after this augmentation.
 
         Args:
@@ -514,9 +508,7 @@ class BatchAugmentation(Settings, ABC):
         return self._change(x, y, rng)
 
     @abstractmethod
-    def _change(
-        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The batch after this augmentation, for arrays that are in order."""
 
 
@@ -571,13 +563,9 @@ class SpecAugment(BatchAugmentation):
     band_width: int = 10
     fill: float = 0.0
 
-    def _change(
-        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         if x.ndim != 3:
-            raise PreprocessError(
-                f"{self.name}: expected features [batch, frames, dims], got shape {x.shape}"
-            )
+            raise PreprocessError(f"{self.name}: expected features [batch, frames, dims], got shape {x.shape}")
         batch, frames, bands = x.shape
         hidden = _masks(batch, frames, self.time_masks, self.time_width, rng)[:, :, None]
         hidden = hidden | _masks(batch, bands, self.band_masks, self.band_width, rng)[:, None, :]
@@ -615,9 +603,7 @@ class Mixup(BatchAugmentation):
 
     alpha: float = 0.2
 
-    def _change(
-        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         own = rng.beta(self.alpha, self.alpha, len(x)).astype(np.float32)
         other = rng.permutation(len(x))
         return _mixed(x, other, own), _mixed(y, other, own)
@@ -662,9 +648,7 @@ class Babble(BatchAugmentation):
     snr_low: float = 5.0
     snr_high: float = 30.0
 
-    def _change(
-        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         if x.ndim != 3 or x.shape[2] != 1:
             raise PreprocessError(f"{self.name}: expected waveforms [batch, samples, 1], got shape {x.shape}")
         mixed = x.copy()
@@ -708,9 +692,7 @@ class Vary(BatchAugmentation):
         super().__post_init__()
         object.__setattr__(self, "steps", tuple(transforms.step(each) for each in self.steps))
 
-    def _change(
-        self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         if x.ndim != 3 or x.shape[2] != 1:
             raise PreprocessError(f"{self.name}: expected waveforms [batch, samples, 1], got shape {x.shape}")
         length = round(self.seconds * self.rate)

@@ -87,9 +87,7 @@ class Step(Settings, ABC):
         """
         samples = np.asarray(samples, np.float32)
         if samples.ndim != 1 or not samples.size or not np.isfinite(samples).all():
-            raise PreprocessError(
-                f"{self.name}: expected one channel of finite samples, got shape {samples.shape}"
-            )
+            raise PreprocessError(f"{self.name}: expected one channel of finite samples, got shape {samples.shape}")
         if not MIN_RATE <= rate <= MAX_RATE:
             raise PreprocessError(f"{self.name}: the rate is {rate} Hz; expected {MIN_RATE} to {MAX_RATE} Hz")
         if len(samples) < self.shortest * rate:
@@ -261,9 +259,7 @@ def _low_pass(cutoff: float, rate: int) -> tuple[np.ndarray, int]:
     hop = round(rate / (4 * cutoff))
     # A Blackman window lets through what is 1.25 times the cutoff wide between passing and stopping.
     steps = round(2.2 * rate / cutoff / hop)
-    taps = np.sinc(2 * cutoff / rate * np.arange(-steps * hop, steps * hop + 1)) * np.blackman(
-        2 * steps * hop + 1
-    )
+    taps = np.sinc(2 * cutoff / rate * np.arange(-steps * hop, steps * hop + 1)) * np.blackman(2 * steps * hop + 1)
     return taps / taps.sum(), hop
 
 
@@ -313,11 +309,7 @@ class Trim(Step):
         energies = np.lib.stride_tricks.sliding_window_view(energies, frames).min(axis=1)
         heard = np.flatnonzero(energies > energies.max() * 10 ** (-self.top_db / 10))
         margin = round(self.margin_seconds * rate)
-        return (
-            samples[max(0, heard[0] * hop - margin) : (heard[-1] + frames) * hop + margin]
-            if heard.size
-            else samples
-        )
+        return samples[max(0, heard[0] * hop - margin) : (heard[-1] + frames) * hop + margin] if heard.size else samples
 
     def shortest_frames(self, rate: int) -> int:
         """How many frames in a row the shortest sound lasts, at least 1."""
@@ -393,9 +385,7 @@ def frame(
         raise PreprocessError(f"frame: expected samples of one channel, got shape {samples.shape}")
     length, hop = round(seconds * rate), round(hop_seconds * rate)
     if length < 1 or hop < 1:
-        raise PreprocessError(
-            f"frame: seconds={seconds!r} and hop_seconds={hop_seconds!r} must be a sample or more"
-        )
+        raise PreprocessError(f"frame: seconds={seconds!r} and hop_seconds={hop_seconds!r} must be a sample or more")
     if window not in (None, "hann"):
         raise PreprocessError(f"frame: window={window!r} must be 'hann' or None")
     count = 1 + max(0, math.ceil((len(samples) - length) / hop))
@@ -638,9 +628,7 @@ class VoiceActivity(Step):
         length = heard_rate * self.frame_ms // 1000
         count = math.ceil(len(heard) / length)
         pcm = (
-            np.clip(np.rint(fitted(heard, count * length) * 32767), -32768, 32767)
-            .astype("<i2")
-            .reshape(count, length)
+            np.clip(np.rint(fitted(heard, count * length) * 32767), -32768, 32767).astype("<i2").reshape(count, length)
         )
         detector = webrtcvad.Vad(self.aggressiveness)
         voiced = np.array([detector.is_speech(each.tobytes(), heard_rate) for each in pcm])

@@ -6,7 +6,7 @@ are added when it is opened. A file is read here, before the runtime sees it, an
 bundle's does not.
 
 Examples:
-    >>> from ser_kit.bundles.bundle import preset_path
+    >>> from ser_kit.bundles import preset_path
     >>> runtime = Runtime.open(preset_path("cross_corpus") / "model.onnx")   # doctest: +SKIP
     >>> runtime.run(samples).probabilities.shape                             # doctest: +SKIP
     (8,)
@@ -60,7 +60,7 @@ class Answer(NamedTuple):
 
     Args:
         probabilities: calibrated, float64 ``[labels]``.
-        sharpness: of :class:`ser_kit.bundles.bundle.Places`.
+        sharpness: of :class:`ser_kit.bundles.Places`.
         corpus: likewise.
     """
 

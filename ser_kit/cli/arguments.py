@@ -155,9 +155,7 @@ def corpora_help() -> str:
 
     notes = {"folder": " (your own)", "demo": " (synthetic)"}
     names = ", ".join(name + notes.get(name, "") for name in corpora.names())
-    more = (
-        "NAME:PATH says where one is, and gives others of your own a name: ravdess folder:mine calls:list.csv"
-    )
+    more = "NAME:PATH says where one is, and gives others of your own a name: ravdess folder:mine calls:list.csv"
     return f"{names}; {more}"
 
 
@@ -207,9 +205,7 @@ def add_names(parser: Parser, name: str, help: str, nargs: str = "+", **settings
 
 def add_root(parser: Parser) -> None:
     """Add ``--root``."""
-    text = (
-        "the corpus's folder or one that contains it, or all of them (default: SER_KIT_DATA, then a download)"
-    )
+    text = "the corpus's folder or one that contains it, or all of them (default: SER_KIT_DATA, then a download)"
     parser.add_argument("--root", metavar="FOLDER", help=text)
 
 

@@ -36,9 +36,7 @@ def _cache(args: argparse.Namespace) -> Result:
             rows = [(h["extractor"], f"{h['clips']:,}", megabytes(h["bytes"])) for h in data["holdings"]]
             print_table(console, columns, rows, numbers=columns[1:], wrap=columns[:1])
         if args.action == "check":
-            console.print(
-                f"{data['checked']:,} entries checked, {data['damaged']:,} were damaged and are removed"
-            )
+            console.print(f"{data['checked']:,} entries checked, {data['damaged']:,} were damaged and are removed")
         elif args.action == "clear":
             console.print(f"{data['removed']:,} entries removed")
         console.print(f"{megabytes(data['bytes'])} in {data['path']}", soft_wrap=True)

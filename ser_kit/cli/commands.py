@@ -85,8 +85,7 @@ def parser() -> Parser:
     found = Parser(
         prog="ser-kit",
         description="Speech emotion recognition: name the emotion of recordings, train and evaluate systems.",
-        epilog="ser-kit COMMAND --help shows the options. "
-        "Results go to standard output, all else to standard error.",
+        epilog="ser-kit COMMAND --help shows the options. Results go to standard output, all else to standard error.",
     )
     found.add_argument("--version", action="version", version=f"ser-kit {__version__}")
     add_commands(found, COMMANDS)

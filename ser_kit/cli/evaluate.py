@@ -86,9 +86,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--protocol", type=arguments.listed, default="speaker", help=text)
     group = parser.add_mutually_exclusive_group()
     arguments.add_seed(group)
-    group.add_argument(
-        "--seeds", type=arguments.whole(1, 1000), metavar="N", help="evaluate with the seeds 0 to N-1"
-    )
+    group.add_argument("--seeds", type=arguments.whole(1, 1000), metavar="N", help="evaluate with the seeds 0 to N-1")
     arguments.add_jobs(parser)
 
 
@@ -98,8 +96,7 @@ EVALUATE = Command(
     _arguments,
     "Train and test recipes under protocols and compare them. After Ctrl-C the same command resumes.",
     [
-        "ser-kit evaluate rastogi_mlp ahmadov_cnn_bilstm --corpus ravdess --protocol speaker,random "
-        "--out results",
+        "ser-kit evaluate rastogi_mlp ahmadov_cnn_bilstm --corpus ravdess --protocol speaker,random --out results",
         "ser-kit evaluate rastogi_mlp --corpus demo --seeds 3 --out results",
     ],
 )

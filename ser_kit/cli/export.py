@@ -24,13 +24,12 @@ if TYPE_CHECKING:
 
 def _export(args: argparse.Namespace) -> Result:
     from .. import corpora, deploy
-    from ..bundles.bundle import Bundle, bundle_path
+    from ..bundles.bundle import Bundle
+    from ..bundles.presets import bundle_path
     from ..recipes import pruning
 
     if args.prune is not None and not args.corpus:
-        raise RecipeError(
-            "pruned networks are trained further: name what the bundle learned from with --corpus"
-        )
+        raise RecipeError("pruned networks are trained further: name what the bundle learned from with --corpus")
     folder = bundle_path(args.bundle)
     if args.format == "bundle":
         return _renew(args, folder)
@@ -90,7 +89,8 @@ def _show(
 def _renew(args: argparse.Namespace, folder: Path) -> Result:
     """Save the bundle with a new ``model.onnx``."""
     from .. import corpora, deploy
-    from ..bundles.bundle import Bundle, check_target
+    from ..bundles.bundle import Bundle
+    from ..bundles.files import check_target
 
     if args.prune is not None or args.quantize != "none":
         raise ExportError("--prune and --quantize are not for --format bundle, whose answers stay the same")

@@ -85,9 +85,7 @@ def _extractor(args: argparse.Namespace) -> Extractor:
     for setting in args.set:
         name, _, value = setting.partition("=")
         if name not in known:
-            raise FeatureError(
-                f"{cls.name!r} features have no parameter {name!r}; they have {', '.join(known)}"
-            )
+            raise FeatureError(f"{cls.name!r} features have no parameter {name!r}; they have {', '.join(known)}")
         try:
             given[name] = json.loads(value)
         except ValueError:

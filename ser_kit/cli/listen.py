@@ -25,14 +25,10 @@ def _listen(args: argparse.Namespace) -> Result:
 
     predictor = predictor_of(args)
     alerts = [
-        Alert(
-            emotion, _print_alert, above=args.above, below=min(args.below, args.above), seconds=args.seconds
-        )
+        Alert(emotion, _print_alert, above=args.above, below=min(args.below, args.above), seconds=args.seconds)
         for emotion in args.alert or ()
     ]
-    stream = StreamPredictor(
-        predictor, rate=args.rate, alerts=alerts, adapt=args.same_speaker, **over_time(args)
-    )
+    stream = StreamPredictor(predictor, rate=args.rate, alerts=alerts, adapt=args.same_speaker, **over_time(args))
     blocks = _raw_blocks(args.rate, args.channels) if args.raw else _microphone(args.rate)
     note(args, "listening; Ctrl-C ends it")
     with contextlib.suppress(BrokenPipeError):  # the reader (head) has had enough

@@ -57,9 +57,7 @@ def write(result: Result, as_json: bool) -> None:
             # No markup: a file may be called [red].wav. Without a terminal, there is no width to fit into.
             width = None if sys.stdout.isatty() else 10_000
             console = Plain(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
-            with (
-                console.capture() as shown
-            ):  # written here, since rich ends the process when a pipe is broken
+            with console.capture() as shown:  # written here, since rich ends the process when a pipe is broken
                 result.show(console)
             sys.stdout.write(shown.get())
         sys.stdout.flush()

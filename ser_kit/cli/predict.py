@@ -54,9 +54,7 @@ def _predict(args: argparse.Namespace) -> Result:
         if args.out:
             results = Results(args.out, predictor, args.timeline, settings, speakers.values())
             file = stack.enter_context(results)
-            args.when_interrupted = (
-                f"; {args.out} holds what was done, and the same command goes on from there"
-            )
+            args.when_interrupted = f"; {args.out} holds what was done, and the same command goes on from there"
             left = file.missing(paths)
         if len(left) < len(paths):
             note(
@@ -113,9 +111,7 @@ def _by_folder(args: argparse.Namespace, predictor: Predictor, paths: Sequence[s
     found = {}
     for folder in dict.fromkeys(map(os.path.dirname, paths)):
         try:
-            found[folder] = _adapted(
-                args, predictor, [path for path in paths if os.path.dirname(path) == folder]
-            )
+            found[folder] = _adapted(args, predictor, [path for path in paths if os.path.dirname(path) == folder])
         except AudioError as error:
             note(args, f"{folder or 'this folder'} is answered for without adaptation: {error}")
     return found
@@ -155,9 +151,7 @@ def _rows(answer: Prediction | Failure, moments: list[Moment] | None) -> list[tu
     for moment in moments or ():
         time = f"  {clock(moment.start)} to {clock(moment.end)}"
         if moment.emotion:
-            rows.append(
-                (time, moment.emotion, percent(moment.confidence), second_best(moment.probabilities), "")
-            )
+            rows.append((time, moment.emotion, percent(moment.confidence), second_best(moment.probabilities), ""))
         else:
             rows.append((time, "–", "–", "", moment.reason))
     return rows

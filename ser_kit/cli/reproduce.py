@@ -58,9 +58,7 @@ def _reproduce(args: argparse.Namespace) -> Result:
         if asked & set(recipes.RECIPES):
             numbers, wrap = table.columns[5:], table.columns[1:5]
             print_table(console, table.columns, table.to_numpy(), numbers=numbers, wrap=wrap)
-            console.print(
-                "in percent: mean ± standard deviation over folds and seeds; * where folds are missing"
-            )
+            console.print("in percent: mean ± standard deviation over folds and seeds; * where folds are missing")
         if len(own):
             print_table(console, own.columns, own.to_numpy(), numbers=own.columns[3:])
             console.print("UAR on unseen speakers in percent")

@@ -44,9 +44,7 @@ def predictor_of(args: argparse.Namespace) -> Predictor:
         raise AdaptationError(f"--adaptation and {other} both say who speaks; give one of them")
     if args.save_adaptation:
         if not args.same_speaker:
-            raise AdaptationError(
-                "--save-adaptation keeps what is learned with --same-speaker; give that, too"
-            )
+            raise AdaptationError("--save-adaptation keeps what is learned with --same-speaker; give that, too")
         target(args.save_adaptation)
     known = Adaptation.load(args.adaptation) if args.adaptation else None
     with freed_at_once():
@@ -58,9 +56,7 @@ def predictor_of(args: argparse.Namespace) -> Predictor:
 
 def over_time(args: argparse.Namespace) -> dict[str, float]:
     """The settings of a timeline that were given."""
-    return {
-        key: getattr(args, key) for key in ("window", "hop", "smoothing") if getattr(args, key) is not None
-    }
+    return {key: getattr(args, key) for key in ("window", "hop", "smoothing") if getattr(args, key) is not None}
 
 
 def second_best(probabilities: Mapping[str, float]) -> str:

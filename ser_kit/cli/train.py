@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-
 def _train(args: argparse.Namespace) -> Result:
     from .. import recipes
-    from ..bundles.bundle import check_target
+    from ..bundles.files import check_target
 
     recipe = changed(args, recipes.get(args.recipe))
     protocol_name(args.protocol)
@@ -28,9 +27,7 @@ def _train(args: argparse.Namespace) -> Result:
     check_target(out)
     states = checkpoints(args)
     table = load(args, args.corpus, args.labels or recipe.labels)
-    recipe.protocol(args.protocol)(
-        table, args.seed
-    )  # a table that it cannot divide is refused before the work
+    recipe.protocol(args.protocol)(table, args.seed)  # a table that it cannot divide is refused before the work
     found = recipe.prepare(table, jobs=args.jobs, progress=progress)
     failed = note_failures(args, table, found)
     settings = {"seed": args.seed, "out": states, "jobs": args.jobs, "progress": progress}
@@ -62,9 +59,7 @@ def _arguments(parser: Parser) -> None:
     arguments.add_changes(parser)
     parser.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle's folder")
     arguments.add_seed(parser)
-    parser.add_argument(
-        "--protocol", default="speaker", help=f"one of: {arguments.protocols_help()}; default: speaker"
-    )
+    parser.add_argument("--protocol", default="speaker", help=f"one of: {arguments.protocols_help()}; default: speaker")
     arguments.add_jobs(parser)
 
 

@@ -25,9 +25,7 @@ def checkpoints(args: argparse.Namespace) -> Path:
 
     out = Path(os.path.abspath(args.out))
     writable(out.parent)
-    args.when_interrupted = (
-        f"; the same command goes on from there (what was done so far is in {out.name}.run)"
-    )
+    args.when_interrupted = f"; the same command goes on from there (what was done so far is in {out.name}.run)"
     return out.with_name(f"{out.name}.run")
 
 

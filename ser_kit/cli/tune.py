@@ -43,9 +43,7 @@ def _tune(args: argparse.Namespace) -> Result:
         rows = found.results.assign(uar=(100 * found.results["uar"]).map("{:.1f}".format))
         rows["accuracy"] = (100 * rows["accuracy"]).map("{:.1f}".format)
         print_table(console, rows.columns, rows.to_numpy(), numbers=("uar", "accuracy", "seconds"))
-        console.print(
-            f"scored on the training speakers {', '.join(found.scored)}; no test speaker was touched"
-        )
+        console.print(f"scored on the training speakers {', '.join(found.scored)}; no test speaker was touched")
         console.print(f"to test the best: {_evaluate_command(args, best)}", soft_wrap=True)
 
     return Result({"best": results[0], "results": results, "scored": list(found.scored)}, show)
@@ -100,8 +98,5 @@ TUNE = Command(
     _arguments,
     "Search the settings of a recipe on training speakers: fitted, stopped and scored on three groups of "
     "them, none of them tested. After Ctrl-C the same command resumes.",
-    [
-        "ser-kit tune rastogi_mlp --corpus ravdess --space 'training.learning_rate=[0.0003, 0.001, 0.003]' "
-        "--out tuned"
-    ],
+    ["ser-kit tune rastogi_mlp --corpus ravdess --space 'training.learning_rate=[0.0003, 0.001, 0.003]' --out tuned"],
 )

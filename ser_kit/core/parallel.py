@@ -35,9 +35,7 @@ def available_cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-_computes = _lost = (
-    False  # whether TensorFlow has threads in this process, or had them in the one it was forked from
-)
+_computes = _lost = False  # whether TensorFlow has threads in this process, or had them in the one it was forked from
 
 
 def before_tensorflow() -> None:

@@ -99,9 +99,7 @@ def sources(table: pd.DataFrame) -> list[str | Excerpt]:
     ]
 
 
-_TITLES = frozenset(
-    {"actor", "actress", "id", "p", "participant", "person", "s", "sp", "speaker", "spk", "subject"}
-)
+_TITLES = frozenset({"actor", "actress", "id", "p", "participant", "person", "s", "sp", "speaker", "spk", "subject"})
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:
@@ -130,9 +128,7 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 
 def name_error(corpus: str, filename: object, why: str, example: str) -> FileNameError:
     """The error for a name that is not one of the corpus's."""
-    return FileNameError(
-        f"{str(filename)!r} is not a file name of {corpus}: {why}; a right one is {example!r}"
-    )
+    return FileNameError(f"{str(filename)!r} is not a file name of {corpus}: {why}; a right one is {example!r}")
 
 
 def stem(filename: object) -> str:
@@ -286,9 +282,7 @@ class Corpus:
             raise
         # The clients below raise a dozen unrelated types; for the caller all of them mean the same.
         except Exception as error:
-            raise self.not_found(
-                f"the download failed ({type(error).__name__}: {_one_line(error)})"
-            ) from error
+            raise self.not_found(f"the download failed ({type(error).__name__}: {_one_line(error)})") from error
 
     def entries(self, root: Path) -> Iterator[Entry]:
         """Every recording under a located root, copies included.
@@ -359,13 +353,9 @@ class Corpus:
         table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=columns)
         table.attrs["excluded"] = list(excluded.values())
         table.attrs["failed"] = list(excluded) if folder.is_file() else []
-        table.attrs["lost"] = [
-            {"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())
-        ]
+        table.attrs["lost"] = [{"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())]
         self._tell(table)
-        self._check_is_whole(
-            folder, table, [clip for clip in self.known_bad if f"{self.name}:{clip}" in excluded]
-        )
+        self._check_is_whole(folder, table, [clip for clip in self.known_bad if f"{self.name}:{clip}" in excluded])
         return table
 
     def _row(self, entry: Entry, clip_id: str) -> dict[str, str]:

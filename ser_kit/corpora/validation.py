@@ -117,18 +117,14 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
             clips[entry.clip].append(entry)
 
     digests: dict[tuple[str, Path], str] = {}
-    bar = tqdm(
-        total=sum(map(len, clips.values())), desc=f"validate {corpus.name}", unit="file", disable=not progress
-    )
+    bar = tqdm(total=sum(map(len, clips.values())), desc=f"validate {corpus.name}", unit="file", disable=not progress)
     with bar:
         for entry in (entry for group in clips.values() for entry in group):
             kind, detail, digests[entry.clip, entry.path] = _read(entry)
             if kind:
                 known = corpus.known_bad.get(entry.clip) if kind == "silent" else None
                 clip_id = f"{corpus.name}:{entry.clip}"
-                findings.append(
-                    Finding("known" if known else kind, clip_id, str(entry.path), known or detail)
-                )
+                findings.append(Finding("known" if known else kind, clip_id, str(entry.path), known or detail))
             bar.update()
 
     findings += _presence(corpus, folder, clips) if corpus.expected else _needs(corpus, clips)
@@ -210,21 +206,15 @@ def _needs(corpus: Corpus, clips: dict[str, list[Entry]]) -> Iterator[Finding]:
         yield Finding("speakers", group[0], "", f"written {', '.join(map(repr, group))}: the same person?")
     if not unknown and named["speaker"].nunique() < 3:
         number = named["speaker"].nunique()
-        yield Finding(
-            "speakers", corpus.name, "", f"{number} of them; to test on unseen ones takes three or more"
-        )
+        yield Finding("speakers", corpus.name, "", f"{number} of them; to test on unseen ones takes three or more")
     owners = named.groupby("emotion")["speaker"].agg(["nunique", "first"])
     for emotion, who in owners.loc[owners["nunique"] == 1, "first"].items():
-        yield Finding(
-            "emotions", emotion, "", f"only {who} speaks so; to test it on unseen speakers takes two"
-        )
+        yield Finding("emotions", emotion, "", f"only {who} speaks so; to test it on unseen speakers takes two")
     if said["emotion"].nunique() < 2:
         yield Finding("emotions", corpus.name, "", "all clips are of one; to learn anything takes two")
 
 
-def _repeats(
-    corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[str, Path], str]
-) -> Iterator[Finding]:
+def _repeats(corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[str, Path], str]) -> Iterator[Finding]:
     """Files that hold the same bytes under two names, and copies of one clip."""
     owners: dict[str, list[str]] = defaultdict(list)
     for clip, (first, *copies) in clips.items():
@@ -242,7 +232,5 @@ def _repeats(
     for first, *others in owners.values():
         for clip in others:
             kind = "known" if clip in known or first in known else "duplicate"
-            detail = f"the same bytes as {corpus.name}:{first}" + (
-                f" ({known[clip]})" if clip in known else ""
-            )
+            detail = f"the same bytes as {corpus.name}:{first}" + (f" ({known[clip]})" if clip in known else "")
             yield Finding(kind, f"{corpus.name}:{clip}", str(clips[clip][0].path), detail)

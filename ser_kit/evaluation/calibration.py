@@ -35,9 +35,7 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> 
     """
     confidence, correct = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
     if confidence.shape != correct.shape or not confidence.size:
-        raise TableError(
-            f"needs one outcome per confidence, and at least one; got {confidence.shape}, {correct.shape}"
-        )
+        raise TableError(f"needs one outcome per confidence, and at least one; got {confidence.shape}, {correct.shape}")
     if not ((confidence >= 0) & (confidence <= 1)).all():
         raise TableError("a confidence lies outside 0..1")
     edges = np.linspace(0, 1, bins + 1)
@@ -71,9 +69,7 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return float((gap * table["clips"]).sum() / table["clips"].sum())
 
 
-def fit_temperature(
-    probabilities: np.ndarray, true_index: np.ndarray, weights: np.ndarray | None = None
-) -> float:
+def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The most likely temperature, given held-out labels and a prior that networks need little correction.
 
     Before any clip is seen, the logarithm of the temperature is normally distributed around 0 with a standard
@@ -104,9 +100,7 @@ def fit_temperature(
 
     logits, true_index = logarithms(probabilities), np.asarray(true_index)
     if true_index.shape != logits.shape[:1] or not len(logits):
-        raise TableError(
-            f"needs one true label per row, and a row at least; got {true_index.shape} for {logits.shape}"
-        )
+        raise TableError(f"needs one true label per row, and a row at least; got {true_index.shape} for {logits.shape}")
     if len(logits) < FEWEST_TO_CALIBRATE:
         warnings.warn(
             f"only {len(logits)} clips were held back to calibrate on: take confidences as rough (expected "

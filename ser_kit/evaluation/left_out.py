@@ -43,9 +43,7 @@ class Calibration(NamedTuple):
     threshold: float
 
 
-def among(
-    probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str], labels: Sequence[str]
-) -> np.ndarray:
+def among(probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str], labels: Sequence[str]) -> np.ndarray:
     """Probabilities relative to the emotions that the clips of each corpus have; the others get 0.
 
     What is answered as another emotion where there is no place for it (:data:`ser_kit.core.labels.NEAREST`),
@@ -121,9 +119,7 @@ def coverage(
     )
 
 
-def threshold(
-    confidence: Sequence[float], correct: Sequence[bool], weights: Sequence[float] | None = None
-) -> float:
+def threshold(confidence: Sequence[float], correct: Sequence[bool], weights: Sequence[float] | None = None) -> float:
     """The smallest confidence at which at least three of four answers that reach it are right.
 
     Args:
@@ -157,12 +153,8 @@ def calibration(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Se
     weights, true = alike(predictions["corpus"]), pd.Index(labels).get_indexer(predictions["true"])
     given = among(probabilities, predictions["true"], predictions["corpus"], labels)
     temperature = fit_temperature(given, true, weights)
-    given = among(
-        apply_temperature(probabilities, temperature), predictions["true"], predictions["corpus"], labels
-    )
-    return Calibration(
-        temperature, float(threshold(given.max(axis=1), given.argmax(axis=1) == true, weights))
-    )
+    given = among(apply_temperature(probabilities, temperature), predictions["true"], predictions["corpus"], labels)
+    return Calibration(temperature, float(threshold(given.max(axis=1), given.argmax(axis=1) == true, weights)))
 
 
 def answers(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Sequence[str]) -> Evaluation:

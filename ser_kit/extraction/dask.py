@@ -24,9 +24,7 @@ from ..core.errors import FeatureError, MissingDependencyError, SerKitError
 from .store import absolute, extractor_key
 from .workers import Clip, Job, Outcome, WorkerProcess
 
-_READERS = (
-    16  # batches of files that are read at once to know their contents; a shared file system answers late
-)
+_READERS = 16  # batches of files that are read at once to know their contents; a shared file system answers late
 _RECOUNT = 2.0  # seconds after which the cluster, which may grow, is asked again for its size
 _here = threading.local()  # of a Dask worker: a process of its own for each of its threads
 
@@ -98,14 +96,10 @@ def in_dask(job: Job, workers: int | None) -> Iterator[Outcome]:
     try:
         while True:
             if time.monotonic() - counted > _RECOUNT:
-                with suppress(
-                    OSError
-                ):  # of a lost scheduler, which the tasks that are under way will tell of
+                with suppress(OSError):  # of a lost scheduler, which the tasks that are under way will tell of
                     threads, counted = sum(backend.client.ncores().values()), time.monotonic()
             for batch in islice(batches, max(0, (workers or 2 * threads + _READERS) - under_way)):
-                readers.submit(job.settle, batch).add_done_callback(
-                    lambda found: ready.put(lambda: settled(found))
-                )
+                readers.submit(job.settle, batch).add_done_callback(lambda found: ready.put(lambda: settled(found)))
                 under_way += 1
             if not under_way and suspects:  # whatever worker dies now, it was this clip
                 compute([suspects.pop()], alone=True)
@@ -144,9 +138,7 @@ def _backend() -> tuple[Any, int]:
         # Asked beforehand, because a worker that cannot unpickle its task ends without a word to us.
         versions = backend.client.run(resolve_name, "ser_kit:__version__", on_error="return")
     except TimeoutError:
-        raise FeatureError(
-            "the Dask cluster has no worker; client.wait_for_workers(1) waits for the first"
-        ) from None
+        raise FeatureError("the Dask cluster has no worker; client.wait_for_workers(1) waits for the first") from None
     except OSError as error:
         raise FeatureError(f"the Dask cluster is lost: {error}") from error
     for worker, version in versions.items():

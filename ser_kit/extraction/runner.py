@@ -113,9 +113,7 @@ class Features:
                 _write_npz(self, unfinished)
             else:
                 frame = self.to_frame()
-                _WRITERS[suffix](
-                    [frame.iloc[i : i + _ROWS] for i in range(0, max(1, len(frame)), _ROWS)], unfinished
-                )
+                _WRITERS[suffix]([frame.iloc[i : i + _ROWS] for i in range(0, max(1, len(frame)), _ROWS)], unfinished)
         return path
 
 
@@ -248,9 +246,7 @@ def extract(
             there = run.read(kept, values, lengths)
         else:
             with _replacing(Path(mmap)) as unfinished:
-                there = run.read(
-                    kept, np.lib.format.open_memmap(unfinished, "w+", np.float32, shape), lengths
-                )
+                there = run.read(kept, np.lib.format.open_memmap(unfinished, "w+", np.float32, shape), lengths)
             values = np.load(mmap, mmap_mode="c")
         if len(there) < len(kept):
             kept, values, lengths = kept[there], values[there], lengths[there]
@@ -294,9 +290,7 @@ def extract_to(
     path = Path(path)
     write = _STREAMS.get(path.suffix.lower())
     if write is None:
-        raise FeatureError(
-            f"cannot stream features to {path.name!r}; the suffix must be one of {', '.join(_STREAMS)}"
-        )
+        raise FeatureError(f"cannot stream features to {path.name!r}; the suffix must be one of {', '.join(_STREAMS)}")
     _check_is_row(extractor)
     rows = 0
 
@@ -323,9 +317,7 @@ class _Run:
     def __init__(self, table, extractor: Extractor, jobs, backend, cache, timeout, progress: bool):
         missing = [name for name in ("path", *_FRAME_COLUMNS) if name not in table.columns]
         if missing:
-            raise TableError(
-                f"the clip table lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}"
-            )
+            raise TableError(f"the clip table lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
         if jobs is not None and jobs < 0:
             raise FeatureError(f"jobs={jobs} must be 0 or more")
         if timeout is not None and not timeout > 0:
@@ -354,9 +346,7 @@ class _Run:
     def __exit__(self, kind, *_) -> None:
         self.store.close()
         if kind is KeyboardInterrupt and self.progress and self.kept:
-            print(
-                f"{self.extractor.name}: interrupted; what is finished is kept, and the same call goes on from there"
-            )
+            print(f"{self.extractor.name}: interrupted; what is finished is kept, and the same call goes on from there")
 
     def compute(self, indices: Sequence[int]) -> None:
         """See to it that each clip is in the store, or has its reason why not."""
@@ -390,9 +380,7 @@ class _Run:
 
     def longest(self, indices: np.ndarray) -> int:
         """Rows of the longest of these clips."""
-        return max(
-            (self.store.length(self.extractor, self.contents[i].tobytes()) for i in indices), default=0
-        )
+        return max((self.store.length(self.extractor, self.contents[i].tobytes()) for i in indices), default=0)
 
     def read(self, indices: np.ndarray, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Fill in the arrays of clips from the store, and tell what was warned of.
@@ -467,9 +455,7 @@ class _Run:
         else:
             name = os.path.basename(str(self.sources[index]))
             warned = tuple((kind, text.removeprefix(f"{name}: ")) for kind, text in outcome.warned)
-            self.store.put(
-                self.extractor, self.contents[index].tobytes(), outcome.values, outcome.length, warned
-            )
+            self.store.put(self.extractor, self.contents[index].tobytes(), outcome.values, outcome.length, warned)
 
     def _is_unchanged(self, index: int) -> bool:
         try:

@@ -95,11 +95,7 @@ def content_of(path: str) -> bytes:
 
 def absolute(source: str | Excerpt) -> str | Excerpt:
     """A file, or a part of one, by its whole path."""
-    return (
-        replace(source, path=absolute(source.path))
-        if isinstance(source, Excerpt)
-        else os.path.abspath(source)
-    )
+    return replace(source, path=absolute(source.path)) if isinstance(source, Excerpt) else os.path.abspath(source)
 
 
 def _file_of(source: str | Excerpt) -> str:
@@ -208,9 +204,7 @@ class Store:
                 return None
             content = _clip_of(row[0], source)
             query = "SELECT 1 FROM entries WHERE extractor = ? AND content = ?"
-            return (
-                content if self._database.execute(query, (self._id(extractor), content)).fetchone() else None
-            )
+            return content if self._database.execute(query, (self._id(extractor), content)).fetchone() else None
         return None
 
     def put(
@@ -277,9 +271,7 @@ class Store:
                 return
             stamps = [(path, *known) for path, known in self._stamps.items()]
             with _transaction(self._database):
-                self._database.executemany(
-                    "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)", self._pending
-                )
+                self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)", self._pending)
                 self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", stamps)
             self._pending, self._stamps = [], {}
 
@@ -323,7 +315,9 @@ class Store:
             :class:`~ser_kit.core.errors.DamagedStoreWarning`, and an empty one takes its place.
         """
         damaged, checked = [], 0
-        query = "SELECT rowid, content, length, warned, checksum, array FROM entries WHERE rowid > ? ORDER BY rowid LIMIT 1"
+        query = (
+            "SELECT rowid, content, length, warned, checksum, array FROM entries WHERE rowid > ? ORDER BY rowid LIMIT 1"
+        )
         last = -1 << 63
         while True:
             row = None
@@ -355,9 +349,7 @@ class Store:
             keys = self._database.execute("SELECT id, key FROM extractors").fetchall()
             chosen = [(number,) for number, key in keys if extractor in (None, _class_name(key))]
             with _transaction(self._database):
-                removed = self._database.executemany(
-                    "DELETE FROM entries WHERE extractor = ?", chosen
-                ).rowcount
+                removed = self._database.executemany("DELETE FROM entries WHERE extractor = ?", chosen).rowcount
                 if extractor is None:
                     self._database.execute("DELETE FROM files")
             self._database.execute("VACUUM")
@@ -436,15 +428,11 @@ class Store:
     def _set_aside(self, error: Exception) -> None:
         if self._database is not None:
             self._database.close()
-        aside = self.path.with_name(
-            f"{self.path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}{self.path.suffix}"
-        )
+        aside = self.path.with_name(f"{self.path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}{self.path.suffix}")
         # Another process may have done it already, and the file be a new one.
         inode = self.path.stat().st_ino if self.path.exists() else None
         if inode == getattr(self, "_inode", inode):
-            for old, new in zip(
-                (self.path, *_companions(self.path)), (aside, *_companions(aside)), strict=True
-            ):
+            for old, new in zip((self.path, *_companions(self.path)), (aside, *_companions(aside)), strict=True):
                 if os.path.exists(old):
                     os.replace(old, new)
         warnings.warn(

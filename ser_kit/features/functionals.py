@@ -179,9 +179,7 @@ class Functionals(Extractor):
         pitch = sound.to_pitch_ac(pitch_floor=self.pitch_floor, pitch_ceiling=self.pitch_ceiling)
         frequencies = pitch.selected_array["frequency"]
         voiced = frequencies[frequencies > 0]
-        mean, median, std = (
-            (voiced.mean(), np.median(voiced), voiced.std()) if voiced.size else (0.0, 0.0, 0.0)
-        )
+        mean, median, std = (voiced.mean(), np.median(voiced), voiced.std()) if voiced.size else (0.0, 0.0, 0.0)
         jitter = shimmer = 0.0
         if voiced.size:
             periods = call([sound, pitch], "To PointProcess (cc)")

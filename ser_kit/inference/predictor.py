@@ -23,7 +23,9 @@ import numpy as np
 
 from ..audio.recording import SILENT_PEAK, Excerpt, Recording, Source, read_audio
 from ..bundles.adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
-from ..bundles.bundle import BASELINE, Bundle, Member, bundle_path, preset_path, strangeness
+from ..bundles.bundle import BASELINE, Bundle, strangeness
+from ..bundles.member import Member
+from ..bundles.presets import bundle_path, preset_path
 from ..core.errors import AdaptationError, AudioError, BundleError, ForkedError, SilentAudioWarning, TooShortError
 from ..core.labels import LabelSet, merged
 from ..core.parallel import ahead, cores
@@ -64,7 +66,7 @@ class Predictor:
 
     @classmethod
     def from_preset(cls, name: str = DEFAULT_PRESET, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
-        """A bundle that ships with ser_kit; :func:`ser_kit.bundles.bundle.preset_names` lists them.
+        """A bundle that ships with ser_kit; :func:`ser_kit.bundles.preset_names` lists them.
 
         Raises:
             UnknownNameError: no preset has that name.

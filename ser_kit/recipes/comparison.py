@@ -41,10 +41,7 @@ def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
         about |= {"corpora": place, "chance": 1 / len(records.loc[here, "labels"].iloc[0])}
         for protocol in (system.published.protocol, "speaker"):
             part = own[(own["corpora"] == place) & (own["protocol"] == protocol)]
-            rows += [
-                about | run
-                for run in part[["speaker_independent", "mean", "std", "complete"]].to_dict("records")
-            ]
+            rows += [about | run for run in part[["speaker_independent", "mean", "std", "complete"]].to_dict("records")]
         if rows[-1]["system"] != system.name:
             rows.append(about)
     return pd.DataFrame(rows)

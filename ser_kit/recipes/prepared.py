@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .. import protocols
-from ..bundles.bundle import rounded
+from ..bundles.member import rounded
 from ..evaluation import left_out
 from ..extraction import Features
 from ..features import Extractor

@@ -24,7 +24,8 @@ import pandas as pd
 from .. import protocols
 from ..audio.augment import with_seed
 from ..audio.transforms import Step
-from ..bundles.bundle import Bundle, Member
+from ..bundles.bundle import Bundle
+from ..bundles.member import Member
 from ..core.config import BOOLEAN, Allowed, checked
 from ..core.errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..core.labels import EMOTIONS
@@ -107,7 +108,7 @@ class System(ABC):
 
     @property
     def combine(self) -> str:
-        """How its members agree; see :data:`ser_kit.bundles.card.COMBINATIONS`."""
+        """How its members agree; see :data:`ser_kit.bundles.card_schema.COMBINATIONS`."""
         return "soft"
 
     @abstractmethod

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from ser_kit.bundles import runtime
-from ser_kit.bundles.bundle import Bundle, preset_names, preset_path
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.presets import preset_names, preset_path
 from ser_kit.core.errors import BundleError, NoRuntimeWarning
 from ser_kit.inference.predictor import DEFAULT_PRESET, Predictor
 

@@ -14,7 +14,7 @@ import soundfile
 
 from ser_kit import corpora, extraction
 from ser_kit.app import notebooks
-from ser_kit.bundles import bundle
+from ser_kit.bundles import presets
 from ser_kit.bundles.adaptation import Adaptation
 from ser_kit.cli import commands as cli
 from ser_kit.corpora.demo import synthesise_clip
@@ -99,7 +99,7 @@ def nothing_is_there(monkeypatch, tmp_path):
     monkeypatch.setattr(corpora, "load", load)
     monkeypatch.setattr(corpora, "validate", lambda name, *_, **__: load([name]))
     monkeypatch.setattr(reproduce, "run", lambda systems, names, **_: load(names))
-    monkeypatch.setattr(bundle, "bundle_path", reach)
+    monkeypatch.setattr(presets, "bundle_path", reach)
     monkeypatch.setattr(Predictor, "open", reach)
     monkeypatch.setattr(Adaptation, "load", reach)
     monkeypatch.setattr(reproduce, "load", reach)

@@ -20,7 +20,9 @@ import soundfile
 from ser_kit import features, models
 from ser_kit.app.answer import work_out
 from ser_kit.audio import ffmpeg, read_audio
-from ser_kit.bundles.bundle import Bundle, Places, preset_path
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.member import Places
+from ser_kit.bundles.presets import preset_path
 from ser_kit.core.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
 from ser_kit.inference.pieces import LONG_SECONDS

@@ -96,8 +96,7 @@ class Encoder:
             return tuple(range(1, self.blocks + 1))
         found = listed("blocks", blocks, EncoderError)
         found = tuple(
-            checked(f"each of blocks of {self.name}", n, range(1, self.blocks + 1), EncoderError)
-            for n in found
+            checked(f"each of blocks of {self.name}", n, range(1, self.blocks + 1), EncoderError) for n in found
         )
         if not found or len(set(found)) < len(found):
             raise EncoderError(f"blocks={list(found)!r} must be one or more numbers, none of them twice")
@@ -133,8 +132,7 @@ class Encoder:
             content = self.path.read_bytes()
         except OSError as error:
             raise EncoderError(
-                f"the weights of {self.name} cannot be read: {self.path}: {error.strerror}; "
-                "install ser-kit again"
+                f"the weights of {self.name} cannot be read: {self.path}: {error.strerror}; install ser-kit again"
             ) from None
         found = hashlib.sha256(content).hexdigest()
         if found != self.sha256:
