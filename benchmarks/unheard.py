@@ -32,8 +32,9 @@ from ser_kit.core.errors import SerKitError, TableError
 from ser_kit.core.labels import merged
 from ser_kit.core.probabilities import mean_log, without_habit
 from ser_kit.evaluation import Evaluation, expected_calibration_error, metrics, percent, to_markdown, with_interval
+from ser_kit.inference.answers import habit
 from ser_kit.inference.prediction import Failure
-from ser_kit.inference.predictor import Predictor, habit
+from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import reproduce
 
 from . import ideas, nested

@@ -247,8 +247,8 @@ class StreamPredictor:
         if self._smoothed is not None:
             said = self._kept_share * self._smoothed + (1 - self._kept_share) * said
         self._smoothed = said
-        named, covered = self._predictor.named(said), self._predictor.covered(said)
-        if beyond := self._predictor.beyond(said):
+        named, covered = self._predictor.answers.named(said), self._predictor.answers.covered(said)
+        if beyond := self._predictor.answers.beyond(said):
             named |= {"emotion": "", "confidence": 0.0, "reason": BEYOND.format(beyond)}
         return Moment(start, end, **named, covered=covered)
 
