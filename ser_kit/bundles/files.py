@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.errors import BundleError, SerKitError
 from ..core.parallel import before_tensorflow
@@ -15,9 +15,6 @@ from ..core.paths import replaceable
 from .member import Member
 from .weights import load as load_weights
 from .weights import most_bytes
-
-if TYPE_CHECKING:
-    pass
 
 _OWN = re.compile(r"card\.json|README\.md|model\.onnx|model(_\d+)?\.keras")
 MOST_RUNTIME = 8 << 20  # bytes of ``model.onnx`` beside its weights: filters, Fourier transforms, the graph

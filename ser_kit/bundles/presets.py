@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core.errors import BundleError, UnknownNameError
 from ..core.paths import standing
-
-if TYPE_CHECKING:
-    pass
 
 PRESETS = Path(__file__).parents[1] / "presets"
 

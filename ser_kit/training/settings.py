@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from ..audio.augment import BatchAugmentation, Mixup, batch_augmentation
 from ..core.config import BOOLEAN, Settings, listed
 from ..core.errors import TrainingError
-
-if TYPE_CHECKING:
-    pass
-
 
 _OPTIMIZERS = frozenset(
     ["adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "muon", "nadam", "rmsprop", "sgd"]
