@@ -140,8 +140,9 @@ class Predictor:
         already goes on from there with the same person.
 
         Args:
-            clips: of one person, each as for :meth:`predict`; ten or more are worth most. Of more than 200, 200 are
-                taken evenly. One longer than 8 s counts as several, its windows of about 4 s.
+            clips: of one person, each as for :meth:`predict`; ten or more are worth most. That they are of several is
+                not noticed (``docs/unheard.md``). Of more than 200, 200 are taken evenly. One longer than 8 s counts as
+                several, its windows of about 4 s.
             watch: called while the clips are read, with the share of them that is done;
                 :class:`concurrent.futures.CancelledError`, raised there, ends the work.
 
