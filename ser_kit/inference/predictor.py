@@ -141,7 +141,7 @@ class Predictor:
 
         Args:
             clips: of one person, each as for :meth:`predict`; ten or more are worth most. That they are of several is
-                not noticed (``docs/unheard.md``). Of more than 200, 200 are taken evenly. One longer than 8 s counts as
+                not noticed (``docs/results/unheard.md``). Of more than 200, 200 are taken evenly. One longer than 8 s counts as
                 several, its windows of about 4 s.
             watch: called while the clips are read, with the share of them that is done;
                 :class:`concurrent.futures.CancelledError`, raised there, ends the work.
