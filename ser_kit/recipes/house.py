@@ -4,9 +4,10 @@ What led to their settings is told in ``docs/research_log.md``: most were chosen
 after a look at test folds, so that what is reported of them is a little optimistic.
 """
 
-from ..audio.augment import AddNoise, Babble, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone, Vary
+from ..audio.augment import AddNoise, Offset, Room, Sometimes, SpeedChange, Telephone
 from ..audio.transforms import HighPass, Trim
 from ..features import Waveform
+from ..training.batches import Babble, Mixup, Vary
 from ..training.loop import Training
 from .ensemble import Ensemble
 from .system import OURS, Recipe

@@ -1,4 +1,5 @@
 from . import adversary as adversary
+from . import batches as batches
 from . import estimators as estimators
 from . import loop as loop
 from .loop import Scaler as Scaler

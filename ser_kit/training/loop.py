@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..audio.augment import BatchAugmentation, Mixup, batch_augmentation
 from ..core.backend import import_keras
 from ..core.config import BOOLEAN, Settings, listed
 from ..core.errors import DamagedCheckpointWarning, TrainingError
 from ..core.parallel import ahead, cores
 from ..core.paths import write_whole
 from ..models import kernels
+from .batches import BatchAugmentation, Mixup, batch_augmentation
 
 if TYPE_CHECKING:
     import keras
@@ -63,8 +63,8 @@ class Training(Settings):
         clip_norm: longest gradient of all weights together; 0 is no limit.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
         mask_absent: judge each clip among the classes only that its corpus has: one without surprise says nothing about
-            surprise. Not together with :class:`~ser_kit.audio.augment.Mixup`.
-        augment: changes of each training batch, such as :class:`~ser_kit.audio.augment.SpecAugment` or its name, drawn anew
+            surprise. Not together with :class:`~ser_kit.training.batches.Mixup`.
+        augment: changes of each training batch, such as :class:`~ser_kit.training.batches.SpecAugment` or its name, drawn anew
             every epoch.
         speaker_penalty: weight of the reversed gradient of a second head that learns to tell the training speakers
             apart from what the last layer sees; above 0 the network is pushed to forget who speaks (Ganin et al.,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ser_kit import models
-from ser_kit.audio.augment import Mixup, SpecAugment
 from ser_kit.core.errors import DamagedCheckpointWarning, TrainingError
 from ser_kit.training import estimators
 from ser_kit.training import loop as training
+from ser_kit.training.batches import Mixup, SpecAugment
 
 
 @pytest.fixture
