@@ -51,7 +51,8 @@ EXTRACTION = ("Extraction", "Features", "Store", "extract", "extract_to")
 """What ``ser_kit.features`` had and ``ser_kit.extraction`` has."""
 
 BATCHES = (
-    "BATCH_AUGMENTATIONS", "Babble", "BatchAugmentation", "Mixup", "SpecAugment", "Vary", "batch_augmentation",
+    "BATCH_AUGMENTATIONS", "Babble", "BatchAugmentation", "Mixup", "SpecAugment", "Vary",
+    "batch_augmentation",
 )  # fmt: skip
 """What ``ser_kit.augment`` had and ``ser_kit.training.batches`` has."""
 

@@ -20,6 +20,7 @@ import io
 import os
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -130,25 +131,26 @@ def listing(file: Path) -> Iterator[Entry]:
         yield Entry(path, clip, fields)
 
 
+def _text(file: Path) -> str:
+    """A file in UTF-8, UTF-16 or Windows-1252 as text, accents in one form."""
+    content = file.read_bytes()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings: tuple[str, ...] = ("utf-16",)
+    elif b"\0" in content[:4]:
+        encodings = ("utf-16-le" if content[0] else "utf-16-be",)
+    else:
+        encodings = _ENCODINGS
+    for encoding in encodings:
+        with suppress(UnicodeDecodeError):
+            return unicodedata.normalize("NFC", content.decode(encoding))
+    raise TableError(f"{file} is not a CSV file in UTF-8, UTF-16 or Windows-1252")
+
+
 def _rows(file: Path) -> pd.DataFrame:
     """The cells of a CSV file as text, stripped, under our names of the columns."""
     import pandas as pd
 
-    content = file.read_bytes()
-    if b"\0" in content[:4] or content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encodings = (
-            "utf-16" if content[:1] in (b"\xff", b"\xfe") else "utf-16-le" if content[0] else "utf-16-be",
-        )
-    else:
-        encodings = _ENCODINGS
-    for encoding in encodings:
-        try:
-            text = unicodedata.normalize("NFC", content.decode(encoding))
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise TableError(f"{file} is not a CSV file in UTF-8, UTF-16 or Windows-1252")
+    text = _text(file)
     header, _, rest = text.partition("\n")
     separator = max(",;\t", key=header.count)
     if header.lower().startswith("sep="):  # Excel's own note
@@ -179,15 +181,10 @@ def _check_rows_agree(file: Path, rows: pd.DataFrame) -> None:
     """Raises ``TableError`` where rows for one clip differ, even in a column that is not read."""
     of_one = rows[rows.duplicated(["found", "start", "end"], keep=False)]
     for _, group in of_one.groupby(["found", "start", "end"], sort=False):
-        differ = [
-            name for name in rows.columns if name not in ("path", "found") and group[name].nunique() > 1
-        ]
+        differ = [name for name in rows.columns.drop(["path", "found"]) if group[name].nunique() > 1]
         if differ:
-            hint = (
-                ""
-                if set(differ) & set(_READ)
-                else "; parts of a file are told apart by 'start' and 'end', in s"
-            )
+            unread = not set(differ) & set(_READ)
+            hint = "; parts of a file are told apart by 'start' and 'end', in s" if unread else ""
             raise TableError(f"{file} lists {group['path'].iloc[0]!r} with more than one {differ[0]}{hint}")
 
 
@@ -234,8 +231,10 @@ class _Finder:
         self._names = cache(_names_in)
 
     def __call__(self, folder: Path, name: str) -> str:
-        """The path of a file: as it is written, or else the only one that differs in nothing but separators,
-        case and the form of accents; where there is none, as it is written."""
+        """The path of a file, as it is written where there is such a file or no other fits.
+
+        Else it is the only one that differs in nothing but separators, case and the form of accents.
+        """
         written = folder / name
         if os.path.isfile(written):
             return str(written)
