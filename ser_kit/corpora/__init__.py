@@ -24,7 +24,8 @@ import numpy as np
 
 from ..core import labels as _labels
 from ..core.errors import TableError, UnknownNameError
-from .base import COLUMNS, CORPORA, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
+from .base import CORPORA, Corpus, alike
+from .table import COLUMNS, UNKNOWN_SPEAKER, sources, spans
 from .validation import Validation
 from .validation import validate as _validate
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses", "names", "of", "sample",
-    "sources", "spans", "validate",
+    "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses",
+    "names", "of", "sample", "sources", "spans", "validate",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -118,8 +119,8 @@ def load(
     for corpus in chosen if root is not None and len(chosen) > 1 else ():
         if corpus.root is None and corpus.place_in(Path(root)) is None:
             raise corpus.not_found(
-                f"root={os.fspath(root)!r}, given for {len(chosen)} corpora, holds no folder {corpus.slug!r}. Say "
-                f"where each of them is: {corpus.name}:PATH"
+                f"root={os.fspath(root)!r}, given for {len(chosen)} corpora, holds no folder {corpus.slug!r}. "
+                f"Say where each of them is: {corpus.name}:PATH"
             )
     parts = [corpus.load(root) for corpus in chosen]
     attrs = {name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")}

@@ -77,7 +77,7 @@ class Speaker(NamedTuple):
         sex: ``"female"`` or ``"male"``.
         voice: eSpeak voice variant. Only those without pitch flutter will do: its phase runs on from one
             utterance to the next, so that a clip would depend on what was synthesised before it.
-        accent: Praat's name of the eSpeak language. Not Scotland: its trilled r varies with what was said
+        accent: Praat's name of the eSpeak language. Not Scotland: its trilled r varies with what was synthesised
             before.
         formants: factor on all formant frequencies (1 / relative vocal-tract length).
         pitch: median of the neutral voice in Hz.
@@ -273,7 +273,8 @@ def fetch() -> Path:
 _WORKSHOP = f".{SLUG}-"
 _README = f"""SYNTHETIC SPEECH. No human voice is in these recordings, and no real emotion.
 
-Made by ser_kit's demo corpus, version {VERSION}: Praat's speech synthesiser, with the prosody of {len(RULES)} emotions
+Made by ser_kit's demo corpus, version {VERSION}: Praat's speech synthesiser, with the prosody of \
+{len(RULES)} emotions
 put on by rule. {len(index())} clips, {len(SPEAKERS)} synthetic speakers, mono, 16 bit, {RATE} Hz.
 File names: SPEAKER_EMOTION_SENTENCE_TAKE.wav
 Licence: {LICENSE}
@@ -353,10 +354,10 @@ def _speak(speaker: Speaker, sentence: str, cues: Cues, rng: np.random.Generator
 
 
 _RINSE = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
 )
-"""Said, and thrown away, before each sentence: eSpeak looks at what is left in its memory of the sentence
+"""Synthesised, and thrown away, before each sentence: eSpeak reads what is left in its memory of the sentence
 before, so that this has to be the same for all, and longer than any of them."""
 
 

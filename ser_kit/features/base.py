@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..audio import augment, transforms  # noqa: F401 - augment: its steps can be named too
+from ..audio import transforms
 from ..audio.blocks import MAX_RATE, MAX_SECONDS, MIN_RATE
 from ..audio.recording import MIN_SECONDS, Recording, read_audio
 from ..audio.transforms import Step

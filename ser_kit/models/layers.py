@@ -444,7 +444,7 @@ class Tempo(_Warp):
 class SpecMask(keras.layers.Layer):
     """Zeros in stretches of time and bands of frequency while a network trains, others in every clip and step.
 
-    What :class:`ser_kit.audio.augment.SpecAugment` does to arrays, inside a network; masks as there.
+    What :class:`ser_kit.training.batches.SpecAugment` does to arrays, inside a network; masks as there.
 
     Args:
         time_masks: masks in time per clip.
