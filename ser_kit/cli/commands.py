@@ -17,27 +17,25 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..core.errors import SerKitError
-from . import (
-    cache,
-    corpora,
-    demo,
-    evaluate,
-    export,
-    extract,
-    listen,
-    predict,
-    reproduce,
-    show_versions,
-    train,
-    tune,
-)
 from .arguments import Parser, add_commands
+from .cache import CACHE
+from .corpora import CORPORA, VALIDATE
+from .demo import DEMO
+from .evaluate import EVALUATE
+from .export import EXPORT
+from .extract import EXTRACT
+from .listen import LISTEN
 from .output import error_line, notes_to_stderr, write
+from .predict import PREDICT
+from .reproduce import REPRODUCE
+from .run import RUN
+from .show_versions import SHOW_VERSIONS
+from .train import TRAIN
+from .tune import TUNE
 
 COMMANDS = (
-    corpora.CORPORA, corpora.VALIDATE, extract.EXTRACT, cache.CACHE, train.TRAIN, evaluate.EVALUATE,
-    reproduce.REPRODUCE, tune.TUNE, predict.PREDICT, listen.LISTEN, export.EXPORT, demo.DEMO,
-    show_versions.SHOW_VERSIONS,
+    CORPORA, VALIDATE, EXTRACT, CACHE, TRAIN, EVALUATE, REPRODUCE, TUNE, RUN, PREDICT, LISTEN, EXPORT, DEMO,
+    SHOW_VERSIONS,
 )  # fmt: skip
 """In the order of ``ser-kit --help``."""
 

@@ -39,12 +39,12 @@ def _export(args: argparse.Namespace) -> Result:
     bundle = Bundle.load(folder)
     args.out = Path(args.out or bundle.card["name"] + export.FORMATS[args.format])
     export.check_target(args.out, args.format)
-    training = load(args, args.corpus or ["demo"], bundle.labels)
-    compared = load(args, args.compare, bundle.labels) if args.compare else training
+    training = load(args.corpus or ["demo"], args.root, bundle.labels)
+    compared = load(args.compare, args.root, bundle.labels) if args.compare else training
     compared = corpora.sample(compared, args.clips)
     chosen = bundle
     if args.prune is not None:
-        states = checkpoints(args)
+        states = checkpoints(args, args.out)
         chosen = pruning.prune(
             bundle, training, share=args.prune, epochs=args.epochs, out=states, jobs=args.jobs,
             progress=not args.quiet,
@@ -98,7 +98,9 @@ def _renew(args: argparse.Namespace, folder: Path) -> Result:
     out = Path(args.out or folder)
     check_target(out)
     bundle = Bundle.load(folder, networks=True)
-    clips = corpora.sample(load(args, args.compare or args.corpus or ["demo"], bundle.labels), args.clips)
+    clips = corpora.sample(
+        load(args.compare or args.corpus or ["demo"], args.root, bundle.labels), args.clips
+    )
     note(args, f"writing {out}, and comparing its model.onnx with its networks on {len(clips)} clips")
     export.with_runtime(bundle, corpora.sources(clips)).save(out)
     runtime = Bundle.load(out, networks=True).card["runtime"]

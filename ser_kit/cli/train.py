@@ -11,37 +11,51 @@ from . import arguments
 from .arguments import Command, Parser
 from .clips import load
 from .output import Result
-from .training import changed, checkpoints, note_failures, protocol_name, record
+from .training import checkpoints, experiment_of, note_failures, record
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ..recipes import Experiment
 
 _COMPARED = 24  # recordings that model.onnx is compared with the networks on
 
 
 def _train(args: argparse.Namespace) -> Result:
-    from .. import corpora, recipes
+    settings = {"recipes": [args.recipe], "protocols": [args.protocol], "seeds": [args.seed]}
+    return train(args, experiment_of(args, **settings, bundle=args.out))
+
+
+def train(args: argparse.Namespace, experiment: Experiment) -> Result:
+    """Train a bundle.
+
+    Args:
+        args: of the command.
+        experiment: of one recipe, protocol and seed.
+    """
+    from .. import corpora
     from ..bundles.bundle import check_target
     from ..deploy import export
+    from ..recipes.experiment import protocol_name
 
-    recipe = changed(args, recipes.get(args.recipe))
-    protocol_name(args.protocol)
-    out, progress = Path(args.out), not args.quiet
+    (recipe,), (protocol,), (seed,) = experiment.systems(), experiment.protocols, experiment.seeds
+    protocol_name(protocol)
+    out, progress = Path(experiment.bundle), not args.quiet
     check_target(out)
-    states = checkpoints(args)
-    table = load(args, args.corpus, args.labels or recipe.labels)
-    recipe.protocol(args.protocol)(
-        table, args.seed
-    )  # a table that it cannot divide is refused before the work
+    states = checkpoints(args, out)
+    table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels)
+    recipe.protocol(protocol)(table, seed)  # a table that it cannot divide is refused before the work
+    file = experiment.save(f"{out}.toml", args.written)
     found = recipe.prepare(table, jobs=args.jobs, progress=progress)
     failed = note_failures(args, table, found)
-    settings = {"seed": args.seed, "out": states, "jobs": args.jobs, "progress": progress}
-    evaluation = dataclasses.replace(recipe.run(found, args.protocol, **settings), command=args.written)
-    bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
+    settings = {"seed": seed, "out": states, "jobs": args.jobs, "progress": progress}
+    evaluation = dataclasses.replace(recipe.run(found, protocol, **settings), command=args.written)
+    bundle = recipe.fit(found, protocol=protocol, evaluation=evaluation, **settings)
     export.with_runtime(bundle, corpora.sources(corpora.sample(found.table, _COMPARED))).save(out)
-    recipe.forget(states, args.protocol, args.seed)
+    recipe.forget(states, protocol, seed)
     data = {
         "bundle": str(out),
+        "experiment": str(file),
         "recipe": recipe.name,
         "labels": list(bundle.labels),
         "trained_on": bundle.card["trained_on"],

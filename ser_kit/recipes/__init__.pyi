@@ -1,6 +1,7 @@
 from . import reproduce as reproduce
 from . import tuning as tuning
 from .ensemble import Ensemble as Ensemble
+from .experiment import Experiment as Experiment
 from .system import PUBLISHED as PUBLISHED
 from .system import Material as Material
 from .system import Published as Published
