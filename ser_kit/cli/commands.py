@@ -10,6 +10,7 @@ handled here.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import shlex
 import sys
@@ -57,9 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0
     """
     given = sys.argv[1:] if argv is None else list(argv)
-    args = parser().parse_args(given)
-    args.stdout, args.written = sys.stdout, shlex.join(["ser-kit", *map(str, given)])
+    written = shlex.join(["ser-kit", *map(str, given)])
+    args = argparse.Namespace(stdout=sys.stdout, written=written, when_interrupted="")
     try:
+        parser().parse_args(given, args)  # help texts may need packages that are not installed
         with notes_to_stderr(args.quiet), contextlib.redirect_stdout(sys.stderr):
             result = args.run(args)
         write(result, args.json)
