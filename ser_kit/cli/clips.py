@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,17 +11,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load(args: argparse.Namespace, names: Sequence[str], labels: str | Iterable[str] | None) -> pd.DataFrame:
-    """The clip table of corpora in ``--root``.
+def load(names: Sequence[str], root: str | None, labels: str | Iterable[str] | None) -> pd.DataFrame:
+    """The clip table of corpora.
 
     Args:
-        args: of the command.
         names: of the corpora.
+        root: as for :func:`ser_kit.corpora.load`; an empty text for none.
         labels: a label set as text, such as ``"six"`` or ``"happy,sad"``, or its emotions.
     """
     from .. import corpora
 
-    return corpora.load(names, args.root, labels_of(labels) if isinstance(labels, str) else labels)
+    return corpora.load(names, root or None, labels_of(labels) if isinstance(labels, str) else labels)
 
 
 def failed(table: pd.DataFrame, failures: pd.DataFrame) -> list[dict[str, str]]:

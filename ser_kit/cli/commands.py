@@ -10,6 +10,7 @@ handled here.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import shlex
 import sys
@@ -17,27 +18,25 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..core.errors import SerKitError
-from . import (
-    cache,
-    corpora,
-    demo,
-    evaluate,
-    export,
-    extract,
-    listen,
-    predict,
-    reproduce,
-    show_versions,
-    train,
-    tune,
-)
 from .arguments import Parser, add_commands
+from .cache import CACHE
+from .corpora import CORPORA, VALIDATE
+from .demo import DEMO
+from .evaluate import EVALUATE
+from .export import EXPORT
+from .extract import EXTRACT
+from .listen import LISTEN
 from .output import error_line, notes_to_stderr, write
+from .predict import PREDICT
+from .reproduce import REPRODUCE
+from .run import RUN
+from .show_versions import SHOW_VERSIONS
+from .train import TRAIN
+from .tune import TUNE
 
 COMMANDS = (
-    corpora.CORPORA, corpora.VALIDATE, extract.EXTRACT, cache.CACHE, train.TRAIN, evaluate.EVALUATE,
-    reproduce.REPRODUCE, tune.TUNE, predict.PREDICT, listen.LISTEN, export.EXPORT, demo.DEMO,
-    show_versions.SHOW_VERSIONS,
+    CORPORA, VALIDATE, EXTRACT, CACHE, TRAIN, EVALUATE, REPRODUCE, TUNE, RUN, PREDICT, LISTEN, EXPORT, DEMO,
+    SHOW_VERSIONS,
 )  # fmt: skip
 """In the order of ``ser-kit --help``."""
 
@@ -59,9 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0
     """
     given = sys.argv[1:] if argv is None else list(argv)
-    args = parser().parse_args(given)
-    args.stdout, args.written = sys.stdout, shlex.join(["ser-kit", *map(str, given)])
+    written = shlex.join(["ser-kit", *map(str, given)])
+    args = argparse.Namespace(stdout=sys.stdout, written=written, when_interrupted="")
     try:
+        parser().parse_args(given, args)  # help texts may need packages that are not installed
         with notes_to_stderr(args.quiet), contextlib.redirect_stdout(sys.stderr):
             result = args.run(args)
         write(result, args.json)

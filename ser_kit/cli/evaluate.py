@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,52 +13,61 @@ from . import arguments
 from .arguments import Command, Parser
 from .clips import load
 from .output import Result, note, print_table
-from .training import changed, checkpoints, note_failures, protocol_name, record
+from .training import checkpoints, experiment_of, note_failures, record
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ..evaluation.record import Evaluation
+    from ..recipes import Experiment
 
 
 def _evaluate(args: argparse.Namespace) -> Result:
-    from .. import recipes
-    from ..core.paths import writable
-
-    chosen = [changed(args, recipes.get(name)) for name in args.recipe]
-    divided = list(map(protocol_name, args.protocol))
     seeds = range(args.seeds) if args.seeds else [args.seed]
-    out, progress, states = writable(args.out), not args.quiet, checkpoints(args)
+    settings = {"recipes": args.recipe, "protocols": args.protocol, "seeds": list(seeds)}
+    return evaluate(args, experiment_of(args, **settings, evaluations=args.out))
+
+
+def evaluate(args: argparse.Namespace, experiment: Experiment) -> Result:
+    """Evaluate each recipe under each protocol with each seed.
+
+    Args:
+        args: of the command.
+        experiment: of any number of these.
+    """
+    from ..core.paths import writable
+    from ..recipes.experiment import FILE, protocol_name
+
+    chosen, seeds = experiment.systems(), experiment.seeds
+    divided = list(map(protocol_name, experiment.protocols))
+    out, progress = writable(experiment.evaluations), not args.quiet
+    states, file = checkpoints(args, out), None
     evaluations: dict[Path, Evaluation] = {}
     for recipe in chosen:
-        table = load(args, args.corpus, args.labels or recipe.labels)
+        table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels)
         for protocol in divided:
-            recipe.protocol(protocol)(table, seeds[0])
+            recipe.protocol(protocol)(
+                table, seeds[0]
+            )  # a table that it cannot divide is refused before the work
+        file = file or experiment.save(out / FILE, args.written)
         found = recipe.prepare(table, jobs=args.jobs, progress=progress)
         note_failures(args, table, found)
-        for protocol in divided:
-            for seed in seeds:
-                started = time.perf_counter()
-                evaluation = recipe.run(
-                    found, protocol, seed=seed, out=states, jobs=args.jobs, progress=progress
-                )  # fmt: skip
-                evaluation = dataclasses.replace(evaluation, command=args.written)
-                folder = evaluation.save(out / f"{recipe.name}-{protocol}-{seed}-{evaluation.digest}")
-                evaluations[folder] = evaluation
-                uar, took = 100 * evaluation.metrics()["uar"], time.perf_counter() - started
-                note(args, f"{recipe.name}, protocol {protocol}, seed {seed}: UAR {uar:.1f} ({took:.0f} s)")
-    for recipe in chosen:
-        for protocol in divided:
-            for seed in seeds:
-                recipe.forget(states, protocol, seed)
+        for protocol, seed in itertools.product(divided, seeds):
+            started = time.perf_counter()
+            evaluation = recipe.run(found, protocol, seed=seed, out=states, jobs=args.jobs, progress=progress)
+            evaluation = dataclasses.replace(evaluation, command=args.written)
+            folder = evaluation.save(out / f"{recipe.name}-{protocol}-{seed}-{evaluation.digest}")
+            evaluations[folder] = evaluation
+            uar, took = 100 * evaluation.metrics()["uar"], time.perf_counter() - started
+            note(args, f"{recipe.name}, protocol {protocol}, seed {seed}: UAR {uar:.1f} ({took:.0f} s)")
+    for recipe, protocol, seed in itertools.product(chosen, divided, seeds):
+        recipe.forget(states, protocol, seed)
     records = [{**record(evaluation), "folder": str(folder)} for folder, evaluation in evaluations.items()]
-    return Result(
-        {"evaluations": records}, lambda console: show_evaluations(console, list(evaluations.values()), out)
-    )  # fmt: skip
+    data = {"experiment": str(file), "evaluations": records}
+    return Result(data, lambda console: _show(console, list(evaluations.values()), out))
 
 
-def show_evaluations(console: Console, evaluations: list[Evaluation], out: Path) -> None:
-    """Print evaluations side by side, and the confusions of each."""
+def _show(console: Console, evaluations: list[Evaluation], out: Path) -> None:
     from ..evaluation.record import compare
 
     table = compare(evaluations)
@@ -86,7 +96,9 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--protocol", type=arguments.listed, default="speaker", help=text)
     group = parser.add_mutually_exclusive_group()
     arguments.add_seed(group)
-    group.add_argument("--seeds", type=arguments.whole(1, 1000), metavar="N", help="evaluate with the seeds 0 to N-1")
+    group.add_argument(
+        "--seeds", type=arguments.whole(1, 1000), metavar="N", help="evaluate with the seeds 0 to N-1"
+    )
     arguments.add_jobs(parser)
 
 
@@ -96,7 +108,8 @@ EVALUATE = Command(
     _arguments,
     "Train and test recipes under protocols and compare them. After Ctrl-C the same command resumes.",
     [
-        "ser-kit evaluate rastogi_mlp ahmadov_cnn_bilstm --corpus ravdess --protocol speaker,random --out results",
+        "ser-kit evaluate rastogi_mlp ahmadov_cnn_bilstm --corpus ravdess --protocol speaker,random "
+        "--out results",
         "ser-kit evaluate rastogi_mlp --corpus demo --seeds 3 --out results",
     ],
 )

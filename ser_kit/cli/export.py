@@ -29,7 +29,9 @@ def _export(args: argparse.Namespace) -> Result:
     from ..recipes import pruning
 
     if args.prune is not None and not args.corpus:
-        raise RecipeError("pruned networks are trained further: name what the bundle learned from with --corpus")
+        raise RecipeError(
+            "pruned networks are trained further: name what the bundle learned from with --corpus"
+        )
     folder = bundle_path(args.bundle)
     if args.format == "bundle":
         return _renew(args, folder)
@@ -38,12 +40,12 @@ def _export(args: argparse.Namespace) -> Result:
     bundle = Bundle.load(folder)
     args.out = Path(args.out or bundle.card["name"] + deploy.FORMATS[args.format])
     deploy.check_target(args.out, args.format)
-    training = load(args, args.corpus or ["demo"], bundle.labels)
-    compared = load(args, args.compare, bundle.labels) if args.compare else training
+    training = load(args.corpus or ["demo"], args.root, bundle.labels)
+    compared = load(args.compare, args.root, bundle.labels) if args.compare else training
     compared = corpora.sample(compared, args.clips)
     chosen = bundle
     if args.prune is not None:
-        states = checkpoints(args)
+        states = checkpoints(args, args.out)
         chosen = pruning.prune(
             bundle, training, share=args.prune, epochs=args.epochs, out=states, jobs=args.jobs,
             progress=not args.quiet,
@@ -97,7 +99,9 @@ def _renew(args: argparse.Namespace, folder: Path) -> Result:
     out = Path(args.out or folder)
     check_target(out)
     bundle = Bundle.load(folder, networks=True)
-    clips = corpora.sample(load(args, args.compare or args.corpus or ["demo"], bundle.labels), args.clips)
+    clips = corpora.sample(
+        load(args.compare or args.corpus or ["demo"], args.root, bundle.labels), args.clips
+    )
     note(args, f"writing {out}, and comparing its model.onnx with its networks on {len(clips)} clips")
     deploy.with_runtime(bundle, corpora.sources(clips)).save(out)
     runtime = Bundle.load(out, networks=True).card["runtime"]

@@ -45,7 +45,7 @@ def _extract(args: argparse.Namespace) -> Result:
         "jobs": args.jobs, "cache": not args.no_cache, "timeout": args.timeout, "progress": not args.quiet,
     }  # fmt: skip
     with cluster(args.dask) as backend:
-        table = load(args, args.corpus, args.labels)
+        table = load(args.corpus, args.root, args.labels)
         if out.suffix.lower() in (".parquet", ".csv"):
             done = extraction.extract_to(out, table, extractor, backend=backend, **settings)
             clips, failures = done.clips, done.failures

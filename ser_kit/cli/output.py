@@ -98,8 +98,29 @@ def note(args: argparse.Namespace, text: str) -> None:
         error_line(text)
 
 
+class Page:
+    """A console that keeps what is printed as Markdown."""
+
+    def __init__(self):
+        self._parts: list[str] = []
+
+    def __str__(self) -> str:
+        return "".join(f"{part.strip()}\n\n" for part in self._parts)
+
+    def print(self, text: str, **_: Any) -> None:
+        """Add a paragraph."""
+        self._parts.append(text)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str) -> None:
+        """Add a table."""
+        lines = [columns, ["---"] * len(columns), *rows]
+        cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+        self._parts += [title] if title else []
+        self._parts.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
+
+
 def print_table(
-    console: Console,
+    console: Console | Page,
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
     *,
@@ -117,6 +138,9 @@ def print_table(
         numbers: columns that are aligned to the right.
         wrap: columns that are broken into lines on a narrow terminal.
     """
+    if isinstance(console, Page):
+        console.table(columns, rows, title)
+        return
     from rich import box
     from rich.table import Table
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,36 +14,72 @@ from ..core.errors import RecipeError, TableError
 from . import arguments
 from .arguments import Command, Parser
 from .output import Result, note, print_table
-from .training import protocol_name
+from .training import experiment_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from ..recipes import Experiment
+    from ..recipes.reproduce import Failure
+
 
 def _reproduce(args: argparse.Namespace) -> Result:
-    from .. import corpora, recipes
+    from .. import recipes
     from ..core.paths import writable
-    from ..recipes import reproduce
 
     writable(args.out)
     if bool(args.recipe) == args.all:
         raise RecipeError("name the recipes to reproduce, or give --all; see ser-kit reproduce --help")
-    chosen = [recipes.get(name) for name in (recipes.RECIPES if args.all else args.recipe)]
+    names = list(recipes.RECIPES if args.all else args.recipe)
     if args.ablations:
-        chosen = [each for system in chosen for each in (system, *map(system.variant, system.ablations))]
-    divided = list(map(protocol_name, args.protocols))
+        names = [
+            each for name in names for each in (name, *(f"{name}+{a}" for a in recipes.get(name).ablations))
+        ]
+    settings = {"recipes": names, "protocols": args.protocols, "seeds": list(range(args.seeds))}
+    experiment = experiment_of(args, **settings, folds=args.folds or [], records=args.out)
+    return show_records(args, experiment) if args.report else reproduce(args, experiment)
+
+
+def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
+    """Run the folds that have no record, and sum up the records.
+
+    Args:
+        args: of the command.
+        experiment: of any number of recipes, protocols and seeds.
+    """
+    from ..core.paths import writable
+    from ..recipes import reproduce
+    from ..recipes.experiment import FILE, protocol_name
+
+    chosen, divided = experiment.systems(), list(map(protocol_name, experiment.protocols))
+    out = writable(experiment.records)
     args.when_interrupted = "; the same command goes on from there"
-    failures = []
-    if not args.report:
-        failures = reproduce.run(
-            chosen, args.corpus, divided=divided, seeds=range(args.seeds), out=args.out, labels=args.labels,
-            numbers=args.folds, root=args.root, jobs=args.jobs, progress=not args.quiet, command=args.written,
-            tell=functools.partial(note, args),
-        )  # fmt: skip
-    records = reproduce.load(args.out)
-    place = ", ".join(sorted(corpora.get(name).name for name in args.corpus))
-    asked = {system.name.partition("+")[0] for system in chosen}
+    experiment.save(out / FILE, args.written)
+    failures = reproduce.run(
+        chosen, experiment.corpora, divided=divided, seeds=experiment.seeds, out=out,
+        labels=experiment.labels or None, numbers=experiment.folds or None, root=experiment.root or None,
+        jobs=args.jobs, progress=not args.quiet, command=args.written, tell=functools.partial(note, args),
+    )  # fmt: skip
+    return show_records(args, experiment, failures)
+
+
+def show_records(
+    args: argparse.Namespace, experiment: Experiment, failures: Sequence[Failure] = ()
+) -> Result:
+    """The tables of the records, and the page and figures that were asked for.
+
+    Args:
+        args: of the command.
+        experiment: whose recipes are shown.
+        failures: what could not be run.
+    """
+    from .. import corpora, recipes
+    from ..recipes import reproduce
+
+    records = reproduce.load(experiment.records)
+    place = ", ".join(sorted(corpora.get(name).name for name in experiment.corpora))
+    asked = {system.name.partition("+")[0] for system in experiment.systems()}
     table = reproduce.table(records, place)
     own = reproduce.folds(records[records["recipe"].isin(asked & set(recipes.OWN))])
     data = {
@@ -64,7 +101,7 @@ def _reproduce(args: argparse.Namespace) -> Result:
             console.print("UAR on unseen speakers in percent")
         for failure in failures:
             console.print(f"{failure.system}, {failure.protocol}: not run: {failure.reason}", soft_wrap=True)
-        console.print(f"{len(records)} records in {args.out}", soft_wrap=True)
+        console.print(f"{len(records)} records in {experiment.records}", soft_wrap=True)
 
     return Result(data, show, 1 if failures else 0)
 

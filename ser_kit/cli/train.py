@@ -11,32 +11,48 @@ from . import arguments
 from .arguments import Command, Parser
 from .clips import load
 from .output import Result
-from .training import changed, checkpoints, note_failures, protocol_name, record
+from .training import checkpoints, experiment_of, note_failures, record
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..recipes import Experiment
+
+
 
 def _train(args: argparse.Namespace) -> Result:
-    from .. import recipes
-    from ..bundles.files import check_target
+    settings = {"recipes": [args.recipe], "protocols": [args.protocol], "seeds": [args.seed]}
+    return train(args, experiment_of(args, **settings, bundle=args.out))
 
-    recipe = changed(args, recipes.get(args.recipe))
-    protocol_name(args.protocol)
-    out, progress = Path(args.out), not args.quiet
+
+def train(args: argparse.Namespace, experiment: Experiment) -> Result:
+    """Train a bundle.
+
+    Args:
+        args: of the command.
+        experiment: of one recipe, protocol and seed.
+    """
+    from ..bundles.files import check_target
+    from ..recipes.experiment import protocol_name
+
+    (recipe,), (protocol,), (seed,) = experiment.systems(), experiment.protocols, experiment.seeds
+    protocol_name(protocol)
+    out, progress = Path(experiment.bundle), not args.quiet
     check_target(out)
-    states = checkpoints(args)
-    table = load(args, args.corpus, args.labels or recipe.labels)
-    recipe.protocol(args.protocol)(table, args.seed)  # a table that it cannot divide is refused before the work
+    states = checkpoints(args, out)
+    table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels)
+    recipe.protocol(protocol)(table, seed)  # a table that it cannot divide is refused before the work
+    file = experiment.save(f"{out}.toml", args.written)
     found = recipe.prepare(table, jobs=args.jobs, progress=progress)
     failed = note_failures(args, table, found)
-    settings = {"seed": args.seed, "out": states, "jobs": args.jobs, "progress": progress}
-    evaluation = dataclasses.replace(recipe.run(found, args.protocol, **settings), command=args.written)
-    bundle = recipe.fit(found, protocol=args.protocol, evaluation=evaluation, **settings)
+    settings = {"seed": seed, "out": states, "jobs": args.jobs, "progress": progress}
+    evaluation = dataclasses.replace(recipe.run(found, protocol, **settings), command=args.written)
+    bundle = recipe.fit(found, protocol=protocol, evaluation=evaluation, **settings)
     bundle.save(out)
-    recipe.forget(states, args.protocol, args.seed)
+    recipe.forget(states, protocol, seed)
     data = {
         "bundle": str(out),
+        "experiment": str(file),
         "recipe": recipe.name,
         "labels": list(bundle.labels),
         "trained_on": bundle.card["trained_on"],
@@ -59,7 +75,9 @@ def _arguments(parser: Parser) -> None:
     arguments.add_changes(parser)
     parser.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle's folder")
     arguments.add_seed(parser)
-    parser.add_argument("--protocol", default="speaker", help=f"one of: {arguments.protocols_help()}; default: speaker")
+    parser.add_argument(
+        "--protocol", default="speaker", help=f"one of: {arguments.protocols_help()}; default: speaker"
+    )
     arguments.add_jobs(parser)
 
 

@@ -1,9 +1,12 @@
-"""What the commands that train have in common."""
+"""What the commands that train have in common.
+
+Each of them makes an :class:`~ser_kit.recipes.Experiment` of its arguments and runs it, as ``ser-kit run``
+does.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,16 +19,38 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..evaluation.record import Evaluation
-    from ..recipes import Material, System
+    from ..recipes import Experiment, Material
 
 
-def checkpoints(args: argparse.Namespace) -> Path:
-    """The folder beside ``--out`` that holds what an interrupted command needs to resume."""
+def experiment_of(args: argparse.Namespace, **settings: Any) -> Experiment:
+    """The experiment that a command's arguments describe.
+
+    Args:
+        args: with ``corpus``, ``root`` and ``labels``, and ``set`` where the command has it.
+        settings: the others.
+    """
+    from ..recipes import Experiment
+    from ..recipes.experiment import value_of
+
+    changes = {}
+    for given in getattr(args, "set", ()):
+        name, equals, text = given.partition("=")
+        if not equals:
+            raise RecipeError(f"--set {given!r}: expected SETTING=VALUE, such as training.epochs=50")
+        changes[name] = value_of(text)
+    about = {"corpora": args.corpus, "root": args.root or "", "labels": args.labels or ""}
+    return Experiment(**about, changes=changes, **settings)
+
+
+def checkpoints(args: argparse.Namespace, out: str | os.PathLike) -> Path:
+    """The folder beside ``out`` that holds what an interrupted command needs to resume."""
     from ..core.paths import writable
 
-    out = Path(os.path.abspath(args.out))
+    out = Path(os.path.abspath(out))
     writable(out.parent)
-    args.when_interrupted = f"; the same command goes on from there (what was done so far is in {out.name}.run)"
+    args.when_interrupted = (
+        f"; the same command goes on from there (what was done so far is in {out.name}.run)"
+    )
     return out.with_name(f"{out.name}.run")
 
 
@@ -36,29 +61,6 @@ def note_failures(args: argparse.Namespace, table: pd.DataFrame, found: Material
         clip, reason = unusable[0]["clip_id"], unusable[0]["reason"]
         note(args, f"note: {len(unusable)} clips cannot be used; the first: {clip}: {reason}")
     return unusable
-
-
-def changed(args: argparse.Namespace, system: System) -> System:
-    """The system with the changes of ``--set``."""
-    changes = {}
-    for given in args.set:
-        name, equals, text = given.partition("=")
-        if not equals:
-            raise RecipeError(f"--set {given!r}: expected SETTING=VALUE, such as training.epochs=50")
-        try:
-            changes[name] = json.loads(text)
-        except json.JSONDecodeError:
-            changes[name] = text
-    found = system.changed(changes)
-    found.check(found.temperature)
-    return found
-
-
-def protocol_name(name: str) -> str:
-    """The name of a protocol, looked up before any work is done."""
-    from .. import protocols, recipes
-
-    return name if name == recipes.PUBLISHED else protocols.get(name).name
 
 
 def record(evaluation: Evaluation) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -24,7 +25,6 @@ from ser_kit import corpora, extraction, features, models, protocols, recipes
 from ser_kit.bundles.adaptation import Adaptation
 from ser_kit.cli import commands as cli
 from ser_kit.core import labels
-from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.evaluation import Evaluation
 from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import StreamPredictor, timeline
@@ -32,54 +32,12 @@ from ser_kit.recipes import tuning
 from ser_kit.training import loop
 
 COMMANDS = (
-    "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "listen", "export", "demo",
-    "cache", "show-versions",
+    "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "run", "predict", "listen", "export",
+    "demo", "cache", "show-versions",
 )  # fmt: skip
 
 
 TUNE = ("tune", "rastogi_mlp", "--corpus", "demo", "--out", "x")
-
-
-@pytest.fixture
-def ser_kit(capsys):
-    """Runs the command; returns exit status, standard output (parsed, with --json) and standard error."""
-
-    def run(*arguments):
-        try:
-            status = cli.main([str(argument) for argument in arguments])
-        except SystemExit as end:  # argparse
-            status = end.code
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return status, json.loads(out) if "--json" in arguments and out else out, err
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory) -> Path:
-    """20 synthetic clips of five speakers, in a folder for each of two emotions."""
-    root = tmp_path_factory.mktemp("recordings")
-    for emotion in ("angry", "sad"):
-        for speaker in ("01", "02", "03", "04", "05"):
-            folder = root / emotion / speaker
-            folder.mkdir(parents=True)
-            for text in ("s1", "s2"):
-                name = f"{speaker}_{emotion}_{text}_t1.wav"
-                soundfile.write(folder / name, synthesise_clip(name), 16000)
-    return root
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """The recipe of functionals, with two epochs, and without the seconds that TensorFlow takes to trace each model."""
-    import tensorflow as tf
-
-    recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 2})
-    monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", recipe)
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def process(*arguments, **settings) -> subprocess.Popen:
@@ -501,7 +459,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
         status, said, err = ser_kit(*arguments)
     assert (status, said) == (130, "")
     assert err.splitlines()[-1].startswith("ser-kit: interrupted; the same command goes on from there")
-    assert not out.exists()
+    assert not out.exists() and tomllib.loads((tmp_path / "bundle.toml").read_text())["bundle"] == "bundle"
     kept = {folder: (folder / "state.json").stat().st_mtime_ns for folder in trained}
     assert {folder.parent for folder in kept} == {tmp_path / "bundle.run"}
 
@@ -516,7 +474,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
     status, found, _ = ser_kit(*arguments, "--json")
     assert status == 0 and len(seen) == 2
     assert {folder: seen[folder] for folder in kept} == kept  # what was trained before was not trained again
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "bundle.toml"]
     assert (found["bundle"], found["labels"], found["trained_on"][0]["clips"]) == (str(out), ["sad", "angry"], 20)
     assert found["evaluation"]["speaker_independent"] is True
     assert found["evaluation"]["recipe"] == "rastogi_mlp"

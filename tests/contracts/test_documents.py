@@ -22,9 +22,7 @@ from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import reproduce
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")]
-)
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")])
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 
@@ -79,6 +77,9 @@ def commands() -> dict[str, str]:
 COMMANDS = commands()
 
 
+EXPERIMENT = 'corpora = ["demo"]\nrecipes = ["rastogi_mlp"]\nevaluations = "results"\n'
+
+
 class ReachedError(Exception):
     """A command has come to its recordings or bundle."""
 
@@ -96,6 +97,9 @@ def nothing_is_there(monkeypatch, tmp_path):
         raise ReachedError
 
     monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, tmp_path / "results"):  # what "ser-kit run" is given
+        folder.mkdir(exist_ok=True)
+        (folder / "experiment.toml").write_text(EXPERIMENT)
     monkeypatch.setattr(corpora, "load", load)
     monkeypatch.setattr(corpora, "validate", lambda name, *_, **__: load([name]))
     monkeypatch.setattr(reproduce, "run", lambda systems, names, **_: load(names))
