@@ -292,7 +292,7 @@ class Evaluation:
             raise TableError(f"{directory} holds no readable evaluation: {error}") from error
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """A value that JSON can hold: Python's numbers, lists, and ``None`` for numbers that are not finite."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}

@@ -68,7 +68,7 @@ class Features:
     def __repr__(self) -> str:
         return f"<Features {self.values.shape} of {self.extractor.identity}; {len(self.failures)} failures>"
 
-    def subset(self, indices) -> Features:
+    def subset(self, indices: np.ndarray | Sequence[int] | Sequence[bool]) -> Features:
         """The clips at ``indices`` (integers or a boolean mask), in that order; failures are left behind."""
         indices = np.arange(len(self))[np.asarray(indices)]
         return replace(

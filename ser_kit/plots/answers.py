@@ -8,7 +8,8 @@ Examples:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def probabilities(prediction) -> Figure:
+class _Answer(Protocol):
+    """What a :class:`ser_kit.Prediction` has."""
+
+    probabilities: Mapping[str, float]
+
+
+def probabilities(prediction: _Answer | Mapping[str, float]) -> Figure:
     """Probability of each emotion, the most likely first.
 
     Args:
