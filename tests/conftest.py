@@ -23,7 +23,8 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 LONGEST = (
-    "notebooks", "odd_recordings", "widget_browser", "export", "recipes", "features_survival", "training", "cli",
+    "notebooks", "odd_recordings", "widget_browser", "export", "recipes", "features_survival", "training",
+    "cli_training", "cli_answers", "cli",
     "equal_answers", "reproduce", "models", "features_dask", "web_page", "widget", "plots",
 )  # fmt: skip
 

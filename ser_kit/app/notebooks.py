@@ -1,6 +1,6 @@
-"""Runs the notebooks, headless and in order, in a kernel of this interpreter, and gathers what they found.
+"""Runs the notebooks, headless and in order, in a kernel of this interpreter, and collects their results.
 
-The notebooks are told what to do by two environment variables: ``SER_KIT_CORPUS`` (names with commas between them) and
+Two environment variables configure the notebooks: ``SER_KIT_CORPUS`` (names with commas between them) and
 ``SER_KIT_OUTPUT`` (a folder, into which each also writes its key facts as ``<notebook>.json``).
 """
 
@@ -36,10 +36,10 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class NotebookRun:
-    """How one notebook went.
+    """The result of one notebook.
 
     Args:
-        name: the notebook's, without suffix.
+        name: of the notebook, without suffix.
         seconds: wall-clock time, starting the kernel included.
         cells: code cells that ran to their end.
         total: code cells there are.
@@ -64,14 +64,14 @@ class NotebookRun:
 
 @dataclass(frozen=True)
 class Demo:
-    """What came of the notebooks.
+    """The results of the notebooks.
 
     Args:
         corpora: names of the corpora they ran on.
         out: folder with the executed notebooks, figures and results.
         runs: one per notebook that was started; the last one may have failed.
         facts: notebook -> the key facts that it wrote.
-        seconds: wall-clock time of all.
+        seconds: wall-clock time of all notebooks.
     """
 
     corpora: tuple[str, ...]
@@ -96,11 +96,11 @@ def run(
     """Execute the notebooks; the first failing cell ends the run.
 
     Args:
-        notebooks: folder of the notebooks; by default ``./notebooks``, else those installed with ser_kit.
-        out: folder for the executed notebooks (``.ipynb`` and ``.html``), their figures and results. A notebook that
-            fails, or is interrupted, is kept as far as it came.
-        corpora: names, see :func:`ser_kit.corpora.get`; by default those in ``SER_KIT_CORPUS``, else the synthetic
-            demo corpus.
+        notebooks: their folder; by default ``./notebooks``, else those installed with ser_kit.
+        out: folder for the executed notebooks (``.ipynb`` and ``.html``), their figures and results. A
+            notebook that fails or is interrupted is saved with the cells that ran.
+        corpora: names, see :func:`ser_kit.corpora.get`; by default those in ``SER_KIT_CORPUS``, else the
+            synthetic demo corpus.
         progress: show a bar, and then a line, for each notebook on standard error.
 
     Raises:
@@ -114,31 +114,27 @@ def run(
         >>> notebooks.run(corpora=["demo"]).facts["05_predict"]["emotion"]  # doctest: +SKIP
         'angry'
     """
-    from .. import corpora as registry
-
     started = time.perf_counter()
     paths = _find(notebooks)
-    names = tuple(corpora or filter(None, map(str.strip, os.environ.get(CORPUS_VARIABLE, DEFAULT_CORPUS).split(","))))
-    # The notebooks run in another folder.
-    chosen = map(registry.get, names)
-    names = tuple(each.name if each.root is None else f"{each.name}:{each.root.absolute()}" for each in chosen)
+    names = _corpora(corpora)
     _require()
     out = Path(os.path.abspath(out))
     if out == Path(os.path.abspath(paths[0].parent)):
-        raise SerKitError(f"out={str(out)!r} is the notebooks' own folder, which the executed ones would overwrite")
+        reason = "is the notebooks' own folder, which the executed ones would overwrite"
+        raise SerKitError(f"out={str(out)!r} {reason}")
     writable(out).mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
         CORPUS_VARIABLE: ",".join(names),
         OUTPUT_VARIABLE: str(out),
-        # The debugger, which nobody uses here, would warn in every notebook that it cannot look into frozen modules.
+        # Else the debugger, which is not used, warns in every notebook that it cannot see frozen modules.
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     # The kernel draws into the notebook unless this says otherwise.
     environment.pop("MPLBACKEND", None)
     fragments = {path.stem: out / f"{path.stem}.json" for path in paths}
     for fragment in fragments.values():
-        fragment.unlink(missing_ok=True)  # what an earlier run found must not pass for this one's
+        fragment.unlink(missing_ok=True)  # of an earlier run
     runs = []
     for path in paths:
         runs.append(_execute(path, out, environment, progress))
@@ -148,6 +144,15 @@ def run(
     return Demo(names, out, tuple(runs), facts, time.perf_counter() - started)
 
 
+def _corpora(given: Iterable[str] | None) -> tuple[str, ...]:
+    """Names of the corpora to run on; places are absolute, since the notebooks run in another folder."""
+    from .. import corpora
+
+    listed = os.environ.get(CORPUS_VARIABLE, DEFAULT_CORPUS).split(",")
+    chosen = map(corpora.get, given or filter(None, map(str.strip, listed)))
+    return tuple(each.name if each.root is None else f"{each.name}:{each.root.absolute()}" for each in chosen)
+
+
 def _find(folder: str | os.PathLike | None) -> list[Path]:
     installed = Path(sys.prefix) / "share" / "ser_kit" / "notebooks"
     places = [Path("notebooks"), installed] if folder is None else [Path(folder)]
@@ -155,14 +160,15 @@ def _find(folder: str | os.PathLike | None) -> list[Path]:
         found = [place / f"{name}.ipynb" for name in NOTEBOOKS if (place / f"{name}.ipynb").is_file()]
         if found:
             return found
+    expected = f"{NOTEBOOKS[0]}.ipynb to {NOTEBOOKS[-1]}.ipynb"
     raise SerKitError(
-        f"no notebooks in {' or '.join(map(str, places))}; expected {NOTEBOOKS[0]}.ipynb to {NOTEBOOKS[-1]}.ipynb. "
-        "Run it where the repository is checked out, or say --notebooks FOLDER"
+        f"no notebooks in {' or '.join(map(str, places))}; expected {expected}. "
+        "Run it where the repository is checked out, or give --notebooks FOLDER"
     )
 
 
 def _read(fragment: Path) -> Any:
-    # Python's json writes NaN, which is no JSON; here as in saved evaluations null says that a number is not known.
+    # Python's json writes NaN, which is not JSON; here, as in saved evaluations, null stands for it.
     return json.loads(fragment.read_text("utf-8"), parse_constant=lambda _: None)
 
 
@@ -177,12 +183,13 @@ def _require() -> None:
 class _Loop(asyncio.SelectorEventLoop):
     """An event loop in which nbclient cannot take Ctrl-C for itself.
 
-    nbclient's own handler kills the kernel and lets the cell fail as if it had crashed. Left to ``asyncio.Runner``,
-    Ctrl-C cancels the execution, the kernel is shut down on the way out, and ``KeyboardInterrupt`` is raised.
+    nbclient's own handler kills the kernel and lets the cell fail as if it had crashed. Left to
+    ``asyncio.Runner``, Ctrl-C cancels the execution, the kernel is shut down on the way out, and
+    ``KeyboardInterrupt`` is raised.
     """
 
     def add_signal_handler(self, sig, callback, *args):
-        raise RuntimeError("no signal handlers here")  # the error on which nbclient goes on without
+        raise RuntimeError("no signal handlers here")  # after this error nbclient runs without one
 
 
 async def _run(client: Any, **kernel: Any) -> None:
@@ -191,7 +198,7 @@ async def _run(client: Any, **kernel: Any) -> None:
     try:
         await client.async_execute(cleanup_kc=True, **kernel)
     except DeadKernelError:
-        # nbclient takes every cancelled cell for one whose kernel died.
+        # nbclient reports every cancelled cell as one whose kernel died.
         if asyncio.current_task().cancelling():
             raise asyncio.CancelledError from None
         raise
@@ -216,7 +223,7 @@ def _execute(path: Path, out: Path, environment: dict[str, str], progress: bool)
             done += execute_reply["content"]["status"] == "ok"
             bar.update()
 
-        # Without folders to look in, the one kernel there is runs under sys.executable; an installed one might not.
+        # Without folders to look in, the only kernel is that of sys.executable.
         specs = KernelSpecManager(kernel_dirs=[])
         client = NotebookClient(
             notebook,
@@ -231,15 +238,16 @@ def _execute(path: Path, out: Path, environment: dict[str, str], progress: bool)
                 error = _COLOURS.sub("", str(failure)).strip()
             except DeadKernelError:
                 log.seek(0)
-                said = log.read().decode(errors="replace").strip().splitlines()[-20:]
-                error = "\n".join(["the kernel died (killed for want of memory?); its last words:", *said])
+                last = log.read().decode(errors="replace").strip().splitlines()[-20:]
+                error = "\n".join(["the kernel died (out of memory?); the end of its standard error:", *last])
             finally:
                 page = _save(notebook, path.stem, out)
     seconds = round(time.perf_counter() - started, 2)
     found = NotebookRun(path.stem, seconds, done, total, out / path.name, page, error)
     if progress:
         state = "ok" if found.ok else "FAILED"
-        print(f"{path.stem:<20} {state:<6} {seconds:7.1f} s  {done} of {total} cells", file=sys.stderr, flush=True)
+        line = f"{path.stem:<20} {state:<6} {seconds:7.1f} s  {done} of {total} cells"
+        print(line, file=sys.stderr, flush=True)
     return found
 
 

@@ -44,7 +44,7 @@ def recordings(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def quick(monkeypatch):
-    """The recipe of functionals, with two epochs, and without the seconds that TensorFlow takes to trace each model."""
+    """The recipe of functionals, with two epochs and without the seconds that tracing each model takes."""
     import tensorflow as tf
 
     recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 2})

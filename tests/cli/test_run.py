@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ser_kit import recipes
 from ser_kit.evaluation import Evaluation
 from ser_kit.recipes import reproduce
+from ser_kit.training import loop
 
 QUICK = ("--set", "training.epochs=1", "--quiet")
 
@@ -115,7 +115,7 @@ epochs = 1
 """
     file = folder / "plans" / "experiment.toml"
     file.write_text(text)
-    fit, calls = recipes.system.fit, []
+    fit, calls = loop.fit, []
 
     def fit_once(*args, **kwargs):
         calls.append(kwargs["checkpoint"])
@@ -124,7 +124,7 @@ epochs = 1
         return fit(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(recipes.system, "fit", fit_once)
+        patch.setattr("ser_kit.recipes.single.fit", fit_once)
         status, _, err = ser_kit("run", file)
     assert status == 130 and "interrupted; the same command goes on from there" in err
     assert len(list(file.parent.glob("*/evaluation.json"))) == 1 and not (file.parent / "report.md").exists()
@@ -137,7 +137,7 @@ epochs = 1
         seen.append((kwargs["checkpoint"] / "state.json").stat().st_mtime_ns)
         return history
 
-    monkeypatch.setattr(recipes.system, "fit", fit_and_look)
+    monkeypatch.setattr("ser_kit.recipes.single.fit", fit_and_look)
     status, _, err = ser_kit("run", file)
     assert status == 0 and seen[0] == state and f"report saved as {file.parent / 'report.md'}" in err
     assert file.read_text() == text  # the same experiment, and not of ser-kit's hand
