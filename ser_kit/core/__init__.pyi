@@ -1,6 +1,7 @@
 from . import backend as backend
 from . import config as config
 from . import errors as errors
+from . import formats as formats
 from . import labels as labels
 from . import parallel as parallel
 from . import paths as paths

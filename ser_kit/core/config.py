@@ -7,6 +7,8 @@ which names features in the store, would still be our own.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -54,6 +56,21 @@ def checked(what: str, value: Any, allowed: Allowed, error: type[SerKitError], *
         number = "a whole number" if whole else "a number"
         raise error(f"{what}={value!r} must be {number} from {low:.10g} to {high:.10g}{also}")
     return int(value) if whole else float(value)
+
+
+def digest(value: Any, *, size: int = 8, sort_keys: bool = False) -> str:
+    """A hash of what goes through JSON: equal for equal values, on every machine.
+
+    Args:
+        value: what :func:`json.dumps` takes.
+        size: bytes of BLAKE2b; the result has twice as many hexadecimal digits.
+        sort_keys: whether mappings are equal whatever the order of their keys.
+
+    Examples:
+        >>> digest({"a": 1, "b": 2}, sort_keys=True) == digest({"b": 2, "a": 1}, sort_keys=True)
+        True
+    """
+    return hashlib.blake2b(json.dumps(value, sort_keys=sort_keys).encode(), digest_size=size).hexdigest()
 
 
 def listed(what: str, value: Any, error: type[SerKitError]) -> tuple:

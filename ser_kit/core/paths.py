@@ -77,6 +77,23 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         raise
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write a file to, which takes the place of ``path`` when all went well.
+
+    Examples:
+        >>> target = Path(tempfile.mkdtemp()) / "greeting.txt"
+        >>> with replacing(target) as unfinished:
+        ...     _ = unfinished.write_text("hello")
+        >>> target.read_text()
+        'hello'
+    """
+    with workshop(path.parent, ".saving-") as folder:
+        unfinished = folder / path.name
+        yield unfinished
+        os.replace(unfinished, path)
+
+
 def file_digest(path: str | os.PathLike) -> str:
     """SHA-256 of a file's bytes, 64 hexadecimal digits.
 

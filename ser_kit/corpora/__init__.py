@@ -119,8 +119,8 @@ def load(
     for corpus in chosen if root is not None and len(chosen) > 1 else ():
         if corpus.root is None and corpus.place_in(Path(root)) is None:
             raise corpus.not_found(
-                f"root={os.fspath(root)!r}, given for {len(chosen)} corpora, holds no folder {corpus.slug!r}. "
-                f"Say where each of them is: {corpus.name}:PATH"
+                f"root={os.fspath(root)!r}, given for {len(chosen)} corpora, holds no folder "
+                f"{corpus.slug!r}. Say where each of them is: {corpus.name}:PATH"
             )
     parts = [corpus.load(root) for corpus in chosen]
     attrs = {name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")}

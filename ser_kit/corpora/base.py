@@ -325,8 +325,8 @@ class Corpus:
         if unknown:
             warnings.warn(
                 f"{self.name}: the speaker of {unknown} of {len(table)} clips is not known "
-                f"({self.speakers_of}:{UNKNOWN_SPEAKER}); protocols of unseen speakers refuse the corpus while "
-                "they are among its clips",
+                f"({self.speakers_of}:{UNKNOWN_SPEAKER}); protocols of unseen speakers refuse the corpus "
+                "while they are among its clips",
                 stacklevel=4,
             )
 

@@ -77,8 +77,8 @@ class Speaker(NamedTuple):
         sex: ``"female"`` or ``"male"``.
         voice: eSpeak voice variant. Only those without pitch flutter will do: its phase runs on from one
             utterance to the next, so that a clip would depend on what was synthesised before it.
-        accent: Praat's name of the eSpeak language. Not Scotland: its trilled r varies with what was synthesised
-            before.
+        accent: Praat's name of the eSpeak language. Not Scotland: its trilled r varies with what was
+            synthesised before.
         formants: factor on all formant frequencies (1 / relative vocal-tract length).
         pitch: median of the neutral voice in Hz.
     """

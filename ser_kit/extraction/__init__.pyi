@@ -1,10 +1,12 @@
 from . import dask as dask
+from . import database as database
+from . import results as results
 from . import runner as runner
 from . import store as store
 from . import workers as workers
+from .results import Extraction as Extraction
+from .results import Features as Features
 from .runner import TIMEOUT as TIMEOUT
-from .runner import Extraction as Extraction
-from .runner import Features as Features
 from .runner import extract as extract
 from .runner import extract_to as extract_to
 from .store import Store as Store

@@ -11,9 +11,9 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from pkgutil import resolve_name
 from queue import SimpleQueue
@@ -24,7 +24,7 @@ from ..core.errors import FeatureError, MissingDependencyError, SerKitError
 from .store import absolute, extractor_key
 from .workers import Clip, Job, Outcome, WorkerProcess
 
-_READERS = 16  # batches of files that are read at once to know their contents; a shared file system answers late
+_READERS = 16  # batches whose files are read at once to know their contents; shared file systems are slow
 _RECOUNT = 2.0  # seconds after which the cluster, which may grow, is asked again for its size
 _here = threading.local()  # of a Dask worker: a process of its own for each of its threads
 
@@ -59,63 +59,88 @@ def in_dask(job: Job, workers: int | None) -> Iterator[Outcome]:
     """
     backend, threads = _backend()
     counted = time.monotonic()
-    from distributed import CancelledError, KilledWorker
-    from joblib.parallel import BatchedCalls
+    batches, under_way = iter(job.batches(threads)), 0
+    with closing(_Tasks(job, backend)) as tasks:
+        while True:
+            if time.monotonic() - counted > _RECOUNT:
+                with suppress(
+                    OSError
+                ):  # of a lost scheduler, for which the tasks that are under way will fail
+                    threads, counted = sum(backend.client.ncores().values()), time.monotonic()
+            for batch in islice(batches, max(0, (workers or 2 * threads + _READERS) - under_way)):
+                tasks.settle(batch)
+                under_way += 1
+            if not under_way and tasks.suspects:  # whatever worker dies now, it was this clip
+                tasks.compute([tasks.suspects.pop()], alone=True)
+                under_way = 1
+            if not under_way:
+                return
+            outcomes, rest = tasks.next()
+            if rest:
+                tasks.compute(rest)
+            else:
+                under_way -= 1
+            yield from outcomes
 
-    wanted = pickle.dumps(job.extractor), extractor_key(job.extractor), job.timeout
-    readers = ThreadPoolExecutor(_READERS)
-    # Functions that return outcomes, and clips that the cluster is to compute.
-    ready: SimpleQueue = SimpleQueue()
-    suspects: list[Clip] = []  # of batches that workers died with again and again
 
-    def settled(found: Future) -> tuple[list[Outcome], list[Clip]]:
+class _Tasks:
+    """Batches of clips on their way through the store and the cluster.
+
+    Args:
+        job: what they belong to.
+        backend: joblib's Dask backend.
+    """
+
+    def __init__(self, job: Job, backend: Any):
+        self.suspects: list[Clip] = []  # of batches that workers died with again and again
+        self._job, self._backend = job, backend
+        self._wanted = pickle.dumps(job.extractor), extractor_key(job.extractor), job.timeout
+        self._readers = ThreadPoolExecutor(_READERS)
+        self._ready: SimpleQueue = SimpleQueue()  # functions that return what :meth:`next` does
+        backend.start_call()
+
+    def settle(self, batch: Sequence[int]) -> None:
+        """Look a batch up in the store, in a thread."""
+        future = self._readers.submit(self._job.settle, batch)
+        future.add_done_callback(lambda found: self._ready.put(lambda: self._settled(found)))
+
+    def compute(self, clips: list[Clip], alone: bool = False) -> None:
+        """Send clips to the cluster; alone where one is suspected of killing workers."""
+        from joblib.parallel import BatchedCalls
+
+        call = _remote, (clips, *self._wanted), {}
+        future = self._backend.submit(BatchedCalls([call], (None, None)), lambda _: None)
+        future.add_done_callback(lambda found: self._ready.put(lambda: self._computed(found, clips, alone)))
+
+    def next(self) -> tuple[list[Outcome], list[Clip]]:
+        """The outcomes of whichever batch is ready first, and the clips of it that are to be computed."""
+        return self._ready.get()()
+
+    def close(self) -> None:
+        """Cancel what has not begun."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        self._backend.client.cancel(list(self._backend.waiting_futures.futures))
+        self._backend.stop_call()
+
+    def _settled(self, found: Future) -> tuple[list[Outcome], list[Clip]]:
         outcomes, rest = found.result()
         # A worker's working folder is another.
         return outcomes, [(index, absolute(source)) for index, source in rest]
 
-    def computed(found: Future, clips: list[Clip], alone: bool) -> tuple[list[Outcome], list[Clip]]:
+    def _computed(self, found: Future, clips: list[Clip], alone: bool) -> tuple[list[Outcome], list[Clip]]:
+        from distributed import CancelledError, KilledWorker
+
         try:
-            return backend.retrieve_result_callback(found.result())[0], []
+            return self._backend.retrieve_result_callback(found.result())[0], []
         except KilledWorker as error:
             if alone:
                 return [Outcome(clips[0][0], error=("WorkerDied", str(error)))], []
-            suspects.extend(clips)
+            self.suspects.extend(clips)
             return [], []
         except SerKitError:
             raise
         except (Exception, CancelledError) as error:
             raise FeatureError(f"the Dask cluster gave up: {error}") from error
-
-    def compute(clips: list[Clip], alone: bool = False) -> None:
-        call = _remote, (clips, *wanted), {}
-        future = backend.submit(BatchedCalls([call], (None, None)), lambda _: None)
-        future.add_done_callback(lambda found: ready.put(lambda: computed(found, clips, alone)))
-
-    batches, under_way = iter(job.batches(threads)), 0
-    backend.start_call()
-    try:
-        while True:
-            if time.monotonic() - counted > _RECOUNT:
-                with suppress(OSError):  # of a lost scheduler, which the tasks that are under way will tell of
-                    threads, counted = sum(backend.client.ncores().values()), time.monotonic()
-            for batch in islice(batches, max(0, (workers or 2 * threads + _READERS) - under_way)):
-                readers.submit(job.settle, batch).add_done_callback(lambda found: ready.put(lambda: settled(found)))
-                under_way += 1
-            if not under_way and suspects:  # whatever worker dies now, it was this clip
-                compute([suspects.pop()], alone=True)
-                under_way = 1
-            if not under_way:
-                return
-            outcomes, rest = ready.get()()
-            if rest:
-                compute(rest)
-            else:
-                under_way -= 1
-            yield from outcomes
-    finally:
-        readers.shutdown(wait=False, cancel_futures=True)
-        backend.client.cancel(list(backend.waiting_futures.futures))
-        backend.stop_call()
 
 
 def _backend() -> tuple[Any, int]:
@@ -128,8 +153,8 @@ def _backend() -> tuple[Any, int]:
 
     if not client_is_active():
         raise FeatureError(
-            'backend="dask" needs a cluster: make a client first, such as dask.distributed.Client("scheduler:8786"), '
-            "or dask.distributed.Client() for this machine"
+            'backend="dask" needs a cluster: make a client first, such as '
+            'dask.distributed.Client("scheduler:8786"), or dask.distributed.Client() for this machine'
         )
     with parallel_config(backend="dask") as config:
         backend = config["backend"]
@@ -138,7 +163,9 @@ def _backend() -> tuple[Any, int]:
         # Asked beforehand, because a worker that cannot unpickle its task ends without a word to us.
         versions = backend.client.run(resolve_name, "ser_kit:__version__", on_error="return")
     except TimeoutError:
-        raise FeatureError("the Dask cluster has no worker; client.wait_for_workers(1) waits for the first") from None
+        raise FeatureError(
+            "the Dask cluster has no worker; client.wait_for_workers(1) waits for the first"
+        ) from None
     except OSError as error:
         raise FeatureError(f"the Dask cluster is lost: {error}") from error
     for worker, version in versions.items():

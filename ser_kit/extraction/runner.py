@@ -13,21 +13,20 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ..core import errors
-from ..core.errors import DamagedStoreWarning, FeatureError, MissingDependencyError, TableError
+from ..core.errors import DamagedStoreWarning, FeatureError
 from ..core.parallel import cores
-from ..core.paths import workshop
-from ..corpora import sources
+from ..core.paths import replacing
+from ..corpora.table import check_columns, sources
 from ..features.base import Extractor
 from .dask import client_is_active, in_dask
+from .results import FRAME_COLUMNS, ROWS, STREAMS, Extraction, Features, check_is_row, frame_of
 from .store import TEMPORARY, Store
 from .workers import Job, Outcome, in_process, in_workers
 
@@ -35,154 +34,7 @@ TIMEOUT = 300.0
 """Seconds that a clip may take by default; an hour of speech takes a tenth of that."""
 
 _CLIPS_PER_WORKER = 20  # for fewer, starting one more process costs more than it brings
-_ROWS = 2_000  # of a table that are written at a time
-_SHEET_ROWS = 1 << 20
 _FAILURE_COLUMNS = ["clip_id", "path", "error", "reason"]
-_FRAME_COLUMNS = ["clip_id", "corpus", "speaker", "sex", "emotion"]
-_LABEL_COLUMN = "label"  # there only when the corpora were joined under a label set
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """What an extractor found in the clips of a table.
-
-    Args:
-        values: float32 ``[n, *extractor.shape]``; where clips keep their lengths, the longest decides and the
-            others end in zeros.
-        table: the clip table of the ``n`` clips that worked, in the order they were given.
-        failures: one row per clip that did not: ``clip_id, path, error`` (the exception's class) and
-            ``reason``.
-        lengths: ``[n]``, leading rows of each array that are sound and not padding.
-        extractor: what made them.
-    """
-
-    values: np.ndarray
-    table: pd.DataFrame
-    failures: pd.DataFrame
-    lengths: np.ndarray
-    extractor: Extractor
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __repr__(self) -> str:
-        return f"<Features {self.values.shape} of {self.extractor.identity}; {len(self.failures)} failures>"
-
-    def subset(self, indices: np.ndarray | Sequence[int] | Sequence[bool]) -> Features:
-        """The clips at ``indices`` (integers or a boolean mask), in that order; failures are left behind."""
-        indices = np.arange(len(self))[np.asarray(indices)]
-        return replace(
-            self,
-            values=self.values[indices],
-            table=self.table.iloc[indices].reset_index(drop=True),
-            failures=self.failures.iloc[:0],
-            lengths=self.lengths[indices],
-        )
-
-    def to_frame(self) -> pd.DataFrame:
-        """One row per clip: ``clip_id, corpus, speaker, sex, emotion`` (and ``label``), then the features.
-
-        Raises:
-            FeatureError: a clip's features are not one row.
-        """
-        _check_is_row(self.extractor)
-        return _frame(self.table, self.values, self.extractor)
-
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write :meth:`to_frame` as a table, or all arrays; a file of that name is replaced as a whole.
-
-        Args:
-            path: ends in ``.parquet``, ``.csv`` or ``.xlsx`` (the table), or ``.npz`` (``values``,
-                ``lengths``, ``feature_names`` and the columns of the clip table, for features of any shape).
-
-        Returns:
-            The path.
-
-        Raises:
-            FeatureError: another suffix, or features that are not one row per clip.
-            MissingDependencyError: XLSX without openpyxl.
-        """
-        path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix not in _WRITERS:
-            raise FeatureError(
-                f"cannot save features as {path.name!r}; the suffix must be one of {', '.join(_WRITERS)}"
-            )
-        with _replacing(path) as unfinished:
-            if suffix == ".npz":
-                _write_npz(self, unfinished)
-            else:
-                frame = self.to_frame()
-                _WRITERS[suffix]([frame.iloc[i : i + _ROWS] for i in range(0, max(1, len(frame)), _ROWS)], unfinished)
-        return path
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of ``path`` when all went well."""
-    with workshop(path.parent, ".saving-") as folder:
-        unfinished = folder / path.name
-        yield unfinished
-        os.replace(unfinished, path)
-
-
-def _write_parquet(frames: Iterable[pd.DataFrame], path: Path) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    frames = iter(frames)
-    first = pyarrow.Table.from_pandas(next(frames), preserve_index=False)
-    with parquet.ParquetWriter(path, first.schema) as file:
-        file.write_table(first)
-        for frame in frames:
-            file.write_table(pyarrow.Table.from_pandas(frame, first.schema, preserve_index=False))
-
-
-def _write_csv(frames: Iterable[pd.DataFrame], path: Path) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        for i, frame in enumerate(frames):
-            frame.to_csv(file, index=False, header=i == 0)
-
-
-def _write_xlsx(frames: Iterable[pd.DataFrame], path: Path) -> None:
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError:
-        raise MissingDependencyError("openpyxl", "xlsx", "saving features as XLSX") from None
-    frame = pd.concat(frames)
-    if len(frame) >= _SHEET_ROWS:
-        raise FeatureError(
-            f"an XLSX sheet holds {_SHEET_ROWS - 1:,} clips, not {len(frame):,}; save as .parquet or .csv"
-        )
-    frame.to_excel(path, index=False, engine="openpyxl")
-
-
-def _write_npz(found: Features, path: Path) -> None:
-    columns = {name: found.table[name].to_numpy(dtype=str) for name in found.table.columns}
-    names = np.array(found.extractor.feature_names)
-    np.savez(path, values=found.values, lengths=found.lengths, feature_names=names, **columns)
-
-
-_STREAMS = {".parquet": _write_parquet, ".csv": _write_csv}
-_WRITERS = {**_STREAMS, ".xlsx": _write_xlsx, ".npz": _write_npz}
-
-
-class Extraction(NamedTuple):
-    """What :func:`extract_to` did.
-
-    Args:
-        path: the file written.
-        clips: rows in it.
-        failures: as :attr:`Features.failures`.
-        seconds: it took.
-        hits: clips that were in the store already.
-    """
-
-    path: Path
-    clips: int
-    failures: pd.DataFrame
-    seconds: float
-    hits: int
 
 
 def extract(
@@ -245,8 +97,10 @@ def extract(
             values = np.empty(shape, np.float32)
             there = run.read(kept, values, lengths)
         else:
-            with _replacing(Path(mmap)) as unfinished:
-                there = run.read(kept, np.lib.format.open_memmap(unfinished, "w+", np.float32, shape), lengths)
+            with replacing(Path(mmap)) as unfinished:
+                there = run.read(
+                    kept, np.lib.format.open_memmap(unfinished, "w+", np.float32, shape), lengths
+                )
             values = np.load(mmap, mmap_mode="c")
         if len(there) < len(kept):
             kept, values, lengths = kept[there], values[there], lengths[there]
@@ -283,30 +137,33 @@ def extract_to(
 
     Examples:
         >>> from ser_kit import corpora, extraction, features
-        >>> done = extraction.extract_to("demo.parquet", corpora.load("demo"), features.Functionals())  # doctest: +SKIP
+        >>> table, extractor = corpora.load("demo"), features.Functionals()  # doctest: +SKIP
+        >>> done = extraction.extract_to("demo.parquet", table, extractor)  # doctest: +SKIP
         >>> done.clips, len(done.failures)  # doctest: +SKIP
         (480, 0)
     """
     path = Path(path)
-    write = _STREAMS.get(path.suffix.lower())
+    write = STREAMS.get(path.suffix.lower())
     if write is None:
-        raise FeatureError(f"cannot stream features to {path.name!r}; the suffix must be one of {', '.join(_STREAMS)}")
-    _check_is_row(extractor)
+        raise FeatureError(
+            f"cannot stream features to {path.name!r}; the suffix must be one of {', '.join(STREAMS)}"
+        )
+    check_is_row(extractor)
     rows = 0
 
     def frames() -> Iterator[pd.DataFrame]:
         nonlocal rows
         indices = run.sound(range(len(table)))
-        for start in range(0, max(1, len(indices)), _ROWS):
-            part = indices[start : start + _ROWS]
+        for start in range(0, max(1, len(indices)), ROWS):
+            part = indices[start : start + ROWS]
             values = np.empty((len(part), *extractor.shape), np.float32)
             there = run.read(part, values, np.zeros(len(part), np.int64))
             rows += len(there)
-            yield _frame(table.iloc[part[there]], values[there], extractor)
+            yield frame_of(table.iloc[part[there]], values[there], extractor)
 
     with _Run(table, extractor, jobs, backend, cache, timeout, progress) as run:
         run.compute(range(len(table)))
-        with _replacing(path) as unfinished:
+        with replacing(path) as unfinished:
             write(frames(), unfinished)
         return Extraction(path, rows, run.failures(), run.summarise(), run.hits)
 
@@ -315,9 +172,7 @@ class _Run:
     """One extraction: a table, an extractor, a store, and what has become of each clip so far."""
 
     def __init__(self, table, extractor: Extractor, jobs, backend, cache, timeout, progress: bool):
-        missing = [name for name in ("path", *_FRAME_COLUMNS) if name not in table.columns]
-        if missing:
-            raise TableError(f"the clip table lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
+        check_columns(table, ("path", *FRAME_COLUMNS))
         if jobs is not None and jobs < 0:
             raise FeatureError(f"jobs={jobs} must be 0 or more")
         if timeout is not None and not timeout > 0:
@@ -346,7 +201,10 @@ class _Run:
     def __exit__(self, kind, *_) -> None:
         self.store.close()
         if kind is KeyboardInterrupt and self.progress and self.kept:
-            print(f"{self.extractor.name}: interrupted; what is finished is kept, and the same call goes on from there")
+            print(
+                f"{self.extractor.name}: interrupted; what is finished is kept, and the same call goes on "
+                "from there"
+            )
 
     def compute(self, indices: Sequence[int]) -> None:
         """See to it that each clip is in the store, or has its reason why not."""
@@ -380,10 +238,12 @@ class _Run:
 
     def longest(self, indices: np.ndarray) -> int:
         """Rows of the longest of these clips."""
-        return max((self.store.length(self.extractor, self.contents[i].tobytes()) for i in indices), default=0)
+        return max(
+            (self.store.length(self.extractor, self.contents[i].tobytes()) for i in indices), default=0
+        )
 
     def read(self, indices: np.ndarray, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Fill in the arrays of clips from the store, and tell what was warned of.
+        """Fill in the arrays of clips from the store, and repeat their warnings.
 
         Returns:
             Places that were filled in. Any other had a damaged entry that could not be computed again, and is
@@ -423,7 +283,7 @@ class _Run:
         return pd.DataFrame(rows, columns=_FAILURE_COLUMNS, dtype=str)
 
     def summarise(self) -> float:
-        """The seconds it took; told to people if they want to know."""
+        """The seconds it took; printed where progress is shown."""
         seconds, clips = time.perf_counter() - self.started, len(self.table)
         if self.progress:
             hits = f", {self.hits:,} from the feature store" if self.hits else ""
@@ -455,7 +315,9 @@ class _Run:
         else:
             name = os.path.basename(str(self.sources[index]))
             warned = tuple((kind, text.removeprefix(f"{name}: ")) for kind, text in outcome.warned)
-            self.store.put(self.extractor, self.contents[index].tobytes(), outcome.values, outcome.length, warned)
+            self.store.put(
+                self.extractor, self.contents[index].tobytes(), outcome.values, outcome.length, warned
+            )
 
     def _is_unchanged(self, index: int) -> bool:
         try:
@@ -475,16 +337,3 @@ class _Run:
                 if self.errors:
                     bar.set_postfix(failed=len(self.errors), refresh=False)
                 bar.update()
-
-
-def _check_is_row(extractor: Extractor) -> None:
-    if len(extractor.shape) != 1:
-        raise FeatureError(
-            f"{extractor.name!r} features have shape {extractor.shape} per clip, which is no table row; use .values"
-        )
-
-
-def _frame(table: pd.DataFrame, values: np.ndarray, extractor: Extractor) -> pd.DataFrame:
-    numbers = pd.DataFrame(values, columns=list(extractor.feature_names))
-    columns = [name for name in (*_FRAME_COLUMNS, _LABEL_COLUMN) if name in table]
-    return pd.concat([table[columns].reset_index(drop=True), numbers], axis=1)

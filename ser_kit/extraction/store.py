@@ -1,9 +1,8 @@
 """The feature store: what was extracted, kept by the clip's content and the extractor's identity.
 
-One SQLite file in the cache folder. SQLite comes with Python; in its write-ahead mode several processes may
-read and write at once, and a process killed at any moment leaves every finished transaction and nothing of an
-unfinished one. Arrays are stored as their plain float32 bytes with a checksum, so nothing in the file is ever
-executed, and what the disk has spoiled is noticed.
+It is one SQLite file in the cache folder (:mod:`ser_kit.extraction.database`). Arrays are stored as their
+plain float32 bytes with a checksum, so nothing in the file is ever executed, and what the disk has spoiled is
+noticed.
 
 A clip is known by the hash of its file's bytes. So that a second run need not read the files again, the hash
 is remembered together with the file's path, size and times, and taken from there as long as those stay as
@@ -15,13 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
-import threading
 import time
-import warnings
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -31,26 +26,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ..audio.recording import Excerpt
-from ..core.errors import DamagedStoreWarning, StoreError
 from ..core.paths import cache_folder
 from ..features.base import Extractor
+from .database import Database, transaction
 
 _FILE = "features-1.sqlite"  # another number for another layout of the tables
 _SETTLED = 2_000_000_000  # ns: a file changed more recently may change again without its times showing it
 _PENDING = 16  # entries, and
 _PATIENCE = 0.5  # seconds, after which what was put is written
-_WAIT = 60.0  # seconds to wait for another process that writes
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS extractors (id INTEGER PRIMARY KEY, key TEXT UNIQUE NOT NULL);
-CREATE TABLE IF NOT EXISTS entries (
-    extractor INTEGER NOT NULL REFERENCES extractors, content BLOB NOT NULL,
-    length INTEGER NOT NULL, warned TEXT NOT NULL, checksum INTEGER NOT NULL, array BLOB NOT NULL,
-    UNIQUE (extractor, content)
-);
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, stamp TEXT NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
-"""
 
 TEMPORARY = ":temporary:"
 """In place of a folder: a store of its own, gone when it is closed."""
@@ -69,7 +52,7 @@ class Holding(NamedTuple):
 
 def extractor_key(extractor: Extractor) -> str:
     """What decides an extractor's numbers: module, identity, and versions of the packages it uses."""
-    # Ours are told apart by their names, so that a module that moves does not empty the store.
+    # Ours are known by their names alone, so that a module that moves does not empty the store.
     module = type(extractor).__module__
     owner = "ser_kit" if module.startswith("ser_kit.") else module
     return f"{owner}.{extractor.identity}; {', '.join(_versions(extractor.stands_on))}"
@@ -95,7 +78,8 @@ def content_of(path: str) -> bytes:
 
 def absolute(source: str | Excerpt) -> str | Excerpt:
     """A file, or a part of one, by its whole path."""
-    return replace(source, path=absolute(source.path)) if isinstance(source, Excerpt) else os.path.abspath(source)
+    path = _file_of(source)
+    return replace(source, path=path) if isinstance(source, Excerpt) else path
 
 
 def _file_of(source: str | Excerpt) -> str:
@@ -109,7 +93,7 @@ def _clip_of(content: bytes, source: str | Excerpt) -> bytes:
     return hashlib.blake2b(content + f"{source.start!r} {source.end!r}".encode(), digest_size=16).digest()
 
 
-class Store:
+class Store(Database):
     """Features of clips, by content and extractor; safe to share between threads and processes.
 
     Args:
@@ -129,21 +113,15 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike | None = None):
-        if folder == TEMPORARY:
-            self.path = None
-        else:
-            self.path = Path(folder or os.environ.get("SER_KIT_STORE") or cache_folder()) / _FILE
-        self._lock = threading.RLock()
+        temporary = folder == TEMPORARY
+        folder = folder or os.environ.get("SER_KIT_STORE") or cache_folder()
+        self._oldest = 0.0
+        super().__init__(None if temporary else Path(folder) / _FILE)
+
+    def _reset(self) -> None:
         self._pending: list[tuple[int, bytes, int, str, int, bytes]] = []
         self._stamps: dict[str, tuple[str, bytes]] = {}
-        self._oldest = 0.0
-        self._open()
-
-    def __enter__(self) -> Store:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.close()
+        self._ids: dict[Extractor, int] = {}
 
     # Contents ----------------------------------------------------------------------------------------------
 
@@ -204,7 +182,9 @@ class Store:
                 return None
             content = _clip_of(row[0], source)
             query = "SELECT 1 FROM entries WHERE extractor = ? AND content = ?"
-            return content if self._database.execute(query, (self._id(extractor), content)).fetchone() else None
+            return (
+                content if self._database.execute(query, (self._id(extractor), content)).fetchone() else None
+            )
         return None
 
     def put(
@@ -223,10 +203,10 @@ class Store:
             StoreError: the disk is full, or the like.
         """
         array = _without_tail(np.ascontiguousarray(values, np.float32)).tobytes()
-        told = json.dumps(warned)
+        warnings = json.dumps(warned)
         with self._guarded():
-            checksum = _checksum(content, length, told, array)
-            self._pending.append((self._id(extractor), content, length, told, checksum, array))
+            checksum = _checksum(content, length, warnings, array)
+            self._pending.append((self._id(extractor), content, length, warnings, checksum, array))
             self._flush_if_due()
 
     def fetch(self, extractor: Extractor, content: bytes, out: np.ndarray) -> tuple[int, Warned] | None:
@@ -247,13 +227,13 @@ class Store:
             row = self._database.execute(query, (self._id(extractor), content)).fetchone()
         if row is None:
             return None
-        length, told, checksum, array = row
+        length, warnings, checksum, array = row
         try:
-            if checksum != _checksum(content, length, told, array):
+            if checksum != _checksum(content, length, warnings, array):
                 raise ValueError
             rows = np.frombuffer(array, np.float32).reshape(-1, *out.shape[1:])
             out[: len(rows)], out[len(rows) :] = rows, rows[-1]
-            return length, tuple(map(tuple, json.loads(told)))
+            return length, tuple(map(tuple, json.loads(warnings)))
         except (ValueError, TypeError, AttributeError):  # whatever a spoiled row may hold
             self.forget(extractor, content)
             return None
@@ -270,21 +250,12 @@ class Store:
             if not (self._pending or self._stamps):
                 return
             stamps = [(path, *known) for path, known in self._stamps.items()]
-            with _transaction(self._database):
-                self._database.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)", self._pending)
+            with transaction(self._database):
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)", self._pending
+                )
                 self._database.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", stamps)
             self._pending, self._stamps = [], {}
-
-    def close(self) -> None:
-        """Write what was put, and let go of the file. Nothing happens if it is closed already."""
-        with self._lock:
-            if self._database is None:
-                return
-            try:
-                self.flush()
-            finally:
-                self._database.close()
-                self._database = None
 
     # The whole ---------------------------------------------------------------------------------------------
 
@@ -293,15 +264,10 @@ class Store:
         with self._guarded():
             self.flush()
             query = (
-                "SELECT key, COUNT(*), SUM(LENGTH(array)) FROM entries JOIN extractors ON extractor = id GROUP BY id "
-                "ORDER BY key"
+                "SELECT key, COUNT(*), SUM(LENGTH(array)) FROM entries JOIN extractors ON extractor = id "
+                "GROUP BY id ORDER BY key"
             )
             return [Holding(*row) for row in self._database.execute(query)]
-
-    def size(self) -> int:
-        """Bytes on disk."""
-        files = [] if self.path is None else [self.path, *map(Path, _companions(self.path))]
-        return sum(file.stat().st_size for file in files if file.exists())
 
     def check(self, progress: Callable[[int], None] = lambda checked: None) -> tuple[int, int]:
         """Read every entry, and forget those that are damaged.
@@ -316,7 +282,8 @@ class Store:
         """
         damaged, checked = [], 0
         query = (
-            "SELECT rowid, content, length, warned, checksum, array FROM entries WHERE rowid > ? ORDER BY rowid LIMIT 1"
+            "SELECT rowid, content, length, warned, checksum, array FROM entries WHERE rowid > ? "
+            "ORDER BY rowid LIMIT 1"
         )
         last = -1 << 63
         while True:
@@ -334,7 +301,7 @@ class Store:
                 damaged.append((last,))
             checked += 1
             progress(checked)
-        with self._guarded(), _transaction(self._database):
+        with self._guarded(), transaction(self._database):
             self._database.executemany("DELETE FROM entries WHERE rowid = ?", damaged)
         return checked, len(damaged)
 
@@ -348,104 +315,15 @@ class Store:
             self.flush()
             keys = self._database.execute("SELECT id, key FROM extractors").fetchall()
             chosen = [(number,) for number, key in keys if extractor in (None, _class_name(key))]
-            with _transaction(self._database):
-                removed = self._database.executemany("DELETE FROM entries WHERE extractor = ?", chosen).rowcount
+            with transaction(self._database):
+                removed = self._database.executemany(
+                    "DELETE FROM entries WHERE extractor = ?", chosen
+                ).rowcount
                 if extractor is None:
                     self._database.execute("DELETE FROM files")
             self._database.execute("VACUUM")
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return max(0, removed)
-
-    def __str__(self) -> str:
-        return f"the feature store {self.path}" if self.path else "a temporary feature store"
-
-    # SQLite ------------------------------------------------------------------------------------------------
-
-    def _open(self) -> None:
-        self._database, self._ids = None, {}
-        try:
-            if self.path is not None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connect()
-        except sqlite3.DatabaseError as error:
-            if not self._is_damaged(error):
-                raise self._trouble(error) from error
-            self._set_aside(error)
-            self._connect()
-        except OSError as error:
-            raise self._trouble(error) from error
-
-    def _connect(self) -> None:
-        # An empty name makes SQLite use a temporary file of its own.
-        self._database = sqlite3.connect(
-            self.path or "",
-            timeout=_WAIT,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=32,
-        )
-        if self.path is not None:
-            self._write_ahead()
-        # What was committed survives a killed process; a power cut may cost the last entries, which can be
-        # made again.
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        with _transaction(self._database):
-            for statement in _SCHEMA.split(";"):
-                self._database.execute(statement)
-        self._inode = self.path and self.path.stat().st_ino
-
-    def _write_ahead(self) -> None:
-        # SQLite waits for others at every statement but this one.
-        until = time.monotonic() + _WAIT
-        while True:
-            try:
-                self._database.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Lock; raise SQLite's errors as :class:`StoreError`; replace a file that is damaged as a whole."""
-        with self._lock:
-            if self._database is None:
-                raise StoreError(f"{self} is closed")
-            try:
-                yield
-            except sqlite3.DatabaseError as error:
-                if not self._is_damaged(error):
-                    raise self._trouble(error) from error
-                self._set_aside(error)
-                self._pending, self._stamps, self._ids = [], {}, {}
-                self._connect()
-
-    def _is_damaged(self, error: sqlite3.DatabaseError) -> bool:
-        """Whether the file is damaged as a whole, and not only out of reach or of room."""
-        return self.path is not None and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-
-    def _set_aside(self, error: Exception) -> None:
-        if self._database is not None:
-            self._database.close()
-        aside = self.path.with_name(f"{self.path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}{self.path.suffix}")
-        # Another process may have done it already, and the file be a new one.
-        inode = self.path.stat().st_ino if self.path.exists() else None
-        if inode == getattr(self, "_inode", inode):
-            for old, new in zip((self.path, *_companions(self.path)), (aside, *_companions(aside)), strict=True):
-                if os.path.exists(old):
-                    os.replace(old, new)
-        warnings.warn(
-            f"{self} is damaged ({error}); it was set aside as {aside.name}, and features are extracted anew",
-            DamagedStoreWarning,
-            stacklevel=2,
-        )
-
-    def _trouble(self, error: Exception) -> StoreError:
-        return StoreError(
-            f"{self} cannot be used: {error}. Make room or permit writing there, name another folder (SER_KIT_STORE), "
-            "or do without it (cache=False, --no-cache). What it held is untouched"
-        )
 
     def _id(self, extractor: Extractor) -> int:
         if extractor not in self._ids:
@@ -463,18 +341,6 @@ class Store:
             self.flush()
 
 
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
-
-
 def _stamp(status: os.stat_result) -> str:
     """What changes whenever a file does."""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_dev} {status.st_ino}"
@@ -489,11 +355,6 @@ def _without_tail(array: np.ndarray) -> np.ndarray:
 
 def _checksum(content: bytes, length: int, warned: str, array: bytes) -> int:
     return zlib.crc32(array, zlib.crc32(f"{content.hex()} {length} {warned}".encode()))
-
-
-def _companions(path: Path) -> tuple[str, str]:
-    """The two files that SQLite keeps beside its own while it is in use."""
-    return f"{path}-wal", f"{path}-shm"
 
 
 def _class_name(key: str) -> str:

@@ -1,9 +1,13 @@
 """Worker processes for :mod:`ser_kit.extraction.runner`.
 
-Each worker is a fresh Python that is fed batches of paths through a pipe and answers clip by clip. Beside
-``multiprocessing`` that brings four things: no copy of a process with TensorFlow loaded (unsafe), no second
-run of a user's script that lacks an ``if __name__ == "__main__"``, the knowledge of which clip a worker died
-or hangs on, and the same workers here and under Dask.
+Each worker is a fresh Python that is fed batches of paths through a pipe and answers clip by clip, here and
+under Dask. So no process is copied that has TensorFlow loaded, the caller's script is not run again, and it
+is known which clip a worker died or hangs on.
+
+Two libraries were tried instead. loky 3.6 (in joblib) fails all tasks that wait when one kills its worker,
+and has no time limit for a task. Pebble 5.2 has both, but starts its processes by ``multiprocessing``, which
+either copies the process or imports the caller's script again, and then fails without an ``if __name__ ==
+"__main__"`` in it.
 """
 
 from __future__ import annotations
@@ -161,7 +165,7 @@ def _outcome(index: int, source: str | Excerpt, extractor: Extractor) -> Outcome
                 error = ("SilentAudioWarning", "silent")
             else:
                 values, length = extractor.extract_with_length(recording)
-        except Exception as problem:  # noqa: BLE001 - whatever one clip does to an extractor, the others go on
+        except Exception as problem:  # noqa: BLE001 - whatever one clip does, the others go on
             error = (type(problem).__name__, str(problem) or type(problem).__name__)
     warned = () if error else tuple((w.category.__name__, str(w.message)) for w in caught)
     return Outcome(index, values, length, error, warned)
@@ -211,10 +215,10 @@ class WorkerProcess:
                     self._dismiss()  # it ended while it had nothing to do: no clip's fault
                 if self._process is None:
                     self._launch()
-                self._tell(batch)
+                self._send(batch)
                 while batch:
                     with self._timed():
-                        outcome = self._hear()
+                        outcome = self._receive()
                     yield outcome
                     batch = batch[1:]
             except _BROKEN:
@@ -268,8 +272,8 @@ class WorkerProcess:
                 start_new_session=True,  # Ctrl-C is for the parent, which stops its workers itself
             )
         try:
-            self._tell(self._extractor)
-            problem = self._hear()
+            self._send(self._extractor)
+            problem = self._receive()
         except _BROKEN as error:
             if self.stopped:
                 raise
@@ -279,11 +283,11 @@ class WorkerProcess:
         if self._timeout is not None:
             threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
 
-    def _tell(self, message: Any) -> None:
+    def _send(self, message: Any) -> None:
         pickle.dump(message, self._process.stdin)
         self._process.stdin.flush()
 
-    def _hear(self) -> Any:
+    def _receive(self) -> Any:
         return pickle.load(self._process.stdout)
 
     def _dismiss(self) -> str:

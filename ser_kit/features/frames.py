@@ -82,7 +82,7 @@ class FrameFeatures(Extractor):
         power = spectra.powers(samples, self.n_fft, self.hop)[: self.frames]
         valid = len(power)
 
-        mel = spectra.decibels(spectra.mel_powers(power, self.rate, self.n_fft, self.n_mels))
+        mel = spectra.log_mel(power, self.rate, self.n_fft, self.n_mels)
         floor = max(spectra.FLOOR_DB, mel.max() - self.top_db)
         mel = np.pad(np.maximum(mel, floor), ((0, self.frames - valid), (0, 0)), constant_values=floor)
 

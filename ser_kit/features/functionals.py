@@ -26,7 +26,7 @@ class Functionals(Extractor):
     rate it was stored at; only ``sample_rate`` and ``duration`` speak of the recording as it came. Standard
     deviations are of the population (divisor *n*).
 
-    =====================================  ====================================================================
+    =====================================  ===================================================================
     ``duration``                           s
     ``sample_rate``                        Hz, of the file; it tells corpora apart (:attr:`corpus_markers`)
     ``amplitude_mean``, ``_peak``          mean and largest absolute sample; full scale is 1
@@ -47,7 +47,7 @@ class Functionals(Extractor):
     ``flux_mean``                          squared distance between neighbouring magnitude spectra, each
                                            scaled to length 1 (Tzanetakis & Cook 2002): 0 (steady) .. 2
                                            (nothing in common)
-    =====================================  ====================================================================
+    =====================================  ===================================================================
 
     Where a thing is not defined the value is 0: pitch without a voiced frame (``voiced_ratio`` is then 0
     too), jitter and shimmer without enough periods. A model cannot take NaN, and ``voiced_ratio`` says what a
@@ -203,7 +203,7 @@ class Functionals(Extractor):
     def _spectral(self, samples: np.ndarray) -> dict[str, float]:
         """What comes of the one short-time Fourier transform."""
         power = spectra.powers(samples, self.n_fft, self.hop)
-        mel = spectra.decibels(spectra.mel_powers(power, self.rate, self.n_fft, self.n_mels))
+        mel = spectra.log_mel(power, self.rate, self.n_fft, self.n_mels)
         mel = np.maximum(mel, mel.max() - _TOP_DB)
         mfcc = mel @ spectra.dct_basis(self.n_mels, self.n_mfcc)
         values = {"tempo": spectra.tempo(mel[::_TEMPO_STRIDE], self.rate / (self.hop * _TEMPO_STRIDE))}

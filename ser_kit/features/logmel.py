@@ -76,4 +76,4 @@ class LogMel(Extractor):
         if self.n_samples is not None:
             samples = np.pad(samples, (0, self.n_samples - len(samples)))
         power = spectra.powers(samples, self.n_fft, self.hop, self.window)
-        return spectra.decibels(spectra.mel_powers(power, self.rate, self.n_fft, self.n_mels)), valid
+        return spectra.log_mel(power, self.rate, self.n_fft, self.n_mels), valid

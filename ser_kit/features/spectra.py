@@ -52,15 +52,25 @@ def _squared(spectra: np.ndarray) -> np.ndarray:
     return np.square(spectra.real) + np.square(spectra.imag)
 
 
+def mel(hertz: float) -> float:
+    """A frequency on Slaney's mel scale.
+
+    Linear under 1 kHz (200/3 Hz per mel), above it 27 mel to each factor of 6.4. Source: M. Slaney, "Auditory
+    Toolbox", Interval Research TR 1998-010.
+
+    Examples:
+        >>> mel(1000), mel(6400)
+        (15.0, 42.0)
+    """
+    return hertz * 3 / 200 if hertz < 1000 else float(15 + 27 * np.log(hertz / 1000) / np.log(6.4))
+
+
 def mel_corners(rate: int, n_mels: int) -> np.ndarray:
     """The lowest frequency of the first mel band, the centres of all, and the highest of the last, in Hz.
 
-    Evenly spaced in mel from 0 to ``rate / 2`` Hz: linear under 1 kHz (200/3 Hz per mel), above it 27 mel to
-    each factor of 6.4 (M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010).
+    Evenly spaced in :func:`mel` from 0 to ``rate / 2`` Hz.
     """
-    top = rate / 2
-    top_mel = top * 3 / 200 if top < 1000 else 15 + 27 * np.log(top / 1000) / np.log(6.4)
-    mels = np.linspace(0, top_mel, n_mels + 2)
+    mels = np.linspace(0, mel(rate / 2), n_mels + 2)
     return np.where(mels < 15, mels * 200 / 3, 1000 * np.exp((mels - 15) * np.log(6.4) / 27))
 
 
@@ -134,6 +144,11 @@ def dct_basis(n_mels: int, n_mfcc: int) -> np.ndarray:
 def decibels(power: np.ndarray) -> np.ndarray:
     """``10 log10(power)`` above a fixed floor of -100 dB."""
     return 10 * np.log10(np.maximum(power, AMIN))
+
+
+def log_mel(power: np.ndarray, rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+    """Decibels in mel bands, float64 ``[frames, n_mels]``; arguments as of :func:`mel_powers`."""
+    return decibels(mel_powers(power, rate, n_fft, n_mels))
 
 
 def zero_crossing_rates(samples: np.ndarray, length: int, hop: int) -> np.ndarray:

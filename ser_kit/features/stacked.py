@@ -138,7 +138,7 @@ class StackedFrames(Extractor):
 
         blocks = {}
         if "mfcc" in self.parts or "mel" in self.parts:
-            mel = spectra.decibels(spectra.mel_powers(power, self.rate, self.transform, self.n_mels))
+            mel = spectra.log_mel(power, self.rate, self.transform, self.n_mels)
             blocks["mel"] = mel = np.maximum(mel, mel.max() - self.top_db)
             # A constant shows in the first coefficient only. Taken out beforehand, it leaves exact zeros of
             # silence and not the rounding of a matrix product, which differs from row to row and with the

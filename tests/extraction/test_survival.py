@@ -201,7 +201,8 @@ def test_warnings_are_told_again_under_the_name_of_today(tmp_path):
 
 
 def test_streamed_and_saved_tables_are_byte_for_byte_the_same(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr("ser_kit.extraction.runner._ROWS", 13)
+    for module in ("runner", "results"):
+        monkeypatch.setattr(f"ser_kit.extraction.{module}.ROWS", 13)
     for suffix in ("parquet", "csv"):
         done = extraction.extract_to(tmp_path / f"a.{suffix}", clips, Functionals(), cache=tmp_path, progress=False)
         found = run(clips, tmp_path, Functionals())
@@ -259,6 +260,11 @@ def test_a_time_limit_that_is_none(clips, timeout):
         run(clips, False, timeout=timeout)
 
 
+def path_to(helper) -> str:
+    """Where another process finds the helper too."""
+    return os.pathsep.join([str(Path(helper.__file__).parent), os.environ.get("PYTHONPATH", "")])
+
+
 # Runs that end early -------------------------------------------------------------------------------------------------
 
 # A process that has imported everything forks a child for each life, so that each life is spent on extraction.
@@ -266,7 +272,7 @@ LIVES = """
 import os, random, signal, sys, time
 import pandas, survivors
 from ser_kit import extraction, features
-from ser_kit.features import driver  # with all that a life needs
+from ser_kit.extraction import runner  # with all that a life needs
 table = pandas.read_csv("table.csv", keep_default_na=False)
 random.seed(0)
 
@@ -302,7 +308,7 @@ def test_a_run_killed_at_25_moments_ends_as_one_left_alone(helper, tmp_path):
     table.to_csv(tmp_path / "table.csv", index=False)
     log = tmp_path / "log"
     log.touch()
-    environment = os.environ | {"LOG": str(log), "PYTHONPATH": str(Path(helper.__file__).parent)}
+    environment = os.environ | {"LOG": str(log), "PYTHONPATH": path_to(helper)}
     lives = subprocess.run(
         [sys.executable, "-c", LIVES, "25"], cwd=tmp_path, env=environment, capture_output=True, check=True
     )
@@ -310,7 +316,8 @@ def test_a_run_killed_at_25_moments_ends_as_one_left_alone(helper, tmp_path):
     assert len(set(log.read_text().split())) > 30, "the lives were too short to compute anything"
 
     script = LIVES.partition("random.seed")[0] + (
-        'extraction.extract_to("features.parquet", table, survivors.Logged(), jobs=2, cache=sys.argv[1], progress=False)'
+        'extraction.extract_to("features.parquet", table, survivors.Logged(), jobs=2, cache=sys.argv[1], '
+        "progress=False)"
     )
     for store in ("store", "undisturbed"):
         subprocess.run([sys.executable, "-c", script, store], cwd=tmp_path, env=environment, check=True)
@@ -332,7 +339,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(helper, tmp_path):
     script = LIVES.partition("random.seed")[0] + (
         'extraction.extract(table, survivors.Logged(), jobs=2, cache="store", progress=True)'
     )
-    environment = os.environ | {"LOG": str(log), "PYTHONPATH": str(Path(helper.__file__).parent)}
+    environment = os.environ | {"LOG": str(log), "PYTHONPATH": path_to(helper)}
     process = subprocess.Popen(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -464,7 +471,7 @@ print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_clips(helper, tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(Path(helper.__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": path_to(helper)}
     real = [clip(tmp_path / f"real{i:03d}.wav", i, 0.1) for i in range(100)]
     folder = tmp_path / "clips"
     folder.mkdir()

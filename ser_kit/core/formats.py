@@ -1,0 +1,42 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share in percent.
+
+    Args:
+        share: 0 to 1.
+        digits: behind the decimal point.
+
+    Examples:
+        >>> percent(0.5), percent(0.482, 1)
+        ('50 %', '48.2 %')
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
+def clock(seconds: float, digits: int = 0) -> str:
+    """A time as minutes and seconds.
+
+    Args:
+        seconds: 0 or more.
+        digits: of fractions of a second; with none, the seconds that are over, as a clock shows them.
+
+    Examples:
+        >>> clock(75.9), clock(75.28, 1), clock(59.96, 1), clock(3600)
+        ('1:15', '1:15.3', '1:00.0', '60:00')
+    """
+    minutes, seconds = divmod(round(seconds, digits) if digits else int(seconds), 60)
+    return f"{int(minutes)}:{seconds:0{3 + digits if digits else 2}.{digits}f}"
+
+
+def megabytes(size: int, digits: int = 1) -> str:
+    """A number of bytes in megabytes (10^6 bytes).
+
+    Examples:
+        >>> megabytes(1_234_567_890), megabytes(45_600, 2)
+        ('1,234.6 MB', '0.05 MB')
+    """
+    return f"{size / 1e6:,.{digits}f} MB"
