@@ -27,6 +27,7 @@ TITLES = {
 }
 """Metrics as they are printed."""
 METRICS = tuple(TITLES)
+"""Names of the metrics, fractions in [0, 1]; UAR is the headline."""
 MACRO = ("uar", "macro_precision", "macro_f1")
 """Metrics that are averages over classes."""
 
