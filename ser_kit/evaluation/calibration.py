@@ -76,17 +76,17 @@ def fit_temperature(
 ) -> float:
     """The most likely temperature, given held-out labels and a prior that networks need little correction.
 
-    Before any clip is seen, the logarithm of the temperature is normally distributed around 0 with a standard
-    deviation of 0.25. A few clips therefore move it little, where the most likely temperature alone would
-    make a model sure of everything or of nothing; some hundred decide nearly alone.
+    The prior of the temperature's logarithm is normal with mean 0 and standard deviation 0.25. So a few clips
+    change it little, where maximum likelihood would make a model certain of everything or of nothing; with
+    some hundred clips the prior hardly matters.
 
     Args:
-        probabilities: of clips that were not trained on, ``[n, k]``.
+        probabilities: of held-out clips, ``[n, k]``.
         true_index: position of the true label in each row, ``int [n]``.
-        weights: how much each clip counts, ``[n]``; all alike if not given.
+        weights: of the clips, ``[n]``; equal by default.
 
     Returns:
-        A temperature between 0.05 and 20.
+        A temperature in [0.05, 20].
 
     Warns:
         FewClipsWarning: there are fewer than :data:`FEWEST_TO_CALIBRATE` clips.

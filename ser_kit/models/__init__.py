@@ -102,12 +102,7 @@ def arguments(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
         >>> arguments("segment_dnn", {"dropout": 0.1})["dropout"], len(arguments("segment_dnn", {})) > 1
         (0.1, True)
     """
-    taken = inspect.signature(get(name)).parameters.values()
-    defaults = {
-        each.name: each.default
-        for each in taken
-        if each.kind is each.KEYWORD_ONLY and each.default is not each.empty
-    }
+    defaults = {key: each.default for key, each in _settings(name).items() if each.default is not each.empty}
     found = defaults | dict(hyperparameters)
     if name == "committee":
         found["hyperparameters"] = arguments(found["builder"], found["hyperparameters"] or {})
@@ -128,14 +123,13 @@ def check(name: str, hyperparameters: Mapping[str, Any]) -> None:
         ...
         ser_kit.core.errors.RecipeError: each of hyperparameters.dropout=1.5 must be a number from 0 to 0.99
     """
-    taken = inspect.signature(get(name)).parameters.values()
-    types = {each.name: each.annotation for each in taken if each.kind is each.KEYWORD_ONLY}
+    types = {key: each.annotation for key, each in _settings(name).items()}
     for key, value in hyperparameters.items():
         what = f"hyperparameters.{key}"
         if key not in types:
             raise RecipeError(f"there is no setting {what!r}: {name} has {', '.join(types) or 'none'}")
         kind = types[key].removeprefix("Sequence[").removesuffix("]")
-        allowed = _TAKES.get((key, kind)) or _TAKES.get(kind)
+        allowed = _ALLOWED.get((key, kind)) or _ALLOWED.get(kind)
         if allowed is None:  # a committee's builder and its arguments
             continue
         if kind == types[key]:
@@ -145,7 +139,13 @@ def check(name: str, hyperparameters: Mapping[str, Any]) -> None:
                 checked(f"each of {what}", each, allowed, RecipeError)
 
 
-_TAKES: dict[Any, Allowed] = {
+def _settings(name: str) -> dict[str, inspect.Parameter]:
+    """The keyword arguments of a builder."""
+    taken = inspect.signature(get(name)).parameters.values()
+    return {each.name: each for each in taken if each.kind is each.KEYWORD_ONLY}
+
+
+_ALLOWED: dict[Any, Allowed] = {
     "int": range(1, 4097),
     "float": (0.0, 0.99),
     "bool": BOOLEAN,
@@ -163,12 +163,11 @@ _TAKES: dict[Any, Allowed] = {
     [("trees", "int"), ("nodes", "int"), ("depth", "int"), ("support_vectors", "int"), ("shared", "int")],
     range(1, 10**6 + 1),
 )
-"""What arguments of builders may be: by type, and by name and type where that differs."""
+"""Allowed values of the builders' arguments by type, or by name and type."""
 
 
 def kernels(model: keras.Model) -> list:
-    """The weights by which a model's layers multiply what they are given: of dense layers, convolutions,
-    recurrent layers and attention, but neither biases nor normalisations nor what is never trained.
+    """The trainable weight matrices of a model: dense, convolutional, recurrent and attention layers.
 
     Returns:
         Keras variables, in the order of ``model.trainable_variables``.
