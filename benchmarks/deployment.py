@@ -22,7 +22,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from ser_kit import corpora, deploy, recipes
-from ser_kit.bundles.bundle import Bundle, bundle_path
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.presets import bundle_path
 from ser_kit.core.errors import ExportError, SerKitError
 from ser_kit.core.paths import write_whole
 from ser_kit.evaluation import percent

@@ -5,7 +5,7 @@ What they are worth is in ``docs/results/unheard.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,11 +33,11 @@ class WorstCorpora(Linear):
 
     rounds: int = 5
 
-    def _for_all(self, x, y, corpus, speaker, weights, excluded, *others):
+    def _for_all(self, views, y, corpus, weights, excluded):
         shares, found = np.ones(len(excluded)), None
         for _ in range(self.rounds):
-            found = super()._for_all(x, y, corpus, speaker, weights * shares[corpus], excluded, *others)
-            logits = x @ found[0] + found[1] + excluded[corpus]
+            found = super()._for_all(views, y, corpus, weights * shares[corpus], excluded)
+            logits = views[0][1] @ found[0] + found[1] + excluded[corpus]
             logits -= logits.max(axis=1, keepdims=True)
             losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(y)), y]
             # The weights of each corpus's clips add up to 1 / len(excluded).
@@ -50,12 +50,13 @@ class WorstCorpora(Linear):
 class LeftOutInTurn(Linear):
     """The classifier for all corpora is the average of those that each leave one corpus out."""
 
-    def _for_all(self, x, y, corpus, speaker, weights, excluded, *others):
+    def _for_all(self, views, y, corpus, weights, excluded):
         found = []
         for left_out in range(len(excluded)):
             rows = corpus != left_out
+            parts = [(share, values[rows], components) for share, values, components in views]
             part = weights[rows] / weights[rows].sum()
-            found.append(super()._for_all(x[rows], y[rows], corpus[rows], speaker[rows], part, excluded, *others))
+            found.append(super()._for_all(parts, y[rows], corpus[rows], part, excluded))
         return tuple(np.mean(values, axis=0) for values in zip(*found, strict=True))
 
 
@@ -127,20 +128,20 @@ class Attentive(Recipe):
 
 
 _LINEAR = recipes.get("whisper_base_linear")
+_FOR_ALL = _LINEAR.variant("no classifiers of single corpora")
 _MLP = recipes.get("whisper_base_mlp+absent classes wrong")
 
 
 def _other(recipe: Recipe, name: str, kind: type[Recipe] = Recipe, **settings) -> Recipe:
     """A recipe with other settings, and of another kind."""
-    kept = {each.name: getattr(recipe, each.name) for each in fields(recipe)}
-    return kind(**kept | {"name": f"{recipe.name}+{name}", "ablations": {}} | settings)
+    return kind(**vars(recipe) | {"name": f"{recipe.name}+{name}", "ablations": {}} | settings)
 
 
 SYSTEMS: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        _other(_LINEAR, "worst corpora count more", training=WorstCorpora(shared=_LINEAR.training.shared)),
-        _other(_LINEAR, "corpora left out in turn", training=LeftOutInTurn(shared=_LINEAR.training.shared)),
+        _other(_FOR_ALL, "worst corpora count more", training=WorstCorpora(**vars(_FOR_ALL.training))),
+        _other(_FOR_ALL, "corpora left out in turn", training=LeftOutInTurn(**vars(_FOR_ALL.training))),
         _other(_MLP, "contrastive", Contrastive),
         _other(_MLP, "attention over blocks", Attentive, extractor=_LINEAR.extractor),
         replace(

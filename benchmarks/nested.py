@@ -24,7 +24,7 @@ from ser_kit import corpora, protocols
 from ser_kit.bundles.adaptation import Voices, offset
 from ser_kit.core.errors import TableError
 from ser_kit.core.labels import EMOTIONS
-from ser_kit.core.probabilities import apply_temperature, without_habit
+from ser_kit.core.probabilities import apply_temperature, logarithms, softmax, without_habit
 from ser_kit.evaluation import Evaluation, bootstrap, left_out, metrics, percent, plain, with_interval
 from ser_kit.recipes import System
 
@@ -178,6 +178,28 @@ def load(out: Path) -> list[Answers]:
     if not found:
         raise TableError(f"{out} holds no answers; python -m benchmarks.unheard --recipe NAME --out {out} makes them")
     return [Answers(name, answers) for name, answers in found.items()]
+
+
+def averaged(found: Sequence[Answers]) -> Answers:
+    """Recipes as one: the mean of the logarithms of their probabilities, before calibration.
+
+    Args:
+        found: answers of several recipes in the same labels; what all of them answered counts.
+    """
+    together = {}
+    for names in set.intersection(*(set(each.by_left_out) for each in found)):
+        parts, numbers = [each.by_left_out[names] for each in found], []
+        labels = np.array(parts[0].labels)
+        columns = [f"prob_{label}" for label in labels]
+        for part in parts:
+            said = pd.DataFrame(logarithms(part.uncalibrated()), part.predictions["clip_id"], columns)
+            numbers.append(said.assign(sharpness=part.sharpness))
+        mean = (sum(numbers) / len(numbers)).dropna()
+        mean[columns] = said = softmax(mean[columns].to_numpy())
+        mean = mean.assign(predicted=labels[said.argmax(axis=1)], confidence=said.max(axis=1))
+        about = parts[0].predictions[["clip_id", "corpus", "speaker", "sex", "true", "fold"]]
+        together[names] = replace(parts[0], predictions=about.merge(mean, on="clip_id"), temperatures=[1.0])
+    return Answers(" & ".join(each.name for each in found), together)
 
 
 def nested(

@@ -32,8 +32,9 @@ from ser_kit.core.errors import SerKitError, TableError
 from ser_kit.core.labels import merged
 from ser_kit.core.probabilities import mean_log, without_habit
 from ser_kit.evaluation import Evaluation, expected_calibration_error, metrics, percent, to_markdown, with_interval
+from ser_kit.inference.answers import habit
 from ser_kit.inference.prediction import Failure
-from ser_kit.inference.predictor import Predictor, habit
+from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import reproduce
 
 from . import ideas, nested
@@ -85,6 +86,8 @@ def _of_recipes(options: argparse.Namespace) -> dict[str, pd.DataFrame]:
     ]  # fmt: skip
     for folder in options.records:
         found += nested.load(folder)
+    if options.averaged:
+        found.append(nested.averaged(found))
     for each in found:
         if not each.nested:
             print(
@@ -233,6 +236,8 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of recipes' trainings (default: %(default)s)")
     text = "leave no two corpora out: a third of the trainings, for recipes that take long"
     parser.add_argument("--approximate", action="store_true", help=text)
+    text = "one more row: the mean logarithms of the probabilities of all recipes that are shown"
+    parser.add_argument("--averaged", action="store_true", help=text)
     parser.add_argument("--bundle", metavar="FOLDER_OR_PRESET", help="what predicts; the default preset if not given")
     text = "of ser-kit evaluate: more rows beside a bundle's, of its predictions"
     parser.add_argument("--evaluation", nargs="*", default=[], metavar="FOLDER", help=text)

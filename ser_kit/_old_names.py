@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from collections.abc import Callable, Iterable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 MODULES = {
     "adaptation": "bundles.adaptation",
@@ -48,10 +50,41 @@ MODULES = {
 EXTRACTION = ("Extraction", "Features", "Store", "extract", "extract_to")
 """What ``ser_kit.features`` had and ``ser_kit.extraction`` has."""
 
+BATCHES = (
+    "BATCH_AUGMENTATIONS", "Babble", "BatchAugmentation", "Mixup", "SpecAugment", "Vary",
+    "batch_augmentation",
+)  # fmt: skip
+"""What ``ser_kit.augment`` had and ``ser_kit.training.batches`` has."""
+
 
 def warn(old: str, new: str, stacklevel: int = 3) -> None:
     """Warn that a name will go."""
-    warnings.warn(f"{old} is now {new}; the old name goes with the next release", DeprecationWarning, stacklevel)
+    warnings.warn(
+        f"{old} is now {new}; the old name goes with the next release", DeprecationWarning, stacklevel
+    )
+
+
+def moved(
+    module: str, names: Iterable[str], new: str, otherwise: Callable[[str], Any] | None = None
+) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module of which some names have moved to another.
+
+    Args:
+        module: the old one.
+        names: that have moved.
+        new: the module that has them now.
+        otherwise: what gives the other names, if there are any.
+    """
+
+    def get(name: str) -> Any:
+        if name in names:
+            warn(f"{module}.{name}", f"{new}.{name}")
+            return getattr(importlib.import_module(new), name)
+        if otherwise is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return otherwise(name)
+
+    return get
 
 
 class Finder(MetaPathFinder, Loader):

@@ -118,14 +118,20 @@ def run(
 
     started = time.perf_counter()
     paths = _find(notebooks)
-    names = tuple(corpora or filter(None, map(str.strip, os.environ.get(CORPUS_VARIABLE, DEFAULT_CORPUS).split(","))))
+    names = tuple(
+        corpora or filter(None, map(str.strip, os.environ.get(CORPUS_VARIABLE, DEFAULT_CORPUS).split(",")))
+    )
     # The notebooks run in another folder.
     chosen = map(registry.get, names)
-    names = tuple(each.name if each.root is None else f"{each.name}:{each.root.absolute()}" for each in chosen)
+    names = tuple(
+        each.name if each.root is None else f"{each.name}:{each.root.absolute()}" for each in chosen
+    )
     _require()
     out = Path(os.path.abspath(out))
     if out == Path(os.path.abspath(paths[0].parent)):
-        raise SerKitError(f"out={str(out)!r} is the notebooks' own folder, which the executed ones would overwrite")
+        raise SerKitError(
+            f"out={str(out)!r} is the notebooks' own folder, which the executed ones would overwrite"
+        )
     writable(out).mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ,
@@ -239,7 +245,11 @@ def _execute(path: Path, out: Path, environment: dict[str, str], progress: bool)
     found = NotebookRun(path.stem, seconds, done, total, out / path.name, page, error)
     if progress:
         state = "ok" if found.ok else "FAILED"
-        print(f"{path.stem:<20} {state:<6} {seconds:7.1f} s  {done} of {total} cells", file=sys.stderr, flush=True)
+        print(
+            f"{path.stem:<20} {state:<6} {seconds:7.1f} s  {done} of {total} cells",
+            file=sys.stderr,
+            flush=True,
+        )
     return found
 
 

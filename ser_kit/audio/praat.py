@@ -1,7 +1,7 @@
 """Praat, through praat-parselmouth: the one part of ser_kit that is under the GPL.
 
-Whoever distributes ser_kit without it imports everything else as before; what measures or makes voices says what is
-missing. See "Licence" in the README.
+Whoever distributes ser_kit without it imports everything else as before; what measures or makes voices says
+what is missing. See "Licence" in the README.
 """
 
 from __future__ import annotations

@@ -5,6 +5,9 @@ from . import card_page as card_page
 from . import runtime as runtime
 from . import weights as weights
 from .bundle import Bundle as Bundle
-from .bundle import bundle_path as bundle_path
-from .bundle import preset_names as preset_names
-from .bundle import preset_path as preset_path
+from .files import check_target as check_target
+from .member import Member as Member
+from .member import Places as Places
+from .presets import bundle_path as bundle_path
+from .presets import preset_names as preset_names
+from .presets import preset_path as preset_path

@@ -11,7 +11,6 @@ import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,14 @@ from ..core.errors import printable as printable_text
 from ..core.schema import WrongValueError, short
 from ..core.schema import check as check_schema
 from ..features import Extractor, Functionals
+from .card_schema import VOICES, schema
 from .weights import MOST_PARAMETERS
 
 FORMAT = 2
-COMBINATIONS = ("soft", "hard")
-"""How several members agree: mean of their probabilities, or share of their votes."""
 LONGEST = 8.0
 """Seconds of sound that a network is given at a time, at most."""
 MOST_VALUES = 10_000_000
 """Numbers in any one array that features are made of."""
-MOST_MEMBERS = 100
-"""Networks in a bundle: as many as an ensemble may have rounds."""
-VOICES = ("classes", "within", "speakers")
-"""The matrices of :class:`ser_kit.bundles.adaptation.Voices`."""
 _MOST_BYTES = 16 << 20
 _MOST_TEXT, _MOST_DEPTH, _MOST_ENTRIES, _LARGEST = 20_000, 20, 500_000, 1e15
 _MOST_STEPS, _SLOWEST = 16, 4  # of a chain of preprocessing; times that a step can make a clip longer
@@ -86,7 +80,7 @@ def check(card: Any) -> None:
         raise BundleError(f"it has bundle format {short(card['format'])}; this ser_kit reads {FORMAT}")
     _check_values(card)
     try:
-        check_schema(_schema(), card)
+        check_schema(schema(), card)
     except WrongValueError as error:
         raise BundleError(str(error)) from None
     _check_fit(card)
@@ -221,133 +215,3 @@ def _sizes(extractor: Extractor, steps: list) -> Iterator[tuple[str, float]]:
     if bins > 1:
         yield "a spectrogram", samples / extractor.hop * bins
         yield "mel filters", getattr(extractor, "n_mels", 0) * bins
-
-
-# -------------------------------------------------------------------------------------------------------------- schema
-
-
-def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict:
-    properties = {**required, **(optional or {})}
-    return {"type": "object", "required": list(required), "properties": properties}
-
-
-def _list(of: Mapping[str, Any], least: int = 0, most: int = 100_000, **others) -> dict:
-    return {"type": "array", "items": of, "minItems": least, "maxItems": most, **others}
-
-
-def _number(least: float = -1e12, most: float = 1e12, **others) -> dict:
-    return {"type": "number", "minimum": least, "maximum": most, **others}
-
-
-def _or_none(schema: Mapping[str, Any]) -> dict:
-    return {**schema, "type": [schema["type"], "null"]}
-
-
-def _by_name(of: Mapping[str, Any]) -> dict:
-    return {"type": "object", "additionalProperties": of}
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    """The schema of a card. Fields that it does not name are of no use to ser_kit, and may be anything."""
-    text, name = {"type": "string"}, {"type": "string", "minLength": 1, "maxLength": 100}
-    count, known = {"type": "integer", "minimum": 0, "maximum": 10**12}, _or_none(_number())
-    share, digest = _number(0, 1), {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-    above_0 = _number(1e-12)
-
-    def matrix(most: float) -> dict:
-        return _list(_list(_number(-most, most), 2, 100), 2, 100)
-
-    spread = {"type": "array", "items": [_number(), _number(0)], "minItems": 2, "maxItems": 2}
-    corpus = {"corpus": text, "clips": count, "speakers": count}
-    interval = {"low": known, "high": known, "speakers": count}
-    scores = _object({"mean": _number(), "pooled": _number()}, {"std": known, **interval})
-    evaluation = _object(
-        {"protocol": text, "seed": count, "speaker_independent": {"type": "boolean"}, "scores": _by_name(scores)},
-        {
-            "tested": _list(_object(corpus)),
-            "folds": _list(known),
-            "classes": _by_name(_object({"recall": known, "precision": known, "support": count}, interval)),
-            "confusion": _list(_list(count)),
-            "sexes": _by_name(_object({"uar": known, "clips": count}, interval)),
-            "reliability": _list(
-                _object({"low": share, "high": share, "confidence": known, "accuracy": known, "clips": count})
-            ),
-            "expected_calibration_error": known,
-            "confident_half": known,
-        },
-    )
-    evaluation["dependencies"] = {
-        "classes": ["confusion"],
-        "reliability": ["expected_calibration_error", "confident_half"],
-    }
-    member = _object(
-        {
-            "extractor": _object({"name": name, "version": count, "parameters": {"type": "object"}}),
-            "columns": _list(count, 1, uniqueItems=True),
-            "model": _object(
-                {
-                    "builder": name,
-                    "input_shape": _list(_or_none({**count, "minimum": 1}), 1, 4),
-                    "hyperparameters": {"type": "object"},
-                    "parameters": count,
-                },
-                {"version": count},
-            ),
-            "scaler": _object({"mean": _list(_number()), "scale": _list(above_0)}),
-            "weight": above_0,
-            "sha256": digest,
-        },
-        {"weights": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
-    )
-    return _object(
-        {
-            # An exported file is called so where no other name is given.
-            "name": {**name, "pattern": r"^[^./\\][^/\\]*$"},
-            "labels": _list(name, 2, 100, uniqueItems=True),
-            "members": _list(member, 1, MOST_MEMBERS),
-            "combine": {"enum": list(COMBINATIONS)},
-            "temperature": _number(0.01, 100),
-            "uncertain_below": share,
-            "typical": _by_name(_by_name(spread)),
-        },
-        {
-            **dict.fromkeys(("title", "reference", "licence", "limits"), text),
-            "prior": _list(_number(1e-12, 1)),
-            "strange_above": _or_none(_number(0)),
-            "baseline": _by_name(_number(-1000, 0)),
-            "voices": _object(
-                {**dict.fromkeys(VOICES, matrix(1000)), "classes": matrix(10), "spread": _list(_number(0), 2, 2)}
-            ),
-            "trained_on": _list(_object({**corpus, "licence": text})),
-            "evaluation": evaluation,
-            "left_out": _list(
-                _object(
-                    {
-                        **corpus,
-                        "uar": share,
-                        "low": known,
-                        "high": known,
-                        "recall": _by_name(share),
-                        "threshold": share,
-                        "expected_calibration_error": share,
-                        "answered": share,
-                        "right": _or_none(share),
-                    }
-                ),
-                0,
-                100,
-            ),
-            "versions": _by_name(text),
-            "pruned": _object({"share": share}),
-            "runtime": _object({}, {"sha256": digest, "difference": share, "recordings": count, "none_since": text}),
-            "training": _object(
-                {
-                    "protocol": text,
-                    "seed": count,
-                    "command": _or_none(text),
-                    "data": _object({"clips": count, "speakers": count, "digest": text}),
-                }
-            ),
-        },
-    )

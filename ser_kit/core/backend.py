@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """A model as a function from inputs to outputs, compiled once for batches of any size and clips of any length.
+    """A model as a function from inputs to outputs, compiled once for all batch sizes and lengths.
 
-    Keras's own ``predict_on_batch`` is traced anew for the second shape that it sees, which takes longer than hundreds
-    of answers.
+    Keras's own ``predict_on_batch`` is traced anew for the second shape that it sees, which takes longer than
+    hundreds of answers.
 
     Args:
         model: with one input and one output.
 
     Returns:
-        ``float32 [n, *input] -> float32 [n, *output]``. It raises :class:`~ser_kit.core.errors.ForkedError` in a process
-        that was forked since.
+        ``float32 [n, *input] -> float32 [n, *output]``. It raises :class:`~ser_kit.core.errors.ForkedError`
+        in a process that was forked since.
 
     Examples:
         >>> from ser_kit import models
@@ -43,7 +43,8 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
     shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     traced = tf.function(lambda inputs: model(inputs, training=False), input_signature=[shape], autograph=False)
-    # Looking for the graph that fits the arguments, of which there is one, would take a tenth of an answer's time.
+    # Looking for the graph that fits the arguments, of which there is one, would take a tenth of an answer's
+    # time.
     graph = traced if tf.config.functions_run_eagerly() else traced.get_concrete_function()
 
     def answer(inputs: np.ndarray) -> np.ndarray:
@@ -56,8 +57,8 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 def import_keras() -> ModuleType:
     """Keras, without what TensorFlow's libraries write to standard error while they load.
 
-    On a machine without a GPU they say so each time, in a way that no setting of theirs turns off. Should the import
-    fail, what they wrote is shown after all.
+    On a machine without a GPU they say so each time, in a way that no setting of theirs turns off. Should the
+    import fail, what they wrote is shown after all.
     """
     if "keras" in sys.modules:
         return sys.modules["keras"]
@@ -67,7 +68,7 @@ def import_keras() -> ModuleType:
 
 @contextmanager
 def unheard() -> Iterator[None]:
-    """Without what native libraries, past Python, write to standard error; after an error it is shown after all."""
+    """Hide what native libraries write to standard error; it is shown if an error is raised."""
     try:
         stderr = os.dup(2)
     except OSError:  # no standard error to keep clean

@@ -1,8 +1,8 @@
 """Settings: frozen dataclasses that are checked when they are made, have an identity, and go through JSON.
 
-Steps, batch augmentations, extractors and trainings are such settings. Pydantic would check types too, but takes a
-fifth of a second to import, knows no NumPy scalars, and the one line of :attr:`Settings.identity`, which names features
-in the store, would still be our own.
+Steps, batch augmentations, extractors and trainings are such settings. Pydantic would check types too, but
+takes a fifth of a second to import, knows no NumPy scalars, and the one line of :attr:`Settings.identity`,
+which names features in the store, would still be our own.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def listed(what: str, value: Any, error: type[SerKitError]) -> tuple:
 class Settings:
     """A frozen dataclass whose fields are settings.
 
-    Numbers given as integers or as NumPy scalars become plain ``float`` or ``int``, so that equal settings read the
-    same in :attr:`identity`.
+    Numbers given as integers or as NumPy scalars become plain ``float`` or ``int``, so that equal settings
+    read the same in :attr:`identity`.
     """
 
     name: ClassVar[str]
@@ -139,7 +139,7 @@ _T = TypeVar("_T", bound=Settings)
 
 
 def made(registry: Registry[type[_T]], described: _T | str | Mapping[str, Any]) -> _T:
-    """Settings from a name, or from what :meth:`Settings.to_dict` gave; what is settings already stays as it is.
+    """Settings from a name or from what :meth:`Settings.to_dict` gave; settings are returned as they are.
 
     Args:
         registry: classes by name.

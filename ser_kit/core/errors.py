@@ -15,7 +15,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u20
 
 
 def printable(text: str) -> str:
-    """A text that others wrote, such as a file's name, with a mark for each character that a terminal may act on.
+    """A text from outside, such as a file name, with its control characters replaced.
 
     Examples:
         >>> printable("red\\x1b[31m.wav")
@@ -32,10 +32,10 @@ class UnknownNameError(SerKitError, ValueError):
     """A registry was asked for a name it does not hold.
 
     Examples:
-        >>> raise UnknownNameError("corpus", "ravdes", ["cremad", "ravdess"])
+        >>> raise UnknownNameError("corpus", "ravdes", ["ravdess"])
         Traceback (most recent call last):
         ...
-        ser_kit.core.errors.UnknownNameError: unknown corpus 'ravdes'; did you mean 'ravdess'? Known: cremad, ravdess
+        ser_kit.core.errors.UnknownNameError: unknown corpus 'ravdes'; did you mean 'ravdess'? Known: ravdess
     """
 
     def __init__(self, kind: str, name: object, known: Iterable[str]):
@@ -169,7 +169,7 @@ class AdaptationError(SerKitError, ValueError):
 
 
 class ForkedError(SerKitError, RuntimeError):
-    """A network was to compute in a process that was forked while TensorFlow's threads ran, where it would hang."""
+    """A network would hang: this process was forked while TensorFlow's threads ran."""
 
 
 class ExportError(SerKitError):

@@ -75,7 +75,8 @@ def canonical(name: str) -> str:
 
 
 NEAREST = {"calm": "neutral", "excited": "happy", "frustrated": "angry"}
-"""What an emotion is answered as where a label set has no place for it, though recordings of it teach it nothing."""
+"""What an emotion is answered as where a label set has no place for it, though recordings of it teach it
+nothing."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,8 @@ def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[
         into: the label set to answer in, as for :func:`label_set`.
 
     Returns:
-        Label of the set -> labels of the model. A label that is in none of them, such as surprise among six emotions,
-        is left out.
+        Label of the set -> labels of the model. A label that is in none of them, such as surprise among six
+        emotions, is left out.
 
     Raises:
         LabelError: the model does not tell two labels of the set apart.

@@ -14,8 +14,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ONE_EACH = {"TF_NUM_INTRAOP_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Environment of a process that answers for several recordings at a time, before TensorFlow and NumPy are loaded: one
-for each core is faster than all cores for each."""
+"""Environment of a process that answers for several recordings at a time, before TensorFlow and NumPy are
+loaded: one for each core is faster than all cores for each."""
 
 
 def cores() -> int:
@@ -39,8 +39,7 @@ _computes = _lost = False  # whether TensorFlow has threads in this process, or 
 
 
 def before_tensorflow() -> None:
-    """Called before TensorFlow computes: its threads are not there in a child that is forked later, which would wait
-    for them for ever.
+    """Called before TensorFlow computes, since a process forked afterwards would wait for ever.
 
     Raises:
         ForkedError: this process is such a child.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import shutil
 import sys
@@ -18,8 +19,8 @@ _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _ABANDONED = 24 * 3600  # seconds; no process works that long on one file
 
 AUDIO_SUFFIXES = frozenset({
-    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff", ".aifc",
-    ".wma", ".au", ".caf", ".3gp", ".3g2", ".amr", ".awb", ".ac3", ".mka", ".mov",
+    ".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff",
+    ".aifc", ".wma", ".au", ".caf", ".3gp", ".3g2", ".amr", ".awb", ".ac3", ".mka", ".mov",
 })  # fmt: skip
 
 
@@ -37,12 +38,12 @@ def cache_folder() -> Path:
 
 @contextmanager
 def workshop(folder: Path, prefix: str) -> Iterator[Path]:
-    """A temporary folder inside ``folder``, so that what is finished in it can be moved to its place in one step.
+    """A temporary folder inside ``folder``; what is finished in it moves to its place in one step.
 
     Args:
         folder: made if need be.
-        prefix: of the temporary folder's name. Folders of that prefix that were left a day ago by processes that were
-            killed are swept up.
+        prefix: of the temporary folder's name. Folders of that prefix that were left a day ago by processes
+            that were killed are swept up.
 
     Examples:
         >>> target = Path(tempfile.mkdtemp()) / "greeting.txt"
@@ -74,6 +75,16 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def file_digest(path: str | os.PathLike) -> str:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def writable(folder: str | os.PathLike) -> Path:
@@ -109,8 +120,8 @@ def replaceable(target: str | os.PathLike) -> Path:
         The absolute path, without links.
 
     Raises:
-        TargetError: nothing may be written there, or it is the folder that one works in, or one that other file
-            systems are mounted at: these cannot change places with another.
+        TargetError: nothing may be written there, or it is the folder that one works in, or one that other
+            file systems are mounted at: these cannot change places with another.
     """
     place = Path(os.path.realpath(target))
     if place.is_dir() and (Path.cwd().is_relative_to(place) or place.is_mount()):
@@ -123,9 +134,9 @@ def replaceable(target: str | os.PathLike) -> Path:
 def put(made: Path, place: Path) -> None:
     """Move what is finished, a file or a folder, to its place; what stood there is deleted, but not before.
 
-    A kill at any moment leaves the old or the new there, whole. Where a system cannot let two folders change places in
-    one step (Linux can, on most file systems), the old one stands beside its place for a moment, and
-    :func:`standing` finds it.
+    A kill at any moment leaves the old or the new there, whole. Where a system cannot let two folders change
+    places in one step (Linux can, on most file systems), the old one stands beside its place for a moment,
+    and :func:`standing` finds it.
 
     Args:
         made: on the same file system, in a :func:`workshop`, which sweeps up what is left there.
@@ -156,7 +167,7 @@ def put(made: Path, place: Path) -> None:
 
 
 def standing(folder: Path) -> Path:
-    """Where a folder is to be read: at its place, or beside it after a kill while :func:`put` was replacing it."""
+    """Where a folder is to be read: its place, or beside it if :func:`put` was interrupted."""
     aside = _aside(folder)
     return aside if not folder.exists() and aside.is_dir() else folder
 
@@ -180,8 +191,8 @@ def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
 
     Args:
         root: the folder.
-        skip: names of folders that are not looked into. Hidden ones never are: archives packed on a Mac hold a
-            ``._name.wav`` beside each ``name.wav``.
+        skip: names of folders that are not looked into. Hidden ones never are: archives packed on a Mac hold
+            a ``._name.wav`` beside each ``name.wav``.
     """
     found = []
     for folder, folders, names in os.walk(root):

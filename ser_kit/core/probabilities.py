@@ -36,8 +36,8 @@ def without_habit(probabilities: np.ndarray, habit: np.ndarray) -> np.ndarray:
 
     Args:
         probabilities: ``[n, k]``.
-        habit: how much more often than for other people each class is predicted for the speaker, as logarithms,
-            ``[k]`` or ``[n, k]``.
+        habit: how much more often than for other people each class is predicted for the speaker, as
+            logarithms, ``[k]`` or ``[n, k]``.
 
     Returns:
         ``[n, k]``; rows sum to 1.
@@ -51,8 +51,7 @@ def without_habit(probabilities: np.ndarray, habit: np.ndarray) -> np.ndarray:
 
 
 def mean_log(probabilities: np.ndarray) -> np.ndarray:
-    """What probabilities are on average, as logarithms; below one in a thousand all count alike, so that no single clip
-    decides.
+    """Mean logarithm of probabilities, each at least 0.001, so that no single clip decides.
 
     Args:
         probabilities: ``[n, k]``.

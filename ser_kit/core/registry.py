@@ -14,8 +14,8 @@ T = TypeVar("T")
 class Registry(MutableMapping[str, T]):
     """Named things of one kind, in the order in which they were entered.
 
-    What takes long to import is entered as ``"package.module:attribute"``, and imported when it is asked for. So names
-    and help texts can be had without loading anything.
+    What takes long to import is entered as ``"package.module:attribute"``, and imported when it is asked for.
+    So names and help texts can be had without loading anything.
 
     Args:
         kind: what one of them is called in messages, such as ``"model"``.
@@ -50,6 +50,10 @@ class Registry(MutableMapping[str, T]):
             thing = importlib.import_module(module)
             thing = self._entries[name] = getattr(thing, attribute) if attribute else thing
         return thing
+
+    def get(self, name: str, default: T | None = None) -> T | None:
+        """The thing of that name, or the default."""
+        return self[name] if name in self else default  # noqa: SIM401 - Mapping.get expects a KeyError
 
     def __setitem__(self, name: str, thing: T | str) -> None:
         self._entries[name] = thing

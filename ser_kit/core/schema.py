@@ -1,6 +1,7 @@
 """What values read from JSON may be, said in a part of JSON Schema.
 
-Enough of it for the files of ser_kit, in the standard library alone, so that predicting needs no package for it.
+Enough of it for the files of ser_kit, in the standard library alone, so that predicting needs no package for
+it.
 
 Examples:
     >>> check({"type": "array", "items": {"type": "number", "minimum": 0}}, [1, 2, -3], "shares")
@@ -24,10 +25,10 @@ def check(schema: Mapping[str, Any], value: Any, name: str = "") -> None:
     """Whether a value is what a schema allows.
 
     Args:
-        schema: with the keywords ``type``, ``const``, ``enum``, ``minimum``, ``maximum``, ``minLength``, ``maxLength``,
-            ``pattern``, ``items`` (a schema, or one for each item), ``minItems``, ``maxItems``, ``uniqueItems``,
-            ``required``, ``properties``, ``additionalProperties`` (a schema) and ``dependencies`` (lists of names),
-            which mean what they mean in JSON Schema.
+        schema: with the keywords ``type``, ``const``, ``enum``, ``minimum``, ``maximum``, ``minLength``,
+            ``maxLength``, ``pattern``, ``items`` (a schema, or one for each item), ``minItems``,
+            ``maxItems``, ``uniqueItems``, ``required``, ``properties``, ``additionalProperties`` (a schema)
+            and ``dependencies`` (lists of names), which mean what they mean in JSON Schema.
         value: as :func:`json.loads` gives it.
         name: of the value, for messages.
 
@@ -100,8 +101,8 @@ def _check_object(schema: Mapping[str, Any], value: dict, name: str) -> None:
 
 
 _NAMES = {
-    "array": "a list", "boolean": "true or false", "integer": "a whole number", "null": "null", "number": "a number",
-    "object": "an object", "string": "text",
+    "array": "a list", "boolean": "true or false", "integer": "a whole number", "null": "null",
+    "number": "a number", "object": "an object", "string": "text",
 }  # fmt: skip
 _IS = {
     "array": lambda value: isinstance(value, list),

@@ -24,7 +24,8 @@ import numpy as np
 
 from ..core import labels as _labels
 from ..core.errors import TableError, UnknownNameError
-from .base import COLUMNS, CORPORA, UNKNOWN_SPEAKER, Corpus, alike, sources, spans
+from .base import CORPORA, Corpus, alike
+from .table import COLUMNS, UNKNOWN_SPEAKER, sources, spans
 from .validation import Validation
 from .validation import validate as _validate
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses", "names", "of", "sample",
-    "sources", "spans", "validate",
+    "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses",
+    "names", "of", "sample", "sources", "spans", "validate",
 ]  # fmt: skip
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,9 @@ def get(name: str) -> Corpus:
     """The corpus of that name.
 
     Args:
-        name: one of :func:`names`; with a path behind a colon, its copy there: ``"ravdess:data/ravdess"``. Another name
-            with a path stands for your own recordings, a folder or CSV file as for ``"folder"``: ``"calls:list.csv"``.
+        name: one of :func:`names`; with a path behind a colon, its copy there: ``"ravdess:data/ravdess"``.
+            Another name with a path stands for your own recordings, a folder or CSV file as for ``"folder"``:
+            ``"calls:list.csv"``.
 
     Raises:
         UnknownNameError: there is none.
@@ -83,16 +85,18 @@ def load(
 
     Args:
         names: name or names of corpora, see :func:`get`: ``["ravdess", "folder:mine", "calls:list.csv"]``.
-        root: the corpus's folder or one that contains it; of several corpora, one that contains the folder of each.
-            Where neither this nor a name says where, a corpus is looked for in ``SER_KIT_DATA/<slug>``, then in a
-            Kaggle mount, and is then downloaded.
-        labels: a label set to join the corpora under, such as ``"six"``; see :func:`ser_kit.core.labels.label_set`.
+        root: the corpus's folder or one that contains it; of several corpora, one that contains the folder of
+            each. Where neither this nor a name says where, a corpus is looked for in ``SER_KIT_DATA/<slug>``,
+            then in a Kaggle mount, and is then downloaded.
+        labels: a label set to join the corpora under, such as ``"six"``; see
+            :func:`ser_kit.core.labels.label_set`.
 
     Returns:
-        One row per clip, columns :data:`COLUMNS`, ``start`` and ``end`` (seconds, or ``""``) if a clip is a part of a
-        file, see :func:`sources`, and ``label`` if ``labels`` was given. ``attrs["excluded"]`` lists
-        each recording left out and why, ``attrs["lost"]`` counts them (see :func:`losses`), ``attrs["failed"]`` holds
-        the ``clip_id`` of those that a list asks for and that cannot be used, ``attrs["labels"]`` the labels in order.
+        One row per clip, columns :data:`COLUMNS`, ``start`` and ``end`` (seconds, or ``""``) if a clip is a
+        part of a file, see :func:`sources`, and ``label`` if ``labels`` was given. ``attrs["excluded"]``
+        lists each recording left out and why, ``attrs["lost"]`` counts them (see :func:`losses`),
+        ``attrs["failed"]`` holds the ``clip_id`` of those that a list asks for and that cannot be used,
+        ``attrs["labels"]`` the labels in order.
 
     Raises:
         UnknownNameError: a name is unknown.
@@ -115,8 +119,8 @@ def load(
     for corpus in chosen if root is not None and len(chosen) > 1 else ():
         if corpus.root is None and corpus.place_in(Path(root)) is None:
             raise corpus.not_found(
-                f"root={os.fspath(root)!r}, given for {len(chosen)} corpora, holds no folder {corpus.slug!r}. Say "
-                f"where each of them is: {corpus.name}:PATH"
+                f"root={os.fspath(root)!r}, given for {len(chosen)} corpora, holds no folder {corpus.slug!r}. "
+                f"Say where each of them is: {corpus.name}:PATH"
             )
     parts = [corpus.load(root) for corpus in chosen]
     attrs = {name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")}
@@ -198,7 +202,7 @@ def losses(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def validate(name: str, root: str | os.PathLike | None = None, *, progress: bool = True) -> Validation:
-    """Checks every recording of a corpus: present, readable, not silent, not twice, and as many as there should be.
+    """Check every recording of a corpus: present, readable, not silent, not repeated; and the counts.
 
     Args:
         name: of the corpus, as for :func:`get`.

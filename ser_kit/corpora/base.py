@@ -15,12 +15,10 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..audio.recording import Excerpt
-from ..core.errors import CorpusNotFoundError, FileNameError, IncompleteCorpusWarning, TableError
+from ..core.errors import CorpusNotFoundError, FileNameError, IncompleteCorpusWarning
 from ..core.paths import audio_files
 from ..core.registry import Registry
+from .table import COLUMNS, SPAN_COLUMNS, UNKNOWN_SPEAKER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,74 +26,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NAMES = (
-    "ravdess", "ravdess_song", "cremad", "tess", "savee", "emodb", "nemo", "emospeech", "iemocap", "folder", "demo",
+    "ravdess", "ravdess_song", "cremad", "tess", "savee", "emodb", "nemo", "emospeech", "iemocap", "folder",
+    "demo",
 )  # fmt: skip
 CORPORA: Registry[ModuleType] = Registry("corpus", {name: f"{__package__}.{name}" for name in _NAMES})
 """Name -> the module that holds everything about a corpus."""
 
-COLUMNS = (
-    "clip_id", "path", "corpus", "speaker", "sex", "emotion", "native_emotion", "intensity", "text_id", "language",
-)  # fmt: skip
-"""Columns of the clip table, in order; all of them hold strings."""
-
-SPAN_COLUMNS = ("start", "end")
-"""Columns that stand behind them where a clip is a part of a file: seconds, or ``""`` for its beginning and its end."""
-
 DATA_VARIABLE = "SER_KIT_DATA"
 WHOLE = 0.9
-"""Share of the published clips from which on a copy of a corpus counts as whole enough not to be warned of."""
+"""Share of the published clips below which a warning is given that a copy of a corpus is incomplete."""
 
-UNKNOWN_SPEAKER = "unknown"
-"""What stands behind the name of the corpus where it is not known who speaks: one person or many."""
 _RETRIES = 2
 
 
-def spans(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Where each clip begins and ends in its file, s: 0 and infinity for the whole file; two float arrays ``[n]``.
-
-    Raises:
-        TableError: a cell of the columns ``start`` and ``end`` is neither empty nor a number.
-    """
-    import pandas as pd
-
-    found = []
-    for column, whole in zip(SPAN_COLUMNS, (0.0, np.inf), strict=True):
-        cells = table[column] if column in table else pd.Series(whole, table.index)
-        try:
-            numbers = pd.to_numeric(cells.replace("", np.nan))
-        except (ValueError, TypeError) as error:
-            raise TableError(f"the clip table's column {column!r} must hold seconds: {error}") from None
-        found.append(numbers.fillna(whole).to_numpy(float))
-    return found[0], found[1]
-
-
-def sources(table: pd.DataFrame) -> list[str | Excerpt]:
-    """What :func:`ser_kit.audio.read_audio` takes for each clip: its file, or a part of it. The one way to its sound.
-
-    Args:
-        table: a clip table; with columns ``start`` and ``end`` (s, or empty) clips are parts of files.
-
-    Returns:
-        Of each row its ``path``, or a :class:`~ser_kit.audio.Excerpt` of it.
-
-    Raises:
-        TableError: a time is no number.
-        AudioError: a clip ends before it begins.
-
-    Examples:
-        >>> import pandas as pd
-        >>> turns = {"path": ["talk.wav", "talk.wav", "take.wav"], "start": ["0.5", "2", ""], "end": ["2", "", ""]}
-        >>> print(*sources(pd.DataFrame(turns)))
-        talk.wav#t=0.5,2 talk.wav#t=2 take.wav
-    """
-    times = (column.tolist() for column in spans(table))
-    return [
-        Excerpt(path, start, None if end == np.inf else end) if start > 0 or end < np.inf else path
-        for path, start, end in zip(table["path"].astype(str), *times, strict=True)
-    ]
-
-
-_TITLES = frozenset({"actor", "actress", "id", "p", "participant", "person", "s", "sp", "speaker", "spk", "subject"})
+_TITLES = frozenset(
+    {"actor", "actress", "id", "p", "participant", "person", "s", "sp", "speaker", "spk", "subject"}
+)
 
 
 def alike(names: Iterable[str]) -> list[list[str]]:
@@ -124,7 +70,9 @@ def alike(names: Iterable[str]) -> list[list[str]]:
 
 def name_error(corpus: str, filename: object, why: str, example: str) -> FileNameError:
     """The error for a name that is not one of the corpus's."""
-    return FileNameError(f"{str(filename)!r} is not a file name of {corpus}: {why}; a right one is {example!r}")
+    return FileNameError(
+        f"{str(filename)!r} is not a file name of {corpus}: {why}; a right one is {example!r}"
+    )
 
 
 def stem(filename: object) -> str:
@@ -156,10 +104,10 @@ class Corpus:
     """A corpus as its module describes it.
 
     The module holds the constants ``NAME``, ``SLUG``, ``LICENSE``, ``BIBTEX``, ``LANGUAGE``, ``EXPECTED``,
-    ``KNOWN_BAD`` and the function ``parse(filename) -> fields``, whose ``clip_id`` (where it is not the file name
-    without suffix) and ``speaker`` need not carry the name of the corpus. It may hold ``KAGGLE_HANDLE``, ``HOMEPAGE``,
-    ``KNOWN_DUPLICATES``, ``SKIPPED_FOLDERS``, ``SPEAKERS_OF`` (another corpus, whose speakers these are), and these
-    functions:
+    ``KNOWN_BAD`` and the function ``parse(filename) -> fields``, whose ``clip_id`` (where it is not the file
+    name without suffix) and ``speaker`` need not carry the name of the corpus. It may hold ``KAGGLE_HANDLE``,
+    ``HOMEPAGE``, ``KNOWN_DUPLICATES``, ``SKIPPED_FOLDERS``, ``SPEAKERS_OF`` (another corpus, whose speakers
+    these are), and these functions:
 
     - ``fetch() -> Path``: gets the recordings when no local folder has them, instead of kagglehub;
     - ``read_labels(root) -> {clip: fields}``: what the corpus keeps in label files rather than in file names;
@@ -186,7 +134,7 @@ class Corpus:
 
     @property
     def speakers_of(self) -> str:
-        """Name that stands before its speakers: its own, or that of the corpus that the same people recorded."""
+        """Prefix of its speakers: its own name, or that of the corpus that the same people recorded."""
         return getattr(self.module, "SPEAKERS_OF", self.name)
 
     @property
@@ -231,7 +179,7 @@ class Corpus:
 
     @property
     def known_duplicates(self) -> dict[str, str]:
-        """Clips that repeat another one byte for byte under the same label; they stay, as published counts do."""
+        """Clips that repeat another byte for byte under the same label; they are kept."""
         return dict(getattr(self.module, "KNOWN_DUPLICATES", {}))
 
     def parse(self, filename: str) -> dict[str, str]:
@@ -257,8 +205,8 @@ class Corpus:
         """The folder (or listing) of the recordings; downloads them where no local folder has them.
 
         Args:
-            root: the corpus's folder or one that contains it. Without it, ``SER_KIT_DATA/<slug>``, a Kaggle mount,
-                and last kagglehub or the corpus's own download are tried.
+            root: the corpus's folder or one that contains it. Without it, ``SER_KIT_DATA/<slug>``, a Kaggle
+                mount, and last kagglehub or the corpus's own download are tried.
 
         Raises:
             CorpusNotFoundError: the recordings cannot be had; the message says how to get them.
@@ -278,7 +226,9 @@ class Corpus:
             raise
         # The clients below raise a dozen unrelated types; for the caller all of them mean the same.
         except Exception as error:
-            raise self.not_found(f"the download failed ({type(error).__name__}: {_one_line(error)})") from error
+            raise self.not_found(
+                f"the download failed ({type(error).__name__}: {_one_line(error)})"
+            ) from error
 
     def entries(self, root: Path) -> Iterator[Entry]:
         """Every recording under a located root, copies included.
@@ -311,15 +261,16 @@ class Corpus:
             root: as for :meth:`locate`.
 
         Returns:
-            One row per clip, ordered by ``clip_id``. ``attrs["excluded"]`` lists the recordings left out and why,
-            ``attrs["lost"]`` counts them, ``attrs["failed"]`` names those of them that a list asks for and that
-            cannot be used.
+            One row per clip, ordered by ``clip_id``. ``attrs["excluded"]`` lists the recordings left out and
+            why, ``attrs["lost"]`` counts them, ``attrs["failed"]`` names those of them that a list asks for
+            and that cannot be used.
 
         Raises:
             CorpusNotFoundError: the recordings cannot be had, or no file is one of the corpus.
 
         Warns:
-            IncompleteCorpusWarning: fewer than nine in ten of the published clips are there, or none of an emotion.
+            IncompleteCorpusWarning: fewer than nine in ten of the published clips are there, or none of an
+                emotion.
             UserWarning: it is not known who speaks in some clips.
         """
         import pandas as pd
@@ -348,9 +299,13 @@ class Corpus:
         table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=columns)
         table.attrs["excluded"] = list(excluded.values())
         table.attrs["failed"] = list(excluded) if folder.is_file() else []
-        table.attrs["lost"] = [{"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())]
-        self._tell(table)
-        self._check_is_whole(folder, table, [clip for clip in self.known_bad if f"{self.name}:{clip}" in excluded])
+        table.attrs["lost"] = [
+            {"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())
+        ]
+        self._report(table)
+        self._check_is_whole(
+            folder, table, [clip for clip in self.known_bad if f"{self.name}:{clip}" in excluded]
+        )
         return table
 
     def _row(self, entry: Entry, clip_id: str) -> dict[str, str]:
@@ -363,14 +318,15 @@ class Corpus:
             "speaker": f"{self.speakers_of}:{speaker or UNKNOWN_SPEAKER}",
         }
 
-    def _tell(self, table: pd.DataFrame) -> None:
+    def _report(self, table: pd.DataFrame) -> None:
         losses = "; ".join(f"{loss['clips']} left out: {loss['reason']}" for loss in table.attrs["lost"])
         logger.info("%s: %d clips%s", self.name, len(table), f" ({losses})" if losses else "")
         unknown = int((table["speaker"] == f"{self.speakers_of}:{UNKNOWN_SPEAKER}").sum())
         if unknown:
             warnings.warn(
-                f"{self.name}: the speaker of {unknown} of {len(table)} clips is not known ({self.speakers_of}:"
-                f"{UNKNOWN_SPEAKER}); protocols of unseen speakers refuse the corpus while they are among its clips",
+                f"{self.name}: the speaker of {unknown} of {len(table)} clips is not known "
+                f"({self.speakers_of}:{UNKNOWN_SPEAKER}); protocols of unseen speakers refuse the corpus while "
+                "they are among its clips",
                 stacklevel=4,
             )
 
@@ -402,7 +358,7 @@ class Corpus:
         return next((place for place in (folder / self.slug, folder / self.name) if place.is_dir()), None)
 
     def find_local(self) -> Path | None:
-        """The corpus's folder under ``SER_KIT_DATA`` or a Kaggle mount, or ``None``; nothing is downloaded."""
+        """The corpus's folder under ``SER_KIT_DATA`` or a Kaggle mount, or ``None``; no download."""
         places = []
         if os.environ.get(DATA_VARIABLE):
             data = Path(os.environ[DATA_VARIABLE])
@@ -416,14 +372,18 @@ class Corpus:
 
     def not_found(self, why: str) -> CorpusNotFoundError:
         """The error that says why the recordings cannot be had, and how to get them."""
-        have = f"load({self.name!r}, root='their folder'), or set {DATA_VARIABLE} to a folder that holds {self.slug!r}"
-        lines = [f"the recordings of {self.name!r} cannot be had: {why}.", f"- If you have them: {have}."]
+        have = f"load({self.name!r}, root='their folder'), or set {DATA_VARIABLE} to a folder that holds"
+        lines = [
+            f"the recordings of {self.name!r} cannot be had: {why}.",
+            f"- If you have them: {have} {self.slug!r}.",
+        ]
         if self.kaggle_handle:
             page = "https://www.kaggle.com/datasets/" + "/".join(self.kaggle_handle.split("/")[:2])
             token = "KAGGLE_API_TOKEN (or set KAGGLE_USERNAME and KAGGLE_KEY, or save ~/.kaggle/kaggle.json)"
             lines += [
                 f"- Or download {page} and unpack it there.",
-                f"- Or let kagglehub do it: make a token at https://www.kaggle.com/settings and set it as {token}.",
+                "- Or let kagglehub do it: make a token at https://www.kaggle.com/settings and set it as "
+                f"{token}.",
             ]
         if self.homepage:
             lines.append(f"- About the corpus: {self.homepage} (licence: {self.license})")

@@ -1,8 +1,8 @@
 """CREMA-D: 91 actors of many origins, twelve English sentences, six emotions (7,442 clips).
 
-Cao, Cooper, Keutmann, Gur, Nenkova & Verma (2014), CREMA-D: Crowd-sourced Emotional Multimodal Actors Dataset,
-IEEE Transactions on Affective Computing 5(4), 377-390. A name is actor, sentence, emotion, intensity; only the sentence
-IEO was asked for at three intensities, the others carry XX.
+Cao, Cooper, Keutmann, Gur, Nenkova & Verma (2014), CREMA-D: Crowd-sourced Emotional Multimodal Actors
+Dataset, IEEE Transactions on Affective Computing 5(4), 377-390. A name is actor, sentence, emotion,
+intensity; only the sentence IEO was asked for at three intensities, the others carry XX.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ BIBTEX = """@article{cao2014cremad,
   author = {Cao, Houwei and Cooper, David G. and Keutmann, Michael K. and Gur, Ruben C. and Nenkova, Ani and
             Verma, Ragini},
   title = {{CREMA-D}: Crowd-Sourced Emotional Multimodal Actors Dataset},
-  journal = {IEEE Transactions on Affective Computing}, volume = {5}, number = {4}, pages = {377--390}, year = {2014},
+  journal = {IEEE Transactions on Affective Computing}, volume = {5}, number = {4}, pages = {377--390},
+  year = {2014},
   doi = {10.1109/TAFFC.2014.2336244}
 }"""
 EXPECTED = {"neutral": 1087} | dict.fromkeys(("happy", "sad", "angry", "fear", "disgust"), 1271)
@@ -38,9 +39,9 @@ _EMOTIONS = {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "N
 _INTENSITIES = {"LO": "low", "MD": "medium", "HI": "high", "XX": "", "X": ""}
 _SENTENCES = ("DFA", "IEO", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI")
 _FEMALE = frozenset({
-    1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025, 1028, 1029, 1030,
-    1037, 1043, 1046, 1047, 1049, 1052, 1053, 1054, 1055, 1056, 1058, 1060, 1061, 1063, 1072, 1073, 1074, 1075,
-    1076, 1078, 1079, 1082, 1084, 1089, 1091,
+    1002, 1003, 1004, 1006, 1007, 1008, 1009, 1010, 1012, 1013, 1018, 1020, 1021, 1024, 1025, 1028, 1029,
+    1030, 1037, 1043, 1046, 1047, 1049, 1052, 1053, 1054, 1055, 1056, 1058, 1060, 1061, 1063, 1072, 1073,
+    1074, 1075, 1076, 1078, 1079, 1082, 1084, 1089, 1091,
 })  # fmt: skip
 _NEVER_RECORDED = ("1008_WSI", "1009_MTI", "1019_ITH", "1002_TIE_NEU", "1076_ITS_NEU")
 _NAME = re.compile(r"([0-9]{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")

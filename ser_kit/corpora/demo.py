@@ -1,30 +1,33 @@
 """The built-in demo corpus: synthetic speech, made on this machine on first use.
 
-**No human voice is in it.** Praat's speech synthesiser (eSpeak NG, through Parselmouth) reads four sentences whose
-words say nothing about an emotion, and rules from the literature give them the prosody of six. The corpus exists so
-that every part of ser_kit runs without a download; a result on it says nothing about real emotions.
+**No human voice is in it.** Praat's speech synthesiser (eSpeak NG, through Parselmouth) reads four sentences
+whose words say nothing about an emotion, and rules from the literature give them the prosody of six. The
+corpus exists so that every part of ser_kit runs without a download; a result on it says nothing about real
+emotions.
 
-Ten speakers differ in voice, accent, vocal-tract length, pitch, microphone level, room and background noise. They also
-differ in how strongly they use each cue, and each has habits of its own for each emotion, the same in every take: that
-is what a random split can learn by heart and a speaker-independent one cannot. Two takes are never quite alike.
+Ten speakers differ in voice, accent, vocal-tract length, pitch, microphone level, room and background noise.
+They also differ in how strongly they use each cue, and each has habits of its own for each emotion, the same
+in every take: that is what a random split can learn by heart and a speaker-independent one cannot. Two takes
+are never quite alike.
 
-The rules (:data:`RULES`) follow what these sources agree on; where they do not (the pitch range of fear, for one), a
-rule stays near neutral.
+The rules (:data:`RULES`) follow what these sources agree on; where they do not (the pitch range of fear, for
+one), a rule stays near neutral.
 
-* Scherer, K. R. (2003). Vocal communication of emotion: A review of research paradigms. *Speech Communication* 40,
-  227-256. Anger, panic and joy raise pitch, its range, intensity and high-frequency energy and quicken speech; sadness
-  does the opposite.
-* Juslin, P. N. & Laukka, P. (2003). Communication of emotions in vocal expression and music performance: Different
-  channels, same code? *Psychological Bulletin* 129, 770-814. Fear: high pitch that varies little, rising contour,
-  irregular voice, low intensity short of panic. Sadness: low, slow, falling, soft, dull in spectrum.
-* Banse, R. & Scherer, K. R. (1996). Acoustic profiles in vocal emotion expression. *Journal of Personality and Social
-  Psychology* 70, 614-636. Profiles of 14 emotions by actors; disgust among the hardest to tell.
+* Scherer, K. R. (2003). Vocal communication of emotion: A review of research paradigms. *Speech
+  Communication* 40, 227-256. Anger, panic and joy raise pitch, its range, intensity and high-frequency energy
+  and quicken speech; sadness does the opposite.
+* Juslin, P. N. & Laukka, P. (2003). Communication of emotions in vocal expression and music performance:
+  Different channels, same code? *Psychological Bulletin* 129, 770-814. Fear: high pitch that varies little,
+  rising contour, irregular voice, low intensity short of panic. Sadness: low, slow, falling, soft, dull in
+  spectrum.
+* Banse, R. & Scherer, K. R. (1996). Acoustic profiles in vocal emotion expression. *Journal of Personality
+  and Social Psychology* 70, 614-636. Profiles of 14 emotions by actors; disgust among the hardest to tell.
 * Murray, I. R. & Arnott, J. L. (1993). Toward the simulation of emotion in synthetic speech. *Journal of the
-  Acoustical Society of America* 93, 1097-1108. Disgust: much slower and lower, grumbled, wide downward terminal
-  inflection. Fear: much faster, much higher, irregular voicing. Anger: tense, abrupt.
+  Acoustical Society of America* 93, 1097-1108. Disgust: much slower and lower, grumbled, wide downward
+  terminal inflection. Fear: much faster, much higher, irregular voicing. Anger: tense, abrupt.
 * Burkhardt, F. & Sendlmeier, W. F. (2000). Verification of acoustical correlates of emotional speech using
-  formant-synthesis. *Proc. ISCA Workshop on Speech and Emotion*, 151-156. Joy: wider range, faster, formants raised by
-  spread lips.
+  formant-synthesis. *Proc. ISCA Workshop on Speech and Emotion*, 151-156. Joy: wider range, faster, formants
+  raised by spread lips.
 """
 
 from __future__ import annotations
@@ -53,7 +56,8 @@ BIBTEX = """@misc{praat,
   note   = {Computer program, https://www.praat.org; its built-in speech synthesiser is eSpeak NG}
 }"""
 VERSION = "2"
-"""Of the generator. Raise it with any change that alters a sample, so that no old cache is taken for a new corpus."""
+"""Of the generator. Raise it with any change that alters a sample, so that no old cache is taken for a new
+corpus."""
 
 RATE = 16000
 _NATIVE_RATE = 22050  # of eSpeak
@@ -73,7 +77,8 @@ class Speaker(NamedTuple):
         sex: ``"female"`` or ``"male"``.
         voice: eSpeak voice variant. Only those without pitch flutter will do: its phase runs on from one
             utterance to the next, so that a clip would depend on what was synthesised before it.
-        accent: Praat's name of the eSpeak language. Not Scotland: its trilled r varies with what was said before.
+        accent: Praat's name of the eSpeak language. Not Scotland: its trilled r varies with what was synthesised
+            before.
         formants: factor on all formant frequencies (1 / relative vocal-tract length).
         pitch: median of the neutral voice in Hz.
     """
@@ -218,7 +223,10 @@ def synthesise_clip(name: str) -> np.ndarray:
     """
     name_of_speaker, emotion, text, take = _fields(name)
     speaker, number = SPEAKERS[name_of_speaker], int(name_of_speaker)
-    habit_key = [number, 1 + list(RULES).index(emotion)]  # from 1: a seed that ends in 0 equals the one without it
+    habit_key = [
+        number,
+        1 + list(RULES).index(emotion),
+    ]  # from 1: a seed that ends in 0 equals the one without it
     of_speaker, of_habit, of_take = (
         np.random.default_rng(key)
         for key in ([number], habit_key, [*habit_key, 1 + list(SENTENCES).index(text), int(take)])
@@ -265,7 +273,8 @@ def fetch() -> Path:
 _WORKSHOP = f".{SLUG}-"
 _README = f"""SYNTHETIC SPEECH. No human voice is in these recordings, and no real emotion.
 
-Made by ser_kit's demo corpus, version {VERSION}: Praat's speech synthesiser, with the prosody of {len(RULES)} emotions
+Made by ser_kit's demo corpus, version {VERSION}: Praat's speech synthesiser, with the prosody of \
+{len(RULES)} emotions
 put on by rule. {len(index())} clips, {len(SPEAKERS)} synthetic speakers, mono, 16 bit, {RATE} Hz.
 File names: SPEAKER_EMOTION_SENTENCE_TAKE.wav
 Licence: {LICENSE}
@@ -311,9 +320,11 @@ def _speak(speaker: Speaker, sentence: str, cues: Cues, rng: np.random.Generator
 
     parselmouth = praat("making the demo corpus")
     call = parselmouth.praat.call
-    stretch = speaker.formants * (1 + cues.formants / 100)  # replaying at another rate moves formants, pitch and tempo
+    # Replaying at another rate moves formants, pitch and tempo.
+    stretch = speaker.formants * (1 + cues.formants / 100)
     median = speaker.pitch * 2 ** (cues.pitch / 12)
-    native_pitch = float(np.clip(median / stretch, 50, 200))  # near the target, so that PSOLA has little to do
+    # Near the target, so that PSOLA has little to do.
+    native_pitch = float(np.clip(median / stretch, 50, 200))
     words_per_minute = round(205 * 2**cues.rate / stretch)
     _say("English (America)", "Denis", _RINSE, 1.0, 450)
     sound = _say(speaker.accent, speaker.voice, sentence, native_pitch / 100, words_per_minute)
@@ -343,11 +354,11 @@ def _speak(speaker: Speaker, sentence: str, cues: Cues, rng: np.random.Generator
 
 
 _RINSE = (
-    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
 )
-"""Said, and thrown away, before each sentence: eSpeak looks at what is left in its memory of the sentence before, so
-that this has to be the same for all, and longer than any of them."""
+"""Synthesised, and thrown away, before each sentence: eSpeak reads what is left in its memory of the sentence
+before, so that this has to be the same for all, and longer than any of them."""
 
 
 def _say(accent: str, voice: str, text: str, pitch: float, words_per_minute: int) -> parselmouth.Sound:

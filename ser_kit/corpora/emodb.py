@@ -1,7 +1,8 @@
 """EMO-DB: ten German actors, ten sentences, seven emotions (535 clips).
 
-Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss (2005), A database of German emotional speech, Interspeech, 1517-1520.
-A name is speaker, sentence, the first letter of the emotion in German, and a letter for the version.
+Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss (2005), A database of German emotional speech, Interspeech,
+1517-1520. A name is speaker, sentence, the first letter of the emotion in German, and a letter for the
+version.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ HOMEPAGE = "http://emodb.bilderbar.info/"
 LICENSE = "CC BY 4.0"
 LANGUAGE = "de"
 BIBTEX = """@inproceedings{burkhardt2005emodb,
-  author = {Burkhardt, Felix and Paeschke, Astrid and Rolfes, Miriam and Sendlmeier, Walter F. and Weiss, Benjamin},
+  author = {Burkhardt, Felix and Paeschke, Astrid and Rolfes, Miriam and Sendlmeier, Walter F. and
+            Weiss, Benjamin},
   title = {A database of {German} emotional speech},
   booktitle = {Interspeech}, pages = {1517--1520}, year = {2005}, doi = {10.21437/Interspeech.2005-446}
 }"""

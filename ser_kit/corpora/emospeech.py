@@ -1,10 +1,11 @@
-"""EmoSpeech: one-word commands that people in India recorded on their own phones, four emotions (English and Hindi).
+"""EmoSpeech: one-word commands, four emotions, recorded on phones in India (English and Hindi).
 
-Banga, Upadhyay, Agarwal, Sharma & Mukherjee (2019), Indian EmoSpeech Command Dataset: A dataset for emotion based
-speech recognition in the wild, arXiv:1910.13801. A name is keyword, surroundings, emotion, time, and a hash that stands
-for the speaker; the folder is the place. Copies sorted by emotion (``angry/016294ed23-help-50b95e37.wav``: the first
-ten digits of the speaker's hash, keyword, an identifier) are read too. The emotion is what the speaker was asked for.
-Clips whose speaker the publisher does not know, and sounds without speech, are left out.
+Banga, Upadhyay, Agarwal, Sharma & Mukherjee (2019), Indian EmoSpeech Command Dataset: A dataset for emotion
+based speech recognition in the wild, arXiv:1910.13801. A name is keyword, surroundings, emotion, time, and a
+hash that stands for the speaker; the folder is the place. Copies sorted by emotion
+(``angry/016294ed23-help-50b95e37.wav``: the first ten digits of the speaker's hash, keyword, an identifier)
+are read too. The emotion is what the speaker was asked for. Clips whose speaker the publisher does not know,
+and sounds without speech, are left out.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ def parse(filename: str) -> dict[str, str]:
 
     Examples:
         >>> fields = parse("House/bacho-safe-Fearful-20190709085913-27a0bc6630f4f1c1c8cbb1c8e3f7a0d1.wav")
-        >>> fields["emotion"], fields["native_emotion"], fields["speaker"], fields["text_id"], fields["language"]
-        ('fear', 'fearful', '27a0bc6630', 'bacho', 'hi')
+        >>> [fields[name] for name in ("emotion", "native_emotion", "speaker", "text_id", "language")]
+        ['fear', 'fearful', '27a0bc6630', 'bacho', 'hi']
         >>> parse("angry/016294ed23-help-50b95e37.wav")["speaker"]
         '016294ed23'
     """

@@ -1,15 +1,16 @@
 """Your own recordings: a folder for each emotion, or a CSV file that lists them.
 
-In a folder, ``angry/take1.wav`` or, with the speaker, ``angry/anna/take1.wav``; any sound format will do. A CSV file
-has the columns ``path`` (or ``file``; relative to the CSV file, or absolute) and ``emotion``, and may have ``speaker``,
-``sex`` (or ``gender``), ``intensity``, ``text_id`` and ``language``; with ``start`` and ``end`` a row is a part of its
-file: seconds, or what audformat and nkululeko write (``0 days 00:00:01.5``), empty for the beginning or the end.
-Emotions may have any common name (see :func:`ser_kit.core.labels.canonical`). Separator (comma, semicolon, tab) and encoding
-(UTF-8, UTF-16, Windows-1252) are found out; paths may have backslashes, and differ in case or in the form of their
-accents from the names on the disk, as they do when a list comes from another system.
+In a folder, ``angry/take1.wav`` or, with the speaker, ``angry/anna/take1.wav``; any sound format will do. A
+CSV file has the columns ``path`` (or ``file``; relative to the CSV file, or absolute) and ``emotion``, and
+may have ``speaker``, ``sex`` (or ``gender``), ``intensity``, ``text_id`` and ``language``; with ``start`` and
+``end`` a row is a part of its file: seconds, or what audformat and nkululeko write (``0 days 00:00:01.5``),
+empty for the beginning or the end. Emotions may have any common name (see
+:func:`ser_kit.core.labels.canonical`). Separator (comma, semicolon, tab) and encoding (UTF-8, UTF-16,
+Windows-1252) are found out; paths may have backslashes, and differ in case or in the form of their accents
+from the names on the disk, as they do when a list comes from another system.
 
-A row that cannot be used is left out, with its reason. Two rows for one clip that differ are an error: which of them is
-right, the file cannot say.
+A row that cannot be used is left out, with its reason. Two rows for one clip that differ are an error: which
+of them is right, the file cannot say.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import io
 import os
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -63,10 +65,14 @@ def parse(filename: str) -> dict[str, str]:
         >>> fields["emotion"], fields["native_emotion"], fields["speaker"]
         ('fear', 'Fearful', 'anna')
     """
-    filename = unicodedata.normalize("NFC", str(filename))  # one person, on whatever system the folders were made
+    filename = unicodedata.normalize(
+        "NFC", str(filename)
+    )  # the same on whatever system the folders were made
     folders = PurePosixPath(filename).parts[:-1]
     if not folders:
-        raise FileNameError(f"{filename!r} should lie in a folder named after its emotion, such as 'angry/take1.wav'")
+        raise FileNameError(
+            f"{filename!r} should lie in a folder named after its emotion, such as 'angry/take1.wav'"
+        )
     try:
         emotion = canonical(folders[0])
     except LabelError as error:
@@ -95,7 +101,9 @@ def listing(file: Path) -> Iterator[Entry]:
         raise TableError(f"{file} has more than one column {name}")
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
-        raise TableError(f"{file} lacks the column {' and '.join(sorted(missing))}; it has {', '.join(rows.columns)}")
+        raise TableError(
+            f"{file} lacks the column {' and '.join(sorted(missing))}; it has {', '.join(rows.columns)}"
+        )
     find = _Finder()
     for name in _READ:
         rows[name] = rows.get(name, "")
@@ -123,23 +131,26 @@ def listing(file: Path) -> Iterator[Entry]:
         yield Entry(path, clip, fields)
 
 
+def _text(file: Path) -> str:
+    """A file in UTF-8, UTF-16 or Windows-1252 as text, accents in one form."""
+    content = file.read_bytes()
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encodings: tuple[str, ...] = ("utf-16",)
+    elif b"\0" in content[:4]:
+        encodings = ("utf-16-le" if content[0] else "utf-16-be",)
+    else:
+        encodings = _ENCODINGS
+    for encoding in encodings:
+        with suppress(UnicodeDecodeError):
+            return unicodedata.normalize("NFC", content.decode(encoding))
+    raise TableError(f"{file} is not a CSV file in UTF-8, UTF-16 or Windows-1252")
+
+
 def _rows(file: Path) -> pd.DataFrame:
     """The cells of a CSV file as text, stripped, under our names of the columns."""
     import pandas as pd
 
-    content = file.read_bytes()
-    if b"\0" in content[:4] or content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encodings = ("utf-16" if content[:1] in (b"\xff", b"\xfe") else "utf-16-le" if content[0] else "utf-16-be",)
-    else:
-        encodings = _ENCODINGS
-    for encoding in encodings:
-        try:
-            text = unicodedata.normalize("NFC", content.decode(encoding))
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise TableError(f"{file} is not a CSV file in UTF-8, UTF-16 or Windows-1252")
+    text = _text(file)
     header, _, rest = text.partition("\n")
     separator = max(",;\t", key=header.count)
     if header.lower().startswith("sep="):  # Excel's own note
@@ -154,7 +165,9 @@ def _rows(file: Path) -> pd.DataFrame:
     columns = [name.lower() for name in lines[0]]
     for cells in lines[1:]:
         if any(cells[len(columns) :]):
-            raise TableError(f"{file} is not a CSV file: more cells than columns in {separator.join(cells)!r}")
+            raise TableError(
+                f"{file} is not a CSV file: more cells than columns in {separator.join(cells)!r}"
+            )
     named = [i for i, name in enumerate(columns) if name]
     rows = pd.DataFrame(
         [[cells[i] if i < len(cells) else "" for i in named] for cells in lines[1:]],
@@ -165,17 +178,18 @@ def _rows(file: Path) -> pd.DataFrame:
 
 
 def _check_rows_agree(file: Path, rows: pd.DataFrame) -> None:
-    """Raises ``TableError`` where rows for one clip differ, be it in a column that is not read: which is right?"""
+    """Raises ``TableError`` where rows for one clip differ, even in a column that is not read."""
     of_one = rows[rows.duplicated(["found", "start", "end"], keep=False)]
     for _, group in of_one.groupby(["found", "start", "end"], sort=False):
-        differ = [name for name in rows.columns if name not in ("path", "found") and group[name].nunique() > 1]
+        differ = [name for name in rows.columns.drop(["path", "found"]) if group[name].nunique() > 1]
         if differ:
-            hint = "" if set(differ) & set(_READ) else "; parts of a file are told apart by 'start' and 'end', in s"
+            unread = not set(differ) & set(_READ)
+            hint = "; parts of a file are told apart by 'start' and 'end', in s" if unread else ""
             raise TableError(f"{file} lists {group['path'].iloc[0]!r} with more than one {differ[0]}{hint}")
 
 
 def _time(text: str) -> str:
-    """The same for all spellings of a time: empty for none and for 0, else seconds; what is no time stays as it is."""
+    """One spelling of a time: seconds, empty for none and for 0; what is no time stays as it is."""
     try:
         return str(_seconds(text) or "")
     except TableError:
@@ -204,7 +218,9 @@ def _seconds(text: str) -> float | None:
         except ValueError:
             seconds = np.nan
     if not 0 <= seconds < np.inf:
-        raise TableError(f"its start or end is {text!r}; expected seconds, or a time such as 0 days 00:00:01.5")
+        raise TableError(
+            f"its start or end is {text!r}; expected seconds, or a time such as 0 days 00:00:01.5"
+        )
     return seconds
 
 
@@ -215,8 +231,10 @@ class _Finder:
         self._names = cache(_names_in)
 
     def __call__(self, folder: Path, name: str) -> str:
-        """The path of a file: as it is written, or else the only one that differs in nothing but separators, case and
-        the form of accents; where there is none, as it is written."""
+        """The path of a file, as it is written where there is such a file or no other fits.
+
+        Else it is the only one that differs in nothing but separators, case and the form of accents.
+        """
         written = folder / name
         if os.path.isfile(written):
             return str(written)

@@ -1,9 +1,9 @@
 """IEMOCAP: ten actors in five sessions of two, scripted and improvised dialogues (10,039 utterances).
 
-Busso, Bulut, Lee, Kazemzadeh, Mower, Kim, Chang, Lee & Narayanan (2008), IEMOCAP: interactive emotional dyadic motion
-capture database, Language Resources and Evaluation 42(4), 335-359. It is given out under a signed licence, so only
-a local folder can be used. A name tells session and speaker; the emotion on which most raters agreed stands in
-``Session*/dialog/EmoEvaluation/*.txt`` (``xxx`` where they did not agree).
+Busso, Bulut, Lee, Kazemzadeh, Mower, Kim, Chang, Lee & Narayanan (2008), IEMOCAP: interactive emotional
+dyadic motion capture database, Language Resources and Evaluation 42(4), 335-359. It is given out under a
+signed licence, so only a local folder can be used. A name tells session and speaker; the emotion on which
+most raters agreed stands in ``Session*/dialog/EmoEvaluation/*.txt`` (``xxx`` where they did not agree).
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ HOMEPAGE = "https://sail.usc.edu/iemocap/"
 LICENSE = "signed licence of the University of Southern California, research only"
 LANGUAGE = "en"
 BIBTEX = """@article{busso2008iemocap,
-  author = {Busso, Carlos and Bulut, Murtaza and Lee, Chi-Chun and Kazemzadeh, Abe and Mower, Emily and Kim, Samuel and
-            Chang, Jeannette N. and Lee, Sungbok and Narayanan, Shrikanth S.},
+  author = {Busso, Carlos and Bulut, Murtaza and Lee, Chi-Chun and Kazemzadeh, Abe and Mower, Emily and
+            Kim, Samuel and Chang, Jeannette N. and Lee, Sungbok and Narayanan, Shrikanth S.},
   title = {{IEMOCAP}: interactive emotional dyadic motion capture database},
-  journal = {Language Resources and Evaluation}, volume = {42}, number = {4}, pages = {335--359}, year = {2008},
+  journal = {Language Resources and Evaluation}, volume = {42}, number = {4}, pages = {335--359},
+  year = {2008},
   doi = {10.1007/s10579-008-9076-6}
 }"""
 EXPECTED = {

@@ -91,10 +91,12 @@ def fetch() -> Path:
     folder = cache / f"nEMO-{_COMMIT}"
     if _is_whole(folder):
         return folder
-    # Made in a folder of its own and renamed when complete: an interruption leaves nothing that looks like a corpus.
+    # Made in a folder of its own and renamed when complete: an interruption leaves nothing that looks like a
+    # corpus.
     with workshop(cache, ".nEMO-") as unfinished:
-        # GitHub packs archives on request and does not promise the same bytes for ever, so no hash can be expected of
-        # them; the commit pins the content, ZIP checks each file's sum, and that all are there is counted.
+        # GitHub packs archives on request and does not promise the same bytes for ever, so no hash can be
+        # expected of them; the commit pins the content, ZIP checks each file's sum, and that all are there is
+        # counted.
         url = f"{HOMEPAGE}/archive/{_COMMIT}.zip"
         archive = pooch.retrieve(url, known_hash=None, path=unfinished, fname="nEMO.zip", progressbar=True)
         with zipfile.ZipFile(archive) as packed:

@@ -1,12 +1,14 @@
 """RAVDESS, speech: 24 Canadian actors, two sentences, eight emotions at two intensities (1,440 clips).
 
-Livingstone & Russo (2018), The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 13(5), e0196391.
-A name is seven two-digit fields: modality, vocal channel, emotion, intensity, statement, repetition, actor.
+Livingstone & Russo (2018), The Ryerson Audio-Visual Database of Emotional Speech and Song, PLoS ONE 13(5),
+e0196391. A name is seven two-digit fields: modality, vocal channel, emotion, intensity, statement,
+repetition, actor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 from .base import name_error, stem
 
@@ -28,7 +30,8 @@ KNOWN_DUPLICATES = {"03-01-03-01-02-02-07": "03-01-03-01-02-01-07"}
 
 _EMOTIONS = {
     "01": ("neutral", "neutral"), "02": ("calm", "calm"), "03": ("happy", "happy"), "04": ("sad", "sad"),
-    "05": ("angry", "angry"), "06": ("fear", "fearful"), "07": ("disgust", "disgust"), "08": ("surprised", "surprised"),
+    "05": ("angry", "angry"), "06": ("fear", "fearful"), "07": ("disgust", "disgust"),
+    "08": ("surprised", "surprised"),
 }  # fmt: skip
 _INTENSITIES = {"01": "normal", "02": "strong"}
 _STATEMENTS = {"01": "kids", "02": "dogs"}
@@ -86,11 +89,6 @@ def index() -> Iterator[str]:
 
 def index_channel(channel: str, emotions: range, actors) -> Iterator[str]:
     """Names of all clips of one vocal channel."""
-    for actor in actors:
-        for emotion in emotions:
-            for intensity in (1,) if emotion == 1 else (1, 2):
-                for statement in (1, 2):
-                    for repetition in (1, 2):
-                        yield (
-                            f"03-{channel}-{emotion:02d}-{intensity:02d}-{statement:02d}-{repetition:02d}-{actor:02d}"
-                        )
+    for actor, emotion, intensity, statement, take in product(actors, emotions, (1, 2), (1, 2), (1, 2)):
+        if emotion > 1 or intensity == 1:  # neutral has one intensity
+            yield f"03-{channel}-{emotion:02d}-{intensity:02d}-{statement:02d}-{take:02d}-{actor:02d}"

@@ -1,7 +1,7 @@
 """SAVEE: four British men, fifteen sentences for each of six emotions and thirty neutral ones (480 clips).
 
-Haq & Jackson (2009), Speaker-dependent audio-visual emotion recognition, AVSP 2009, 53-58.
-A name is speaker, emotion letters, sentence number; the original archive has a folder for each speaker instead.
+Haq & Jackson (2009), Speaker-dependent audio-visual emotion recognition, AVSP 2009, 53-58. A name is speaker,
+emotion letters, sentence number; the original archive has a folder for each speaker instead.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def parse(filename: str) -> dict[str, str]:
     clip = f"{folder}_{path.stem}" if folder in _SPEAKERS else path.stem
     found = _NAME.fullmatch(clip)
     if not found or int(found[3]) not in _sentences(found[2]):
-        why = f"it should be one of {', '.join(_SPEAKERS)}, one of {', '.join(_EMOTIONS)}, and 01 to 15 (n: to 30)"
+        speakers, emotions = ", ".join(_SPEAKERS), ", ".join(_EMOTIONS)
+        why = f"it should be one of {speakers}, one of {emotions}, and 01 to 15 (n: to 30)"
         raise name_error(NAME, filename, why, "DC_sa03.wav")
     speaker, emotion, sentence = found.groups()
     return {

@@ -1,4 +1,4 @@
-"""TESS: two women, one younger and one older, say "Say the word ..." with 200 words in seven emotions (2,800 clips).
+"""TESS: two women, one younger, one older, say 200 words in seven emotions (2,800 clips).
 
 Pichora-Fuller & Dupuis (2020), Toronto emotional speech set (TESS), Borealis, doi:10.5683/SP2/E8H2MF.
 A name is speaker (OAF older, YAF younger), word, emotion.
@@ -30,16 +30,17 @@ EXPECTED = dict.fromkeys(_EMOTIONS.values(), 400)
 KNOWN_BAD: dict[str, str] = {}
 
 _WORDS = (
-    "back bar base bath bean beg bite boat bone book bought burn cab calm came cause chain chair chalk chat check "
-    "cheek chief choice cool dab date dead death deep dime dip ditch dodge dog doll door fail fall far fat fit five "
-    "food gap gas gaze germ get gin goal good goose gun half hall hash hate have haze hire hit hole home hurl hush "
-    "jail jar join judge jug juice keen keep keg kick kill king kite knock late laud lean learn lease lid life limb "
-    "live loaf long lore lose lot love luck make match merge mess met mill mob mode mood moon mop mouse nag name "
-    "near neat nice note numb pad page pain pass pearl peg perch phone pick pike pole pool puff rag raid rain raise "
-    "rat reach read red ring ripe road room rose rot rough rush said sail search seize sell shack shall shawl sheep "
-    "shirt should shout size soap soup sour south sub such sure take talk tape team tell thin third thought thumb "
-    "time tip tire ton tool tough turn vine voice void vote wag walk wash week wheat when which whip white wife wire "
-    "witch yearn yes young youth"
+    "back bar base bath bean beg bite boat bone book bought burn cab calm came cause chain chair chalk chat "
+    "check cheek chief choice cool dab date dead death deep dime dip ditch dodge dog doll door fail fall "
+    "far fat fit five food gap gas gaze germ get gin goal good goose gun half hall hash hate have haze hire "
+    "hit hole home hurl hush jail jar join judge jug juice keen keep keg kick kill king kite knock late "
+    "laud lean learn lease lid life limb live loaf long lore lose lot love luck make match merge mess met "
+    "mill mob mode mood moon mop mouse nag name near neat nice note numb pad page pain pass pearl peg perch "
+    "phone pick pike pole pool puff rag raid rain raise rat reach read red ring ripe road room rose rot "
+    "rough rush said sail search seize sell shack shall shawl sheep shirt should shout size soap soup sour "
+    "south sub such sure take talk tape team tell thin third thought thumb time tip tire ton tool tough "
+    "turn vine voice void vote wag walk wash week wheat when which whip white wife wire witch yearn yes "
+    "young youth"
 )
 _NAME = re.compile(rf"(OAF?|YAF)_([a-z]+)_({'|'.join(_EMOTIONS)})")
 

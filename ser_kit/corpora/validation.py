@@ -1,8 +1,7 @@
-"""Checks that a corpus on disk is the one that was published, or that recordings of one's own can be worked with."""
+"""Checks that a corpus on disk is the published one, or that your own recordings can be used."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
 from collections import Counter, defaultdict
@@ -13,19 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import AudioError, PointerFileError, SilentAudioWarning, TruncatedAudioWarning
-from .base import UNKNOWN_SPEAKER, Corpus, Entry, alike, sources
+from ..core.paths import file_digest
+from .base import Corpus, Entry, alike
+from .table import UNKNOWN_SPEAKER, sources
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PROBLEMS = (
-    "missing", "extra", "unused", "duplicate", "unreadable", "truncated", "silent", "short", "pointer", "count",
+    "missing", "extra", "unused", "duplicate", "unreadable", "truncated", "silent", "short", "pointer",
+    "count",
 )  # fmt: skip
-"""Findings that make a corpus differ from the published one, or clips of one's own that cannot be used as they are."""
+"""Findings that make a corpus differ from the published one, or your own clips unusable as they are."""
 
 NOTES = ("speakers", "emotions", "copy", "known")
-"""Findings that do no harm: what one's own recordings lack for some protocols; of published ones, a clip that the
-archive holds twice, a clip that is known to be bad."""
+"""Findings that do no harm: what your own recordings lack for some protocols; of a published corpus, a clip
+that the archive holds twice, a clip that is known to be bad."""
 
 
 @dataclass(frozen=True)
@@ -116,37 +118,30 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
             clips[entry.clip].append(entry)
 
     digests: dict[tuple[str, Path], str] = {}
-    bar = tqdm(total=sum(map(len, clips.values())), desc=f"validate {corpus.name}", unit="file", disable=not progress)
-    with bar:
-        for entry in (entry for group in clips.values() for entry in group):
-            kind, detail, digests[entry.clip, entry.path] = _read(entry)
-            if kind:
-                known = corpus.known_bad.get(entry.clip) if kind == "silent" else None
-                clip_id = f"{corpus.name}:{entry.clip}"
-                findings.append(Finding("known" if known else kind, clip_id, str(entry.path), known or detail))
-            bar.update()
+    files = [entry for group in clips.values() for entry in group]
+    for entry in tqdm(files, desc=f"validate {corpus.name}", unit="file", disable=not progress):
+        kind, detail, digests[entry.clip, entry.path] = _read(entry)
+        if kind:
+            known = corpus.known_bad.get(entry.clip) if kind == "silent" else None
+            clip_id = f"{corpus.name}:{entry.clip}"
+            findings.append(Finding("known" if known else kind, clip_id, str(entry.path), known or detail))
 
-    findings += _presence(corpus, folder, clips) if corpus.expected else _needs(corpus, clips)
-    findings += _repeats(corpus, clips, digests)
     found = Counter(group[0].fields["emotion"] for group in clips.values())
-    expected = corpus.expected
-    for emotion in [*expected, *sorted(found.keys() - expected.keys())] if expected else []:
-        if found[emotion] != expected.get(emotion, 0):
-            detail = f"{found[emotion]} clips, expected {expected.get(emotion, 0)}"
-            findings.append(Finding("count", emotion, "", detail))
+    if corpus.expected:
+        findings += [*_presence(corpus, folder, clips), *_miscounted(corpus.expected, found)]
+    else:
+        findings += _needs(corpus, clips)
+    findings += _repeats(corpus, clips, digests)
     order = {kind: place for place, kind in enumerate((*PROBLEMS, *NOTES))}
     findings.sort(key=lambda f: (order[f.kind], f.clip_id, f.path))
-    return Validation(corpus.name, str(folder), len(clips), dict(found), expected, tuple(findings))
+    return Validation(corpus.name, str(folder), len(clips), dict(found), corpus.expected, tuple(findings))
 
 
-@lru_cache(maxsize=1)  # the parts of a file stand together
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+_digest = lru_cache(maxsize=1)(file_digest)  # the parts of a file follow each other
 
 
 def _read(entry: Entry) -> tuple[str, str, str]:
-    """Kind and detail of what is wrong with a clip, and what is equal for equal ones (empty if it cannot be read)."""
+    """Kind and detail of what is wrong with a clip, and a digest of its content (empty if unreadable)."""
     import pandas as pd
 
     from .. import audio
@@ -179,38 +174,48 @@ def _presence(corpus: Corpus, folder: Path, clips: dict[str, list[Entry]]) -> It
     for clip in index - clips.keys():
         yield Finding("missing", f"{corpus.name}:{clip}", "", "no file of this name")
     for clip in clips.keys() - index:
-        path = str(clips[clip][0].path)
-        yield Finding(
-            "extra", f"{corpus.name}:{clip}", path, "a well-formed name that the published corpus does not have"
-        )
+        detail = "a well-formed name that the published corpus does not have"
+        yield Finding("extra", f"{corpus.name}:{clip}", str(clips[clip][0].path), detail)
+
+
+def _miscounted(expected: dict[str, int], found: Counter[str]) -> Iterator[Finding]:
+    """Emotions of which there are more or fewer clips than were published."""
+    for emotion in [*expected, *sorted(found.keys() - expected.keys())]:
+        if found[emotion] != expected.get(emotion, 0):
+            detail = f"{found[emotion]} clips, expected {expected.get(emotion, 0)}"
+            yield Finding("count", emotion, "", detail)
 
 
 def _needs(corpus: Corpus, clips: dict[str, list[Entry]]) -> Iterator[Finding]:
     """What recordings of one's own lack for training and for tests on unseen speakers."""
     import pandas as pd
 
-    said = pd.DataFrame([group[0].fields for group in clips.values()], columns=["speaker", "emotion"])
-    unknown = int((said["speaker"] == "").sum())
+    fields = pd.DataFrame([group[0].fields for group in clips.values()], columns=["speaker", "emotion"])
+    unknown = int((fields["speaker"] == "").sum())
     if unknown:
         yield Finding(
             "speakers", f"{corpus.name}:{UNKNOWN_SPEAKER}", "",
-            f"it is not known who speaks in {unknown} of {len(said)} clips, so unseen speakers cannot be tested: put "
-            "them into folders such as angry/anna, or name the speakers in a list",
+            f"it is not known who speaks in {unknown} of {len(fields)} clips, so unseen speakers cannot be "
+            "tested: put them into folders such as angry/anna, or name the speakers in a list",
         )  # fmt: skip
-    named = said[said["speaker"] != ""]
+    named = fields[fields["speaker"] != ""]
     for group in alike(named["speaker"]):
         yield Finding("speakers", group[0], "", f"written {', '.join(map(repr, group))}: the same person?")
     if not unknown and named["speaker"].nunique() < 3:
         number = named["speaker"].nunique()
-        yield Finding("speakers", corpus.name, "", f"{number} of them; to test on unseen ones takes three or more")
+        detail = f"{number} of them; to test on unseen ones takes three or more"
+        yield Finding("speakers", corpus.name, "", detail)
     owners = named.groupby("emotion")["speaker"].agg(["nunique", "first"])
     for emotion, who in owners.loc[owners["nunique"] == 1, "first"].items():
-        yield Finding("emotions", emotion, "", f"only {who} speaks so; to test it on unseen speakers takes two")
-    if said["emotion"].nunique() < 2:
+        detail = f"only {who} speaks so; to test it on unseen speakers takes two"
+        yield Finding("emotions", emotion, "", detail)
+    if fields["emotion"].nunique() < 2:
         yield Finding("emotions", corpus.name, "", "all clips are of one; to learn anything takes two")
 
 
-def _repeats(corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[str, Path], str]) -> Iterator[Finding]:
+def _repeats(
+    corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[str, Path], str]
+) -> Iterator[Finding]:
     """Files that hold the same bytes under two names, and copies of one clip."""
     owners: dict[str, list[str]] = defaultdict(list)
     for clip, (first, *copies) in clips.items():
@@ -228,5 +233,7 @@ def _repeats(corpus: Corpus, clips: dict[str, list[Entry]], digests: dict[tuple[
     for first, *others in owners.values():
         for clip in others:
             kind = "known" if clip in known or first in known else "duplicate"
-            detail = f"the same bytes as {corpus.name}:{first}" + (f" ({known[clip]})" if clip in known else "")
+            detail = f"the same bytes as {corpus.name}:{first}" + (
+                f" ({known[clip]})" if clip in known else ""
+            )
             yield Finding(kind, f"{corpus.name}:{clip}", str(clips[clip][0].path), detail)

@@ -223,6 +223,7 @@ def compared(
     emotions: pd.Series,
     labels: Sequence[str],
 ) -> Report:
+    """A file's answers beside the bundle's, to clips whose emotions are known."""
     run, (inputs, expected) = runner(file), answers
     found = np.array([run(x) for x in inputs])
     if not np.isfinite(found).all():

@@ -8,7 +8,7 @@ Each file is compared with the bundle on clips before it is put in its place, an
 
 Examples:
     >>> from ser_kit.deploy import export
-    >>> from ser_kit.bundles.bundle import Bundle, preset_path
+    >>> from ser_kit.bundles import Bundle, preset_path
     >>> bundle = Bundle.load(preset_path("house"))                              # doctest: +SKIP
     >>> report = export.export(bundle, "house.onnx", table)                     # doctest: +SKIP
     >>> report.difference < 1e-4                                                # doctest: +SKIP

@@ -42,7 +42,7 @@ def serving_module(bundle: Bundle, products: bool, places: bool = False):
     Args:
         bundle: to be served.
         products: Fourier transforms are matrix products.
-        places: give ``sharpness`` and ``corpus`` of :class:`ser_kit.bundles.bundle.Places`, too, where the network measures
+        places: give ``sharpness`` and ``corpus`` of :class:`ser_kit.bundles.Places`, too, where the network measures
             them.
     """
     if import_keras().backend.backend() != "tensorflow":

@@ -127,7 +127,7 @@ class Evaluation:
     @property
     def sharpness(self) -> np.ndarray:
         """Factor of each answer's logits, by the clip's distance from the training data, ``[n]``; see
-        :class:`ser_kit.bundles.bundle.Places`."""
+        :class:`ser_kit.bundles.Places`."""
         ones = pd.Series(1.0, self.predictions.index)
         return self.predictions.get("sharpness", ones).fillna(1.0).to_numpy()
 

@@ -1,8 +1,8 @@
 """The same extraction on the workers of a Dask cluster, through joblib's Dask backend.
 
-Batches go straight to that backend and not by ``joblib.Parallel``, which works in this process while the cluster has
-one worker, keeps as few tasks under way as there were workers at the start, lets results pile up that the store has no
-time for, and waits for ever for a task that killed its workers.
+Batches go straight to that backend and not by ``joblib.Parallel``, which works in this process while the
+cluster has one worker, keeps as few tasks under way as there were workers at the start, lets results pile up
+that the store has no time for, and waits for ever for a task that killed its workers.
 """
 
 from __future__ import annotations
@@ -42,18 +42,20 @@ def client_is_active() -> bool:
 
 
 def in_dask(job: Job, workers: int | None) -> Iterator[Outcome]:
-    """The outcomes of all clips, in the order they are ready, computed by the workers of the active Dask client.
+    """The outcomes of all clips, as they are ready, computed by the active Dask client's workers.
 
-    Each clip's file must be found under the same path on every worker. A Dask worker that is lost costs nothing: its
-    clips go to the others. Closing the iterator cancels what the cluster has not begun.
+    Each clip's file must be found under the same path on every worker. A Dask worker that is lost costs
+    nothing: its clips go to the others. Closing the iterator cancels what the cluster has not begun.
 
     Args:
         job: what is to be done.
-        workers: batches that are under way at once; ``None`` for two per thread of the cluster and some to read.
+        workers: batches that are under way at once; ``None`` for two per thread of the cluster and some to
+            read.
 
     Raises:
         MissingDependencyError: ``dask.distributed`` is not installed.
-        FeatureError: there is no active client, the cluster has no worker, cannot run the extractor, or is lost.
+        FeatureError: there is no active client, the cluster has no worker, cannot run the extractor, or is
+            lost.
     """
     backend, threads = _backend()
     counted = time.monotonic()
@@ -62,7 +64,8 @@ def in_dask(job: Job, workers: int | None) -> Iterator[Outcome]:
 
     wanted = pickle.dumps(job.extractor), extractor_key(job.extractor), job.timeout
     readers = ThreadPoolExecutor(_READERS)
-    ready: SimpleQueue = SimpleQueue()  # functions that return outcomes, and clips that the cluster is to compute
+    # Functions that return outcomes, and clips that the cluster is to compute.
+    ready: SimpleQueue = SimpleQueue()
     suspects: list[Clip] = []  # of batches that workers died with again and again
 
     def settled(found: Future) -> tuple[list[Outcome], list[Clip]]:

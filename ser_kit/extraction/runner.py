@@ -1,9 +1,9 @@
-"""Features of a whole clip table: in several processes, a row for each clip that works, a reason for each other.
+"""Features of a whole clip table, computed in several processes, with a reason for each clip that failed.
 
-Extraction goes in two steps. First the clips that the feature store does not know are computed, in whatever order they
-get ready, and each is put there at once; then the result is read from the store in the order of the table. So nothing
-is lost when a run is broken off, the result does not depend on who computed what and when, and no more than the result
-is ever held in memory, or not even that when it is written to a file.
+Extraction goes in two steps. First the clips that the feature store does not know are computed, in whatever
+order they get ready, and each is put there at once; then the result is read from the store in the order of
+the table. So nothing is lost when a run is broken off, the result does not depend on who computed what and
+when, and no more than the result is ever held in memory, or not even that when it is written to a file.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ class Features:
     """What an extractor found in the clips of a table.
 
     Args:
-        values: float32 ``[n, *extractor.shape]``; where clips keep their lengths, the longest decides and the others
-            end in zeros.
+        values: float32 ``[n, *extractor.shape]``; where clips keep their lengths, the longest decides and the
+            others end in zeros.
         table: the clip table of the ``n`` clips that worked, in the order they were given.
-        failures: one row per clip that did not: ``clip_id, path, error`` (the exception's class) and ``reason``.
+        failures: one row per clip that did not: ``clip_id, path, error`` (the exception's class) and
+            ``reason``.
         lengths: ``[n]``, leading rows of each array that are sound and not padding.
         extractor: what made them.
     """
@@ -79,7 +80,7 @@ class Features:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per clip: ``clip_id, corpus, speaker, sex, emotion`` (and ``label``), and a column for each feature.
+        """One row per clip: ``clip_id, corpus, speaker, sex, emotion`` (and ``label``), then the features.
 
         Raises:
             FeatureError: a clip's features are not one row.
@@ -88,11 +89,11 @@ class Features:
         return _frame(self.table, self.values, self.extractor)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write :meth:`to_frame` as a table, or all arrays; a file of that name is replaced at once, or not at all.
+        """Write :meth:`to_frame` as a table, or all arrays; a file of that name is replaced as a whole.
 
         Args:
-            path: ends in ``.parquet``, ``.csv`` or ``.xlsx`` (the table), or ``.npz`` (``values``, ``lengths``,
-                ``feature_names`` and the columns of the clip table, for features of any shape).
+            path: ends in ``.parquet``, ``.csv`` or ``.xlsx`` (the table), or ``.npz`` (``values``,
+                ``lengths``, ``feature_names`` and the columns of the clip table, for features of any shape).
 
         Returns:
             The path.
@@ -197,29 +198,29 @@ def extract(
 ) -> Features:
     """Run an extractor over the clips of a table.
 
-    A clip that cannot be read, lasts under 0.1 s, is silent, breaks the extractor or its very process, or takes longer
-    than ``timeout`` does not stop the others: it goes to ``failures`` with its reason. Rows and failures together are
-    the clips. Values and order do not depend on ``jobs`` or ``backend``.
+    A clip that cannot be read, lasts under 0.1 s, is silent, breaks the extractor or its very process, or
+    takes longer than ``timeout`` does not stop the others: it goes to ``failures`` with its reason. Rows and
+    failures together are the clips. Values and order do not depend on ``jobs`` or ``backend``.
 
-    What was extracted once is taken from the feature store, wherever the file is now and whatever it is called, so a
-    run that was broken off (Ctrl-C, a crash, a power cut) goes on where it was when it is called again. Failures are
-    not kept: their cause may be gone the next time.
+    What was extracted once is taken from the feature store, wherever the file is now and whatever it is
+    called, so a run that was broken off (Ctrl-C, a crash, a power cut) goes on where it was when it is called
+    again. Failures are not kept: their cause may be gone the next time.
 
     Args:
         table: a clip table, or any DataFrame with its columns.
-        extractor: such as ``Functionals()``; its arrays must be of one shape for all clips. One whose class was made
-            in ``__main__`` (a notebook, a script) works in this process only and is not kept in the store, since its
-            code may change from one moment to the next.
-        jobs: worker processes; ``None`` takes one per available core, fewer for a few clips. With 0 everything runs in
-            this process, where a clip that crashes or hangs cannot be set aside. Under Dask, how many clips' batches
-            are under way at once.
-        backend: ``"local"``; ``"dask"`` for the workers of the active ``dask.distributed`` client; ``None`` takes Dask
-            when a client is active.
-        cache: the feature store: ``True`` for that in ``SER_KIT_STORE``, or else in the cache folder; a folder for one
-            there; ``False`` for none.
+        extractor: such as ``Functionals()``; its arrays must be of one shape for all clips. One whose class
+            was made in ``__main__`` (a notebook, a script) works in this process only and is not kept in the
+            store, since its code may change from one moment to the next.
+        jobs: worker processes; ``None`` takes one per available core, fewer for a few clips. With 0
+            everything runs in this process, where a clip that crashes or hangs cannot be set aside. Under
+            Dask, how many clips' batches are under way at once.
+        backend: ``"local"``; ``"dask"`` for the workers of the active ``dask.distributed`` client; ``None``
+            takes Dask when a client is active.
+        cache: the feature store: ``True`` for that in ``SER_KIT_STORE``, or else in the cache folder; a
+            folder for one there; ``False`` for none.
         timeout: seconds that one clip may take; ``None`` for ever.
-        mmap: a ``.npy`` file to hold the values, which are then mapped into memory and need not fit there; what is
-            changed in the mapped array does not reach the file.
+        mmap: a ``.npy`` file to hold the values, which are then mapped into memory and need not fit there;
+            what is changed in the mapped array does not reach the file.
         progress: show a progress bar, and a line of summary at the end.
 
     Raises:
@@ -264,10 +265,11 @@ def extract_to(
     timeout: float | None = TIMEOUT,
     progress: bool = True,
 ) -> Extraction:
-    """As :func:`extract` and :meth:`Features.save`, but rows go straight to the file and never fill the memory.
+    """As :func:`extract` and :meth:`Features.save`, but rows are streamed to the file.
 
     Args:
-        path: ends in ``.parquet`` or ``.csv``; a file of that name is replaced at once when all is done, or not at all.
+        path: ends in ``.parquet`` or ``.csv``; a file of that name is replaced at once when all is done, or
+            not at all.
         table: as for :func:`extract`, like all that follows.
         extractor: must give one row per clip.
         jobs: worker processes.
@@ -326,7 +328,8 @@ class _Run:
         self.jobs = min(cores(), 1 + len(table) // _CLIPS_PER_WORKER) if jobs is None else jobs
         self.dask = backend == "dask" or (backend is None and client_is_active())
         self.asked = jobs
-        # A class made in a notebook or script cannot be imported by another process, and may be another one tomorrow.
+        # A class made in a notebook or script cannot be imported by another process, and may be another one
+        # tomorrow.
         if type(extractor).__module__ == "__main__":
             self.jobs, self.dask, cache = 0, False, False
         self.sources = sources(table)
@@ -383,8 +386,8 @@ class _Run:
         """Fill in the arrays of clips from the store, and tell what was warned of.
 
         Returns:
-            Places that were filled in. Any other had a damaged entry that could not be computed again, and is among
-            the failures now.
+            Places that were filled in. Any other had a damaged entry that could not be computed again, and is
+            among the failures now.
         """
         damaged = self._read(np.arange(len(indices)), indices, values, lengths)
         if len(damaged):

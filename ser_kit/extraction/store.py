@@ -1,12 +1,13 @@
-"""The feature store: what was extracted once, kept under the content of the clip and the identity of the extractor.
+"""The feature store: what was extracted, kept by the clip's content and the extractor's identity.
 
-One SQLite file in the cache folder. SQLite comes with Python; in its write-ahead mode several processes may read and
-write at once, and a process killed at any moment leaves every finished transaction and nothing of an unfinished one.
-Arrays are stored as their plain float32 bytes with a checksum, so nothing in the file is ever executed, and what the
-disk has spoiled is noticed.
+One SQLite file in the cache folder. SQLite comes with Python; in its write-ahead mode several processes may
+read and write at once, and a process killed at any moment leaves every finished transaction and nothing of an
+unfinished one. Arrays are stored as their plain float32 bytes with a checksum, so nothing in the file is ever
+executed, and what the disk has spoiled is noticed.
 
-A clip is known by the hash of its file's bytes. So that a second run need not read the files again, the hash is
-remembered together with the file's path, size and times, and taken from there as long as those stay as they were.
+A clip is known by the hash of its file's bytes. So that a second run need not read the files again, the hash
+is remembered together with the file's path, size and times, and taken from there as long as those stay as
+they were.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Holding(NamedTuple):
 
 
 def extractor_key(extractor: Extractor) -> str:
-    """What decides about an extractor's numbers: its module and identity, and the packages that it stands on."""
+    """What decides an extractor's numbers: module, identity, and versions of the packages it uses."""
     # Ours are told apart by their names, so that a module that moves does not empty the store.
     module = type(extractor).__module__
     owner = "ser_kit" if module.startswith("ser_kit.") else module
@@ -112,9 +113,9 @@ class Store:
     """Features of clips, by content and extractor; safe to share between threads and processes.
 
     Args:
-        folder: where its file lies, made if need be; ``None`` for ``$SER_KIT_STORE``, or else the cache folder
-            (``$SER_KIT_CACHE``, or that of the platform); :data:`TEMPORARY` for a file of its own that is gone when
-            the store is closed.
+        folder: where its file lies, made if need be; ``None`` for ``$SER_KIT_STORE``, or else the cache
+            folder (``$SER_KIT_CACHE``, or that of the platform); :data:`TEMPORARY` for a file of its own that
+            is gone when the store is closed.
 
     Raises:
         StoreError: the folder cannot be written; the message says what to do.
@@ -144,11 +145,10 @@ class Store:
     def __exit__(self, *_) -> None:
         self.close()
 
-    # Contents --------------------------------------------------------------------------------------------------------
+    # Contents ----------------------------------------------------------------------------------------------
 
     def content(self, source: str | Excerpt) -> bytes:
-        """The hash of a clip: of its file's bytes, remembered from an earlier time if the file has not changed since,
-        and of the part of the file that it is.
+        """The hash of a clip's content, remembered for as long as its file does not change.
 
         Raises:
             OSError: it cannot be read, or is no regular file.
@@ -171,7 +171,7 @@ class Store:
                 self._flush_if_due()
         return _clip_of(content, source)
 
-    # Entries ---------------------------------------------------------------------------------------------------------
+    # Entries -----------------------------------------------------------------------------------------------
 
     def has(self, extractor: Extractor, content: bytes) -> bool:
         """Whether there is an entry; it is only checked when it is fetched."""
@@ -191,7 +191,7 @@ class Store:
         return 0
 
     def recall(self, extractor: Extractor, source: str | Excerpt) -> bytes | None:
-        """The content of a clip that is remembered and has an entry, without a look into its file; else ``None``."""
+        """The content of a remembered clip that has an entry, without reading its file, or ``None``."""
         path = _file_of(source)
         try:
             stamp = _stamp(os.stat(path))
@@ -286,7 +286,7 @@ class Store:
                 self._database.close()
                 self._database = None
 
-    # The whole -------------------------------------------------------------------------------------------------------
+    # The whole ---------------------------------------------------------------------------------------------
 
     def holdings(self) -> list[Holding]:
         """What there is of each extractor."""
@@ -310,7 +310,8 @@ class Store:
             progress: is called with the number of entries checked so far.
 
         Returns:
-            Entries checked, and how many of them were damaged. A file that is damaged as a whole is set aside with a
+            Entries checked, and how many of them were damaged. A file that is damaged as a whole is set aside
+            with a
             :class:`~ser_kit.core.errors.DamagedStoreWarning`, and an empty one takes its place.
         """
         damaged, checked = [], 0
@@ -358,7 +359,7 @@ class Store:
     def __str__(self) -> str:
         return f"the feature store {self.path}" if self.path else "a temporary feature store"
 
-    # SQLite ----------------------------------------------------------------------------------------------------------
+    # SQLite ------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
         self._database, self._ids = None, {}
@@ -377,11 +378,16 @@ class Store:
     def _connect(self) -> None:
         # An empty name makes SQLite use a temporary file of its own.
         self._database = sqlite3.connect(
-            self.path or "", timeout=_WAIT, isolation_level=None, check_same_thread=False, cached_statements=32
+            self.path or "",
+            timeout=_WAIT,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=32,
         )
         if self.path is not None:
             self._write_ahead()
-        # What was committed survives a killed process; a power cut may cost the last entries, which can be made again.
+        # What was committed survives a killed process; a power cut may cost the last entries, which can be
+        # made again.
         self._database.execute("PRAGMA synchronous = NORMAL")
         with _transaction(self._database):
             for statement in _SCHEMA.split(";"):
@@ -402,7 +408,7 @@ class Store:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """One thread at a time; SQLite's errors in our own words; a file that is damaged as a whole is replaced."""
+        """Lock; raise SQLite's errors as :class:`StoreError`; replace a file that is damaged as a whole."""
         with self._lock:
             if self._database is None:
                 raise StoreError(f"{self} is closed")
@@ -475,7 +481,7 @@ def _stamp(status: os.stat_result) -> str:
 
 
 def _without_tail(array: np.ndarray) -> np.ndarray:
-    """All rows up to the first of those at the end that repeat the last one, as the padding of a short clip does."""
+    """The array without the rows at its end that repeat the last one (padding), but one."""
     bits = array.view(np.uint32).reshape(len(array), -1)
     different = np.flatnonzero((bits != bits[-1]).any(axis=1))
     return array[: different[-1] + 2] if len(different) else array[:1]

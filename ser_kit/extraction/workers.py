@@ -1,9 +1,9 @@
 """Worker processes for :mod:`ser_kit.extraction.runner`.
 
 Each worker is a fresh Python that is fed batches of paths through a pipe and answers clip by clip. Beside
-``multiprocessing`` that brings four things: no copy of a process with TensorFlow loaded (unsafe), no second run of a
-user's script that lacks an ``if __name__ == "__main__"``, the knowledge of which clip a worker died or hangs on, and
-the same workers here and under Dask.
+``multiprocessing`` that brings four things: no copy of a process with TensorFlow loaded (unsafe), no second
+run of a user's script that lacks an ``if __name__ == "__main__"``, the knowledge of which clip a worker died
+or hangs on, and the same workers here and under Dask.
 """
 
 from __future__ import annotations
@@ -34,9 +34,17 @@ _BATCH = 16
 _BROKEN = (EOFError, OSError, pickle.UnpicklingError)
 """What a pipe raises when the process at its other end is gone."""
 _SETTINGS = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMBA_NUM_THREADS",
+    ),
+    "1",
 ) | {
-    # glibc keeps that much freed memory for the next clip; giving it back to the system each time costs a fifth.
+    # glibc keeps that much freed memory for the next clip; giving it back to the system each time costs a
+    # fifth.
     "MALLOC_TOP_PAD_": str(64 << 20)
 }
 """Of a worker's environment."""
@@ -46,7 +54,7 @@ Clip = tuple[int, str | Excerpt]
 
 
 class Outcome(NamedTuple):
-    """What became of one clip: an array and its length, the class of an error and its reason, or a hit of the store."""
+    """What became of one clip: values and length, or an error's class and reason, or a hit of the store."""
 
     index: int
     values: np.ndarray | None = None
@@ -86,7 +94,7 @@ class Job(NamedTuple):
 
 
 def in_process(job: Job) -> Iterator[Outcome]:
-    """The outcomes of all clips, in order, computed here; nothing can be done about a clip that hangs or crashes."""
+    """The outcomes of all clips, in order, computed here; a clip that hangs or crashes stops the run."""
     for index in job.clips:
         yield job.resolve(index) or _outcome(index, job.sources[index], job.extractor)
 
@@ -101,7 +109,8 @@ def in_workers(job: Job, workers: int) -> Iterator[Outcome]:
     # Bounded, so that workers who outpace the store wait for it and do not fill the memory.
     answers: queue.Queue = queue.Queue(2 * _BATCH * workers)
     available = available_cores()
-    # A worker for each core: then each keeps to its own, and Praat, which starts a thread per core it sees, to one.
+    # A worker for each core: then each keeps to its own, and Praat, which starts a thread per core it sees,
+    # to one.
     own = available if len(available) == workers else [None] * workers
     crew = [WorkerProcess(job.extractor, job.timeout, core) for core in own[: len(batches)]]
 
@@ -159,7 +168,7 @@ def _outcome(index: int, source: str | Excerpt, extractor: Extractor) -> Outcome
 
 
 class WorkerProcess:
-    """A process that extracts, started when it is first needed, and replaced when a clip kills it or hangs in it.
+    """A process that extracts, started when first needed and replaced when a clip kills or hangs it.
 
     Args:
         extractor: what it runs.
@@ -181,7 +190,7 @@ class WorkerProcess:
         return self._over.is_set()
 
     def stop(self) -> None:
-        """End the process at once (it holds nothing that could be lost), whichever thread waits for its answer."""
+        """End the process at once, whichever thread waits for its answer; it holds nothing to lose."""
         with self._lock:
             self._over.set()
             if self._process is not None:
@@ -288,7 +297,7 @@ class WorkerProcess:
 
 
 def work(core: int | None) -> None:
-    """What a worker process runs: takes an extractor, then batches, answers clip by clip, ends with its input."""
+    """What a worker process runs: reads an extractor, then batches, and answers clip by clip."""
     if core is not None and hasattr(os, "sched_setaffinity"):
         with suppress(OSError):
             os.sched_setaffinity(0, {core})
@@ -312,7 +321,7 @@ def work(core: int | None) -> None:
 
 
 def _end_with(parent: int) -> None:
-    """End this process soon after its parent, even if a clip hangs in it and it never gets to the end of its input."""
+    """End this process soon after its parent, even if a clip hangs in it."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

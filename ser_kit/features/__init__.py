@@ -1,7 +1,7 @@
 """From recordings to numbers, over a whole clip table at once.
 
-One row per clip: functionals, frame statistics, and what frozen networks hear. One row per moment: frame features,
-stacked frames, log-mel spectrograms, segments of the waveform, and its samples.
+One row per clip: functionals, frame statistics, and what frozen networks hear. One row per moment: frame
+features, stacked frames, log-mel spectrograms, segments of the waveform, and its samples.
 
 Examples:
     >>> from ser_kit import features
@@ -14,8 +14,7 @@ Examples:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import lazy_loader
 
@@ -46,11 +45,7 @@ EXTRACTORS: Registry[type[Extractor]] = Registry(
 """Every extractor class by name."""
 
 
-def __getattr__(name: str) -> Any:
-    if name in _old_names.EXTRACTION:
-        _old_names.warn(f"ser_kit.features.{name}", f"ser_kit.extraction.{name}")
-        return getattr(importlib.import_module("ser_kit.extraction"), name)
-    return _public(name)
+__getattr__ = _old_names.moved(__name__, _old_names.EXTRACTION, "ser_kit.extraction", _public)
 
 
 def names() -> list[str]:

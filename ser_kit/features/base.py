@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..audio import augment, transforms  # noqa: F401 - augment: its steps can be named too
-from ..audio.recording import MAX_RATE, MAX_SECONDS, MIN_RATE, MIN_SECONDS, Recording, read_audio
+from ..audio import transforms
+from ..audio.blocks import MAX_RATE, MAX_SECONDS, MIN_RATE
+from ..audio.recording import MIN_SECONDS, Recording, read_audio
 from ..audio.transforms import Step
 from ..core.config import Settings, listed
 from ..core.errors import FeatureError, TooShortError
@@ -23,13 +24,14 @@ _READING = ("av", "soundfile", "soxr")
 class Extractor(Settings, ABC):
     """Turns one recording into one array of numbers.
 
-    The fields of a subclass are its parameters, and every parameter changes the result: two extractors of equal
-    :attr:`identity` give equal arrays. Raise ``version`` whenever the same parameters begin to give other numbers.
+    The fields of a subclass are its parameters, and every parameter changes the result: two extractors of
+    equal :attr:`identity` give equal arrays. Raise ``version`` whenever the same parameters begin to give
+    other numbers.
 
     Args:
         rate: the rate in hertz that a recording is resampled to before anything is measured.
-        preprocess: steps that the samples go through at that rate, in order: :class:`~ser_kit.audio.transforms.Step`, their
-            names, or what their ``to_dict`` gives.
+        preprocess: steps that the samples go through at that rate, in order:
+            :class:`~ser_kit.audio.transforms.Step`, their names, or what their ``to_dict`` gives.
     """
 
     error = FeatureError
@@ -119,7 +121,8 @@ class Extractor(Settings, ABC):
         """The features of one recording.
 
         Args:
-            recording: a :class:`~ser_kit.audio.Recording`, or whatever :func:`~ser_kit.audio.read_audio` takes.
+            recording: a :class:`~ser_kit.audio.Recording`, or whatever :func:`~ser_kit.audio.read_audio`
+                takes.
 
         Returns:
             float32 ``[*shape]``.

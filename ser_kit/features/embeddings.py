@@ -1,4 +1,4 @@
-"""What networks hear that others have trained on much speech and sound: one row per clip, fetched through kagglehub."""
+"""Embeddings of pre-trained audio networks (YAMNet, TRILLsson), one row per clip, from kagglehub."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class _Embedding(Extractor):
 class YAMNet(_Embedding):
     """Mean and standard deviation of YAMNet's embeddings over a clip: 2,048 values.
 
-    YAMNet names 521 kinds of sound; its last layer but one describes each 0.96 s, every 0.48 s, by 1,024 numbers.
-    Source: M. Plakal and D. Ellis, "YAMNet", TensorFlow Models, 2020, trained on AudioSet.
+    YAMNet names 521 kinds of sound; its last layer but one describes each 0.96 s, every 0.48 s, by 1,024
+    numbers. Source: M. Plakal and D. Ellis, "YAMNet", TensorFlow Models, 2020, trained on AudioSet.
 
     Args:
         rate: 16000 Hz, the rate that the network hears.
@@ -93,9 +93,9 @@ class YAMNet(_Embedding):
 class TRILLsson(_Embedding):
     """TRILLsson's embedding of a clip: 1,024 values.
 
-    Small networks that were taught to give what a large one, trained on speech without any labels, gives. Source:
-    J. Shor and S. Venugopalan, "TRILLsson: Distilled universal paralinguistic speech representations", Interspeech
-    2022.
+    Small networks that were taught to give what a large one, trained on speech without any labels, gives.
+    Source: J. Shor and S. Venugopalan, "TRILLsson: Distilled universal paralinguistic speech
+    representations", Interspeech 2022.
 
     Args:
         rate: 16000 Hz, the rate that the network hears.

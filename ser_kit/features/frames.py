@@ -17,19 +17,20 @@ _PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B
 
 @dataclass(frozen=True, kw_only=True)
 class FrameFeatures(Extractor):
-    """MFCC, chroma, mel spectrogram and zero-crossing rate, frame by frame: ``[frames, 154]`` with the defaults.
+    """MFCC, chroma, mel spectrogram and zero-crossing rate by frame: ``[frames, 154]`` by default.
 
-    Columns, in order: ``n_mfcc`` MFCC, 12 chroma (0..1), ``n_mels`` mel bands in dB, 1 zero-crossing rate (0..1).
-    One short-time Fourier transform serves all but the last, and each block equals the Librosa call of its name:
-    ``power_to_db(melspectrogram(...))`` with its defaults (reference 1, everything more than 80 dB under the clip's
-    loudest value raised to that), ``mfcc`` of the same decibels, ``chroma_stft(..., tuning=0.0)`` (the scale is A440;
-    estimating a tuning is for music), ``zero_crossing_rate``. Equal means to within 1e-5 (relative, or absolute under
-    1) of Librosa in double precision; in single, its own rounding is greater, up to 0.002 in an MFCC. The tests check
-    it on recordings and on made-up sounds.
+    Columns, in order: ``n_mfcc`` MFCC, 12 chroma (0..1), ``n_mels`` mel bands in dB, 1 zero-crossing rate
+    (0..1). One short-time Fourier transform serves all but the last, and each block equals the Librosa call
+    of its name: ``power_to_db(melspectrogram(...))`` with its defaults (reference 1, everything more than 80
+    dB under the clip's loudest value raised to that), ``mfcc`` of the same decibels, ``chroma_stft(...,
+    tuning=0.0)`` (the scale is A440; estimating a tuning is for music), ``zero_crossing_rate``. Equal means
+    to within 1e-5 (relative, or absolute under 1) of Librosa in double precision; in single, its own rounding
+    is greater, up to 0.002 in an MFCC. The tests check it on recordings and on made-up sounds.
 
-    A clip longer than ``frames`` frames is cut, and the 80 dB are counted from the loudest value kept. A shorter one is
-    padded with silence, in the values that digital silence has in that very clip: mel at the clip's floor, MFCC of
-    that floor, chroma 0, zero crossings 0. ``extract_with_length`` tells how many frames are sound.
+    A clip longer than ``frames`` frames is cut, and the 80 dB are counted from the loudest value kept. A
+    shorter one is padded with silence, in the values that digital silence has in that very clip: mel at the
+    clip's floor, MFCC of that floor, chroma 0, zero crossings 0. ``extract_with_length`` tells how many
+    frames are sound.
 
     Args:
         rate: Hz.
@@ -75,7 +76,8 @@ class FrameFeatures(Extractor):
         return self.frames, len(self.feature_names)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
-        # The last frame kept reaches half a window beyond its centre; more than that of a long recording is not needed.
+        # The last frame kept reaches half a window beyond its centre; more than that of a long recording is
+        # not needed.
         samples = recording.at(self.rate)[: self.frames * self.hop + self.n_fft]
         power = spectra.powers(samples, self.n_fft, self.hop)[: self.frames]
         valid = len(power)

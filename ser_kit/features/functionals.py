@@ -1,4 +1,4 @@
-"""Functionals: one row of statistics per clip; prosody and voice quality by Praat, spectrum as Librosa defines it."""
+"""Functionals: one row per clip; prosody and voice quality by Praat, spectrum as in Librosa."""
 
 from __future__ import annotations
 
@@ -22,38 +22,42 @@ _TEMPO_STRIDE = 3  # tempo from every third frame: 30 ms, near Librosa's own 23 
 class Functionals(Extractor):
     """Acoustic features of a whole clip, in plain units.
 
-    Everything is measured on the recording resampled to ``rate``, so that a clip gives the same row whatever rate it
-    was stored at; only ``sample_rate`` and ``duration`` speak of the recording as it came. Standard deviations are of
-    the population (divisor *n*).
+    Everything is measured on the recording resampled to ``rate``, so that a clip gives the same row whatever
+    rate it was stored at; only ``sample_rate`` and ``duration`` speak of the recording as it came. Standard
+    deviations are of the population (divisor *n*).
 
     =====================================  ====================================================================
     ``duration``                           s
-    ``sample_rate``                        Hz, of the file. Tells corpora apart: see :attr:`corpus_markers`
+    ``sample_rate``                        Hz, of the file; it tells corpora apart (:attr:`corpus_markers`)
     ``amplitude_mean``, ``_peak``          mean and largest absolute sample; full scale is 1
     ``rms_mean``, ``rms_std``              ``librosa.feature.rms``
-    ``intensity_mean``                     dB re 20 uPa (a sample of 1 taken for 1 Pa), energy average of Praat's
-                                           *To Intensity* at 100 Hz, not below 0 dB
-    ``tempo``                              beats per minute, ``librosa.feature.tempo`` on the onset strength of every
-                                           third frame; 0 for a clip in which nothing ever rises
+    ``intensity_mean``                     dB re 20 uPa (a sample of 1 taken for 1 Pa), energy average of
+                                           Praat's *To Intensity* at 100 Hz, not below 0 dB
+    ``tempo``                              beats per minute, ``librosa.feature.tempo`` on the onset strength
+                                           of every third frame; 0 for a clip in which nothing ever rises
     ``zcr_mean``, ``zcr_std``              ``librosa.feature.zero_crossing_rate``, share of samples
     ``pitch_mean``, ``_median``, ``_std``  Hz, over the voiced frames of Praat's *To Pitch (ac)*
     ``pitch_variation``                    100 x std / mean, %
     ``voiced_ratio``                       voiced frames / frames, 0..1
-    ``jitter_local``, ``shimmer_local``    Praat's *Get jitter (local)*, *Get shimmer (local)*, ratio, on the periods
-                                           of *To PointProcess (cc)*
+    ``jitter_local``, ``shimmer_local``    Praat's *Get jitter (local)*, *Get shimmer (local)*, ratio, on the
+                                           periods of *To PointProcess (cc)*
     ``mfcc_01_mean`` .. ``mfcc_13_std``    ``librosa.feature.mfcc``; the first follows loudness
-    ``centroid_mean``, ``rolloff_mean``    Hz, ``librosa.feature.spectral_centroid``, ``spectral_rolloff`` at 85 %
-    ``flux_mean``                          squared distance between neighbouring magnitude spectra, each scaled to
-                                           length 1 (Tzanetakis & Cook 2002): 0 (steady) .. 2 (nothing in common)
+    ``centroid_mean``, ``rolloff_mean``    Hz, ``librosa.feature.spectral_centroid``, ``spectral_rolloff``
+                                           at 85 %
+    ``flux_mean``                          squared distance between neighbouring magnitude spectra, each
+                                           scaled to length 1 (Tzanetakis & Cook 2002): 0 (steady) .. 2
+                                           (nothing in common)
     =====================================  ====================================================================
 
-    Where a thing is not defined the value is 0: pitch without a voiced frame (``voiced_ratio`` is then 0 too), jitter
-    and shimmer without enough periods. A model cannot take NaN, and ``voiced_ratio`` says what a 0 means.
+    Where a thing is not defined the value is 0: pitch without a voiced frame (``voiced_ratio`` is then 0
+    too), jitter and shimmer without enough periods. A model cannot take NaN, and ``voiced_ratio`` says what a
+    0 means.
 
-    Each spectral value equals the Librosa call named, with this ``rate``, ``n_fft``, ``hop`` and ``n_mels``, and each
-    of the voice the Praat call, to within 1e-5 (relative, or absolute under 1); the tests check it on recordings and on
-    made-up sounds. Librosa is given double precision for that: in single, its own rounding is greater. The one value
-    that is not Librosa's is the tempo of a clip in which nothing rises, where Librosa answers the tempo it expects.
+    Each spectral value equals the Librosa call named, with this ``rate``, ``n_fft``, ``hop`` and ``n_mels``,
+    and each of the voice the Praat call, to within 1e-5 (relative, or absolute under 1); the tests check it
+    on recordings and on made-up sounds. Librosa is given double precision for that: in single, its own
+    rounding is greater. The one value that is not Librosa's is the tempo of a clip in which nothing rises,
+    where Librosa answers the tempo it expects.
 
     Args:
         rate: Hz.
@@ -69,8 +73,8 @@ class Functionals(Extractor):
         >>> tone = np.sin(2 * np.pi * 200 * np.arange(16000) / 16000)
         >>> functionals = Functionals()
         >>> row = dict(zip(functionals.feature_names, functionals.extract((tone, 16000))))
-        >>> round(float(row["pitch_mean"])), round(float(row["amplitude_peak"]), 3), functionals.units["tempo"]
-        (200, 1.0, 'BPM')
+        >>> round(float(row["pitch_mean"])), functionals.units["pitch_mean"]
+        (200, 'Hz')
 
     Sources:
         P. Boersma, "Accurate short-term analysis of the fundamental frequency ...", IFA Proceedings 17, 1993.
@@ -130,11 +134,12 @@ class Functionals(Extractor):
         """The functionals with the pitch track that they come of, which costs nothing more.
 
         Args:
-            recording: 0.1 s or more, measured as it is: :meth:`extract` checks that, and applies ``preprocess`` first.
+            recording: 0.1 s or more, measured as it is: :meth:`extract` checks that, and applies
+                ``preprocess`` first.
 
         Returns:
-            The row, float32 ``[*shape]``; and the pitch in Hz, 0 where there is no voice, float64 ``[frames]``, one
-            frame each ``0.75 / pitch_floor`` seconds: 15 ms.
+            The row, float32 ``[*shape]``; and the pitch in Hz, 0 where there is no voice, float64
+            ``[frames]``, one frame each ``0.75 / pitch_floor`` seconds: 15 ms.
 
         Examples:
             >>> import numpy as np
@@ -167,7 +172,7 @@ class Functionals(Extractor):
         return self.measure(recording)[0], 1
 
     def _voice(self, samples: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-        """Intensity, pitch, jitter and shimmer, and the pitch track; one pitch object serves the last four."""
+        """Intensity, pitch, jitter and shimmer, and the pitch track, from one pitch object."""
         parselmouth = praat("measuring pitch, intensity, jitter and shimmer")
         call = parselmouth.praat.call
         sound = parselmouth.Sound(samples.astype(np.float64), self.rate)
@@ -178,7 +183,8 @@ class Functionals(Extractor):
         jitter = shimmer = 0.0
         if voiced.size:
             periods = call([sound, pitch], "To PointProcess (cc)")
-            # Praat's own defaults: periods of 0.1 to 20 ms, neighbours within 1.3 in length and 1.6 in amplitude.
+            # Praat's own defaults: periods of 0.1 to 20 ms, neighbours within 1.3 in length and 1.6 in
+            # amplitude.
             jitter = call(periods, "Get jitter (local)", 0, 0, 0.0001, 0.02, 1.3)
             shimmer = call([sound, periods], "Get shimmer (local)", 0, 0, 0.0001, 0.02, 1.3, 1.6)
         intensity = sound.to_intensity(minimum_pitch=100.0)
@@ -208,7 +214,8 @@ class Functionals(Extractor):
         frequencies = np.fft.rfftfreq(self.n_fft, 1 / self.rate)
         so_far = np.cumsum(magnitudes, axis=-1)
         total = so_far[:, -1:]
-        # A silent frame has no spectrum to speak of; Librosa puts its centroid and rolloff at 0 Hz, and so does this.
+        # A silent frame has no spectrum to speak of; Librosa puts its centroid and rolloff at 0 Hz, and so
+        # does this.
         values["centroid_mean"] = np.mean((magnitudes @ frequencies) / np.maximum(total[:, 0], _TINY))
         values["rolloff_mean"] = frequencies[np.argmax(so_far >= 0.85 * total, axis=-1)].mean()
 

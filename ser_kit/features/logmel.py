@@ -18,10 +18,10 @@ from .base import Extractor
 class LogMel(Extractor):
     """Mel spectrogram in decibels, ``[frames, n_mels]``.
 
-    Equals ``10 log10(max(librosa.feature.melspectrogram(...), 1e-10))`` to within 0.0001 dB, Librosa being given double
-    precision; the tests check it on recordings and on made-up sounds. The floor of -100 dB is fixed, so a frame's
-    value depends on that frame alone, and :class:`ser_kit.models.layers.LogMelSpectrogram` computes the same inside
-    a network.
+    Equals ``10 log10(max(librosa.feature.melspectrogram(...), 1e-10))`` to within 0.0001 dB, Librosa being
+    given double precision; the tests check it on recordings and on made-up sounds. The floor of -100 dB is
+    fixed, so a frame's value depends on that frame alone, and
+    :class:`ser_kit.models.layers.LogMelSpectrogram` computes the same inside a network.
 
     Args:
         rate: Hz.

@@ -17,9 +17,10 @@ from .base import Extractor
 class Segments(Extractor):
     """The samples of a clip, one segment after the other without overlap: ``[200, 320]`` with the defaults.
 
-    Samples are as they come, full scale 1: whatever is to be done about loudness or pauses, ``preprocess`` does before.
-    A clip longer than ``segments`` segments is cut. A shorter one is followed by segments of zeros, and what does not
-    fill its last segment is dropped. ``extract_with_length`` tells how many segments are sound.
+    Samples are as they come, full scale 1: whatever is to be done about loudness or pauses, ``preprocess``
+    does before. A clip longer than ``segments`` segments is cut. A shorter one is followed by segments of
+    zeros, and what does not fill its last segment is dropped. ``extract_with_length`` tells how many segments
+    are sound.
 
     Args:
         rate: Hz.
@@ -28,7 +29,8 @@ class Segments(Extractor):
 
     Raises:
         FeatureError: a parameter is out of range.
-        TooShortError: when extracting, a clip does not fill one segment; only where ``segment_ms`` is some 100 or more.
+        TooShortError: when extracting, a clip does not fill one segment; only where ``segment_ms`` is some
+            100 or more.
 
     Examples:
         >>> import numpy as np
@@ -36,8 +38,8 @@ class Segments(Extractor):
         >>> values, valid = Segments().extract_with_length((noise, 16000))
         >>> values.shape, valid
         ((200, 320), 50)
-        >>> bool((values[:valid].ravel() == noise.astype("float32")).all()), float(np.abs(values[valid:]).max())
-        (True, 0.0)
+        >>> np.array_equal(values[:valid].ravel(), noise.astype("float32")), bool(values[valid:].any())
+        (True, False)
     """
 
     name: ClassVar[str] = "segments"

@@ -1,8 +1,8 @@
 """Short-time spectra and filter banks, in Librosa's definitions, time along the first axis.
 
-Everything here works on ``[frames, bins]``, so that one row is one moment, and each filter bank is built once per
-process. The definitions are Librosa's and the tests hold them to it, but Librosa itself stays unimported: loading it
-takes seconds, in every worker process and before every first prediction.
+Everything here works on ``[frames, bins]``, so that one row is one moment, and each filter bank is built once
+per process. The definitions are Librosa's and the tests hold them to it, but Librosa itself stays unimported:
+loading it takes seconds, in every worker process and before every first prediction.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STRIP = 8  # neighbouring mel bands that are summed at a time: the more, the fe
 
 
 def frame(samples: np.ndarray, length: int, hop: int, *, pad_mode: str = "constant") -> np.ndarray:
-    """Overlapping frames, the ``t``-th centred on sample ``t * hop``: ``[1 + n // hop, length]``, a read-only view."""
+    """Overlapping frames, the ``t``-th centred on sample ``t * hop``: a view ``[1 + n // hop, length]``."""
     padded = np.pad(samples, length // 2, mode=pad_mode)
     return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
 
@@ -41,9 +41,9 @@ def powers(samples: np.ndarray, n_fft: int, hop: int, win_length: int | None = N
         win_length: samples in the Hann window, ``n_fft`` if not given.
 
     Returns:
-        float64 ``[1 + n // hop, 1 + n_fft // 2]``: in float32 the rounding of a strong component would drown bands
-        100 dB under it. All that follows stays in float64 too, so that the float32 result does not depend on the
-        order in which a matrix product sums, which changes with the number of threads.
+        float64 ``[1 + n // hop, 1 + n_fft // 2]``: in float32 the rounding of a strong component would drown
+        bands 100 dB under it. All that follows stays in float64 too, so that the float32 result does not
+        depend on the order in which a matrix product sums, which changes with the number of threads.
     """
     return _squared(np.fft.rfft(frame(samples, n_fft, hop) * hann(win_length or n_fft, n_fft), axis=-1))
 
@@ -55,8 +55,8 @@ def _squared(spectra: np.ndarray) -> np.ndarray:
 def mel_corners(rate: int, n_mels: int) -> np.ndarray:
     """The lowest frequency of the first mel band, the centres of all, and the highest of the last, in Hz.
 
-    Evenly spaced in mel from 0 to ``rate / 2`` Hz: linear under 1 kHz (200/3 Hz per mel), above it 27 mel to each
-    factor of 6.4 (M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010).
+    Evenly spaced in mel from 0 to ``rate / 2`` Hz: linear under 1 kHz (200/3 Hz per mel), above it 27 mel to
+    each factor of 6.4 (M. Slaney, "Auditory Toolbox", Interval Research TR 1998-010).
     """
     top = rate / 2
     top_mel = top * 3 / 200 if top < 1000 else 15 + 27 * np.log(top / 1000) / np.log(6.4)
@@ -78,7 +78,7 @@ def mel_filters(rate: int, n_fft: int, n_mels: int) -> np.ndarray:
 
 
 def mel_powers(power: np.ndarray, rate: int, n_fft: int, n_mels: int) -> np.ndarray:
-    """``power @ mel_filters(rate, n_fft, n_mels)`` in a fraction of the time, since most of the products are by zero.
+    """``power @ mel_filters(rate, n_fft, n_mels)``, faster: most of the filters are zero.
 
     Args:
         power: float64 ``[frames, 1 + n_fft // 2]``.
@@ -108,12 +108,12 @@ def _mel_strips(rate: int, n_fft: int, n_mels: int) -> list[tuple[slice, np.ndar
 def chroma_filters(rate: int, n_fft: int) -> np.ndarray:
     """Twelve pitch classes from C, tuned to A4 = 440 Hz, float64 ``[1 + n_fft // 2, 12]``, as of Librosa.
 
-    Each bin of the spectrum is shared out by a Gaussian over the distance in semitones to each class, at least as wide
-    as the bin, to length 1; then octaves far from the fifth (C5, counted from 27.5 Hz) are given less weight
-    (D. Ellis, "Chroma feature analysis and synthesis", 2007).
+    Each bin of the spectrum is shared out by a Gaussian over the distance in semitones to each class, at
+    least as wide as the bin, to length 1; then octaves far from the fifth (C5, counted from 27.5 Hz) are
+    given less weight (D. Ellis, "Chroma feature analysis and synthesis", 2007).
     """
     semitones = 12 * np.log2(np.arange(1, n_fft) * rate / n_fft / 27.5)
-    semitones = np.concatenate(([semitones[0] - 18], semitones))  # 0 Hz: an octave and a half below the first bin
+    semitones = np.append(semitones[0] - 18, semitones)  # 0 Hz: an octave and a half below the first bin
     widths = np.append(np.maximum(np.diff(semitones), 1), 1)[:, None]
     distances = np.mod(semitones[:, None] - np.arange(12) + 6, 12) - 6
     weights = np.exp(-2 * (distances / widths) ** 2)
@@ -139,23 +139,25 @@ def decibels(power: np.ndarray) -> np.ndarray:
 def zero_crossing_rates(samples: np.ndarray, length: int, hop: int) -> np.ndarray:
     """Share of samples at which the sign changes, per frame ``[1 + n // hop]``.
 
-    As of ``librosa.feature.zero_crossing_rate``: frames centred, edges repeated, and anything within 1e-10 of zero is
-    taken for zero, which counts as positive.
+    As of ``librosa.feature.zero_crossing_rate``: frames centred, edges repeated, and anything within 1e-10 of
+    zero is taken for zero, which counts as positive.
     """
     padded = np.pad(samples, length // 2, mode="edge")
     changes = np.diff(padded < -1e-10)
     so_far = np.concatenate(([0], np.cumsum(changes)))
     starts = np.arange(0, len(padded) - length + 1, hop)
-    # The last of a frame's samples pairs with nothing inside it: length - 1 pairs, yet Librosa divides by length.
+    # The last of a frame's samples pairs with nothing inside it: length - 1 pairs, yet Librosa divides by
+    # length.
     return (so_far[starts + length - 1] - so_far[starts]) / length
 
 
 def tempo(mel_decibels: np.ndarray, frame_rate: float) -> float:
     """Beats per minute of ``[frames, bands]`` decibels; 0 when nothing in them ever rises.
 
-    As of ``librosa.onset.onset_strength`` (mean rise over the bands from frame to frame) and ``librosa.feature.tempo``:
-    the autocorrelation of the onsets in 8 s windows around each frame, scaled to its largest value and averaged over
-    the frames, weighted by a log-normal prior around 120 BPM with a spread of one octave, up to 320 BPM.
+    As of ``librosa.onset.onset_strength`` (mean rise over the bands from frame to frame) and
+    ``librosa.feature.tempo``: the autocorrelation of the onsets in 8 s windows around each frame, scaled to
+    its largest value and averaged over the frames, weighted by a log-normal prior around 120 BPM with a
+    spread of one octave, up to 320 BPM.
     """
     onsets = np.concatenate(([0.0], np.maximum(0, np.diff(mel_decibels, axis=0)).mean(axis=1)))
     if not onsets.any():
@@ -163,8 +165,8 @@ def tempo(mel_decibels: np.ndarray, frame_rate: float) -> float:
     size = int(8 * frame_rate)
     padded = np.pad(onsets, size // 2, mode="linear_ramp")
     windows = np.lib.stride_tricks.sliding_window_view(padded, size)[: len(onsets)] * hann(size, size)
-    # An autocorrelation is largest at lag 0, where it is the window's energy, and the mean of the transforms is the
-    # transform of the mean: so one inverse transform does for all frames.
+    # An autocorrelation is largest at lag 0, where it is the window's energy, and the mean of the transforms
+    # is the transform of the mean: so one inverse transform does for all frames.
     energies = np.vecdot(windows, windows)
     n_fft = 64 * -(-2 * size // 64)  # a product of small primes
     spectra = _squared(np.fft.rfft(windows, n=n_fft, axis=-1))

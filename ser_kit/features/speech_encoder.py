@@ -25,10 +25,10 @@ _STATISTICS = ("mean", "std")
 class SpeechEncoder(Extractor):
     """Mean and standard deviation over time of what blocks of a speech encoder give: 3,072 values by default.
 
-    Encoders are those of :mod:`ser_kit.features.encoders`: two are part of the package, larger ones need ``keras_hub`` and are
-    fetched on first use (extract with ``jobs=1``: each worker process would load its own). Clips under 0.5 s are
-    followed by silence. Longer ones than the encoder was trained on (30 s) are encoded in equal windows, and the
-    statistics are those of all their frames.
+    Encoders are those of :mod:`ser_kit.features.encoders`: two are part of the package, larger ones need
+    ``keras_hub`` and are fetched on first use (extract with ``jobs=1``: each worker process would load its
+    own). Clips under 0.5 s are followed by silence. Longer ones than the encoder was trained on (30 s) are
+    encoded in equal windows, and the statistics are those of all their frames.
 
     Args:
         rate: 16000 Hz, the rate that the encoders take.
@@ -103,8 +103,7 @@ class SpeechEncoder(Extractor):
             raise FeatureError(str(error)) from None
 
     def windows(self, length: int) -> tuple[int, np.ndarray]:
-        """How a recording is cut: one window where that is not too long for the encoder, else several that overlap a
-        little, from the beginning to the end.
+        """How a recording is cut: one window, or several that overlap a little if it is too long.
 
         Args:
             length: samples.
@@ -118,7 +117,8 @@ class SpeechEncoder(Extractor):
         """
         count = math.ceil(length / (self.longest * self.rate))
         size = math.ceil(length / count)
-        return size, np.arange(count) * (length - size) // max(count - 1, 1)  # as in graph.py, without rounding
+        # As in deploy/graph.py, without rounding.
+        return size, np.arange(count) * (length - size) // max(count - 1, 1)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         encode = encoders.forward(self.encoder, self.blocks)

@@ -1,4 +1,4 @@
-"""Stacked frames: MFCC, chroma and mel spectrogram of a clip of fixed length, brought to a fixed number of frames."""
+"""Stacked frames: MFCC, chroma and mel spectrogram of a clip, brought to a fixed number of frames."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ PARTS = ("mfcc", "chroma", "mel")
 class StackedFrames(Extractor):
     """MFCC, chroma and mel spectrogram side by side, resampled in time: ``[150, 180]`` with the defaults.
 
-    Columns, in order, as far as they are among ``parts``: ``n_mfcc`` MFCC, 12 chroma (0..1), ``n_mels`` mel bands in
-    dB. The waveform is cut to ``seconds`` or filled up with zeros at its end, and one short-time Fourier transform
-    serves all. Each block equals the Librosa call of its name: ``power_to_db(melspectrogram(...), top_db=top_db)``
-    (reference 1, everything more than ``top_db`` under the loudest value raised to that), ``mfcc`` of the same
-    decibels, ``chroma_stft(..., tuning=0.0)``. Then each column is resampled to ``frames`` values at evenly spaced
-    moments, the first and the last frame kept, by linear interpolation (``numpy.interp``). Equal means to within 1e-5
-    (relative, or absolute under 1) of Librosa in double precision; the tests check it on recordings and on made-up
-    sounds.
+    Columns, in order, as far as they are among ``parts``: ``n_mfcc`` MFCC, 12 chroma (0..1), ``n_mels`` mel
+    bands in dB. The waveform is cut to ``seconds`` or filled up with zeros at its end, and one short-time
+    Fourier transform serves all. Each block equals the Librosa call of its name:
+    ``power_to_db(melspectrogram(...), top_db=top_db)`` (reference 1, everything more than ``top_db`` under
+    the loudest value raised to that), ``mfcc`` of the same decibels, ``chroma_stft(..., tuning=0.0)``. Then
+    each column is resampled to ``frames`` values at evenly spaced moments, the first and the last frame kept,
+    by linear interpolation (``numpy.interp``). Equal means to within 1e-5 (relative, or absolute under 1) of
+    Librosa in double precision; the tests check it on recordings and on made-up sounds.
 
-    ``extract_with_length`` tells how many of the ``frames`` lie no later than the last frame whose centre is sound.
+    ``extract_with_length`` tells how many of the ``frames`` lie no later than the last frame whose centre is
+    sound.
 
     Args:
         rate: Hz.
         seconds: length that the waveform is cut or filled up to, in s.
         window_ms: Hann window in ms, to the nearest sample: 551 samples with the defaults.
-        hop_ms: time between frames in ms, to the nearest sample: 220 samples with the defaults, 301 frames in 3 s.
-        n_fft: length of the Fourier transform, which the window is zero-padded to; ``None`` for the next power of two
-            that holds the window, 1024 with the defaults.
+        hop_ms: time between frames in ms, to the nearest sample: 220 samples with the defaults, 301 frames in
+            3 s.
+        n_fft: length of the Fourier transform, which the window is zero-padded to; ``None`` for the next
+            power of two that holds the window, 1024 with the defaults.
         n_mfcc: cepstral coefficients, at most ``n_mels``.
         n_mels: mel bands, from 0 Hz to ``rate / 2``.
         frames: frames kept after resampling in time.
@@ -47,7 +49,8 @@ class StackedFrames(Extractor):
         parts: which of ``"mfcc"``, ``"chroma"`` and ``"mel"`` to stack, in that order.
 
     Raises:
-        FeatureError: a parameter is out of range, or ``parts`` holds another name, one twice, none, or another order.
+        FeatureError: a parameter is out of range, or ``parts`` holds another name, one twice, none, or
+            another order.
 
     Examples:
         >>> import numpy as np
@@ -80,7 +83,7 @@ class StackedFrames(Extractor):
         parts = tuple(self.parts) if isinstance(self.parts, list | tuple) else ()
         if not parts or parts != tuple(part for part in PARTS if part in parts):
             raise FeatureError(
-                f"StackedFrames: parts={self.parts!r} must be one or more of {', '.join(PARTS)}, each once and in order"
+                f"StackedFrames: parts={self.parts!r} must be one or more of {', '.join(PARTS)}, each once, in order"
             )
         object.__setattr__(self, "parts", parts)  # a list, as JSON gives it, would not be hashable
         for key, samples in (("seconds", self.n_samples), ("window_ms", self.window), ("hop_ms", self.hop)):
@@ -137,8 +140,9 @@ class StackedFrames(Extractor):
         if "mfcc" in self.parts or "mel" in self.parts:
             mel = spectra.decibels(spectra.mel_powers(power, self.rate, self.transform, self.n_mels))
             blocks["mel"] = mel = np.maximum(mel, mel.max() - self.top_db)
-            # A constant shows in the first coefficient only. Taken out beforehand, it leaves exact zeros of silence and
-            # not the rounding of a matrix product, which differs from row to row and with the number of threads.
+            # A constant shows in the first coefficient only. Taken out beforehand, it leaves exact zeros of
+            # silence and not the rounding of a matrix product, which differs from row to row and with the
+            # number of threads.
             lowest = mel.min()
             blocks["mfcc"] = (mel - lowest) @ spectra.dct_basis(self.n_mels, self.n_mfcc)
             blocks["mfcc"][:, 0] += lowest * np.sqrt(self.n_mels)

@@ -15,11 +15,11 @@ from .frames import FrameFeatures
 
 @dataclass(frozen=True, kw_only=True)
 class FrameStatistics(Extractor):
-    """Mean and standard deviation of :class:`FrameFeatures` over the frames of a clip: 308 values with the defaults.
+    """Mean and standard deviation of :class:`FrameFeatures` over a clip: 308 values by default.
 
     First the means of all its columns, ``mfcc_01_mean`` to ``zcr_mean``, then the standard deviations,
-    ``mfcc_01_std`` to ``zcr_std``, each in the unit of its column. Only frames that are sound count, never padding.
-    Standard deviations are of the population (divisor *n*).
+    ``mfcc_01_std`` to ``zcr_std``, each in the unit of its column. Only frames that are sound count, never
+    padding. Standard deviations are of the population (divisor *n*).
 
     Args:
         rate: Hz.

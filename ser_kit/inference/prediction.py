@@ -86,7 +86,7 @@ class Judged(NamedTuple):
         evidence: for and against its being speech.
         functionals: ``[46]``, where the answer needs them.
         unadapted: probabilities as they are for a speaker of whom nothing is known, ``[labels of the bundle]``.
-        sharpness: of :class:`ser_kit.bundles.bundle.Places`.
+        sharpness: of :class:`ser_kit.bundles.Places`.
         corpus: name of the training corpus whose recordings this is like, or ``""``.
     """
 

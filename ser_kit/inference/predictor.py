@@ -23,19 +23,20 @@ import numpy as np
 
 from ..audio.recording import SILENT_PEAK, Excerpt, Recording, Source, read_audio
 from ..bundles.adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
-from ..bundles.bundle import BASELINE, Bundle, Member, bundle_path, preset_path, strangeness
+from ..bundles.bundle import BASELINE, Bundle, strangeness
+from ..bundles.member import Member
+from ..bundles.presets import bundle_path, preset_path
 from ..core.errors import AdaptationError, AudioError, BundleError, ForkedError, SilentAudioWarning, TooShortError
 from ..core.labels import LabelSet, merged
 from ..core.parallel import ahead, cores
-from ..core.probabilities import mean_log, without_habit
+from ..core.probabilities import without_habit
 from ..features import MIN_SECONDS, Functionals
 from . import speech_check
+from .answers import LabelMap, habit, rests_on
 from .pieces import cut, report_part, spread, voiced_shares, watched
 from .prediction import Failure, Judged, Observation, Prediction, Segment
 
 DEFAULT_PRESET = "cross_corpus"
-ENROLLED_SHARE = 0.5
-"""How much of what sets a speaker's neutral voice apart is taken for the speaker's and not for an emotion."""
 
 BEYOND = "it sounds most like {}, which is not among the labels"
 """What is said of a recording whose most probable emotion the labels leave out."""
@@ -60,11 +61,12 @@ class Predictor:
         self.bundle = bundle
         self._habit, self._enrolled = np.zeros(len(bundle.labels)), []
         self._adaptation: Adaptation | None = None
-        self._merged = {label: (label,) for label in bundle.labels} if labels is None else merged(bundle.labels, labels)
+        given = {label: (label,) for label in bundle.labels} if labels is None else merged(bundle.labels, labels)
+        self.answers = LabelMap(bundle.labels, given)
 
     @classmethod
     def from_preset(cls, name: str = DEFAULT_PRESET, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
-        """A bundle that ships with ser_kit; :func:`ser_kit.bundles.bundle.preset_names` lists them.
+        """A bundle that ships with ser_kit; :func:`ser_kit.bundles.preset_names` lists them.
 
         Raises:
             UnknownNameError: no preset has that name.
@@ -138,8 +140,9 @@ class Predictor:
         already goes on from there with the same person.
 
         Args:
-            clips: of one person, each as for :meth:`predict`; ten or more are worth most. Of more than 200, 200 are
-                taken evenly. One longer than 8 s counts as several, its windows of about 4 s.
+            clips: of one person, each as for :meth:`predict`; ten or more are worth most. That they are of several is
+                not noticed (``docs/results/unheard.md``). Of more than 200, 200 are taken evenly. One longer than 8 s counts as
+                several, its windows of about 4 s.
             watch: called while the clips are read, with the share of them that is done;
                 :class:`concurrent.futures.CancelledError`, raised there, ends the work.
 
@@ -287,14 +290,14 @@ class Predictor:
     @property
     def labels(self) -> tuple[str, ...]:
         """The emotions that it answers with."""
-        return tuple(self._merged)
+        return self.answers.labels
 
     @cached_property
     def identity(self) -> str:
         """A digest of all that decides about its answers: the bundle, the labels, and the clips of who was enrolled or
         adapted to."""
         known = None if self.adaptation is None else sorted(self.adaptation.sounds)
-        described = [self.bundle.identity, self.bundle.card, self._merged, self._enrolled, known]
+        described = [self.bundle.identity, self.bundle.card, self.answers.merged, self._enrolled, known]
         return hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @cached_property
@@ -323,17 +326,17 @@ class Predictor:
         pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
         reason = self._doubt(pooled, evidence, rows, weights)
         return Prediction(
-            **self.named(pooled),
-            covered=self.covered(pooled),
+            **self.answers.named(pooled),
+            covered=self.answers.covered(pooled),
             uncertain=bool(reason),
             reason=reason,
             segments=tuple(
-                Segment(start, start + piece.duration, **self.named(p))
+                Segment(start, start + piece.duration, **self.answers.named(p))
                 for (start, piece), p in zip(pieces, by_window, strict=True)
             ),
             duration=recording.duration,
             path=_path(source),
-            rests_on=self._rests_on(set(known)),
+            rests_on=rests_on(self.bundle.card, set(known)),
         )
 
     def measure(self, source: Source, *, watch: Callable[[float], object] | None = None) -> dict[str, float]:
@@ -436,58 +439,6 @@ class Predictor:
 
         return map(answer, sources) if jobs == 1 else ahead(answer, sources, jobs)
 
-    def _shares(self, probabilities: np.ndarray) -> np.ndarray:
-        """Probabilities of the bundle's labels, added up to those of this predictor's; their sum is what is covered."""
-        places = [[self.bundle.labels.index(each) for each in given] for given in self._merged.values()]
-        return np.array([probabilities[place].sum() for place in places])
-
-    @cached_property
-    def _left_out(self) -> set[str]:
-        """Labels of the bundle that have no place among this predictor's."""
-        return set(self.bundle.labels).difference(*self._merged.values())
-
-    def covered(self, probabilities: np.ndarray) -> float:
-        """Probability that the emotion is one of this predictor's labels, 0..1, from those of the bundle's labels."""
-        return min(1.0, float(self._shares(probabilities).sum())) if self._left_out else 1.0  # not 0.9999999999999999
-
-    def beyond(self, probabilities: np.ndarray) -> str:
-        """The emotion that this predictor's labels leave out and that is more probable than each of them, or ``""``."""
-        given = dict(zip(self.bundle.labels, probabilities, strict=True))
-        most, label = max(((given[label], label) for label in self._left_out), default=(0.0, ""))
-        return label if most > self._shares(probabilities).max() else ""
-
-    def named(self, probabilities: np.ndarray) -> dict[str, Any]:
-        """Probabilities of the bundle's labels as the fields ``emotion``, ``confidence`` and ``probabilities``, in the
-        labels that this predictor answers with, as if the emotion were certainly one of them."""
-        probabilities = self._shares(probabilities)
-        covered = probabilities.sum()  # a forest may give nothing at all to what is left
-        probabilities = probabilities / covered if covered else np.full(len(probabilities), 1 / len(probabilities))
-        return {
-            "emotion": self.labels[int(probabilities.argmax())],
-            "confidence": float(probabilities.max()),
-            "probabilities": dict(zip(self.labels, probabilities.tolist(), strict=True)),
-        }
-
-    def _rests_on(self, known: set[str]) -> str:
-        """What a confidence rests on.
-
-        Args:
-            known: the corpora that the windows of the recording are like, ``""`` for none.
-        """
-        card = self.bundle.card
-        if known and "" not in known:
-            return (
-                f"speakers of {', '.join(sorted(known))} that were left out in turn, since the recording is like these"
-            )
-        if "left_out" in card:
-            return f"corpora that were left out in turn: {', '.join(sorted(row['corpus'] for row in card['left_out']))}"
-        if not card.get("evaluation") or not card.get("trained_on"):
-            return ""
-        corpora = ", ".join(sorted(each["corpus"] for each in card["trained_on"]))
-        if card["evaluation"]["speaker_independent"]:
-            return f"speakers of {corpora} that were left out in turn"
-        return f"clips of {corpora} whose speakers were trained on"
-
     def _doubt(
         self,
         probabilities: np.ndarray,
@@ -507,29 +458,12 @@ class Predictor:
                 names = [self._functionals.feature_names[column] for column in self._functionals.model_columns]
                 farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
                 return f"it is unlike the recordings that the model learned from (most of all in {farthest})"
-        if label := self.beyond(probabilities):
+        if label := self.answers.beyond(probabilities):
             return BEYOND.format(label)
-        if self._shares(probabilities).max() < card["uncertain_below"]:
-            likely = sorted(self.named(probabilities)["probabilities"].items(), key=lambda each: -each[1])[:2]
+        if self.answers.shares(probabilities).max() < card["uncertain_below"]:
+            likely = sorted(self.answers.named(probabilities)["probabilities"].items(), key=lambda each: -each[1])[:2]
             return f"no emotion stands out: {', '.join(f'{label} {100 * share:.0f} %' for label, share in likely)}"
         return ""
-
-
-def habit(neutral: Sequence[Sequence[float]] | np.ndarray, usual: Sequence[float] | np.ndarray) -> np.ndarray:
-    """What is taken for a speaker's habit, to be taken off by :func:`ser_kit.core.probabilities.without_habit`.
-
-    Args:
-        neutral: probabilities of the speaker's neutral clips, ``[n, k]``.
-        usual: mean log probabilities of other people's, ``[k]``.
-
-    Returns:
-        ``float64 [k]``.
-
-    Examples:
-        >>> habit([[0.5, 0.5]], np.log([0.5, 0.125])).round(2).tolist()
-        [0.0, 0.69]
-    """
-    return ENROLLED_SHARE * (mean_log(neutral) - np.asarray(usual))
 
 
 def _path(source: Source) -> str:

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ..audio.recording import SILENT_PEAK, Recording, Source, read_audio, resampler, to_mono
+from ..audio.blocks import resampler
+from ..audio.recording import SILENT_PEAK, Recording, Source, read_audio, to_mono
 from ..bundles.adaptation import Adaptation
 from ..core.errors import AudioError, LabelError, TooShortError
 from ..features import MIN_SECONDS
@@ -246,8 +247,8 @@ class StreamPredictor:
         if self._smoothed is not None:
             said = self._kept_share * self._smoothed + (1 - self._kept_share) * said
         self._smoothed = said
-        named, covered = self._predictor.named(said), self._predictor.covered(said)
-        if beyond := self._predictor.beyond(said):
+        named, covered = self._predictor.answers.named(said), self._predictor.answers.covered(said)
+        if beyond := self._predictor.answers.beyond(said):
             named |= {"emotion": "", "confidence": 0.0, "reason": BEYOND.format(beyond)}
         return Moment(start, end, **named, covered=covered)
 

@@ -3,6 +3,7 @@ from . import pruning as pruning
 from . import reproduce as reproduce
 from . import tuning as tuning
 from .ensemble import Ensemble as Ensemble
+from .experiment import Experiment as Experiment
 from .final import versions as versions
 from .prepared import Material as Material
 from .prepared import Split as Split

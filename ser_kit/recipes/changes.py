@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from ..audio.transforms import Step
 from ..core.errors import RecipeError
 from ..features import Extractor
-
-if TYPE_CHECKING:
-    pass
 
 
 def type_name(kind: Any) -> str:

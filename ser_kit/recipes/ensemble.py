@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..audio.transforms import Step
-from ..bundles.bundle import Member
+from ..bundles.member import Member
 from ..core.config import listed
 from ..core.errors import RecipeError
 from ..features import Extractor

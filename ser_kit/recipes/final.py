@@ -14,7 +14,8 @@ import pandas as pd
 from .. import corpora, deploy, protocols
 from ..bundles import runtime
 from ..bundles.adaptation import Voices
-from ..bundles.bundle import BASELINE, Bundle, rounded, strangeness
+from ..bundles.bundle import BASELINE, Bundle, strangeness
+from ..bundles.member import rounded
 from ..core.errors import NoRuntimeWarning
 from ..core.probabilities import apply_temperature, mean_log
 from ..evaluation import left_out

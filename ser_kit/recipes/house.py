@@ -4,9 +4,10 @@ How their settings were chosen: ``docs/results/research_log.md``; most were chos
 after a look at test folds, so that what is reported of them is a little optimistic.
 """
 
-from ..audio.augment import AddNoise, Babble, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone, Vary
+from ..audio.augment import AddNoise, Offset, Room, Sometimes, SpeedChange, Telephone
 from ..audio.transforms import HighPass, Trim
 from ..features import Waveform
+from ..training.batches import Babble, Mixup, Vary
 from ..training.settings import Training
 from .ensemble import Ensemble
 from .published import OURS

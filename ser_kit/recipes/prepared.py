@@ -5,23 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .. import protocols
-from ..bundles.bundle import rounded
+from ..audio.augment import with_seed
+from ..audio.transforms import Step
+from ..bundles.member import rounded
 from ..evaluation import left_out
-from ..extraction import Features
+from ..extraction import Features, extract
 from ..features import Extractor
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +59,13 @@ class Material:
         rows = sorted(zip(clips["clip_id"], clips["speaker"], labels.tolist(), sounds.tolist(), strict=True))
         digest = hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
         return {"clips": len(clips), "speakers": clips["speaker"].nunique(), "digest": digest}
+
+    def with_copies(self, rows: np.ndarray) -> np.ndarray:
+        """Rows, and those of their copies."""
+        if "parent" not in self.table:
+            return rows
+        clips, parents = self.table["clip_id"], self.table["parent"]
+        return np.union1d(rows, np.flatnonzero(parents.isin(clips.iloc[rows]).to_numpy()))
 
     def values(self, rows: np.ndarray) -> dict[Extractor, np.ndarray]:
         """The arrays of some rows, by extractor."""
@@ -131,3 +137,19 @@ def tested_rows(material: Material, fold: protocols.Fold, probabilities: np.ndar
     frame["confidence"] = given.max(axis=1)
     shares = {f"prob_{label}": probabilities[:, i] for i, label in enumerate(labels)}
     return frame.assign(**shares, fold=fold.index)
+
+
+def with_copies(
+    found: Features, augmentation: Sequence[Step], copies: int, jobs: int | None, progress: bool
+) -> Features:
+    """The features of clips and, behind them, of their augmented copies."""
+    parts = [replace(found, table=found.table.assign(parent=""))]
+    for i in range(1, copies + 1):
+        steps = (*found.extractor.preprocess, *with_seed(augmentation, i))
+        varied = extract(found.table, replace(found.extractor, preprocess=steps), jobs=jobs, progress=progress)
+        originals = varied.table["clip_id"]
+        parts.append(replace(varied, table=varied.table.assign(clip_id=originals + f"#{i}", parent=originals)))
+    table = pd.concat([part.table for part in parts], ignore_index=True)
+    table.attrs = found.table.attrs
+    values = np.concatenate([part.values for part in parts])
+    return replace(found, values=values, table=table, lengths=np.concatenate([part.lengths for part in parts]))

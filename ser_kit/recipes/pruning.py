@@ -7,7 +7,7 @@ matrices do not get faster.
 Examples:
     >>> from ser_kit import corpora
     >>> from ser_kit.recipes import pruning
-    >>> from ser_kit.bundles.bundle import Bundle, preset_path
+    >>> from ser_kit.bundles import Bundle, preset_path
     >>> table = corpora.load(["ravdess", "emodb", "nemo"], labels="eight")           # doctest: +SKIP
     >>> pruned = pruning.prune(Bundle.load(preset_path("house")), table, share=0.5)  # doctest: +SKIP
     >>> pruning.zeros(pruned)                                                        # doctest: +SKIP
@@ -27,7 +27,8 @@ import numpy as np
 import pandas as pd
 
 from .. import recipes
-from ..bundles.bundle import Bundle, Member
+from ..bundles.bundle import Bundle
+from ..bundles.member import Member
 from ..core.errors import RecipeError, TableError, TrainingError
 from ..models import kernels
 from ..training.seeds import seed_everything, subseed

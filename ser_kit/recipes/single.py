@@ -11,7 +11,7 @@ import pandas as pd
 
 from .. import models
 from ..audio.transforms import Step, step
-from ..bundles.bundle import Member, chosen
+from ..bundles.member import Member, chosen
 from ..core.config import BOOLEAN, listed
 from ..core.errors import RecipeError, TrainingError
 from ..features import Extractor

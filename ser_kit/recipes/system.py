@@ -16,15 +16,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from .. import protocols
-from ..audio.augment import with_seed
 from ..audio.transforms import Step
-from ..bundles.bundle import Bundle, Member
+from ..bundles.bundle import Bundle
+from ..bundles.member import Member
 from ..core.config import BOOLEAN, Allowed, checked
 from ..core.errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..core.labels import EMOTIONS
@@ -34,11 +34,8 @@ from ..extraction import Features, extract
 from ..features import Extractor
 from .changes import as_path, decisive, type_name, with_setting
 from .final import across_corpora, answering, calibrate, card, versions, with_temperature
-from .prepared import Material, Split, class_shares, same_rows, tested_rows
+from .prepared import Material, Split, class_shares, same_rows, tested_rows, with_copies
 from .published import PUBLISHED, Published
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +104,7 @@ class System(ABC):
 
     @property
     def combine(self) -> str:
-        """How its members agree; see :data:`ser_kit.bundles.card.COMBINATIONS`."""
+        """How its members agree; see :data:`ser_kit.bundles.card_schema.COMBINATIONS`."""
         return "soft"
 
     @abstractmethod
@@ -224,23 +221,10 @@ class System(ABC):
         if len(labels) < 2:
             raise TableError(f"training needs two emotions at least; there are clips of {', '.join(labels) or 'none'}")
         if self.copies:
-            features = {e: self._with_copies(f, jobs, progress) for e, f in features.items()}
+            features = {e: with_copies(f, self.augmentation, self.copies, jobs, progress) for e, f in features.items()}
             features = same_rows(features)
             found = next(iter(features.values())).table
         return Material(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
-
-    def _with_copies(self, found: Features, jobs: int | None, progress: bool) -> Features:
-        """The features of the clips and, behind them, of their augmented copies."""
-        parts = [replace(found, table=found.table.assign(parent=""))]
-        for i in range(1, self.copies + 1):
-            steps = (*found.extractor.preprocess, *with_seed(self.augmentation, i))
-            varied = extract(found.table, replace(found.extractor, preprocess=steps), jobs=jobs, progress=progress)
-            originals = varied.table["clip_id"]
-            parts.append(replace(varied, table=varied.table.assign(clip_id=originals + f"#{i}", parent=originals)))
-        table = pd.concat([part.table for part in parts], ignore_index=True)
-        table.attrs = found.table.attrs
-        values = np.concatenate([part.values for part in parts])
-        return replace(found, values=values, table=table, lengths=np.concatenate([part.lengths for part in parts]))
 
     def protocol(self, name: str) -> protocols.Protocol:
         """The protocol of a name; ``"published"`` is the one that the system's authors used.
@@ -419,7 +403,7 @@ class System(ABC):
             train, validation = protocols.inner(material.table, np.arange(len(material.y)), seed)
         else:
             validation = self.folds(material, protocol, seed)[0].test
-            train = np.setdiff1d(np.arange(len(material.y)), self._family(material, validation))
+            train = np.setdiff1d(np.arange(len(material.y)), material.with_copies(validation))
         prefix = f"{name}-{seed}-final"
         split = self._split(material, train, validation, seed, out, prefix, progress, f"{self.name} final")
         fitted = with_temperature(self._fitted(split)[0], temperature)
@@ -442,14 +426,6 @@ class System(ABC):
                     shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # other runs are in it, or it is not there: a forest leaves nothing
             Path(out).rmdir()
-
-    @staticmethod
-    def _family(material: Material, rows: np.ndarray) -> np.ndarray:
-        """Rows with their copies."""
-        if "parent" not in material.table:
-            return rows
-        clips, parents = material.table["clip_id"], material.table["parent"]
-        return np.union1d(rows, np.flatnonzero(parents.isin(clips.iloc[rows]).to_numpy()))
 
     def _split(self, material, train, validation, seed, out, prefix, progress, title) -> Split:
         if self.temperature:  # nothing is left to be found out by validation

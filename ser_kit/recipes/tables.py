@@ -17,6 +17,7 @@ from ..evaluation.scores import METRICS
 from . import RECIPES, System
 
 FORMAT = 1
+"""Of the records: raised when what they hold changes."""
 RECORDS = "records"
 METRIC_NAMES = {
     "uar": "recall (UAR)", "accuracy": "accuracy", "macro_precision": "precision", "macro_f1": "macro F1",

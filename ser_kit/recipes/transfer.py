@@ -9,9 +9,10 @@ encoders, for machines with a GPU and a network. Their blocks stand at half, two
 
 from dataclasses import replace
 
-from ..audio.augment import AddNoise, Equalize, Mixup, Offset, Room, Sometimes, SpeedChange, Telephone
+from ..audio.augment import AddNoise, Equalize, Offset, Room, Sometimes, SpeedChange, Telephone
 from ..audio.transforms import HighPass, PeakNormalise, Trim
 from ..features import SpeechEncoder, TRILLsson, YAMNet
+from ..training.batches import Mixup
 from ..training.linear import Linear
 from ..training.settings import Training
 from .published import OURS

@@ -88,27 +88,21 @@ def search(
     Source:
         J. Bergstra, Y. Bengio, "Random Search for Hyper-Parameter Optimization", JMLR 13, 2012.
     """
-    from sklearn.model_selection import ParameterGrid, ParameterSampler
     from tqdm.auto import tqdm
 
-    if method not in METHODS or not space or not all(len(values) for values in space.values()):
-        raise RecipeError(
-            f"method={method!r} must be one of {', '.join(METHODS)}, with a setting at least to vary and a value at "
-            "least for each"
-        )
-    grid = ParameterGrid({name: list(values) for name, values in space.items()})
-    tried = list(grid)
-    if method == "random":
-        tried = list(ParameterSampler(grid.param_grid[0], min(candidates, len(grid)), random_state=seed))
+    tried = _tried(space, method, candidates, seed)
     changed = [system.changed(settings) for settings in tried]  # before any work: a misspelt setting fails here
     for candidate in changed:
         candidate.check(candidate.temperature)
 
     material = system.prepare(data, jobs=jobs, progress=progress)
     inner = _inner(system, material, protocol, fold, seed)
-
     record = None if out is None else Path(out) / "candidates.json"
     search_of = _identity(system, material, protocol, fold, seed)
+    about = {
+        "search": search_of, "system": system.name, "settings": system.declaration, "protocol": protocol, "fold": fold,
+        "seed": seed, "data": material.data, "versions": versions(),
+    }  # fmt: skip
     known = _known(record, search_of)
     bar = tqdm(list(zip(tried, changed, strict=True)), desc="tune", unit="candidate", disable=not progress)
     for settings, candidate in bar:
@@ -125,10 +119,7 @@ def search(
             known[key] = {"uar": metrics["uar"], "accuracy": metrics["accuracy"], "seconds": round(found.seconds, 1)}
             if record is not None:
                 record.parent.mkdir(parents=True, exist_ok=True)
-                about = {"search": search_of, "system": system.name, "settings": system.declaration}
-                about |= {"protocol": protocol, "fold": fold, "seed": seed, "data": material.data}
-                about |= {"versions": versions(), "candidates": known}
-                write_whole(record, json.dumps(plain(about), indent=1).encode())
+                write_whole(record, json.dumps(plain({**about, "candidates": known}), indent=1).encode())
         bar.set_postfix_str(f"best UAR {max(score['uar'] for score in known.values()):.3f}")
     rows = [settings | known[_key(settings)] for settings in tried]
     order = sorted(range(len(rows)), key=lambda i: -rows[i]["uar"])
@@ -137,6 +128,21 @@ def search(
     results = pd.DataFrame([rows[i] for i in order], dtype=object)
     results = results.astype(dict.fromkeys(("uar", "accuracy", "seconds"), float))
     return Search(changed[order[0]], results, speakers)
+
+
+def _tried(space: Mapping[str, Sequence[Any]], method: str, candidates: int, seed: int) -> list[dict[str, Any]]:
+    """The settings of each candidate."""
+    from sklearn.model_selection import ParameterGrid, ParameterSampler
+
+    if method not in METHODS or not space or not all(len(values) for values in space.values()):
+        raise RecipeError(
+            f"method={method!r} must be one of {', '.join(METHODS)}, with a setting at least to vary and a value at "
+            "least for each"
+        )
+    grid = ParameterGrid({name: list(values) for name, values in space.items()})
+    if method == "random":
+        return list(ParameterSampler(grid.param_grid[0], min(candidates, len(grid)), random_state=seed))
+    return list(grid)
 
 
 def _inner(system: System, material: Material, protocol: str, fold: int, seed: int) -> protocols.Fold:

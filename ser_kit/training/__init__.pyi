@@ -1,4 +1,5 @@
 from . import adversary as adversary
+from . import batches as batches
 from . import checkpoint as checkpoint
 from . import data as data
 from . import estimators as estimators

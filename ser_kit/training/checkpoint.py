@@ -6,16 +6,12 @@ import io
 import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.errors import DamagedCheckpointWarning, TrainingError
 from ..core.paths import write_whole
 from .settings import Training
-
-if TYPE_CHECKING:
-    pass
 
 
 class State:

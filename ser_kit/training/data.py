@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from ..core.errors import TrainingError
 from ..core.parallel import ahead, cores
 from .seeds import sequence
 from .settings import Training
-
-if TYPE_CHECKING:
-    pass
 
 _MOST_THREADS = 4  # that make batches: a network on a GPU takes no more of them
 

@@ -126,8 +126,13 @@ class Linear(OfTraining):
         deviation = np.sqrt(np.square(deviations).mean(axis=0))[:shared]
         x = (x - means[corpus]) / deviations[corpus]
 
-        values, projection = x[:, :shared], _components(x[:, :shared], self.components, seed)
-        kernel, bias = self._for_all(values, y, corpus, speaker, alike, excluded, projection, seed)
+        values = x[:, :shared]
+        projection = _components(values, self.components, seed)
+        views = [(1 - self.speaker_centred, values, projection)]
+        if self.speaker_centred:
+            centred = _less_speakers(values, y, corpus, speaker)
+            views.append((self.speaker_centred, centred, _components(centred, self.components, seed)))
+        kernel, bias = self._for_all([view for view in views if view[0]], y, corpus, alike, excluded)
 
         own_kernel = np.zeros((x.shape[1], len(corpora), n_classes))
         own_bias = np.zeros((len(corpora), n_classes))
@@ -154,26 +159,21 @@ class Linear(OfTraining):
             self.model, x, n_classes, hyperparameters, [kernel, bias, *own, projection, centres, distance]
         )
 
-    def _for_all(self, x, y, corpus, speaker, weights, excluded, projection, seed) -> tuple[np.ndarray, np.ndarray]:
+    def _for_all(self, views, y, corpus, weights, excluded) -> tuple[np.ndarray, np.ndarray]:
         """Weights and biases of the classifier for all corpora.
 
         Args:
-            x: ``[clips, features]``, each corpus standardised by itself.
+            views: of the features: share of the classifier that is trained on it, ``[clips, features]``, and its
+                components, ``[features, components]``.
             y: ``[clips]`` class indices.
             corpus: ``[clips]`` number of the corpus.
-            speaker: ``[clips]`` number of the speaker.
             weights: ``[clips]`` that sum to 1.
             excluded: ``[corpora, classes]`` what is added to the logits of each corpus's clips.
-            projection: ``[features, components]`` principal components of ``x``.
-            seed: of the search for those of what is centred.
         """
-        kernel, bias = np.zeros((x.shape[1], excluded.shape[1])), np.zeros(excluded.shape[1])
-        for share, centred in ((1 - self.speaker_centred, False), (self.speaker_centred, True)):
-            if share:
-                part = _less_speakers(x, y, corpus, speaker) if centred else x
-                components = _components(part, self.components, seed) if centred else projection
-                found, offset = _regression(part @ components, y, weights, excluded[corpus], self.shrinkage)
-                kernel, bias = kernel + share * components @ found, bias + share * offset
+        kernel, bias = 0.0, 0.0
+        for share, values, components in views:
+            found, offset = _regression(values @ components, y, weights, excluded[corpus], self.shrinkage)
+            kernel, bias = kernel + share * components @ found, bias + share * offset
         return kernel, bias
 
     def _own(self, x, y, weights, speaker, common, has, seed) -> tuple[np.ndarray, np.ndarray]:

@@ -51,6 +51,7 @@ def pretrain(
         Bengio, Lamblin, Popovici & Larochelle (2007), Greedy Layer-Wise Training of Deep Networks, NIPS 19.
 
     Examples:
+        >>> from ser_kit import models
         >>> x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
         >>> model = models.get("mlp")((4,), 2, units=(3,), dropout=(0,), batch_norm=(False,))
         >>> before = model.get_weights()[0]

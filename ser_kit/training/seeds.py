@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core.backend import import_keras
-
-if TYPE_CHECKING:
-    pass
 
 
 def sequence(seed: int, *place: str | int) -> np.random.SeedSequence:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from ..audio.augment import BatchAugmentation, Mixup, batch_augmentation
 from ..core.config import BOOLEAN, Settings, listed
 from ..core.errors import TrainingError
-
-if TYPE_CHECKING:
-    pass
-
+from .batches import BatchAugmentation, Mixup, batch_augmentation
 
 _OPTIMIZERS = frozenset(
     ["adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "muon", "nadam", "rmsprop", "sgd"]
@@ -52,8 +48,8 @@ class Training(OfTraining):
         clip_norm: longest gradient of all weights together; 0 is no limit.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
         mask_absent: judge each clip among the classes only that its corpus has: one without surprise says nothing about
-            surprise. Not together with :class:`~ser_kit.audio.augment.Mixup`.
-        augment: changes of each training batch, such as :class:`~ser_kit.audio.augment.SpecAugment` or its name, drawn anew
+            surprise. Not together with :class:`~ser_kit.training.batches.Mixup`.
+        augment: changes of each training batch, such as :class:`~ser_kit.training.batches.SpecAugment` or its name, drawn anew
             every epoch.
         speaker_penalty: weight of the reversed gradient of a second head that learns to tell the training speakers
             apart from what the last layer sees; above 0 the network is pushed to forget who speaks (Ganin et al.,

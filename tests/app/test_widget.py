@@ -30,7 +30,8 @@ from ser_kit.app import page as page_module
 from ser_kit.app.controls import Controls
 from ser_kit.app.picture import joined, picture, ribbon, stretches
 from ser_kit.audio import read_audio
-from ser_kit.bundles.bundle import Bundle, preset_names
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.presets import preset_names
 from ser_kit.core.errors import SerKitError
 from ser_kit.inference.prediction import Failure, Prediction
 from ser_kit.inference.predictor import Predictor

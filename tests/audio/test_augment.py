@@ -1,4 +1,4 @@
-"""Augmentation: the draws can be repeated anywhere, and each change is what it says. Contract: test_preprocess.py."""
+"""Augmentation: the draws can be repeated anywhere, and each change is what it says. Contract: test_transforms.py."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ser_kit.audio import augment, transforms
 from ser_kit.audio.transforms import rms
-from ser_kit.core.errors import PreprocessError, UnknownNameError
+from ser_kit.core.errors import PreprocessError
 
 RATE = 16000
 VARIATIONS = [
@@ -50,7 +50,10 @@ class TestOffset:
         added = [augment.Offset(most=0.2, seed=seed)(sound, RATE) - sound for seed in range(30)]
         assert all(np.abs(each).max() <= 0.4 + 1e-6 for each in added)
         constants = [augment.Offset(highest=0, seed=seed)(sound, RATE) - sound for seed in range(30)]
-        assert all(np.ptp(each) < 1e-5 for each in constants) and np.std([each.mean() for each in constants]) > 0.03
+        assert (
+            all(np.ptp(each) < 1e-5 for each in constants)
+            and np.std([each.mean() for each in constants]) > 0.03
+        )
         for each in added:
             spectrum = np.abs(np.fft.rfft((each - each.mean()) * np.hanning(len(each))))
             assert spectrum.argmax() <= 4 * 20 + 1
@@ -107,7 +110,9 @@ class TestDraws:
         t = np.sin(np.arange(8000) / 10) * np.linspace(0, 1, 8000)
         for line in ran.stdout.splitlines():
             name, digest = line.split()
-            assert hashlib.sha256(transforms.STEPS[name](seed=3)(t, 16000).tobytes()).hexdigest() == digest, name
+            assert hashlib.sha256(transforms.STEPS[name](seed=3)(t, 16000).tobytes()).hexdigest() == digest, (
+                name
+            )
         assert len(ran.stdout.splitlines()) == len(VARIATIONS)
 
     def test_with_seed(self):
@@ -134,7 +139,9 @@ class TestWaveforms:
         added = augment.AddNoise(kind=kind, snr_low=snr, snr_high=snr)(sound, RATE).astype(float) - sound
         assert 20 * np.log10(rms(sound) / rms(added)) == pytest.approx(snr, abs=0.1)
         peak_over_rms = np.abs(added).max() / rms(added)
-        assert peak_over_rms == pytest.approx(np.sqrt(3), abs=0.01) if kind == "uniform" else peak_over_rms > 3
+        assert (
+            peak_over_rms == pytest.approx(np.sqrt(3), abs=0.01) if kind == "uniform" else peak_over_rms > 3
+        )
         spectrum = np.square(np.abs(np.fft.rfft(added)))
         low, high = np.array_split(spectrum, 2)
         if kind != "pink":
@@ -210,7 +217,9 @@ class TestWaveforms:
         for frequency in (100, 1000, 2000, 3000, 3800, 6000):
             if frequency < rate / 2:
                 sound = tone(rate, hertz=frequency)
-                levels[frequency] = 20 * np.log10(max(rms(augment.Telephone()(sound, rate)) / rms(sound), 1e-9))
+                levels[frequency] = 20 * np.log10(
+                    max(rms(augment.Telephone()(sound, rate)) / rms(sound), 1e-9)
+                )
         assert all(abs(levels[frequency]) < 1 for frequency in (1000, 2000, 3000))
         assert all(levels[frequency] < -20 for frequency in levels if frequency in (100, 3800, 6000))
 
@@ -221,13 +230,9 @@ class TestWaveforms:
         inner = slice(800, -800)  # the filter rings at the ends
         assert 30 < 20 * np.log10(rms(sound[inner]) / rms((after - sound)[inner])) < 45, "mu-law: about 38 dB"
         late = augment.Telephone()(np.pad(tone(hertz=1000), 800), RATE)
-        assert np.argmax(np.correlate(late, tone(hertz=1000), "valid")) == pytest.approx(800, abs=1), "no delay"
-
-
-def batch(n=8, shape=(100, 40), classes=4, seed=0):
-    rng = np.random.default_rng(seed)
-    x = rng.normal(1, 0.1, (n, *shape)).astype(np.float32)
-    return x, np.eye(classes, dtype=np.float32)[rng.integers(0, classes, n)]
+        assert np.argmax(np.correlate(late, tone(hertz=1000), "valid")) == pytest.approx(800, abs=1), (
+            "no delay"
+        )
 
 
 class TestSometimes:
@@ -245,163 +250,11 @@ class TestSometimes:
         sound, step = tone(seconds=0.2), augment.Sometimes(step={"name": "gain", "low": -12}, share=1.0)
         assert step.step == augment.Gain(low=-12)
         levels = {
-            round(rms(each(sound, RATE)), 6) for (each,) in (augment.with_seed((step,), seed) for seed in range(20))
+            round(rms(each(sound, RATE)), 6)
+            for (each,) in (augment.with_seed((step,), seed) for seed in range(20))
         }
         assert len(levels) == 20
 
     def test_identity_names_the_step(self):
         step = augment.Sometimes(step="telephone")
         assert step.identity == "Sometimes/1(seed=0, step=Telephone/1(), share=0.5)"
-        assert augment.Vary(steps=(step,)).identity.startswith(f"Vary/1(steps=[{step.identity}], rate=16000")
-
-
-class TestBatches:
-    @pytest.mark.parametrize("name", augment.BATCH_AUGMENTATIONS)
-    def test_contract(self, name):
-        each = augment.batch_augmentation(name)
-        assert augment.batch_augmentation(json.loads(json.dumps(each.to_dict()))) == each
-        assert augment.batch_augmentation(each) is each
-        x, y = batch(shape=(32000, 1) if name in ("vary", "babble") else (100, 40))
-        x.flags.writeable = y.flags.writeable = False
-        first, again, other = (each(x, y, np.random.default_rng(seed)) for seed in (1, 1, 2))
-        for one, two, before in zip(first, again, (x, y), strict=True):
-            assert one.dtype == np.float32 and one.shape == before.shape and np.isfinite(one).all()
-            np.testing.assert_array_equal(one, two)
-        assert not np.array_equal(first[0], other[0])
-
-    @given(
-        shape=st.tuples(st.integers(1, 5), st.integers(1, 60), st.integers(1, 30)),
-        masks=st.tuples(*[st.integers(0, 4)] * 2),
-        widths=st.tuples(*[st.integers(0, 100)] * 2),
-        seed=st.integers(0, 1000),
-    )
-    @settings(max_examples=100, deadline=None)
-    def test_masks_are_whole_rows_and_columns(self, shape, masks, widths, seed):
-        step = augment.SpecAugment(
-            time_masks=masks[0], time_width=widths[0], band_masks=masks[1], band_width=widths[1], fill=-7
-        )
-        x, y = np.ones(shape), np.ones((shape[0], 1))
-        after, labels = step(x, y, np.random.default_rng(seed))
-        np.testing.assert_array_equal(labels, y)
-        hidden = after == -7
-        assert (hidden | (after == 1)).all()
-        for clip in hidden:
-            rows, columns = clip.all(axis=1), clip.all(axis=0)
-            if not clip.all():
-                np.testing.assert_array_equal(clip, rows[:, None] | columns[None])
-                assert rows.sum() <= masks[0] * widths[0] and columns.sum() <= masks[1] * widths[1]
-                starts = np.flatnonzero(np.diff(rows.astype(int), prepend=0) == 1)
-                assert len(starts) <= masks[0]
-
-    def test_masked_share(self):
-        x, y = np.ones((2000, 100, 50)), np.ones((2000, 1))
-        after, _ = augment.SpecAugment(time_masks=1, time_width=20, band_masks=0)(x, y, np.random.default_rng(0))
-        rows = (after == 0).all(axis=2)
-        assert rows.sum(axis=1).max() == 20 and rows.sum(axis=1).min() == 0
-        assert rows.mean() == pytest.approx(0.1, rel=0.05), "half of the greatest width, on average"
-        middle = rows.mean(axis=0)[20:80]
-        assert middle == pytest.approx(middle.mean(), rel=0.35), "anywhere with equal chance"
-        after, _ = augment.SpecAugment(time_masks=0, band_masks=1, band_width=10)(x, y, np.random.default_rng(0))
-        assert (after == 0).mean() == pytest.approx(0.1, rel=0.05)
-
-    def test_spec_augment_needs_frames(self):
-        with pytest.raises(PreprocessError, match=r"spec_augment: .*\[batch, frames, dims\].*\(8, 5\)"):
-            augment.SpecAugment()(*batch(shape=(5,)), np.random.default_rng(0))
-
-    @given(n=st.integers(1, 20), alpha=st.floats(0.01, 100), seed=st.integers(0, 1000))
-    @settings(max_examples=60, deadline=None)
-    def test_mixup_mixes_features_and_labels_alike(self, n, alpha, seed):
-        y = np.eye(n)
-        x = y * 10 + 1  # so that the features tell the share of every clip
-        mixed, labels = augment.Mixup(alpha=alpha)(x, y, np.random.default_rng(seed))
-        np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
-        np.testing.assert_allclose(mixed, labels * 10 + 1, atol=1e-4)
-        assert (labels >= 0).all() and ((labels > 0).sum(axis=1) <= 2).all()
-
-    def test_vary_takes_the_steps_of_what_sounds(self):
-        sound = syllables()[:19200]
-        x, y = np.zeros((3, 64000, 1), np.float32), np.eye(3, dtype=np.float32)
-        x[0, :19200, 0], x[1, :8000, 0] = sound, sound[:8000]
-        rng = np.random.default_rng(0)
-        varied, labels = augment.Vary(steps=("peak_normalise",), seconds=2.0)(x, y, rng)
-        assert varied.shape == (3, 32000, 1) and not varied[2].any()
-        np.testing.assert_array_equal(labels, y)
-        placed = np.flatnonzero(varied[0, :, 0])
-        whole = transforms.without_filling(transforms.PeakNormalise()(sound, RATE))
-        start = placed[0] - np.flatnonzero(whole)[0]
-        np.testing.assert_array_equal(varied[0, start : start + len(whole), 0], whole)
-        assert placed[-1] == start + len(whole) - 1, "and nothing but zeros behind it"
-        starts = {np.flatnonzero(augment.Vary(steps=())(x, y, rng)[0][1])[0] for _ in range(20)}
-        assert len(starts) > 15, "anywhere in the silence"
-
-    def test_vary_keeps_a_stretch_of_a_long_clip(self):
-        ramp = np.arange(1, 32001, dtype=np.float32)[None, :, None] / 32000
-        rng = np.random.default_rng(0)
-        starts = []
-        for _ in range(200):
-            (clip,), _ = augment.Vary(steps=(), seconds=0.5)(ramp, np.ones((1, 1)), rng)
-            starts.append(round(float(clip[0, 0]) * 32000) - 1)
-            np.testing.assert_array_equal(clip, ramp[0, starts[-1] : starts[-1] + 8000])
-        assert min(starts) < 2000 and max(starts) > 22000
-
-    def test_vary_draws_for_each_clip_apart(self):
-        x = np.repeat(syllables()[None, :, None], 4, axis=0)
-        varied, _ = augment.Vary(steps=("gain",), seconds=2.0)(x, np.eye(4), np.random.default_rng(0))
-        assert len({round(float(np.abs(clip).max()), 6) for clip in varied}) == 4
-
-    @pytest.mark.parametrize("name", ["vary", "babble"])
-    def test_waveforms_are_needed(self, name):
-        with pytest.raises(PreprocessError, match=rf"{name}: .*\[batch, samples, 1\].*\(8, 100, 40\)"):
-            augment.batch_augmentation(name)(*batch(), np.random.default_rng(0))
-
-    @pytest.mark.parametrize("voices", [1, 3, 6])
-    def test_babble_is_others_of_the_batch_at_the_ratio_asked_for(self, voices):
-        x = np.random.default_rng(0).normal(0, 0.1, (8, 8000, 1)).astype("float32")
-        step = augment.Babble(share=1.0, voices=voices, snr_low=10, snr_high=10)
-        mixed, labels = step(x, np.eye(8), np.random.default_rng(1))
-        np.testing.assert_array_equal(labels, np.eye(8))
-        for clip, (before, after) in enumerate(zip(x, mixed, strict=True)):
-            added = (after - before)[:, 0]
-            assert 20 * np.log10(rms(before) / rms(added)) == pytest.approx(10, abs=0.1)
-            shares = np.linalg.lstsq(x[..., 0].T, added, rcond=None)[0]
-            heard = np.flatnonzero(np.abs(shares) > 0.01)
-            assert len(heard) == voices and clip not in heard
-            assert shares[heard] == pytest.approx(np.full(voices, shares[heard].mean()), rel=1e-3)
-
-    def test_babble_leaves_the_rest_alone(self):
-        x = np.random.default_rng(0).normal(0, 0.1, (400, 100, 1)).astype("float32")
-        mixed, _ = augment.Babble(share=0.25)(x, np.ones((400, 1)), np.random.default_rng(1))
-        assert np.mean((mixed != x).any(axis=(1, 2))) == pytest.approx(0.25, abs=0.06)
-        alone, _ = augment.Babble(share=1.0)(x[:1], np.ones((1, 1)), np.random.default_rng(1))
-        np.testing.assert_array_equal(alone, x[:1], "nobody else is there")
-
-    def test_mixup_shares(self):
-        n = 4000
-        x, y = np.zeros((n, 2, 3, 4)), np.eye(n, dtype=np.float32)
-        shares = np.diag(augment.Mixup(alpha=0.2)(x, y, np.random.default_rng(0))[1])
-        assert shares.mean() == pytest.approx(0.5, abs=0.03)
-        assert np.mean((shares < 0.05) | (shares > 0.95)) == pytest.approx(0.58, abs=0.04)
-
-    @pytest.mark.parametrize(
-        ("described", "message"),
-        [
-            ({"name": "mixup", "alpha": 0}, "mixup: alpha=0 must be a number from 0.01 to 100"),
-            ({"name": "spec_augment", "time_masks": -1}, "time_masks=-1 must be a whole number from 0 to 100"),
-            ({"name": "spec_augment", "band_width": 2.5}, "band_width=2.5 must be a whole number"),
-            ({"name": "spec_augment", "fill": float("nan")}, "fill=nan must be a number"),
-            ({"name": "mixup", "beta": 1}, "batch augmentation 'mixup': .*'beta'"),
-        ],
-    )
-    def test_bad_parameters(self, described, message):
-        with pytest.raises(PreprocessError, match=message):
-            augment.batch_augmentation(described)
-
-    def test_bad_batches(self):
-        x, y = batch()
-        for wrong in ((x, y[:3]), (x, y.argmax(axis=1)), (x[:, 0, 0], y)):
-            with pytest.raises(PreprocessError, match=r"mixup: expected features \[batch, ...\]"):
-                augment.Mixup()(*wrong, np.random.default_rng(0))
-
-    def test_unknown_name(self):
-        with pytest.raises(UnknownNameError, match="unknown batch augmentation 'mixupp'; did you mean 'mixup'"):
-            augment.batch_augmentation("mixupp")

@@ -25,8 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ser_kit.audio import fingerprint, load_audio, read_audio
-from ser_kit.audio import recording as audio
+from ser_kit.audio import blocks, decode, ffmpeg, files, fingerprint, load_audio, read_audio
 from ser_kit.core.errors import (
     AudioError,
     EmptyAudioError,
@@ -235,8 +234,8 @@ def test_all_blocks_of_a_voc_file_are_read_and_nothing_between_them():
     }
     for rate, kinds in files.items():
         expected = PCM / np.float32(32768) if rate == 16_000 else (PCM // 256) / np.float32(128)
-        for blocks in kinds:
-            recording = read_audio(head + b"".join(blocks) + b"\0")
+        for parts in kinds:
+            recording = read_audio(head + b"".join(parts) + b"\0")
             assert recording.native_rate == rate
             np.testing.assert_array_equal(recording.samples, expected)
 
@@ -279,14 +278,14 @@ def test_resampling_on_the_way_in_is_resampling_afterwards(rate):
 def test_the_size_of_the_blocks_does_not_change_the_samples(monkeypatch, form, subtype, block, rate):
     content = encode(babble(), 48_000, form, subtype)
     whole = read_audio(content, rate=rate)
-    monkeypatch.setattr(audio, "_BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
     np.testing.assert_array_equal(read_audio(content, rate=rate).samples, whole.samples)
 
 
 def test_the_size_of_the_blocks_does_not_change_what_ffmpeg_s_libraries_give(monkeypatch, tmp_path):
     path = coded.encode(tmp_path / "x.m4a", babble(), 48_000)
     whole = load_audio(path)
-    monkeypatch.setattr(audio, "_BLOCK", 1001)
+    monkeypatch.setattr(blocks, "BLOCK", 1001)
     np.testing.assert_array_equal(load_audio(path), whole)
 
 
@@ -301,7 +300,7 @@ def test_a_long_recording_costs_little_more_than_its_result(tmp_path):
     finally:
         tracemalloc.stop()
     assert len(samples) == 90 * 16_000
-    assert peak < 1.2 * samples.nbytes + 20 * audio._BLOCK
+    assert peak < 1.2 * samples.nbytes + 20 * blocks.BLOCK
 
 
 # Sources -------------------------------------------------------------------------------------------------------------
@@ -440,7 +439,7 @@ def test_pipes_are_read_but_not_waited_for_and_devices_are_refused(tmp_path, mon
     code = "from ser_kit.audio import read_audio; print(read_audio('/dev/stdin').duration)"
     done = subprocess.run([sys.executable, "-c", code], input=WAV, capture_output=True, check=True)
     assert float(done.stdout) == 1
-    monkeypatch.setattr(audio, "_MOST_CONTENT", 1 << 10)
+    monkeypatch.setattr(files, "MOST_CONTENT", 1 << 10)
     (tmp_path / "big.raw").write_bytes(WAV)
     with pytest.raises(AudioError, match="^big.raw: holds more than"):
         read_audio(tmp_path / "big.raw")
@@ -474,16 +473,16 @@ def test_a_pipe_may_take_its_time_but_not_for_ever(tmp_path, monkeypatch):
     with written(tmp_path / "watched.wav", WAV) as pipe, pytest.raises(KeyError):
         read_audio(pipe, watch=calls_until(KeyError, 5))
     for name, constant, value, words in (
-        ("silent.wav", "_PIPE_SECONDS", 0.2, "is a pipe that gave nothing for 0.2 s"),
+        ("silent.wav", "PIPE_SECONDS", 0.2, "is a pipe that gave nothing for 0.2 s"),
         ("endless.wav", "MAX_SECONDS", 0, "is a pipe that .*or does not end; save the sound as a file"),
-        ("large.wav", "_MOST_CONTENT", 1 << 10, "holds more than .*, which is the most for a pipe"),
+        ("large.wav", "MOST_CONTENT", 1 << 10, "holds more than .*, which is the most for a pipe"),
     ):
         with (
             written(tmp_path / name, WAV[:4096]) as pipe,
             monkeypatch.context() as patch,
             pytest.raises(AudioError, match=f"^{name}: {words}"),
         ):
-            patch.setattr(audio, constant, value)
+            patch.setattr(files, constant, value)
             load_audio(pipe)
 
 
@@ -518,7 +517,7 @@ def test_no_suffix_makes_sound_of_something_else(tmp_path, suffix):
 def test_a_file_that_is_replaced_while_it_is_read_is_told(tmp_path, monkeypatch):
     path = tmp_path / "x.wav"
     path.write_bytes(encode(np.stack([tone(), -1.0005 * tone()], axis=1)))  # channels that cancel are read twice
-    opened = audio._open_sndfile
+    opened = decode._open_sndfile
 
     def then_replaced(file):
         sound = opened(file)
@@ -526,7 +525,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_told(tmp_path, monkeypatch)
         os.replace(tmp_path / "new.wav", path)
         return sound
 
-    monkeypatch.setattr(audio, "_open_sndfile", then_replaced)
+    monkeypatch.setattr(decode, "_open_sndfile", then_replaced)
     with pytest.raises(AudioError, match="changed while it was read"):
         read_audio(path)
 
@@ -540,7 +539,7 @@ def test_a_stream_is_read_but_not_without_end(monkeypatch):
             return next(self.content, b"")
 
     assert read_audio(Stream(iter([WAV[:99], WAV[99:]]))).duration == 1
-    monkeypatch.setattr(audio, "_MOST_CONTENT", 1 << 16)
+    monkeypatch.setattr(files, "MOST_CONTENT", 1 << 16)
     with pytest.raises(AudioError, match="holds more than"):
         read_audio(Stream(itertools.repeat(WAV)))
     with pytest.raises(NotAudioError, match="binary mode"):
@@ -614,7 +613,7 @@ def test_samples_that_are_no_numbers_are_refused(value, at):
 
 
 def test_samples_beyond_the_length_limit_are_refused(monkeypatch):
-    monkeypatch.setattr(audio, "MAX_SECONDS", 1)
+    monkeypatch.setattr(blocks, "MAX_SECONDS", 1)
     assert read_audio(WAV).duration == 1
     for source in (encode(tone(seconds=1.5), form="FLAC"), (tone(seconds=1.5), 16_000)):
         with pytest.raises(AudioError, match="is longer than .* hours"):
@@ -622,7 +621,7 @@ def test_samples_beyond_the_length_limit_are_refused(monkeypatch):
 
 
 def test_a_result_that_would_fill_the_memory_is_refused(monkeypatch):
-    monkeypatch.setattr(audio, "MAX_SAMPLES", 16_000)
+    monkeypatch.setattr(blocks, "MAX_SAMPLES", 16_000)
     assert len(load_audio(WAV)) == 16_000
     with pytest.raises(AudioError, match="is longer than .* hours.* of 1 channels at 16000 Hz for 48000 Hz"):
         load_audio(WAV, rate=48_000)
@@ -633,14 +632,14 @@ def test_a_result_that_would_fill_the_memory_is_refused(monkeypatch):
 
 
 def test_more_channels_than_can_be_decoded_in_a_minute_are_refused(monkeypatch):
-    monkeypatch.setattr(audio, "_MOST_DECODED", 16_000 * 4)
+    monkeypatch.setattr(blocks, "_MOST_DECODED", 16_000 * 4)
     assert read_audio((np.ones((16_000, 4)), 16_000)).channels == 4
     with pytest.raises(AudioError, match="is longer than .* of 5 channels"):
         read_audio((np.ones((16_000, 5)), 16_000))
 
 
 def test_a_length_that_no_header_gives_is_limited_too(monkeypatch, tmp_path):
-    monkeypatch.setattr(audio, "MAX_SECONDS", 1)
+    monkeypatch.setattr(blocks, "MAX_SECONDS", 1)
     path = coded.encode(tmp_path / "x.m4a", tone(seconds=3), 16_000)
     with pytest.raises(AudioError, match="x.m4a: is longer than"):
         read_audio(path)
@@ -668,7 +667,7 @@ def read_or_refuse(content: bytes, processes: bool = False) -> None:
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")
         if not processes:
-            patch.setattr(audio, "_open_libav", nothing)
+            patch.setattr(decode, "_open_libav", nothing)
         try:
             samples = load_audio(content)
         except AudioError:
@@ -706,7 +705,7 @@ def decoded(content: bytes, demuxer: str) -> tuple[int, int]:
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.seek(0)
-        command = [sys.executable, "-c", MEASURED, audio.decoder.__file__, demuxer]
+        command = [sys.executable, "-c", MEASURED, ffmpeg.__file__, demuxer]
         done = subprocess.run(command, stdin=file, capture_output=True, check=True)
     status, memory = map(int, done.stdout.split())
     return status, memory
@@ -741,16 +740,16 @@ def test_what_never_decodes_is_given_up_and_some_damage_is_not(tmp_path):
         assert read_audio(bad * 100 + good).duration == pytest.approx(1, abs=0.2)
 
 
-@pytest.mark.skipif(not audio.decoder.resource, reason="no limits here")
+@pytest.mark.skipif(not ffmpeg.resource, reason="no limits here")
 def test_the_process_has_limits():
     code = (
         "import resource as r, runpy, sys; d = runpy.run_path(sys.argv[1]); d['_limit']();"
         "print(*(r.getrlimit(k)[0] for k in (r.RLIMIT_AS, r.RLIMIT_CPU, r.RLIMIT_FSIZE, r.RLIMIT_CORE)))"
     )
-    done = subprocess.run([sys.executable, "-c", code, audio.decoder.__file__], capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, ffmpeg.__file__], capture_output=True, check=True)
     memory, seconds, *others = map(int, done.stdout.split())
-    assert others == [0, 0] and memory == audio.decoder.MEMORY
-    assert audio.decoder.IDLE_SECONDS <= seconds <= audio.decoder.IDLE_SECONDS + 2
+    assert others == [0, 0] and memory == ffmpeg.MEMORY
+    assert ffmpeg.IDLE_SECONDS <= seconds <= ffmpeg.IDLE_SECONDS + 2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no limits to measure by")
@@ -763,7 +762,7 @@ def test_a_list_of_other_files_opens_none_of_them(tmp_path):
     for demuxer, text in lists.items():
         with pytest.raises(NotAudioError, match="but text"):
             read_audio(text.encode())
-        assert decoded(text.encode(), demuxer)[0] == audio.decoder.UNREADABLE  # even if it were taken for one
+        assert decoded(text.encode(), demuxer)[0] == ffmpeg.UNREADABLE  # even if it were taken for one
     content = bytearray(coded.encode(tmp_path / "x.m4a", tone(), 16_000).read_bytes())
     whole = load_audio(bytes(content))
     at, path = content.index(b"dref"), f"file://{tmp_path}/secret.wav\0".encode()
@@ -787,9 +786,9 @@ def stand_in(tmp_path, monkeypatch):
             started.append(self)
 
     def put(code: str) -> list[subprocess.Popen]:
-        (tmp_path / "decoder.py").write_text(code)
-        monkeypatch.setattr(audio.decoder, "__file__", str(tmp_path / "decoder.py"))
-        monkeypatch.setattr(audio.subprocess, "Popen", Popen)
+        (tmp_path / "broken.py").write_text(code)
+        monkeypatch.setattr(ffmpeg, "__file__", str(tmp_path / "broken.py"))
+        monkeypatch.setattr(decode.subprocess, "Popen", Popen)
         return started
 
     return put
@@ -834,7 +833,7 @@ def test_who_watches_can_end_the_decoding_and_nothing_is_left(stand_in, code):
 
 
 def test_who_watches_is_called_where_libsndfile_reads(monkeypatch):
-    monkeypatch.setattr(audio, "_BLOCK", 1000)
+    monkeypatch.setattr(blocks, "BLOCK", 1000)
     with pytest.raises(KeyError):
         read_audio(WAV, watch=calls_until(KeyError, 9))
 

@@ -17,7 +17,9 @@ import pytest
 
 from ser_kit import models
 from ser_kit.bundles import card_page
-from ser_kit.bundles.bundle import PRESETS, Bundle, bundle_path, check_target, preset_names, preset_path
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.files import check_target
+from ser_kit.bundles.presets import PRESETS, bundle_path, preset_names, preset_path
 from ser_kit.bundles.weights import _check_networks
 from ser_kit.core.errors import BundleError, RecipeError, TargetError, UnknownNameError
 from ser_kit.inference.predictor import DEFAULT_PRESET
@@ -134,7 +136,7 @@ def test_a_large_table_is_predicted_piece_by_piece_to_the_same(demo_bundle, demo
     bundle = Bundle.load(demo_bundle)
     values = demo_functionals.values[:40]
     whole = bundle.probabilities(values)
-    monkeypatch.setattr("ser_kit.bundles.bundle._BATCH", 16)
+    monkeypatch.setattr("ser_kit.bundles.member._BATCH", 16)
     np.testing.assert_allclose(bundle.probabilities(values), whole, atol=1e-6)
 
 

@@ -14,7 +14,9 @@ from ser_kit.app import html
 from ser_kit.audio import Recording
 from ser_kit.bundles import card as cards
 from ser_kit.bundles import card_page
-from ser_kit.bundles.bundle import PRESETS, Bundle, Member, preset_names
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.member import Member
+from ser_kit.bundles.presets import PRESETS, preset_names
 from ser_kit.core.errors import BundleError, SerKitError
 from ser_kit.inference.prediction import Prediction
 from ser_kit.inference.predictor import Predictor

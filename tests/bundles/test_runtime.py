@@ -18,8 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from ser_kit import cli
 from ser_kit.bundles import runtime
-from ser_kit.bundles.bundle import Bundle, preset_names, preset_path
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.presets import preset_names, preset_path
 from ser_kit.core.errors import BundleError, NoRuntimeWarning
 from ser_kit.inference.predictor import DEFAULT_PRESET, Predictor
 
@@ -115,6 +117,14 @@ class TestAnswers:
         Bundle.load(own).save(tmp_path / "again")
         assert (tmp_path / "again" / runtime.FILE).read_bytes() == (own / runtime.FILE).read_bytes()
         assert Bundle.load(tmp_path / "again").identity == Bundle.load(own).identity
+
+    def test_a_bundle_keeps_its_file_where_no_new_one_can_be_made(self, copied, monkeypatch, capsys):
+        before = {path.name: path.read_bytes() for path in copied.iterdir()}
+        monkeypatch.setattr("ser_kit.deploy.exporter.serving_module", lambda *args, **options: None)
+        monkeypatch.setitem(sys.modules, "tf2onnx", None)
+        assert cli.main(["export", str(copied), "--format", "bundle", "--corpus", "demo", "--quiet"]) == 2
+        assert "tf2onnx" in capsys.readouterr().err
+        assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
 
     def test_without_onnxruntime_the_networks_answer_and_it_is_said(self, own, monkeypatch):
         monkeypatch.setitem(sys.modules, "onnxruntime", None)

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -24,7 +25,6 @@ from ser_kit import corpora, extraction, features, models, protocols, recipes
 from ser_kit.bundles.adaptation import Adaptation
 from ser_kit.cli import commands as cli
 from ser_kit.core import labels
-from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.evaluation import Evaluation
 from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import StreamPredictor, timeline
@@ -32,54 +32,12 @@ from ser_kit.recipes import tuning
 from ser_kit.training import loop
 
 COMMANDS = (
-    "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "predict", "listen", "export", "demo",
-    "cache", "show-versions",
+    "corpora", "validate", "extract", "train", "evaluate", "reproduce", "tune", "run", "predict", "listen", "export",
+    "demo", "cache", "show-versions",
 )  # fmt: skip
 
 
 TUNE = ("tune", "rastogi_mlp", "--corpus", "demo", "--out", "x")
-
-
-@pytest.fixture
-def ser_kit(capsys):
-    """Runs the command; returns exit status, standard output (parsed, with --json) and standard error."""
-
-    def run(*arguments):
-        try:
-            status = cli.main([str(argument) for argument in arguments])
-        except SystemExit as end:  # argparse
-            status = end.code
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        return status, json.loads(out) if "--json" in arguments and out else out, err
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def recordings(tmp_path_factory) -> Path:
-    """20 synthetic clips of five speakers, in a folder for each of two emotions."""
-    root = tmp_path_factory.mktemp("recordings")
-    for emotion in ("angry", "sad"):
-        for speaker in ("01", "02", "03", "04", "05"):
-            folder = root / emotion / speaker
-            folder.mkdir(parents=True)
-            for text in ("s1", "s2"):
-                name = f"{speaker}_{emotion}_{text}_t1.wav"
-                soundfile.write(folder / name, synthesise_clip(name), 16000)
-    return root
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """The recipe of functionals, with two epochs, and without the seconds that TensorFlow takes to trace each model."""
-    import tensorflow as tf
-
-    recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 2})
-    monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", recipe)
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def process(*arguments, **settings) -> subprocess.Popen:
@@ -198,6 +156,10 @@ def test_wrong_usage_is_status_2(ser_kit, arguments):
         ("predcit x.wav", "unknown command 'predcit'; did you mean 'predict'?"),
         ("cache claer", "unknown action 'claer'; did you mean 'clear'?"),
         ("export house --format onx", "unknown format 'onx'; did you mean 'onnx'?"),
+        ("predict x.wav --bundel mine", "unknown option '--bundel'; did you mean '--bundle'?"),
+        ("predict x.wav --bundel=mine", "unknown option '--bundel'; did you mean '--bundle'?"),
+        ("train rastogi_mlp --corpus demo --otu x", "unknown option '--otu'; did you mean '--out'?"),
+        ("--vresion", "unknown option '--vresion'; did you mean '--version'?"),
         ("evaluate rastogi_mlp --corpus demo --out x --seed -1", "'-1' is not a whole number from 0 to 2147483647"),
         ("train rastogi_mlp --corpus demo --out x --seed 1e3", "'1e3' is not a whole number from 0 to 2147483647"),
         ("tune rastogi_mlp --corpus demo --out x --space a=[1] --seed 4294967296", "from 0 to 2147483647"),
@@ -248,7 +210,7 @@ def test_wrong_usage_says_what_would_be_right(ser_kit, arguments, message):
 )
 def test_what_cannot_be_tried_is_one_line_and_status_2(ser_kit, arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_SCHEDULER_SECONDS", 1)
+    monkeypatch.setattr("ser_kit.cli.extract.SCHEDULER_SECONDS", 1)
     status, out, err = ser_kit(*arguments)
     assert (status, out) == (2, "")
     assert err.startswith("ser-kit: ") and message in err
@@ -349,11 +311,16 @@ def test_corpora_tells_what_there_is_and_where(ser_kit, tmp_path, monkeypatch):
     assert str(tmp_path / "cremad") in table and "CC BY-NC-SA 4.0" in table
 
 
-def test_help_and_corpora_are_quick_since_nothing_heavy_is_imported():
-    script = (
-        "import sys; from ser_kit import cli; cli.main(['corpora', '--quiet']); "
-        "print([m for m in ('tensorflow', 'keras', 'librosa', 'matplotlib', 'parselmouth') if m in sys.modules])"
-    )
+@pytest.mark.parametrize("arguments", [["--help"], ["corpora", "--quiet"], ["predict", "--help"]])
+def test_help_and_corpora_are_quick_since_nothing_heavy_is_imported(arguments):
+    script = f"""
+import contextlib, sys
+from ser_kit import cli
+with contextlib.suppress(SystemExit):
+    cli.main({arguments})
+heavy = ("tensorflow", "keras", "pandas", "scipy", "librosa", "matplotlib", "parselmouth")
+print([module for module in heavy if module in sys.modules])
+"""
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
 
@@ -492,7 +459,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
         status, said, err = ser_kit(*arguments)
     assert (status, said) == (130, "")
     assert err.splitlines()[-1].startswith("ser-kit: interrupted; the same command goes on from there")
-    assert not out.exists()
+    assert not out.exists() and tomllib.loads((tmp_path / "bundle.toml").read_text())["bundle"] == "bundle"
     kept = {folder: (folder / "state.json").stat().st_mtime_ns for folder in trained}
     assert {folder.parent for folder in kept} == {tmp_path / "bundle.run"}
 
@@ -507,7 +474,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
     status, found, _ = ser_kit(*arguments, "--json")
     assert status == 0 and len(seen) == 2
     assert {folder: seen[folder] for folder in kept} == kept  # what was trained before was not trained again
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "bundle.toml"]
     assert (found["bundle"], found["labels"], found["trained_on"][0]["clips"]) == (str(out), ["sad", "angry"], 20)
     assert found["evaluation"]["speaker_independent"] is True
     assert found["evaluation"]["recipe"] == "rastogi_mlp"

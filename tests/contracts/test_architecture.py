@@ -56,12 +56,14 @@ def test_imports_point_down(path):
     assert not above, f"{here} imports {above}, which stand above it"
 
 
-def test_the_plan_is_written_down():
+def test_the_drawing_is_that_of_the_imports():
     document = ROOT.parent / "docs" / "architecture.md"
     if not document.exists():
         pytest.skip("the documents are not beside an installed package")
     text = document.read_text(encoding="utf-8")
-    assert all(name in text for name in ORDER if not name.startswith("_"))
+    drawing = text.split("```")[1]
+    assert re.findall(r"^(\w+)/ ", drawing, re.M) == [name for name in ORDER if not name.startswith("_")]
+    assert len(text.split()) <= 1500
 
 
 def test_requirements_hold_what_the_package_and_the_notebooks_need():

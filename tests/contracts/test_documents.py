@@ -12,9 +12,9 @@ import nbformat
 import pytest
 import soundfile
 
-from ser_kit import corpora, features
+from ser_kit import corpora, extraction
 from ser_kit.app import notebooks
-from ser_kit.bundles import bundle
+from ser_kit.bundles import presets
 from ser_kit.bundles.adaptation import Adaptation
 from ser_kit.cli import commands as cli
 from ser_kit.corpora.demo import synthesise_clip
@@ -22,14 +22,12 @@ from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import reproduce
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/*/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")]
-)
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")])
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 
 
 def subcommands() -> dict[str, argparse.ArgumentParser]:
-    (action,) = [each for each in cli._parser()._actions if isinstance(each, argparse._SubParsersAction)]
+    (action,) = [each for each in cli.parser()._actions if isinstance(each, argparse._SubParsersAction)]
     return dict(action.choices)
 
 
@@ -79,6 +77,9 @@ def commands() -> dict[str, str]:
 COMMANDS = commands()
 
 
+EXPERIMENT = 'corpora = ["demo"]\nrecipes = ["rastogi_mlp"]\nevaluations = "results"\n'
+
+
 class ReachedError(Exception):
     """A command has come to its recordings or bundle."""
 
@@ -96,16 +97,19 @@ def nothing_is_there(monkeypatch, tmp_path):
         raise ReachedError
 
     monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, tmp_path / "results"):  # what "ser-kit run" is given
+        folder.mkdir(exist_ok=True)
+        (folder / "experiment.toml").write_text(EXPERIMENT)
     monkeypatch.setattr(corpora, "load", load)
     monkeypatch.setattr(corpora, "validate", lambda name, *_, **__: load([name]))
     monkeypatch.setattr(reproduce, "run", lambda systems, names, **_: load(names))
-    monkeypatch.setattr(bundle, "bundle_path", reach)
+    monkeypatch.setattr(presets, "bundle_path", reach)
     monkeypatch.setattr(Predictor, "open", reach)
     monkeypatch.setattr(Adaptation, "load", reach)
     monkeypatch.setattr(reproduce, "load", reach)
     monkeypatch.setattr(notebooks, "run", reach)
-    monkeypatch.setattr(features, "Store", reach)
-    monkeypatch.setattr(cli, "_cluster", lambda scheduler: reach())
+    monkeypatch.setattr(extraction, "Store", reach)
+    monkeypatch.setattr("ser_kit.cli.extract.cluster", lambda scheduler: reach())
 
 
 def test_commands_are_found_everywhere():

@@ -19,7 +19,8 @@ from conftest import rows_of
 from ser_kit import cli, corpora, deploy
 from ser_kit.app import UploadWidget
 from ser_kit.audio import read_audio
-from ser_kit.bundles.bundle import Bundle, preset_path
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.presets import preset_path
 from ser_kit.inference.prediction import Failure, Prediction
 from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import RATE, StreamPredictor, timeline

@@ -17,7 +17,8 @@ from made_bundles import SIX, SMALL, untrained
 from ser_kit import cli, recipes
 from ser_kit.audio import read_audio
 from ser_kit.audio.transforms import Trim
-from ser_kit.bundles.bundle import Bundle, Member
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.member import Member
 from ser_kit.core.errors import ExportError
 from ser_kit.deploy import graph
 from ser_kit.features import SpeechEncoder

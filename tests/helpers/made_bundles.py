@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ser_kit import recipes
-from ser_kit.bundles.bundle import Bundle, Member
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.member import Member
 from ser_kit.training import Scaler, seed_everything
 
 SIX = ("neutral", "happy", "sad", "angry", "fear", "disgust")

@@ -19,14 +19,16 @@ import soundfile
 
 from ser_kit import features, models
 from ser_kit.app.answer import work_out
-from ser_kit.audio import read_audio
-from ser_kit.audio import recording as audio
-from ser_kit.bundles.bundle import Bundle, Places, preset_path
+from ser_kit.audio import ffmpeg, read_audio
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.member import Places
+from ser_kit.bundles.presets import preset_path
 from ser_kit.core.errors import AudioError, BundleError, FeatureError, ForkedError, LabelError, MissingDependencyError
 from ser_kit.features import Functionals
+from ser_kit.inference.answers import ENROLLED_SHARE
 from ser_kit.inference.pieces import LONG_SECONDS
 from ser_kit.inference.prediction import Failure, Prediction
-from ser_kit.inference.predictor import DEFAULT_PRESET, ENROLLED_SHARE, Predictor
+from ser_kit.inference.predictor import DEFAULT_PRESET, Predictor
 from ser_kit.inference.stream import timeline
 from ser_kit.plots import tracks
 
@@ -112,8 +114,8 @@ def test_a_long_recording_is_judged_in_windows(predictor, demo_table):
 
 
 def test_whoever_watches_can_end_the_decoding(predictor, tmp_path, monkeypatch):
-    (tmp_path / "decoder.py").write_text("import time; time.sleep(600)")
-    monkeypatch.setattr(audio.decoder, "__file__", str(tmp_path / "decoder.py"))
+    (tmp_path / "broken.py").write_text("import time; time.sleep(600)")
+    monkeypatch.setattr(ffmpeg, "__file__", str(tmp_path / "broken.py"))
     content = b"\0\0\0\x18ftypM4A " + bytes(500)
 
     def end(share):
@@ -283,14 +285,14 @@ def test_what_the_labels_leave_out_counts_as_doubt(demo_bundle, predictor, answe
 def test_labels_to_which_a_bundle_gives_nothing_have_an_answer_all_the_same(predictor):
     few = Predictor(predictor.bundle, ["happy", "angry"])
     certain = np.eye(len(predictor.labels))[predictor.labels.index("sad")]  # as a forest may say
-    assert few.named(certain)["probabilities"] == {"happy": 0.5, "angry": 0.5}
-    assert few.covered(certain) == 0 and few.beyond(certain) == "sad"
+    assert few.answers.named(certain)["probabilities"] == {"happy": 0.5, "angry": 0.5}
+    assert few.answers.covered(certain) == 0 and few.answers.beyond(certain) == "sad"
 
 
 def test_a_confidence_below_the_bound_is_doubted_before_what_is_left_out_is_taken_off(predictor, clip):
     best, *_, least = sorted(predictor.labels, key=predictor.predict(clip).probabilities.get, reverse=True)
     few = Predictor(predictor.bundle, [best, least])
-    share = few.covered(np.array(list(predictor.predict(clip).probabilities.values())))
+    share = few.answers.covered(np.array(list(predictor.predict(clip).probabilities.values())))
     between = (few.predict(clip).confidence * share + few.predict(clip).confidence) / 2
     card = predictor.bundle.card | {"uncertain_below": between}
     doubted = Predictor(dataclasses.replace(predictor.bundle, card=card), [best, least]).predict(clip)

@@ -14,7 +14,8 @@ import pytest
 from ser_kit import corpora, deploy, extraction, features, models, protocols, recipes, training
 from ser_kit.audio.augment import AddNoise
 from ser_kit.bundles import card_page
-from ser_kit.bundles.bundle import Bundle, Member
+from ser_kit.bundles.bundle import Bundle
+from ser_kit.bundles.member import Member
 from ser_kit.core import labels
 from ser_kit.core.errors import (
     LabelError,

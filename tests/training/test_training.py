@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from ser_kit import models, training
-from ser_kit.audio.augment import Mixup, SpecAugment
 from ser_kit.core import paths
 from ser_kit.core.errors import DamagedCheckpointWarning, TrainingError
 from ser_kit.training import loop, pretraining
+from ser_kit.training.batches import Mixup, SpecAugment
 from ser_kit.training.checkpoint import State
 from ser_kit.training.data import shuffled
 

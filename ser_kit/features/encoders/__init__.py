@@ -1,8 +1,9 @@
-"""Speech encoders that others have trained on much speech: small ones as part of the package, larger ones fetched.
+"""Pre-trained speech encoders: small ones are part of the package, larger ones are fetched.
 
-They stay as they are (frozen); what their blocks give of a recording is what heads for emotions are trained on. Licence
-and origin of the weights in the package are in ``NOTICE`` beside them. Larger encoders are models of the package
-``keras_hub`` (``pip install "ser-kit[hub]"``), whose weights (MIT licence) kagglehub fetches on first use.
+They stay as they are (frozen); what their blocks give of a recording is what heads for emotions are trained
+on. Licence and origin of the weights in the package are in ``NOTICE`` beside them. Larger encoders are models
+of the package ``keras_hub`` (``pip install "ser-kit[hub]"``), whose weights (MIT licence) kagglehub fetches
+on first use.
 
 Examples:
     >>> from ser_kit.features import encoders
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     import keras
 
 __all__ = [
-    "ENCODERS", "FOLDER", "Encoder", "forward", "get", "load", "names", "packed", "shapes", "stored", "unpacked",
+    "ENCODERS", "FOLDER", "Encoder", "forward", "get", "load", "names", "packed", "shapes", "stored",
+    "unpacked",
 ]  # fmt: skip
 
 FOLDER = Path(__file__).parent / "weights"
@@ -57,7 +59,8 @@ class Encoder:
         width: numbers that a block gives for a frame.
         blocks: transformer blocks that it has here, counted from 1.
         sha256: of the file with its weights, which is part of the package; empty where they are fetched.
-        handle: what kagglehub calls weights that are fetched, with their version; empty for those in the package.
+        handle: what kagglehub calls weights that are fetched, with their version; empty for those in the
+            package.
         rate: of the samples that it takes, in hertz.
         hop: samples to a frame of its blocks.
         longest: seconds that it was trained to take at a time.
@@ -80,7 +83,7 @@ class Encoder:
 
     @property
     def origin(self) -> str:
-        """What tells its weights from others: the digest of their file, or the handle that they are fetched by."""
+        """What identifies its weights: the digest of their file, or the handle they are fetched by."""
         return self.handle or self.sha256[:16]
 
     def chosen(self, blocks: Sequence[int] | None) -> tuple[int, ...]:
@@ -103,7 +106,8 @@ class Encoder:
         """Sees to it that its weights are there; those that are no part of the package are fetched.
 
         Raises:
-            EncoderError: as for :meth:`content`; or ``keras_hub`` is not installed, or its weights cannot be had.
+            EncoderError: as for :meth:`content`; or ``keras_hub`` is not installed, or its weights cannot be
+                had.
         """
         if self.handle:
             encoder_folder(self)
@@ -201,8 +205,8 @@ def get(name: str) -> Encoder:
 def load(name: str, blocks: Sequence[int] | None = None) -> keras.Model:
     """An encoder as a Keras model, loaded once per process; it may be called from several threads.
 
-    Models of one encoder share their layers, which are not trainable. Blocks above the highest one asked for are not
-    computed.
+    Models of one encoder share their layers, which are not trainable. Blocks above the highest one asked for
+    are not computed.
 
     Args:
         name: of the encoder.

@@ -18,12 +18,13 @@ def encoder_folder(encoder: Encoder) -> str:
         encoder: one whose weights are fetched.
 
     Raises:
-        EncoderError: ``keras_hub`` is not installed, which is found out without loading it; the weights cannot be had.
+        EncoderError: ``keras_hub`` is not installed, which is found out without loading it; the weights
+            cannot be had.
     """
     if importlib.util.find_spec("keras_hub") is None:
         raise EncoderError(
-            f'the encoder {encoder.name} needs the package keras_hub; install it with pip install "ser-kit[hub]", or '
-            "take whisper_base or whisper_tiny_en, which are part of ser_kit"
+            f"the encoder {encoder.name} needs the package keras_hub; install it with "
+            'pip install "ser-kit[hub]", or take whisper_base or whisper_tiny_en, which are part of ser_kit'
         )
     return model_folder(encoder.handle, EncoderError)
 
@@ -42,6 +43,6 @@ def model_folder(handle: str, kind: type[SerKitError]) -> str:
     except Exception as error:  # kagglehub and requests raise many kinds
         page = "https://www.kaggle.com/models/" + "/".join(handle.split("/")[:2])
         raise kind(
-            f"the network {handle} cannot be had: {' '.join(str(error).split())[:300]}. It is fetched by kagglehub "
-            f"from {page}; without a connection, put it into kagglehub's cache (KAGGLEHUB_CACHE)"
+            f"the network {handle} cannot be had: {' '.join(str(error).split())[:300]}. It is fetched by "
+            f"kagglehub from {page}; without a connection, put it into kagglehub's cache (KAGGLEHUB_CACHE)"
         ) from None

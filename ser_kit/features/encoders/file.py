@@ -1,7 +1,8 @@
 """Weights of an encoder in one file: NumPy's own archive of arrays, nothing of which is ever executed.
 
-Matrices and kernels are int8, each row (output) with a float32 scale of its own beside it, ``NAME.scale``; vectors are
-float16. That is a quarter of float32, and what the encoder gives changes by less than speakers and microphones do.
+Matrices and kernels are int8, each row (output) with a float32 scale of its own beside it, ``NAME.scale``;
+vectors are float16. That is a quarter of float32, and what the encoder gives changes by less than speakers
+and microphones do.
 """
 
 from __future__ import annotations

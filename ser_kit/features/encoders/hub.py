@@ -1,8 +1,8 @@
 """Whisper's larger encoders: the layers are those of ``keras_hub``, the weights are fetched from Kaggle.
 
-They take a recording as the encoders in the package do: its spectrogram as it is, not filled up with silence to 30 s,
-and positions that are computed. Weights are float32. ``keras_hub`` loads the decoder too, which is never run: both take
-1.0 GB in Whisper small, 3.1 in medium and 6.2 in large.
+They take a recording as the encoders in the package do: its spectrogram as it is, not filled up with silence
+to 30 s, and positions that are computed. Weights are float32. ``keras_hub`` loads the decoder too, which is
+never run: both take 1.0 GB in Whisper small, 3.1 in medium and 6.2 in large.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class HubNetwork(Network):
-    """The encoder of a ``keras_hub.models.WhisperBackbone``, frozen, of which models are made that share its layers.
+    """The frozen encoder of a ``keras_hub.models.WhisperBackbone``; models made of it share its layers.
 
     Args:
         backbone: the whole model, for 80 mel bands.

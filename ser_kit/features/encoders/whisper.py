@@ -1,8 +1,9 @@
 """The encoder of Whisper as Keras layers, from samples at 16 kHz to what each of its blocks gives.
 
-Source: A. Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023. Whisper sees 30 s at
-a time, filled up with silence; these layers take a recording of any length as it is, for a clip of 3 s in a tenth of
-the time. They are made of ``keras.ops`` only, Fourier transform included, and run on every Keras backend.
+Source: A. Radford et al., "Robust speech recognition via large-scale weak supervision", ICML 2023. Whisper
+sees 30 s at a time, filled up with silence; these layers take a recording of any length as it is, for a clip
+of 3 s in a tenth of the time. They are made of ``keras.ops`` only, Fourier transform included, and run on
+every Keras backend.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ def gelu(x):
 
 @keras.saving.register_keras_serializable("ser_kit")
 class WhisperSpectrogram(keras.layers.Layer):
-    """Samples to the log-mel spectrogram that Whisper was trained on: ``[batch, n]`` -> ``[batch, n // 160, 80]``.
+    """Samples to Whisper's log-mel spectrogram: ``[batch, n]`` -> ``[batch, n // 160, 80]``.
 
-    Powers of a short-time Fourier transform (Hann window of 400 samples, hop 160, reflected edges), summed in Slaney's
-    80 mel bands, as logarithms to the base of 10, of at least 1e-10 and no lower than the clip's maximum less 8, plus
-    4, divided by 4. Float32 whatever the precision policy; no weights.
+    Powers of a short-time Fourier transform (Hann window of 400 samples, hop 160, reflected edges), summed in
+    Slaney's 80 mel bands, as logarithms to the base of 10, of at least 1e-10 and no lower than the clip's
+    maximum less 8, plus 4, divided by 4. Float32 whatever the precision policy; no weights.
 
     Args:
         **kwargs: of ``keras.layers.Layer``.
@@ -79,7 +80,7 @@ class WhisperSpectrogram(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ser_kit")
 class SinusoidalPositions(keras.layers.Layer):
-    """Adds to each frame the sines and cosines of its number, ``[batch, frames, width]``; computed, not learned.
+    """Adds sinusoidal position embeddings, not learned: ``[batch, frames, width]``.
 
     Args:
         **kwargs: of ``keras.layers.Layer``.
@@ -102,7 +103,7 @@ class SinusoidalPositions(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("ser_kit")
 class EncoderBlock(keras.layers.Layer):
-    """A transformer block that normalises before attention and before its two dense layers: ``[batch, frames, width]``.
+    """A pre-norm transformer block: ``[batch, frames, width]``.
 
     Args:
         width: of a frame, a multiple of 64, the width of an attention head.

@@ -138,7 +138,7 @@ class Tempo(_Warp):
 
 @keras.saving.register_keras_serializable("ser_kit")
 class SpecMask(keras.layers.Layer):
-    """:class:`ser_kit.audio.augment.SpecAugment` inside a network: zeros in stretches of time and bands.
+    """:class:`ser_kit.training.batches.SpecAugment` inside a network: zeros in stretches of time and bands.
 
     Only in training, with other masks for every clip and step. Widths and positions are distributed as in
     ``SpecAugment``, but are drawn by Keras, which NumPy's generator cannot replace in a compiled step.

@@ -1,12 +1,13 @@
 """What FFmpeg's libraries (PyAV) decode, in a process of its own that does one recording and ends.
 
-:mod:`ser_kit.audio` runs this file, with a recording as standard input, for what libsndfile does not read. A stranger's
-file can make C code take all memory, loop or crash; here that ends a process that holds nothing, reads and writes no
-other file, and has limits that the system enforces. Nothing but PyAV is imported, which takes a tenth of a second.
+:mod:`ser_kit.audio.decode` runs this file, with a recording as standard input, for what libsndfile does not
+read. A stranger's file can make C code take all memory, loop or crash; here that ends a process that holds
+nothing, reads and writes no other file, and has limits that the system enforces. Nothing but PyAV is
+imported, which takes a tenth of a second.
 
-Standard output begins with the rate and the number of channels (two little-endian 32-bit numbers), and interleaved
-float32 samples follow; the exit status says how it ended. The limits need the module ``resource``, which
-Windows lacks; macOS does not enforce the one on memory.
+Standard output begins with the rate and the number of channels (two little-endian 32-bit numbers), and
+interleaved float32 samples follow; the exit status says how it ended. The limits need the module
+``resource``, which Windows lacks; macOS does not enforce the one on memory.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ except ImportError:
     resource = None
 
 WHOLE, CUT, NO_SOUND, EMPTY, UNREADABLE, TOO_LARGE = 0, 10, 11, 12, 13, 14
-"""Exit statuses: all was decoded; not all of it; there is no sound in it; there is, but of no length; nothing can be
-decoded; it takes too much memory. What takes too much time is ended by a signal."""
+"""Exit statuses: all was decoded; not all of it; there is no sound in it; there is, but of no length; nothing
+can be decoded; it takes too much memory. What takes too much time is ended by a signal."""
 
 MEMORY = 512 << 20
 """Bytes of address space, of which Python and FFmpeg take 130 MB."""
@@ -82,7 +83,11 @@ def main(demuxer: str) -> int:
             sys.stdin.buffer,
             format=demuxer,
             io_open=_refuse,
-            container_options={"protocol_whitelist": "none", "format_whitelist": demuxer, "codec_whitelist": decoders},
+            container_options={
+                "protocol_whitelist": "none",
+                "format_whitelist": demuxer,
+                "codec_whitelist": decoders,
+            },
             metadata_errors="ignore",
         ) as container:
             if not container.streams.audio:

@@ -1,0 +1,113 @@
+"""The files of a bundle: which there may be, whether they are the card's, and where one may be written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import BundleError, SerKitError
+from ..core.parallel import before_tensorflow
+from ..core.paths import replaceable
+from .member import Member
+from .weights import load as load_weights
+from .weights import most_bytes
+
+_OWN = re.compile(r"card\.json|README\.md|model\.onnx|model(_\d+)?\.keras")
+MOST_RUNTIME = 8 << 20  # bytes of ``model.onnx`` beside its weights: filters, Fourier transforms, the graph
+
+
+class Unread(Sequence):
+    """The members of a saved bundle, which are read when they are first asked for: TensorFlow takes long to load.
+
+    Args:
+        folder: of the bundle.
+        described: what its card says of each.
+        labels: how many.
+    """
+
+    def __init__(self, folder: Path, described: Sequence[Mapping[str, Any]], labels: int):
+        self.folder, self.labels = folder, labels
+        self.described = [dict(each) for each in described]
+        self._found: tuple[Member, ...] = ()
+
+    def check(self) -> None:
+        """Whether the files are there and the card's."""
+        for card, file in zip(self.described, files_of(len(self.described)), strict=True):
+            _check_file(card, self.folder / file)
+
+    def read(self) -> tuple[Member, ...]:
+        """The members."""
+        if not self._found:
+            before_tensorflow()
+            files = files_of(len(self.described))
+            self._found = tuple(
+                _load_member(card, self.folder / file, self.labels)
+                for card, file in zip(self.described, files, strict=True)
+            )
+        return self._found
+
+    def __getstate__(self):
+        return {**vars(self), "_found": ()}
+
+    def __len__(self):
+        return len(self.described)
+
+    def __getitem__(self, place):
+        return self.read()[place]
+
+
+def files_of(members: int) -> list[str]:
+    """Names of the members' files, which a card has no say in."""
+    return ["model.keras"] if members == 1 else [f"model_{i}.keras" for i in range(1, members + 1)]
+
+
+def _check_file(card: Mapping[str, Any], weights: Path) -> None:
+    # Its size first: a file may be said to be as long as one likes, and a pipe has no end.
+    if not weights.is_file() or weights.stat().st_size > most_bytes(card["model"]["parameters"]):
+        raise BundleError(f"{weights.name} is missing, no regular file, or larger than its network's weights can be")
+    if file_digest(weights) != card["sha256"]:
+        raise BundleError(f"{weights.name} is not the file that card.json was written for")
+
+
+def _load_member(card: Mapping[str, Any], weights: Path, n_labels: int) -> Member:
+    _check_file(card, weights)
+    try:
+        member = Member.from_card(card, n_labels)
+    except (SerKitError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"the network of {weights.name} cannot be built: {error}") from None
+    load_weights(member.model, weights)
+    return member
+
+
+def check_target(folder: str | os.PathLike) -> Path:
+    """Where a bundle may be saved: a folder that is not there, is empty, or holds a bundle and nothing else.
+
+    To be called before the training whose bundle it is for.
+
+    Returns:
+        The absolute path, without links.
+
+    Raises:
+        BundleError: it holds something else, which saving would destroy.
+        TargetError: nothing can be written there, or a folder there cannot be replaced.
+    """
+    place = Path(os.path.realpath(folder))
+    if place.exists() and not (place / "card.json").is_file() and (not place.is_dir() or any(place.iterdir())):
+        raise BundleError(f"{folder} exists and is not a bundle; give a new folder")
+    others = sorted(each.name for each in place.glob("*") if not (_OWN.fullmatch(each.name) and each.is_file()))
+    if others:
+        raise BundleError(
+            f"{folder} holds {', '.join(others[:3])} beside its bundle, and is replaced as a whole; give a new folder, "
+            "or move what is not the bundle's elsewhere"
+        )
+    return replaceable(folder)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,31 @@
+"""Clip tables for commands, and the clips that could not be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ..core.labels import labels_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load(names: Sequence[str], root: str | None, labels: str | Iterable[str] | None) -> pd.DataFrame:
+    """The clip table of corpora.
+
+    Args:
+        names: of the corpora.
+        root: as for :func:`ser_kit.corpora.load`; an empty text for none.
+        labels: a label set as text, such as ``"six"`` or ``"happy,sad"``, or its emotions.
+    """
+    from .. import corpora
+
+    return corpora.load(names, root or None, labels_of(labels) if isinstance(labels, str) else labels)
+
+
+def failed(table: pd.DataFrame, failures: pd.DataFrame) -> list[dict[str, str]]:
+    """All clips that were asked for and could not be used: failures of extraction, and rows of lists."""
+    missing = set(table.attrs["failed"])
+    rows = [{**clip, "error": "TableError"} for clip in table.attrs["excluded"] if clip["clip_id"] in missing]
+    return failures.to_dict("records") + [{name: row[name] for name in failures.columns} for row in rows]

@@ -1,0 +1,103 @@
+"""``ser-kit corpora`` and ``ser-kit validate``."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .arguments import Command, Parser, add_root, corpora_help
+from .output import Result, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_FINDINGS_SHOWN = 20
+
+
+def _list(args: argparse.Namespace) -> Result:
+    from .. import corpora
+
+    found = []
+    for corpus in map(corpora.get, corpora.names()):
+        place = corpus.find_local()
+        # Of the published corpus, like the clips: the copy on this machine may be a part of it.
+        speakers = {corpus.parse(clip).get("speaker") for clip in corpus.index()}
+        downloads = corpus.kaggle_handle is not None or hasattr(corpus.module, "fetch")
+        found.append(
+            {
+                "name": corpus.name,
+                "language": corpus.language or None,
+                "clips": sum(corpus.expected.values()) or None,
+                "speakers": len(speakers) or None,
+                "emotions": list(corpus.expected),
+                "licence": corpus.license,
+                "homepage": corpus.homepage or None,
+                "path": str(place) if place else None,
+                "on_first_use": downloads and place is None,
+            }
+        )
+
+    def show(console: Console) -> None:
+        columns = ("name", "language", "clips", "speakers", "emotions", "where", "licence")
+        rows = [{**corpus, "emotions": len(corpus["emotions"]), "where": _where(corpus)} for corpus in found]
+        cells = [[row[column] or "" for column in columns] for row in rows]
+        numbers = ("clips", "speakers", "emotions")
+        print_table(console, columns, cells, numbers=numbers, wrap=("where", "licence"))
+
+    return Result(found, show)
+
+
+def _where(corpus: dict) -> str:
+    if corpus["path"]:
+        return corpus["path"]
+    if corpus["name"] == "demo":
+        return "synthesised on first use"
+    return "downloaded on first use" if corpus["on_first_use"] else "not found: give its folder with --root"
+
+
+def _validate(args: argparse.Namespace) -> Result:
+    from .. import corpora
+
+    found = corpora.validate(args.corpus, args.root, progress=not args.quiet)
+    data = {
+        "corpus": found.corpus,
+        "ok": found.ok,
+        "root": found.root,
+        "clips": found.clips,
+        "found": found.found,
+        "expected": found.expected,
+        "findings": found.table().to_dict("records"),
+    }
+
+    def show(console: Console) -> None:
+        counts, more = found.counts(), len(found.findings) - _FINDINGS_SHOWN
+        print_table(console, counts.columns, counts.to_numpy(), numbers=("found", "expected"))
+        if found.findings:
+            shown = found.table()[:_FINDINGS_SHOWN][["kind", "clip_id", "detail"]]
+            print_table(console, ("finding", "clip", "detail"), shown.to_numpy(), wrap=("detail",))
+        if more > 0:
+            console.print(f"... and {more} more findings; --json lists them all")
+        console.print(found.summary(), soft_wrap=True)
+
+    return Result(data, show, 0 if found.ok else 1)
+
+
+def _validate_arguments(parser: Parser) -> None:
+    parser.add_argument("corpus", metavar="CORPUS", help=corpora_help())
+    add_root(parser)
+
+
+CORPORA = Command(
+    "corpora",
+    _list,
+    lambda parser: None,
+    "List the corpora, and where they are on this machine.",
+    ["ser-kit corpora"],
+)
+VALIDATE = Command(
+    "validate",
+    _validate,
+    _validate_arguments,
+    "Check every recording of a corpus. Exit status 1 when anything is missing, broken or too many.",
+    ["ser-kit validate ravdess", "ser-kit validate cremad --root ~/corpora/cremad --json"],
+)

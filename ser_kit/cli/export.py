@@ -1,0 +1,153 @@
+"""``ser-kit export``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import ExportError, RecipeError
+from .arguments import Command, Parser, add_jobs, add_names, add_root, positive, share
+from .clips import load
+from .output import Result, note, print_table
+from .training import checkpoints
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from ..bundles.bundle import Bundle
+    from ..deploy import Report
+
+
+def _export(args: argparse.Namespace) -> Result:
+    from .. import corpora, deploy
+    from ..bundles.bundle import Bundle
+    from ..bundles.presets import bundle_path
+    from ..recipes import pruning
+
+    if args.prune is not None and not args.corpus:
+        raise RecipeError(
+            "pruned networks are trained further: name what the bundle learned from with --corpus"
+        )
+    folder = bundle_path(args.bundle)
+    if args.format == "bundle":
+        return _renew(args, folder)
+    if args.out:
+        deploy.check_target(args.out, args.format)
+    bundle = Bundle.load(folder)
+    args.out = Path(args.out or bundle.card["name"] + deploy.FORMATS[args.format])
+    deploy.check_target(args.out, args.format)
+    training = load(args.corpus or ["demo"], args.root, bundle.labels)
+    compared = load(args.compare, args.root, bundle.labels) if args.compare else training
+    compared = corpora.sample(compared, args.clips)
+    chosen = bundle
+    if args.prune is not None:
+        states = checkpoints(args, args.out)
+        chosen = pruning.prune(
+            bundle, training, share=args.prune, epochs=args.epochs, out=states, jobs=args.jobs,
+            progress=not args.quiet,
+        )  # fmt: skip
+    note(args, f"writing {args.out}, and comparing it on {len(compared)} clips")
+    settings = {"format": args.format, "quantize": args.quantize, "training": training}
+    report = deploy.export(chosen, args.out, compared, **settings)
+    data = dataclasses.asdict(report) | {"path": str(report.path), "bundle_size": deploy.size(folder)}
+    if args.prune is not None:
+        data |= {"pruned": args.prune, "unpruned_uar": deploy.uar(bundle, compared)}
+        pruning.forget(states)
+    return Result(data, functools.partial(_show, args, bundle, compared, report, data))
+
+
+def _show(
+    args: argparse.Namespace, bundle: Bundle, compared: pd.DataFrame, report: Report, data: dict[str, Any],
+    console: Console,
+) -> None:  # fmt: skip
+    from .. import deploy
+
+    times = [f"{report.milliseconds[threads]:.1f}" for threads in (1, 2)]
+    alike, differs = f"{100 * report.agreement:.1f}", f"{report.difference:.2g}"
+    sizes = [f"{size / 1e6:.2f}" for size in (data["bundle_size"], report.size, report.compressed)]
+    before = data.get("unpruned_uar", report.bundle_uar)
+    cells = [("the bundle", sizes[0], "–", "–", "–", f"{100 * before:.1f}", "–", "–")]
+    if args.prune is not None:
+        name = f"{100 * args.prune:g} % pruned"
+        cells.append((name, "–", "–", "–", "–", f"{100 * report.bundle_uar:.1f}", "–", "–"))
+    cells.append((str(report.path), *sizes[1:], *times, f"{100 * report.uar:.1f}", alike, differs))
+    columns = (
+        "file", "MB", "packed", "ms, 1 thread", "ms, 2 threads", "UAR", "named alike, %",
+        "largest difference",
+    )  # fmt: skip
+    print_table(console, columns, cells, numbers=columns[1:], wrap=("file",))
+    inputs = "samples" if deploy.metadata(bundle)["input"] == "samples" else "features"
+    console.print(f"compared on {report.clips} clips; takes {inputs}, gives probabilities", soft_wrap=True)
+    learned = {each["corpus"] for each in bundle.card.get("trained_on", [])}
+    if not args.compare and learned & set(compared["corpus"]):
+        text = "it was trained on them; UAR on other speakers is lower: --compare CORPUS"
+        console.print(text, soft_wrap=True)
+
+
+def _renew(args: argparse.Namespace, folder: Path) -> Result:
+    """Save the bundle with a new ``model.onnx``."""
+    from .. import corpora, deploy
+    from ..bundles.bundle import Bundle
+    from ..bundles.files import check_target
+
+    if args.prune is not None or args.quantize != "none":
+        raise ExportError("--prune and --quantize are not for --format bundle, whose answers stay the same")
+    out = Path(args.out or folder)
+    check_target(out)
+    bundle = Bundle.load(folder, networks=True)
+    clips = corpora.sample(
+        load(args.compare or args.corpus or ["demo"], args.root, bundle.labels), args.clips
+    )
+    note(args, f"writing {out}, and comparing its model.onnx with its networks on {len(clips)} clips")
+    deploy.with_runtime(bundle, corpora.sources(clips)).save(out)
+    runtime = Bundle.load(out, networks=True).card["runtime"]
+
+    def show(console: Console) -> None:
+        if "none_since" in runtime:
+            console.print(f"{out} has no model.onnx: {runtime['none_since']}", soft_wrap=True)
+        else:
+            compared = f"largest difference of a probability on {runtime['recordings']} recordings"
+            console.print(f"{out}: {compared} {runtime['difference']:.1g}", soft_wrap=True)
+
+    return Result({"bundle": str(out), **runtime}, show)
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder")
+    formats = ("saved_model", "litert", "onnx", "bundle")
+    text = "bundle: the bundle itself, with the model.onnx that answers without TensorFlow (default: onnx)"
+    parser.add_argument("--format", choices=formats, default="onnx", help=text)
+    kinds = ("none", "float16", "int8", "dynamic")
+    text = "weights as float16 or (dynamic) 8-bit integers; int8: activations, too (default: none)"
+    parser.add_argument("--quantize", choices=kinds, default="none", help=text)
+    text = "default: the bundle's name, with the format's ending; with --format bundle the bundle itself"
+    parser.add_argument("--out", metavar="FILE", help=text)
+    text = "set this share of the weights to zero, the smallest, and train the others further on --corpus"
+    parser.add_argument("--prune", type=share, metavar="SHARE", help=text)
+    text = "of that training (default: 6)"
+    parser.add_argument("--epochs", type=positive, default=6, metavar="N", help=text)
+    text = "what the bundle learned from, for --prune and to scale int8 by (default: demo)"
+    add_names(parser, "--corpus", text, metavar="CORPUS")
+    add_names(parser, "--compare", "to compare on (default: that of --corpus)", metavar="CORPUS")
+    add_root(parser)
+    text = "to compare on, drawn evenly over speakers and emotions (default: 200)"
+    parser.add_argument("--clips", type=positive, default=200, metavar="N", help=text)
+    add_jobs(parser)
+
+
+EXPORT = Command(
+    "export",
+    _export,
+    _arguments,
+    "Write a bundle as one file for other runtimes, and compare its answers with the bundle's. Exit status "
+    "2, and no file, when they are not the same.",
+    [
+        "ser-kit export house --format onnx",
+        "ser-kit export my-bundle --format litert --quantize int8 --corpus ravdess --out app/emotion.tflite",
+        "ser-kit export my-bundle --prune 0.5 --corpus ravdess --compare cremad",
+    ],
+)

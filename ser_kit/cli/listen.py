@@ -1,0 +1,126 @@
+"""``ser-kit listen``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..core.errors import AudioError, MissingDependencyError
+from .arguments import Command, Parser, add_labels, add_names, positive, seconds, share, whole
+from .output import Result, clock, error_line, note, percent
+from .speakers import add_bundle, add_over_time, add_speaker, over_time, predictor_of, second_best
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..inference.stream import Alert, Moment
+
+
+def _listen(args: argparse.Namespace) -> Result:
+    from ..inference.stream import Alert, StreamPredictor
+
+    predictor = predictor_of(args)
+    alerts = [
+        Alert(emotion, _print_alert, above=args.above, below=min(args.below, args.above), seconds=args.seconds)
+        for emotion in args.alert or ()
+    ]
+    stream = StreamPredictor(predictor, rate=args.rate, alerts=alerts, adapt=args.same_speaker, **over_time(args))
+    blocks = _raw_blocks(args.rate, args.channels) if args.raw else _microphone(args.rate)
+    note(args, "listening; Ctrl-C ends it")
+    with contextlib.suppress(BrokenPipeError):  # the reader (head) has had enough
+        with contextlib.suppress(KeyboardInterrupt):
+            for block in blocks:
+                for moment in stream.feed(block):
+                    _print_moment(moment, args)
+        for moment in stream.flush():
+            _print_moment(moment, args)
+    if args.save_adaptation:
+        stream.adaptation.save(args.save_adaptation)
+        learned = f"what was learned of the voice from {stream.adaptation.clips} windows"
+        note(args, f"{learned} is in {args.save_adaptation}")
+    return Result(None, lambda console: None)
+
+
+def _print_moment(moment: Moment, args: argparse.Namespace) -> None:
+    """Print a line for a moment at once."""
+    if args.json:
+        line = json.dumps(moment.to_dict())
+    elif moment.emotion:
+        second = second_best(moment.probabilities)
+        line = f"{clock(moment.end):>8}  {moment.emotion:<10} {percent(moment.confidence):>5}  {second}"
+    else:
+        line = f"{clock(moment.end):>8}  –          {moment.reason}"
+    print(line, file=args.stdout, flush=True)
+
+
+def _print_alert(alert: Alert, moment: Moment) -> None:
+    change = "begins" if alert.active else "is over"
+    error_line(f"{clock(moment.end):>8}  ! {alert.emotion} {change}")
+
+
+def _raw_blocks(rate: int, channels: int) -> Iterator[np.ndarray]:
+    """Blocks of 0.1 s of 16-bit samples (little-endian, channels interleaved) from standard input."""
+    import numpy as np
+
+    width = 2 * channels
+    left = b""
+    while data := sys.stdin.buffer.read1(max(1, rate // 10) * width):
+        data = left + data
+        end = len(data) // width * width
+        left = data[end:]
+        yield np.frombuffer(data[:end], "<i2").reshape(-1, channels)
+
+
+def _microphone(rate: int) -> Iterator[np.ndarray]:
+    """Blocks of 0.1 s from the default microphone."""
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # OSError: it lacks the PortAudio library
+        purpose = f"listening to the microphone ({error}; without one, pipe samples to ser-kit listen --raw)"
+        raise MissingDependencyError("sounddevice and PortAudio", "microphone", purpose) from None
+    try:
+        with sounddevice.InputStream(samplerate=rate, channels=1, dtype="float32") as microphone:
+            while True:
+                yield microphone.read(rate // 10)[0]
+    except sounddevice.PortAudioError as error:
+        raise AudioError(f"the microphone cannot be opened: {error}") from None
+
+
+def _arguments(parser: Parser) -> None:
+    text = "read 16-bit little-endian samples from standard input"
+    parser.add_argument("--raw", action="store_true", help=text)
+    text = "of the samples (default: 16000)"
+    parser.add_argument("--rate", type=positive, default=16000, metavar="HZ", help=text)
+    text = "of raw samples (default: 1)"
+    parser.add_argument("--channels", type=whole(1, 1024), default=1, metavar="N", help=text)
+    add_bundle(parser)
+    text = "one person speaks: adapt to the voice on the way"
+    add_speaker(parser, "neutral recordings of the one person who speaks", text)
+    parser.set_defaults(speaker_per_folder=False)
+    add_labels(parser, "those of the bundle")
+    add_over_time(parser)
+    add_names(parser, "--alert", "print when one of these lasts, and when it is over", metavar="EMOTION")
+    text = "onset threshold of an alert, a probability (default: 0.7)"
+    parser.add_argument("--above", type=share, default=0.7, metavar="P", help=text)
+    text = "offset threshold of an alert, a probability (default: 0.5)"
+    parser.add_argument("--below", type=share, default=0.5, metavar="P", help=text)
+    text = "minimum duration of an alert's emotion in seconds (default: 2)"
+    parser.add_argument("--seconds", type=seconds, default=2.0, metavar="S", help=text)
+
+
+LISTEN = Command(
+    "listen",
+    _listen,
+    _arguments,
+    "Name the emotion of what the microphone picks up, or of a stream of samples, second by second.",
+    [
+        "ser-kit listen",
+        "ser-kit listen --alert angry --above 0.7 --seconds 2",
+        "arecord -f S16_LE -r 16000 -t raw | ser-kit listen --raw",
+        "sox talk.mp3 -t raw -e signed -b 16 -c 1 -r 16000 - | ser-kit listen --raw --json",
+    ],
+)

@@ -1,0 +1,202 @@
+"""What commands print: results on standard output, progress, notes and errors on standard error.
+
+A command returns a :class:`Result`, and only :func:`write` writes to standard output, so that nothing else
+gets between the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..core.errors import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+
+class Result(NamedTuple):
+    """What a command found.
+
+    Args:
+        data: for machines, ready for JSON; ``None`` where the command wrote its results as they came.
+        show: writes it for people.
+        status: exit status: 0 when all went well, 1 when something that was asked for failed.
+    """
+
+    data: Any
+    show: Callable[[Console], None]
+    status: int = 0
+
+
+def write(result: Result, as_json: bool) -> None:
+    """Write a result to standard output, as JSON or for people."""
+    from rich.console import Console
+
+    class Plain(Console):
+        """Shows texts as they are: file names and cards of bundles may hold what a terminal would act on."""
+
+        def render_str(self, text, **settings):
+            return super().render_str(printable(text), **settings)
+
+    if hasattr(sys.stdout, "reconfigure"):
+        # A file name need not be text that the terminal can show.
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        if as_json and result.data is not None:
+            print(json.dumps(result.data, indent=2, allow_nan=False))
+        else:
+            # No markup: a file may be called [red].wav. Without a terminal, there is no width to fit into.
+            width = None if sys.stdout.isatty() else 10_000
+            console = Plain(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+            with console.capture() as shown:  # written here, since rich ends the process when a pipe is broken
+                result.show(console)
+            sys.stdout.write(shown.get())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (head, less) has had enough; what Python flushes at its exit must have somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def notes_to_stderr(quiet: bool) -> Iterator[None]:
+    """Print warnings and log lines of ser_kit on standard error; drop those of other packages."""
+    logger = logging.getLogger("ser_kit")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    level = logger.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if not quiet:
+            logger.addHandler(handler)
+            logger.setLevel(logging.INFO)
+            warnings.filterwarnings("default", module=r"ser_kit(\.|$)")
+            warnings.showwarning = lambda message, *_, **__: error_line(f"note: {message}")
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+
+def error_line(text: str) -> None:
+    """Print a line on standard error at once."""
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def note(args: argparse.Namespace, text: str) -> None:
+    """Print a line on standard error, unless ``--quiet`` was given."""
+    if not args.quiet:
+        error_line(text)
+
+
+class Page:
+    """A console that keeps what is printed as Markdown."""
+
+    def __init__(self):
+        self._parts: list[str] = []
+
+    def __str__(self) -> str:
+        return "".join(f"{part.strip()}\n\n" for part in self._parts)
+
+    def print(self, text: str, **_: Any) -> None:
+        """Add a paragraph."""
+        self._parts.append(text)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str) -> None:
+        """Add a table."""
+        lines = [columns, ["---"] * len(columns), *rows]
+        cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+        self._parts += [title] if title else []
+        self._parts.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
+
+
+def print_table(
+    console: Console | Page,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str = "",
+    numbers: Iterable[str] = (),
+    wrap: Iterable[str] = (),
+) -> None:
+    """Print a table.
+
+    Args:
+        console: where to.
+        columns: their titles.
+        rows: the cells of each.
+        title: above the table.
+        numbers: columns that are aligned to the right.
+        wrap: columns that are broken into lines on a narrow terminal.
+    """
+    if isinstance(console, Page):
+        console.table(columns, rows, title)
+        return
+    from rich import box
+    from rich.table import Table
+
+    title = title or None
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        side = "right" if column in numbers else "left"
+        table.add_column(column, justify=side, overflow="fold", no_wrap=column not in wrap)
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
+
+
+def progress_bar(quiet: bool) -> Progress:
+    """A progress bar on standard error, which disappears when its work is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet)
+
+
+def followed(things: Iterable, total: int, what: str, quiet: bool) -> Iterator:
+    """Yield things one by one, with a progress bar where there are several."""
+    if total < 2:
+        yield from things
+        return
+    with progress_bar(quiet) as bar:
+        yield from bar.track(things, total=total, description=what)
+
+
+def percent(fraction: float) -> str:
+    """A probability in whole percent; it is never shown as certain.
+
+    Examples:
+        >>> percent(0.625), percent(0.999), percent(0.001)
+        ('62 %', '>99 %', '<1 %')
+    """
+    return ">99 %" if fraction > 0.995 else "<1 %" if fraction < 0.005 else f"{100 * fraction:.0f} %"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as minutes and seconds.
+
+    Examples:
+        >>> clock(83.25)
+        '1:23.2'
+    """
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+
+
+def megabytes(size: int) -> str:
+    """Bytes as megabytes.
+
+    Examples:
+        >>> megabytes(1_234_567_890)
+        '1,234.6 MB'
+    """
+    return f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,163 @@
+"""``ser-kit reproduce``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import RecipeError, TableError
+from . import arguments
+from .arguments import Command, Parser
+from .output import Result, note, print_table
+from .training import experiment_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console
+
+    from ..recipes import Experiment
+    from ..recipes.reproduce import Failure
+
+
+def _reproduce(args: argparse.Namespace) -> Result:
+    from .. import recipes
+    from ..core.paths import writable
+
+    writable(args.out)
+    if bool(args.recipe) == args.all:
+        raise RecipeError("name the recipes to reproduce, or give --all; see ser-kit reproduce --help")
+    names = list(recipes.RECIPES if args.all else args.recipe)
+    if args.ablations:
+        names = [
+            each for name in names for each in (name, *(f"{name}+{a}" for a in recipes.get(name).ablations))
+        ]
+    settings = {"recipes": names, "protocols": args.protocols, "seeds": list(range(args.seeds))}
+    experiment = experiment_of(args, **settings, folds=args.folds or [], records=args.out)
+    return show_records(args, experiment) if args.report else reproduce(args, experiment)
+
+
+def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
+    """Run the folds that have no record, and sum up the records.
+
+    Args:
+        args: of the command.
+        experiment: of any number of recipes, protocols and seeds.
+    """
+    from ..core.paths import writable
+    from ..recipes import reproduce
+    from ..recipes.experiment import FILE, protocol_name
+
+    chosen, divided = experiment.systems(), list(map(protocol_name, experiment.protocols))
+    out = writable(experiment.records)
+    args.when_interrupted = "; the same command goes on from there"
+    experiment.save(out / FILE, args.written)
+    failures = reproduce.run(
+        chosen, experiment.corpora, divided=divided, seeds=experiment.seeds, out=out,
+        labels=experiment.labels or None, numbers=experiment.folds or None, root=experiment.root or None,
+        jobs=args.jobs, progress=not args.quiet, command=args.written, tell=functools.partial(note, args),
+    )  # fmt: skip
+    return show_records(args, experiment, failures)
+
+
+def show_records(
+    args: argparse.Namespace, experiment: Experiment, failures: Sequence[Failure] = ()
+) -> Result:
+    """The tables of the records, and the page and figures that were asked for.
+
+    Args:
+        args: of the command.
+        experiment: whose recipes are shown.
+        failures: what could not be run.
+    """
+    from .. import corpora, recipes
+    from ..recipes import reproduce
+
+    records = reproduce.load(experiment.records)
+    place = ", ".join(sorted(corpora.get(name).name for name in experiment.corpora))
+    asked = {system.name.partition("+")[0] for system in experiment.systems()}
+    table = reproduce.table(records, place)
+    own = reproduce.folds(records[records["recipe"].isin(asked & set(recipes.OWN))])
+    data = {
+        "records": len(records),
+        "failures": [dataclasses.asdict(failure) for failure in failures],
+        "table": table.to_dict("records"),
+        "folds": own.to_dict("records"),
+        "page": reproduce.write_page(args.page, records) if args.page else [],
+        "figures": _write_figures(Path(args.figures), records, place) if args.figures else [],
+    }
+
+    def show(console: Console) -> None:
+        if asked & set(recipes.RECIPES):
+            numbers, wrap = table.columns[5:], table.columns[1:5]
+            print_table(console, table.columns, table.to_numpy(), numbers=numbers, wrap=wrap)
+            console.print("in percent: mean ± standard deviation over folds and seeds; * where folds are missing")
+        if len(own):
+            print_table(console, own.columns, own.to_numpy(), numbers=own.columns[3:])
+            console.print("UAR on unseen speakers in percent")
+        for failure in failures:
+            console.print(f"{failure.system}, {failure.protocol}: not run: {failure.reason}", soft_wrap=True)
+        console.print(f"{len(records)} records in {experiment.records}", soft_wrap=True)
+
+    return Result(data, show, 1 if failures else 0)
+
+
+def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]:
+    """Write the figures of the records, except those that lack their records, such as of ablations."""
+    from .. import plots
+    from ..core.paths import write_whole
+    from ..recipes import comparison
+
+    folder.mkdir(parents=True, exist_ok=True)
+    makers = {
+        "published_systems": lambda: plots.published_systems(comparison.systems(records, place)),
+        "reported": lambda: plots.reported(comparison.reported(records, place)),
+        "leakage": lambda: plots.leakage(comparison.by_protocol(records)),
+        "ablations": lambda: plots.ablations(comparison.gains(records)),
+    }
+    written = []
+    for name, make in makers.items():
+        with contextlib.suppress(TableError):
+            write_whole(folder / f"{name}.png", plots.png(make()))
+            written.append(str(folder / f"{name}.png"))
+    return written
+
+
+def _arguments(parser: Parser) -> None:
+    arguments.add_names(parser, "recipe", arguments.recipes_help(), nargs="*", metavar="RECIPE")
+    parser.add_argument("--all", action="store_true", help="every recipe")
+    parser.add_argument("--ablations", action="store_true", help="their ablations too")
+    arguments.add_corpora(parser)
+    arguments.add_labels(parser, "each recipe's")
+    text = f"one or more with commas: {arguments.protocols_help()}; default: published,speaker"
+    parser.add_argument("--protocols", type=arguments.listed, default="published,speaker", help=text)
+    text = "run the seeds 0 to N-1 (default: 3)"
+    parser.add_argument("--seeds", type=arguments.whole(1, 1000), default=3, metavar="N", help=text)
+    text = "run these folds only, counted from 1: two commands with one --out share the work (default: all)"
+    parser.add_argument("--folds", nargs="+", type=arguments.positive, metavar="N", help=text)
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="for the records")
+    text = "run nothing, only show the records that are there"
+    parser.add_argument("--report", action="store_true", help=text)
+    text = "a Markdown page to put the tables into, between its marks"
+    parser.add_argument("--page", metavar="FILE", help=text)
+    text = "for figures: systems, what is reported, leakage, ablations"
+    parser.add_argument("--figures", metavar="FOLDER", help=text)
+    arguments.add_jobs(parser)
+
+
+REPRODUCE = Command(
+    "reproduce",
+    _reproduce,
+    _arguments,
+    "Run published systems as their authors split the clips, and on unseen speakers. Every fold leaves a "
+    "record; what has one is not run again, so after Ctrl-C the same command resumes.",
+    [
+        "ser-kit reproduce --all --corpus ravdess --out results",
+        "ser-kit reproduce staged_cnn_lstm --ablations --corpus ravdess --seeds 1 --out results",
+        "ser-kit reproduce --all --corpus ravdess --out results --report --figures results/figures",
+    ],
+)

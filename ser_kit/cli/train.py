@@ -1,0 +1,95 @@
+"""``ser-kit train``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import arguments
+from .arguments import Command, Parser
+from .clips import load
+from .output import Result
+from .training import checkpoints, experiment_of, note_failures, record
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..recipes import Experiment
+
+
+
+def _train(args: argparse.Namespace) -> Result:
+    settings = {"recipes": [args.recipe], "protocols": [args.protocol], "seeds": [args.seed]}
+    return train(args, experiment_of(args, **settings, bundle=args.out))
+
+
+def train(args: argparse.Namespace, experiment: Experiment) -> Result:
+    """Train a bundle.
+
+    Args:
+        args: of the command.
+        experiment: of one recipe, protocol and seed.
+    """
+    from ..bundles.files import check_target
+    from ..recipes.experiment import protocol_name
+
+    (recipe,), (protocol,), (seed,) = experiment.systems(), experiment.protocols, experiment.seeds
+    protocol_name(protocol)
+    out, progress = Path(experiment.bundle), not args.quiet
+    check_target(out)
+    states = checkpoints(args, out)
+    table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels)
+    recipe.protocol(protocol)(table, seed)  # a table that it cannot divide is refused before the work
+    file = experiment.save(f"{out}.toml", args.written)
+    found = recipe.prepare(table, jobs=args.jobs, progress=progress)
+    failed = note_failures(args, table, found)
+    settings = {"seed": seed, "out": states, "jobs": args.jobs, "progress": progress}
+    evaluation = dataclasses.replace(recipe.run(found, protocol, **settings), command=args.written)
+    bundle = recipe.fit(found, protocol=protocol, evaluation=evaluation, **settings)
+    bundle.save(out)
+    recipe.forget(states, protocol, seed)
+    data = {
+        "bundle": str(out),
+        "experiment": str(file),
+        "recipe": recipe.name,
+        "labels": list(bundle.labels),
+        "trained_on": bundle.card["trained_on"],
+        "failures": failed,
+        "evaluation": record(evaluation),
+    }
+
+    def show(console: Console) -> None:
+        console.print(str(evaluation), soft_wrap=True)
+        use = f"ser-kit predict FILE --bundle {out}"
+        console.print(f"\nbundle saved in {out}; use it with: {use}", soft_wrap=True)
+
+    return Result(data, show)
+
+
+def _arguments(parser: Parser) -> None:
+    parser.add_argument("recipe", metavar="RECIPE", help=arguments.recipes_help())
+    arguments.add_corpora(parser)
+    arguments.add_labels(parser, "the recipe's")
+    arguments.add_changes(parser)
+    parser.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle's folder")
+    arguments.add_seed(parser)
+    parser.add_argument(
+        "--protocol", default="speaker", help=f"one of: {arguments.protocols_help()}; default: speaker"
+    )
+    arguments.add_jobs(parser)
+
+
+TRAIN = Command(
+    "train",
+    _train,
+    _arguments,
+    "Train a recipe for use and save it as a bundle. Every clip is also predicted by a model that was "
+    "trained without its speaker, to estimate how often the bundle is right. After Ctrl-C the same command "
+    "resumes.",
+    [
+        "ser-kit train rastogi_mlp --corpus ravdess --out my-bundle",
+        "ser-kit train rastogi_mlp --corpus folder --root ~/recordings --labels happy,sad,angry --out mine",
+    ],
+)

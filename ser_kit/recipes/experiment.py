@@ -1,0 +1,396 @@
+"""One file that describes an experiment: what is trained and tested, on what, and where the results go.
+
+``ser-kit run`` runs such a file, and every command that trains leaves one beside its results.
+
+Examples:
+    >>> experiment = Experiment.from_toml('''
+    ... corpora = ["ravdess"]
+    ... recipes = ["rastogi_mlp"]
+    ... seeds = [0, 1, 2]
+    ... evaluations = "results"
+    ... [changes]
+    ... training.epochs = 50
+    ... ''')
+    >>> experiment.protocols, experiment.changes
+    (('speaker',), {'training.epochs': 50})
+    >>> Experiment.from_toml(experiment.to_toml()) == experiment
+    True
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from .. import corpora, protocols
+from ..core.config import Settings, checked
+from ..core.errors import RecipeError, SerKitError, UnknownNameError
+from ..core.labels import label_set, labels_of
+from ..core.paths import write_whole
+
+if TYPE_CHECKING:
+    from .system import System
+
+FILE = "experiment.toml"
+OUTPUTS = ("bundle", "evaluations", "records", "tuning")
+"""What an experiment gives: one of them is named."""
+
+_PATHS = (*OUTPUTS, "report")
+_TEXTS = ("labels", "root", *_PATHS)
+_LISTS = {
+    "corpora": '["ravdess"]', "recipes": '["rastogi_mlp"]', "protocols": '["speaker"]', "seeds": "[0, 1, 2]",
+    "folds": "[1, 2]",
+}  # fmt: skip
+_SETTINGS = ("changes", "space")
+_TABLES = (*_SETTINGS, "made_with")
+_NUMBERS = {"seeds": range(2**31), "folds": range(1, 10_001)}
+_HEADING = "# An experiment of ser-kit. To run it: ser-kit run FILE\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Settings):
+    """What is trained and tested, on what, and where the results go.
+
+    Args:
+        corpora: names, as for :func:`ser_kit.corpora.load`; ``"NAME:PATH"`` says where one is.
+        recipes: names of the recipes or of their ablations, as for :func:`ser_kit.recipes.get`.
+        protocols: names of protocols, or ``"published"``.
+        seeds: of folds, first weights and order, 0 to 2**31 - 1.
+        labels: a label set, or emotions with commas between them; by default each recipe's.
+        root: a folder that holds the corpora whose names do not say where they are.
+        changes: to each recipe, as for :meth:`ser_kit.recipes.System.changed`.
+        folds: numbers of the folds to run, from 1; by default all. For ``records`` only.
+        bundle: folder for a trained bundle; of one recipe, protocol and seed.
+        evaluations: folder for the evaluation of each recipe under each protocol with each seed.
+        records: folder for a record of each fold, as of ``ser-kit reproduce``. Changed recipes are recorded
+            as ablations.
+        tuning: folder for a search; of one recipe, protocol and seed.
+        space: setting -> the values that the search tries.
+        method: ``"random"`` or ``"grid"``, of the search.
+        candidates: how many a random search tries.
+        report: a Markdown file for the tables that the command prints.
+        made_with: versions and the command that made the results. Not a part of the experiment.
+
+    Raises:
+        RecipeError: a setting has the wrong type, or does not go together with the others.
+    """
+
+    name: ClassVar[str] = "experiment"
+    error: ClassVar[type[SerKitError]] = RecipeError
+    valid: ClassVar = {"method": frozenset({"random", "grid"}), "candidates": range(1, 1_000_001)}
+
+    corpora: tuple[str, ...]
+    recipes: tuple[str, ...]
+    protocols: tuple[str, ...] = ("speaker",)
+    seeds: tuple[int, ...] = (0,)
+    labels: str = ""
+    root: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    folds: tuple[int, ...] = ()
+    bundle: str = ""
+    evaluations: str = ""
+    records: str = ""
+    tuning: str = ""
+    space: Mapping[str, list] = field(default_factory=dict)
+    method: str = "random"
+    candidates: int = 20
+    report: str = ""
+    made_with: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for key in _TEXTS:
+            if not isinstance(getattr(self, key), str):
+                raise RecipeError(f"{key}={getattr(self, key)!r} must be a text")
+        for key, example in _LISTS.items():
+            object.__setattr__(self, key, _list(key, getattr(self, key), example))
+        for key in _TABLES:
+            if not isinstance(getattr(self, key), Mapping):
+                raise RecipeError(f"{key}={getattr(self, key)!r} must be a table of settings and values")
+            object.__setattr__(self, key, _without_tuples(getattr(self, key)))
+        try:
+            json.dumps([self.changes, self.space])
+        except TypeError as error:
+            raise RecipeError(f"changes and space: only what JSON can hold can be saved: {error}") from None
+        self._check_output()
+
+    @classmethod
+    def _called(cls, key: str) -> str:
+        return key
+
+    def _check_output(self) -> None:
+        """What is asked for goes with what comes out."""
+        given = [key for key in OUTPUTS if getattr(self, key)]
+        if len(given) != 1:
+            found = f"it has {' and '.join(given)}" if given else "it has none"
+            raise RecipeError(f"an experiment gives one of {', '.join(OUTPUTS)}; {found}")
+        for key in ("recipes", "protocols", "seeds") if self.output in ("bundle", "tuning") else ():
+            if len(getattr(self, key)) != 1:
+                raise RecipeError(f"{key}={list(getattr(self, key))!r}: a {self.output} is of one; give one")
+        if self.folds and self.output != "records":
+            raise RecipeError(f"folds={list(self.folds)!r}: only records can be of some folds; leave it out")
+        if bool(self.space) != (self.output == "tuning"):
+            raise RecipeError("space and tuning go together; give both or none")
+        for key, values in self.space.items():
+            if not isinstance(values, list) or not values:
+                raise RecipeError(f"space: {key}={values!r} must be a list of values, such as [0.001, 0.01]")
+
+    @property
+    def output(self) -> str:
+        """The one of :data:`OUTPUTS` that it gives."""
+        return next(key for key in OUTPUTS if getattr(self, key))
+
+    def check_names(self) -> None:
+        """Whether there are such corpora, recipes, protocols and labels, and such settings.
+
+        Raises:
+            RecipeError: there are not; the message names the key.
+        """
+        look_up: dict[str, Callable[[], Any]] = {
+            "corpora": lambda: list(map(corpora.get, self.corpora)),
+            "recipes": lambda: list(map(_recipe, self.recipes)),
+            "changes": self.systems,
+            "protocols": lambda: list(map(protocol_name, self.protocols)),
+            "labels": lambda: label_set(labels_of(self.labels)) if self.labels else None,
+            "space": lambda: [self.systems()[0].changed({key: v[0]}) for key, v in self.space.items()],
+        }
+        for key, find in look_up.items():
+            try:
+                find()
+            except SerKitError as error:
+                raise RecipeError(f"{key}: {error}") from None
+
+    def systems(self) -> list[System]:
+        """The recipes with their changes.
+
+        Raises:
+            UnknownNameError: there is no such recipe.
+            RecipeError: a recipe has no such ablation or setting.
+            SerKitError: a setting cannot have such a value.
+        """
+        listed = ", ".join(f"{key}={json.dumps(value)}" for key, value in self.changes.items())
+        found = [_recipe(name).changed(self.changes, listed if self.records else "") for name in self.recipes]
+        for system in found:
+            system.check(system.temperature)
+        return found
+
+    def to_toml(self) -> str:
+        """The experiment as text; settings that have their default are left out.
+
+        It is written here, since tomllib of the standard library only reads, and the file has neither nested
+        tables nor dates.
+        """
+        lines, tables = [_HEADING], []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name in _TABLES:
+                portable = _portable if each.name in _SETTINGS else str
+                entries = [f"{_quoted(key)} = {_toml(portable(v))}\n" for key, v in value.items()]
+                tables += [f"\n[{each.name}]\n", *entries] if value else []
+            elif value != each.default:
+                lines.append(f"{each.name} = {_toml(list(value) if isinstance(value, tuple) else value)}\n")
+        return "".join([*lines, *tables])
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """The experiment that a text describes.
+
+        Args:
+            text: as :meth:`to_toml` gives it. In ``changes`` and ``space`` the parts of a name may be tables
+                of their own, and a text that is JSON stands for its value: ``"null"`` for none.
+
+        Raises:
+            UnknownNameError: there is no such key.
+            RecipeError: it is not TOML, a key is missing, or a value has the wrong type.
+        """
+        try:
+            given = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"not a TOML file: {error}") from None
+        known = [each.name for each in fields(cls)]
+        for key in given:
+            if key not in known:
+                raise UnknownNameError("key", key, known)
+        for key in ("corpora", "recipes"):
+            if key not in given:
+                raise RecipeError(f"{key} is missing; give such as {key} = {_LISTS[key]}")
+        if isinstance(given.get("labels"), list):
+            given["labels"] = ",".join(_list("labels", given["labels"], '["happy", "sad"]'))
+        for key in _SETTINGS:
+            if isinstance(given.get(key), dict):
+                given[key] = _flat(key, given[key])
+        return cls(**given)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, out: str | os.PathLike | None = None) -> Self:
+        """Read an experiment; relative paths in it start from the folder that it is in.
+
+        Args:
+            path: of the file.
+            out: the folder that outputs start from instead.
+
+        Raises:
+            RecipeError: the file is missing or makes no sense; the message names the file and the key.
+        """
+        path = Path(path)
+        try:
+            found = cls.from_toml(path.read_text(encoding="utf-8"))
+            found.check_names()
+        except FileNotFoundError:
+            raise RecipeError(f"there is no file {path}") from None
+        except UnicodeDecodeError:
+            raise RecipeError(f"{path}: not a TOML file: it is not UTF-8 text") from None
+        except SerKitError as error:
+            raise RecipeError(f"{path}: {error}") from None
+        return found._relocated(_inside(path.parent), _inside(path.parent if out is None else out))
+
+    def save(self, path: str | os.PathLike, command: str = "") -> Path:
+        """Write an experiment beside its results, with the versions that make them.
+
+        Outputs are written relative to the file, and places of corpora as absolute paths. A file that was
+        written by hand and describes the same experiment is left as it is. A file of another experiment is
+        kept, and this one is written beside it under a name of its own.
+
+        Args:
+            path: of the file.
+            command: that makes the results.
+
+        Returns:
+            Where it is.
+        """
+        from . import versions
+
+        path = Path(os.path.abspath(path))
+        folder = path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        relative = self._relocated(os.path.abspath, lambda place: os.path.relpath(place, folder))
+        bare = replace(relative, made_with={}).to_toml().encode("utf-8", "replace")
+        own = path.with_stem(f"{path.stem}-{hashlib.blake2b(bare, digest_size=4).hexdigest()}")
+        for place in (path, own):
+            try:
+                there = Experiment.from_toml(place.read_text(encoding="utf-8"))
+            except FileNotFoundError:
+                break
+            except (SerKitError, UnicodeDecodeError):
+                continue
+            if there._relocated(_inside(folder), os.path.normpath) == relative:
+                if not there.made_with:
+                    return place
+                break
+        made_with = {"platform": platform.platform(), **versions(), "command": command}
+        write_whole(place, replace(relative, made_with=made_with).to_toml().encode("utf-8", "replace"))
+        return place
+
+    def _relocated(self, source: Callable[[str], str], target: Callable[[str], str]) -> Self:
+        """With other paths of the recordings and of the outputs."""
+
+        def move(text: str, to: Callable[[str], str]) -> str:
+            return to(os.path.expanduser(text)) if text else ""
+
+        named = [name.partition(":") for name in self.corpora]
+        return replace(
+            self,
+            corpora=[name + colon + move(root, source) for name, colon, root in named],
+            root=move(self.root, source),
+            **{key: move(getattr(self, key), target) for key in _PATHS},
+        )
+
+
+def _inside(folder: str | os.PathLike) -> Callable[[str], str]:
+    """Makes a relative path start from a folder."""
+    return lambda place: os.path.normpath(os.path.join(folder, place))
+
+
+def protocol_name(name: str) -> str:
+    """The name of a protocol, or ``"published"``, if there is such a one.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    from . import PUBLISHED
+
+    return name if name == PUBLISHED else protocols.get(name).name
+
+
+def value_of(text: str) -> Any:
+    """What a text stands for as the value of a setting: JSON, or else the text itself.
+
+    Examples:
+        >>> value_of("0.5"), value_of("null"), value_of("adam")
+        (0.5, None, 'adam')
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def _recipe(name: str) -> System:
+    from . import get
+
+    return get(name)
+
+
+def _list(key: str, values: Any, example: str) -> tuple:
+    """A setting that is a list: of numbers where these have a range, else of texts."""
+    numbers = _NUMBERS.get(key)
+    if not isinstance(values, list | tuple) or not (values or key == "folds"):
+        raise RecipeError(f"{key}={values!r} must be a list, such as {example}")
+    if numbers is not None:
+        return tuple(dict.fromkeys(checked(key, value, numbers, RecipeError) for value in values))
+    for value in values:
+        if not isinstance(value, str):
+            raise RecipeError(f"{key}={values!r} must be a list of texts, such as {example}")
+    return tuple(dict.fromkeys(values))
+
+
+def _flat(key: str, table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by their whole names, such as ``"training.epochs"``."""
+    found = {}
+    for name, value in table.items():
+        if isinstance(value, dict) and value:
+            found |= _flat(key, value, f"{prefix}{name}.")
+        elif isinstance(value, str):
+            found[prefix + name] = value_of(value)
+        else:
+            found[prefix + name] = value
+    return found
+
+
+def _without_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_tuples(each) for key, each in value.items()}
+    return list(map(_without_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _portable(value: Any) -> Any:
+    """A value of a setting for :func:`value_of` to read: as JSON where TOML has no such value."""
+    if isinstance(value, str):
+        return value if value_of(value) == value else json.dumps(value)
+    return value if _native(value) else json.dumps(value)
+
+
+def _native(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_native, value))
+    return isinstance(value, bool | int | float | str)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return _quoted(value) if isinstance(value, str) else repr(value)
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: JSON's escapes are TOML's too, but for the one character that JSON leaves as it is."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

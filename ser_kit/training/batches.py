@@ -1,0 +1,281 @@
+"""Random changes of training batches: masks, mixtures, background speech, and variations of waveforms.
+
+================================ ======================================================= ====================
+augmentation                     what it does                                            batches of
+================================ ======================================================= ====================
+:class:`SpecAugment`             hide stretches of time and bands of frequency           frames
+:class:`Mixup`                   mix clips and their labels                              any features
+:class:`Babble`                  add other clips as background speech                    waveforms
+:class:`Vary`                    apply steps of :mod:`ser_kit.audio.augment`             waveforms
+================================ ======================================================= ====================
+
+Examples:
+    >>> import numpy as np
+    >>> x, y = np.ones((2, 300, 64)), np.eye(2)
+    >>> hidden, same = SpecAugment()(x, y, np.random.default_rng(0))
+    >>> hidden.shape, np.array_equal(same, y)
+    ((2, 300, 64), True)
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..audio import transforms
+from ..audio.augment import SpeedChange, varied
+from ..audio.blocks import MAX_RATE, MIN_RATE
+from ..audio.transforms import Step, rms, without_filling
+from ..core.config import Settings, made
+from ..core.errors import PreprocessError
+from ..core.registry import Registry
+
+Batch = tuple[np.ndarray, np.ndarray]
+"""Features ``[batch, ...]`` and one-hot labels ``[batch, classes]``, both float32."""
+
+BATCH_AUGMENTATIONS: Registry[type[BatchAugmentation]] = Registry("batch augmentation")
+"""Every class of batch augmentation by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchAugmentation(Settings, ABC):
+    """Changes a batch of features and their labels while a network trains.
+
+    :func:`batch_augmentation` reads what :meth:`to_dict` gives.
+    """
+
+    error = PreprocessError
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "name" in vars(cls):
+            BATCH_AUGMENTATIONS.enter(cls)
+
+    def __call__(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Batch:
+        """The batch after this augmentation.
+
+        Args:
+            x: float ``[batch, ...]``; not changed.
+            y: one-hot float ``[batch, classes]``; not changed.
+            rng: what everything random is drawn from.
+
+        Returns:
+            float32 arrays of the same shapes.
+
+        Raises:
+            PreprocessError: the shapes do not fit each other or the augmentation.
+        """
+        x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
+        if y.ndim != 2 or x.ndim < 2 or len(x) != len(y):
+            raise PreprocessError(
+                f"{self.name}: expected features [batch, ...] and labels [batch, classes], got {x.shape} and "
+                f"{y.shape}"
+            )
+        return self._change(x, y, rng)
+
+    @abstractmethod
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Batch:
+        """The batch after this augmentation, for arrays that are in order."""
+
+
+def batch_augmentation(described: BatchAugmentation | str | Mapping[str, Any]) -> BatchAugmentation:
+    """A batch augmentation from its name, from what its ``to_dict`` gave, or as it is.
+
+    Raises:
+        UnknownNameError: none has that name.
+        PreprocessError: it has no such parameter, or a parameter has a value that it cannot have.
+
+    Examples:
+        >>> batch_augmentation({"name": "mixup", "alpha": 0.4})
+        Mixup(alpha=0.4)
+    """
+    return made(BATCH_AUGMENTATIONS, described)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecAugment(BatchAugmentation):
+    """Hide stretches of time and bands of frequency, others in every clip, so that a network relies on none.
+
+    Each mask is as wide as is drawn from 0 to its greatest width, evenly, and stands anywhere with equal
+    chance; masks may overlap. Without the time warping of the source, which gained it least: D. S. Park et
+    al., "SpecAugment: A simple data augmentation method for automatic speech recognition", Interspeech 2019.
+
+    Args:
+        time_masks: masks in time per clip, 0 to 100.
+        time_width: most frames that one hides, 0 to 100,000; 40 frames of 10 ms are 0.4 s.
+        band_masks: masks in frequency per clip, 0 to 100.
+        band_width: most neighbouring bands that one hides, 0 to 100,000.
+        fill: what is put there, -1e6 to 1e6; 0 is the mean of standardised features.
+
+    Examples:
+        >>> x, y = np.ones((2, 300, 64)), np.eye(2)
+        >>> hidden, same = SpecAugment(band_masks=0)(x, y, np.random.default_rng(0))
+        >>> hidden.shape, np.array_equal(same, y), sorted(set(hidden.ravel().tolist()))
+        ((2, 300, 64), True, [0.0, 1.0])
+    """
+
+    name: ClassVar[str] = "spec_augment"
+    valid: ClassVar = {
+        "time_masks": range(101),
+        "time_width": range(100_001),
+        "band_masks": range(101),
+        "band_width": range(100_001),
+        "fill": (-1e6, 1e6),
+    }
+
+    time_masks: int = 2
+    time_width: int = 40
+    band_masks: int = 2
+    band_width: int = 10
+    fill: float = 0.0
+
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Batch:
+        if x.ndim != 3:
+            raise PreprocessError(
+                f"{self.name}: expected features [batch, frames, dims], got shape {x.shape}"
+            )
+        batch, frames, bands = x.shape
+        hidden = _masks(batch, frames, self.time_masks, self.time_width, rng)[:, :, None]
+        hidden = hidden | _masks(batch, bands, self.band_masks, self.band_width, rng)[:, None, :]
+        return np.where(hidden, np.float32(self.fill), x), y
+
+
+def _masks(batch: int, length: int, masks: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Where any of the masks lies: bool ``[batch, length]``."""
+    widths = rng.integers(0, min(width, length) + 1, (batch, masks, 1))
+    starts = rng.integers(0, length - widths + 1)
+    places = np.arange(length)
+    return ((places >= starts) & (places < starts + widths)).any(axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixup(BatchAugmentation):
+    """Mix every clip with another of the batch, and their labels in the same proportion.
+
+    The share of the clip itself is drawn from Beta(alpha, alpha), one for each clip; the others are the batch
+    in another order, where a clip may meet itself. Source: H. Zhang et al., "mixup: Beyond empirical risk
+    minimization", ICLR 2018.
+
+    Args:
+        alpha: 0.01 to 100; the smaller, the less is mixed (at 0.2, one of the two clips has over 95 % in
+            58 % of the draws).
+
+    Examples:
+        >>> x, y = Mixup(alpha=1.0)(np.array([[0.0], [10.0]]), np.eye(2), np.random.default_rng(1))
+        >>> np.allclose(x[:, 0], 10 * y[:, 1]), y.sum(axis=1).tolist()
+        (True, [1.0, 1.0])
+    """
+
+    name: ClassVar[str] = "mixup"
+    valid: ClassVar = {"alpha": (0.01, 100.0)}
+
+    alpha: float = 0.2
+
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Batch:
+        own = rng.beta(self.alpha, self.alpha, len(x)).astype(np.float32)
+        other = rng.permutation(len(x))
+        return _mixed(x, other, own), _mixed(y, other, own)
+
+
+def _mixed(values: np.ndarray, other: np.ndarray, own: np.ndarray) -> np.ndarray:
+    own = own.reshape(-1, *[1] * (values.ndim - 1))
+    return own * values + (1 - own) * values[other]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Babble(BatchAugmentation):
+    """Add other clips of the batch as background speech to some waveforms; labels are unchanged.
+
+    The ratio is that of the powers over the whole stretch. Training clips babble, so no other recordings are
+    needed.
+
+    Args:
+        share: of the waveforms that get a background, 0 to 1.
+        voices: how many others talk at once, 1 to 100; fewer in a smaller batch.
+        snr_low: lowest ratio in dB, -60 to 120; drawn uniformly.
+        snr_high: highest ratio in dB, likewise.
+
+    Examples:
+        >>> batch = np.random.default_rng(0).normal(0, 0.1, (8, 16000, 1))
+        >>> x, y = Babble(share=1.0, snr_low=20, snr_high=20)(batch, np.eye(8), np.random.default_rng(1))
+        >>> round(float(20 * np.log10(rms(batch[0]) / rms(x[0] - batch[0]))), 1), np.array_equal(y, np.eye(8))
+        (20.0, True)
+    """
+
+    name: ClassVar[str] = "babble"
+    ordered: ClassVar = (("snr_low", "snr_high"),)
+    valid: ClassVar = {
+        "share": (0.0, 1.0),
+        "voices": range(1, 101),
+        "snr_low": (-60.0, 120.0),
+        "snr_high": (-60.0, 120.0),
+    }
+
+    share: float = 0.5
+    voices: int = 6
+    snr_low: float = 5.0
+    snr_high: float = 30.0
+
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Batch:
+        if x.ndim != 3 or x.shape[2] != 1:
+            raise PreprocessError(f"{self.name}: expected waveforms [batch, samples, 1], got shape {x.shape}")
+        mixed = x.copy()
+        for clip in np.flatnonzero(rng.random(len(x)) < self.share):
+            others = rng.permutation(np.delete(np.arange(len(x)), clip))[: self.voices]
+            background = x[others].sum(axis=0)
+            ratio = rng.uniform(self.snr_low, self.snr_high)
+            if background.any():
+                mixed[clip] += background * (rms(x[clip]) / rms(background) * 10 ** (-ratio / 20))
+        return mixed, y
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vary(BatchAugmentation):
+    """Apply random steps to every waveform of the batch and keep a stretch of one length.
+
+    A stretch of a longer clip is taken from anywhere, a shorter clip is put anywhere into silence. Zeros at
+    the end of a clip only fill it up to the length of others, and are left out before.
+
+    Args:
+        steps: :class:`~ser_kit.audio.transforms.Step`, their names, or what their ``to_dict`` gives, in
+            order.
+        rate: Hz, 4,000 to 384,000.
+        seconds: length of each clip afterwards, 0.1 s to 1 hour.
+
+    Examples:
+        >>> batch = np.random.default_rng(0).normal(0, 0.1, (2, 48000, 1))
+        >>> x, y = Vary(steps=("speed_change",))(batch, np.eye(2), np.random.default_rng(1))
+        >>> x.shape
+        (2, 32000, 1)
+    """
+
+    name: ClassVar[str] = "vary"
+    valid: ClassVar = {"rate": range(MIN_RATE, MAX_RATE + 1), "seconds": (0.1, 3600.0)}
+
+    steps: tuple[Step, ...] = (SpeedChange(),)
+    rate: int = 16000
+    seconds: float = 2.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "steps", tuple(transforms.step(each) for each in self.steps))
+
+    def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Batch:
+        if x.ndim != 3 or x.shape[2] != 1:
+            raise PreprocessError(f"{self.name}: expected waveforms [batch, samples, 1], got shape {x.shape}")
+        length = round(self.seconds * self.rate)
+        changed = np.zeros((len(x), length, 1), np.float32)
+        for clip, place in zip(x[..., 0], changed[..., 0], strict=True):
+            samples = without_filling(clip)
+            for step in self.steps:
+                samples = varied(step, samples, self.rate, rng)
+            start = int(rng.integers(0, abs(len(samples) - length) + 1))
+            if len(samples) > length:
+                place[:] = samples[start : start + length]
+            else:
+                place[start : start + len(samples)] = samples
+        return changed, y
