@@ -1,9 +1,9 @@
-"""The page: recordings in, the emotion of each with its reasons out.
+"""The page: upload or record speech, and see its emotion.
 
-It shows wherever ipywidgets 7.7 or later does: JupyterLab, Notebook, Voila, Colab, Kaggle, VS Code. What it says is
-plain HTML in core widgets; a small anywidget takes in files by button, drag or microphone, in parts, and moves a line
-over the pictures while a recording is played. Where Colab's frame refuses the upload button or the microphone,
-:func:`upload_in_colab` and :func:`record_in_colab` do the same by Colab's own means.
+It works wherever ipywidgets 7.7 or later does: JupyterLab, Notebook, Voila, Colab, Kaggle, VS Code. Its
+content is plain HTML in core widgets; a small anywidget uploads files by button, drag or microphone, in
+parts, and moves a line over the pictures while a recording is played. Where Colab's frame refuses the upload
+button or the microphone, :func:`upload_in_colab` and :func:`record_in_colab` use Colab's own.
 
 Examples:
     >>> from ser_kit import app

@@ -17,13 +17,14 @@ from ..inference.stream import Moment, timeline
 from . import html, picture
 
 ACCEPTED = (
-    "audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.m4a,.aac,.mp4,.webm,.aif,.aiff,.au,.caf,.w64,.wma,.3gp,.amr,.ac3"
+    "audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.m4a,.aac,.mp4,.webm,"
+    ".aif,.aiff,.au,.caf,.w64,.wma,.3gp,.amr,.ac3"
 )
 """What the page's file dialog offers: media types and suffixes, with commas."""
 LARGEST_UPLOAD = 1 << 30
-"""Bytes of a file that is judged; how long it may last is :data:`ser_kit.audio.MAX_SECONDS`."""
+"""Most bytes of a file; its most seconds are :data:`ser_kit.audio.MAX_SECONDS`."""
 PLAYED_SECONDS = 600
-"""A longer recording is judged as a whole, but its player and picture hold only so much, to keep the page light."""
+"""Seconds of a recording in player and picture. The answer is always that of the whole recording."""
 RIBBON_FROM = 4.0
 """Recordings longer than this, in seconds, show their emotion over time."""
 
@@ -36,11 +37,12 @@ class Answer:
 
     Args:
         name: the file's.
-        result: what the model says, as soon as it has said it.
+        result: the prediction, as soon as there is one.
         parts: what to show, HTML by its place on the card: ``head``, ``verdict``, ``picture``, ``ribbon``,
             ``features``; and ``player``, the bytes of a WAV file.
         played: the sound that the player and the picture hold.
-        moments: emotion over time of what is played, one moment a second, not smoothed; ``None`` for short recordings.
+        moments: emotion over time of what is played, one moment a second, not smoothed; ``None`` for short
+            recordings.
     """
 
     name: str
@@ -59,15 +61,15 @@ def work_out(
 ) -> Iterator[Answer]:
     """An answer that grows: it is given again after each piece that is added.
 
-    Whatever is wrong with a file is said in the answer.
+    Errors become part of the answer.
 
     Args:
-        predictor: what to judge with.
-        name: what to call the file.
+        predictor: gives the answer.
+        name: of the file.
         content: its bytes, or the error that kept them from coming.
-        watch: told now and then which share of the work is done. It may raise
-            :class:`concurrent.futures.CancelledError`, which comes through.
-        known: gives the predictor for who speaks in a recording; the same one if not given.
+        watch: called now and then with the share of the work that is done. It may raise
+            :class:`concurrent.futures.CancelledError`, which is passed on.
+        known: gives the predictor for the speaker of a recording; by default the same one.
     """
     answer = Answer(name)
     try:
@@ -96,14 +98,18 @@ def _pieces(
     yield answer
 
     predictor = known(predictor, recording)
-    prediction = replace(predictor.predict(recording, watch=lambda share: watch(0.4 * share)), path=answer.name)
+    prediction = replace(
+        predictor.predict(recording, watch=lambda share: watch(0.4 * share)), path=answer.name
+    )
     answer.result = prediction
     answer.parts["verdict"] = html.verdict(prediction)
     yield answer
 
     if recording.duration > RIBBON_FROM:
         # Smoothing would let each emotion appear late.
-        answer.moments = timeline(predictor, beginning, smoothing=0, watch=lambda share: watch(0.4 + 0.3 * share))
+        answer.moments = timeline(
+            predictor, beginning, smoothing=0, watch=lambda share: watch(0.4 + 0.3 * share)
+        )
         answer.parts["ribbon"] = picture.ribbon(prediction, answer.moments, beginning.duration)
         yield answer
 
@@ -115,8 +121,7 @@ def _pieces(
 def _read(
     name: str, content: bytes | AudioError, rate: int, watch: Callable[[float], object]
 ) -> tuple[Recording, list[str]]:
-    """The recording at the model's rate, decoded once, so that what is heard and drawn is what was judged; and
-    warnings."""
+    """The recording at the model's rate, decoded once for player, picture and model; and warnings."""
     if isinstance(content, AudioError):
         raise content
     if len(content) > LARGEST_UPLOAD:
@@ -131,10 +136,10 @@ def _read(
 
 
 def too_large(name: str, size: int) -> AudioError:
-    """What to say of a file of so many bytes."""
+    """The error for a file of so many bytes."""
     return AudioError(
-        f"{name} has {size >> 20:,} MiB; expected at most {LARGEST_UPLOAD >> 20:,}: cut it into parts, or save it as "
-        "FLAC or MP3"
+        f"{name} has {size >> 20:,} MiB; expected at most {LARGEST_UPLOAD >> 20:,}: "
+        "cut it into parts, or save it as FLAC or MP3"
     )
 
 
@@ -155,7 +160,7 @@ def wav(recording: Recording) -> bytes:
 
 
 def plain(error: Exception) -> str:
-    """An error for people: ser_kit's own say what to do; any other is a fault of its own, whose traceback is logged."""
+    """The message of an error. One that is not ser_kit's is a bug, and its traceback is logged."""
     if isinstance(error, SerKitError):
         return str(error)
     _log.error("unexpected error", exc_info=error)

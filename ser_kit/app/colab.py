@@ -1,4 +1,4 @@
-"""The same answers in Google Colab by its own means, where the page's do not get through Colab's frame."""
+"""Upload and recording by Google Colab's own means, where its frame refuses those of the page."""
 
 from __future__ import annotations
 
@@ -61,12 +61,14 @@ def record_in_colab(
     except ImportError:
         raise _elsewhere("record_in_colab") from None
     content = base64.b64decode(output.eval_js(recording_script()))
-    (answer,) = _shown(predictor or opened(preset), [(f"recording at {datetime.now():%H.%M.%S}.wav", content)])
+    (answer,) = _shown(
+        predictor or opened(preset), [(f"recording at {datetime.now():%H.%M.%S}.wav", content)]
+    )
     return answer
 
 
 def recording_script() -> str:
-    """JavaScript whose value is the promise of a recording, a WAV file in base64, with a button to begin and end it."""
+    """JavaScript with a record button; its value is the promise of a WAV file in base64."""
     sound = (HERE / "sound.js").read_text(encoding="utf-8")
     return f"""new Promise((resolve) => {{
 {sound}
@@ -84,7 +86,9 @@ def _elsewhere(name: str) -> SerKitError:
     return SerKitError(f"{name} works in Google Colab only; elsewhere use ser_kit.app.show()")
 
 
-def _shown(predictor: Predictor, files: Iterable[tuple[str, bytes | AudioError]]) -> list[Prediction | Failure]:
+def _shown(
+    predictor: Predictor, files: Iterable[tuple[str, bytes | AudioError]]
+) -> list[Prediction | Failure]:
     from IPython.display import HTML, Audio, display
 
     display(HTML(html.style()))

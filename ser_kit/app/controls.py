@@ -1,6 +1,6 @@
-"""What takes in recordings in the browser: a button, dropped files, the microphone.
+"""Uploads in the browser: a button, dropped files, the microphone.
 
-Files come in parts, since servers drop large messages; so there is progress, and an end when it is asked for.
+Files come in parts, since servers drop large messages; so there is progress, and uploads can be cancelled.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .answer import ACCEPTED, LARGEST_UPLOAD, too_large
 
 HERE = Path(__file__).parent
 MOST_SECONDS = 600
-"""After which a recording from the microphone stops by itself."""
+"""Longest recording from the microphone."""
 
 
 @dataclass
@@ -32,17 +32,17 @@ class _Coming:
 class Controls(anywidget.AnyWidget):
     """The button, the place to drop files, and the recorder.
 
-    Recording needs a page that is served by https or from the same machine; otherwise the page says that the
-    microphone cannot be used. The browser decodes what it recorded: a WAV file of 16 kHz, mono.
+    Recording needs a page that is served by https or from the same machine. The browser decodes the
+    recording: a WAV file of 16 kHz, mono.
 
     Args:
-        announced: called with the number of files that will come.
-        arrived: called with the name of a file and the bytes of it that are here, and all of them, after each part.
-        received: called with the name of a file and its bytes, or the error that kept it from coming.
+        announced: called with the number of files to come.
+        arrived: called after each part with the name of a file, the bytes that have arrived, and its size.
+        received: called with the name of a file and its bytes, or the error of its upload.
 
     Attributes:
-        closed: nothing more is taken in.
-        said: what screen readers say.
+        closed: no more files are accepted.
+        said: text for screen readers.
     """
 
     _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("sound.js", "page.js"))
@@ -61,14 +61,14 @@ class Controls(anywidget.AnyWidget):
         super().__init__()
         self._announced, self._arrived, self._received = announced, arrived, received
         self._coming: dict[str, _Coming] = {}
-        self.on_msg(self._heard)
+        self.on_msg(self._on_message)
 
     def stop(self) -> None:
         """Take no more of the files that are coming."""
         self._coming.clear()
         self.send({"kind": "stop"})
 
-    def _heard(self, _, message: Mapping, buffers: Sequence[memoryview]) -> None:
+    def _on_message(self, _, message: Mapping, buffers: Sequence[memoryview]) -> None:
         if message["kind"] == "files":
             self._expect(message["files"])
         elif message["id"] in self._coming:  # otherwise it was stopped

@@ -1,8 +1,8 @@
 """What the page says, as HTML.
 
-All of it is made by filling :class:`markupsafe.Markup`: whatever is put into such a text is escaped, unless it is
-``Markup`` itself, and :func:`shown` escapes once more what reaches the page as plain text. So names of files, labels
-and cards of bundles, which may come from anyone, can be nothing but text there.
+All of it is made by filling :class:`markupsafe.Markup`: whatever is put into such a text is escaped, unless
+it is ``Markup`` itself, and :func:`shown` escapes once more what reaches the page as plain text. So names of
+files, labels and cards of bundles, which may come from anyone, can be nothing but text there.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from ..core.labels import COLOURS
 from ..evaluation.intervals import is_of_few
 from ..inference.prediction import Failure, Prediction
 
-_TELLING = 0.5  # standard deviations from which a feature is worth a word
-_TOLD = 3  # features, at most
+_NOTABLE = 0.5  # standard deviations from a neutral voice
+_MOST_TRAITS = 3  # named in words
 
 INTRODUCTION = Markup(
     "<h2>Which emotion does this recording carry?</h2>"
-    "<p>One or several recordings of speech, in any common format. They are judged on the computer that runs this page,"
-    " and go nowhere else.</p>"
+    "<p>One or several recordings of speech, in any common format. They are processed on the computer that"
+    " runs this page, and go nowhere else.</p>"
 )
 SAME_SPEAKER = "This is one speaker: adapt to the voice"
 LARGE_FILES = Markup(
-    '<p class="sk-facts">Nothing happens? Many notebook servers drop uploads above 10 MB. Take fewer files at once,'
-    " or FLAC or MP3 instead of WAV.</p>"
+    '<p class="sk-facts">Nothing happens? Many notebook servers drop uploads above 10 MB. Take fewer files at'
+    " once, or FLAC or MP3 instead of WAV.</p>"
 )
 
 
@@ -67,12 +67,12 @@ def _sentence(text: str) -> str:
 
 
 def voice(clips: int) -> Markup:
-    """How far the page is used to a voice, after so many clips."""
+    """How many clips of a voice the page has adapted to."""
     if clips < ENOUGH_CLIPS:
-        told = f"Getting used to this voice: {clips} of {ENOUGH_CLIPS} clips."
+        text = f"Getting used to this voice: {clips} of {ENOUGH_CLIPS} clips."
     else:
-        told = f"Used to this voice, from {clips} clips."
-    return Markup('<p class="sk-facts">{} Answers on the page stay as they are.</p>').format(told)
+        text = f"Used to this voice, from {clips} clips."
+    return Markup('<p class="sk-facts">{} Answers on the page stay as they are.</p>').format(text)
 
 
 def summary(results: Sequence[Prediction | Failure]) -> str:
@@ -114,7 +114,8 @@ def card(parts: Iterable[str]) -> Markup:
 def failure(result: Failure) -> Markup:
     """Why there is no answer."""
     return Markup(
-        '<h3 class="sk-name">{}</h3><p class="sk-verdict">No answer</p><p class="sk-error" role="alert">{}</p>'
+        '<h3 class="sk-name">{}</h3><p class="sk-verdict">No answer</p>'
+        '<p class="sk-error" role="alert">{}</p>'
     ).format(result.path, result.error)
 
 
@@ -122,12 +123,12 @@ def verdict(prediction: Prediction) -> Markup:
     """The emotion, or that it is not sure, the probabilities, and what these rest on."""
     confidence = percent(prediction.confidence)
     if prediction.uncertain:
-        said = "Not sure"
+        answer = "Not sure"
         explained = Markup("{} The nearest is <strong>{}</strong>, {}.").format(
             _sentence(prediction.reason), prediction.emotion, confidence
         )
     else:
-        said, explained = prediction.emotion, Markup("{} confident.").format(confidence)
+        answer, explained = prediction.emotion, Markup("{} confident.").format(confidence)
     bars = concatenated(
         Markup(
             '<li><span class="sk-label">{}</span><span class="sk-track" aria-hidden="true">'
@@ -137,11 +138,19 @@ def verdict(prediction: Prediction) -> Markup:
     )
     rests = Markup("<p><small>The confidence rests on {}.</small></p>").format(prediction.rests_on)
     return Markup(
-        '<p class="sk-verdict{}">{}</p><p>{}</p><h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>{}'
-    ).format(" sk-unsure" if prediction.uncertain else "", said, explained, bars, rests if prediction.rests_on else "")
+        '<p class="sk-verdict{}">{}</p><p>{}</p>'
+        '<h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>{}'
+    ).format(
+        " sk-unsure" if prediction.uncertain else "",
+        answer,
+        explained,
+        bars,
+        rests if prediction.rests_on else "",
+    )
 
 
-# ---------------------------------------------------------------------------------------------------------- features
+# ----------------------------------------------------------------------------------------------------------
+# features
 
 
 class _Shown(NamedTuple):
@@ -153,7 +162,9 @@ class _Shown(NamedTuple):
     decimals: int = 0
 
     def value(self, value: float) -> str:
-        return f"{self.scale * value:,.{self.decimals}f}" + (Markup("&nbsp;{}").format(self.unit) if self.unit else "")
+        return f"{self.scale * value:,.{self.decimals}f}" + (
+            Markup("&nbsp;{}").format(self.unit) if self.unit else ""
+        )
 
     def spread(self, numbers: Sequence[float] | None) -> str:
         if not numbers:
@@ -178,7 +189,8 @@ _SHOWN: dict[str, _Shown] = {
 }
 """Features that mean something to people."""
 _UNSHOWN = ("duration", "sample_rate")
-"""These stand under the file's name; how long a recording is, or how it was stored, is no trait of the voice."""
+"""These stand under the file's name; how long a recording is, or how it was stored, is no trait of the
+voice."""
 _VOICE = ("pitch_", "jitter_", "shimmer_")
 """Beginnings of the features that need a voice to be measured."""
 
@@ -198,12 +210,12 @@ def features(prediction: Prediction, measured: Mapping[str, float], card: Mappin
         "<p>Typical: mean &plusmn; standard deviation (sd) over the clips.</p>{}"
         "<details><summary>{} more features</summary>{}</details>"
     ).format(
-        _told(measured, card), _feature_table(prediction.emotion, measured, card, _SHOWN),
+        _traits(measured, card), _feature_table(prediction.emotion, measured, card, _SHOWN),
         len(rest), _feature_table(prediction.emotion, measured, card, more),
     )  # fmt: skip
 
 
-def _told(measured: Mapping[str, float], card: Mapping) -> Markup:
+def _traits(measured: Mapping[str, float], card: Mapping) -> Markup:
     """The features that are farthest from a neutral voice, in words."""
     usual = card.get("typical", {}).get(BASELINE, {})
     found = {
@@ -213,12 +225,14 @@ def _told(measured: Mapping[str, float], card: Mapping) -> Markup:
     }
     if not found:
         return Markup()
-    farthest = sorted(((z, title) for title, z in found.items() if abs(z) >= _TELLING), key=lambda each: -abs(each[0]))
+    farthest = sorted(
+        ((z, title) for title, z in found.items() if abs(z) >= _NOTABLE), key=lambda each: -abs(each[0])
+    )
     if not farthest:
         return Markup('<p class="sk-told">All of these lie close to {} speech.</p>').format(BASELINE)
     words = [
         f"{title.lower()} {abs(z):.1f} standard deviations {'above' if z > 0 else 'below'} {BASELINE} speech"
-        for z, title in farthest[:_TOLD]
+        for z, title in farthest[:_MOST_TRAITS]
     ]
     return Markup('<p class="sk-told">{}</p>').format(_sentence(", ".join(words)))
 
@@ -227,7 +241,9 @@ def _measurable(name: str, measured: Mapping[str, float]) -> bool:
     return bool(measured["voiced_ratio"]) or not name.startswith(_VOICE)
 
 
-def _feature_table(emotion: str, measured: Mapping[str, float], card: Mapping, shown: Mapping[str, _Shown]) -> Markup:
+def _feature_table(
+    emotion: str, measured: Mapping[str, float], card: Mapping, shown: Mapping[str, _Shown]
+) -> Markup:
     typical = card.get("typical", {})
     overall, alike = typical.get("all", {}), typical.get(emotion, {})
     rows = []
@@ -264,10 +280,14 @@ def _compared(value: float, numbers: Sequence[float] | None) -> str:
     if not numbers or not numbers[1] > 0:
         return _NOTHING
     z = (value - numbers[0]) / numbers[1]
-    return "as typical" if abs(z) < 0.05 else Markup("{:.1f}&nbsp;sd {}").format(abs(z), "above" if z > 0 else "below")
+    return (
+        "as typical"
+        if abs(z) < 0.05
+        else Markup("{:.1f}&nbsp;sd {}").format(abs(z), "above" if z > 0 else "below")
+    )
 
 
-# ------------------------------------------------------------------------------------------------------------- model
+# ----------------------------------------------------------------------------------------------------- model
 
 
 def about(bundle: Bundle) -> Markup:
@@ -284,14 +304,15 @@ def about(bundle: Bundle) -> Markup:
         if corpora else "",
         _score(card),
         Markup(
-            "It hears how something is said, not what a person feels. <strong>Do not use it to decide about people"
-            "</strong> (work, credit, insurance, policing, health, education)."
+            "It recognises how something is said, not what a person feels. <strong>Do not use it to decide"
+            " about people</strong> (work, credit, insurance, policing, health, education)."
         ),
         f"Licence of the recordings it learned from, which binds it too: {licences}." if licences else "",
         f"Licence of the model: {card['licence']}." if card.get("licence") else "",
     ]  # fmt: skip
     return Markup("<h3>About this model</h3><p>{}.</p><ul>{}</ul>").format(
-        card.get("title") or card["name"], concatenated(Markup("<li>{}</li>").format(item) for item in items if item)
+        card.get("title") or card["name"],
+        concatenated(Markup("<li>{}</li>").format(item) for item in items if item),
     )
 
 
@@ -306,8 +327,8 @@ def _score(card: Mapping) -> Markup | str:
             for place, row in enumerate(card["left_out"])
         )
         return Markup(
-            "On corpora that were left out of training it named {} rightly, averaged over the emotions (UAR; guessing: "
-            "{} with all of them)."
+            "On corpora that were left out of training it named {} rightly, averaged over the emotions (UAR; "
+            "guessing: {} with all of them)."
         ).format(each, guessing)
     unseen = card["evaluation"].get("speaker_independent")
     interval = ""
@@ -317,7 +338,9 @@ def _score(card: Mapping) -> Markup | str:
             percent(scores["low"]), percent(scores["high"]), few
         )
     tested = " and ".join(each["corpus"] for each in card["evaluation"].get("tested", ()))
-    return Markup("{} it named {} of the clips{} rightly, averaged over the emotions (UAR{}; guessing: {}).{}").format(
+    return Markup(
+        "{} it named {} of the clips{} rightly, averaged over the emotions (UAR{}; guessing: {}).{}"
+    ).format(
         "On speakers it was not trained on" if unseen else "On speakers it was also trained on",
         percent(scores["pooled"]),
         f" of {tested}" if tested else "",

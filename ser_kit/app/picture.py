@@ -1,4 +1,5 @@
-"""The picture of a recording as HTML and SVG: sharp at any width, and drawn in a tenth of the time of a figure."""
+"""The picture of a recording as HTML and SVG: sharp at any width, and drawn in a tenth of the time of a
+figure."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..audio.recording import Recording
+from ..features.spectra import mel_corners
 from ..inference.prediction import Prediction, Segment
 from ..inference.stream import Moment
 from ..plots import tracks
@@ -34,16 +36,18 @@ def picture(name: str, recording: Recording) -> Markup:
     """
     times, hertz = tracks.pitch(recording)
     voiced = bool(np.isfinite(hertz).any())
-    said = f"median {np.nanmedian(hertz):.0f} Hz" if voiced else "none found"
+    median = f"median {np.nanmedian(hertz):.0f} Hz" if voiced else "none found"
     alt = (
-        f"Waveform and mel spectrogram of {name}, with the tracks of intensity and pitch drawn over it; pitch: {said}."
+        f"Waveform and mel spectrogram of {name}, with the tracks of intensity and pitch drawn over it; "
+        f"pitch: {median}."
     )
     lines = _line("sk-intensity", recording, *tracks.intensity(recording), tracks.INTENSITY_RANGE)
     lines += _line("sk-pitch", recording, times, hertz, tracks.PITCH_RANGE)
     image = base64.b64encode(_mel(recording)).decode()
     return Markup(
         "<h4>Waveform, and mel spectrogram with pitch and intensity</h4>"
-        '<ul class="sk-legend"><li><span class="sk-key sk-pitch"></span>pitch (Hz, at the right; {said})</li>'
+        '<ul class="sk-legend">'
+        '<li><span class="sk-key sk-pitch"></span>pitch (Hz, at the right; {median})</li>'
         '<li><span class="sk-key sk-intensity"></span>intensity ({low} to {high} dB, from bottom to top)</li>'
         '<li>brightness: 80 dB</li></ul><div class="sk-stage" data-seconds="{seconds:.3f}">{wave}'
         '<div class="sk-mel"><img alt="{alt}" src="data:image/png;base64,{image}">'
@@ -51,9 +55,9 @@ def picture(name: str, recording: Recording) -> Markup:
         '<div class="sk-scales" aria-hidden="true">{scales}</div></div>'
         '{times}<div class="sk-playhead"></div></div>'
     ).format(
-        said=said, low=tracks.INTENSITY_RANGE[0], high=tracks.INTENSITY_RANGE[1], seconds=recording.duration,
-        wave=_waveform(recording), alt=alt, image=image, width=_WIDTH, lines=lines, scales=_scales(),
-        times=_times(recording.duration),
+        median=median, low=tracks.INTENSITY_RANGE[0], high=tracks.INTENSITY_RANGE[1],
+        seconds=recording.duration, wave=_waveform(recording), alt=alt, image=image, width=_WIDTH,
+        lines=lines, scales=_scales(), times=_times(recording.duration),
     )  # fmt: skip
 
 
@@ -85,13 +89,16 @@ def _line(
     path = "".join(f"M{_points(x[a:b], y[a:b])}" for a, b in zip(starts, ends, strict=True))
     if not path:
         return Markup()
-    return Markup('<path class="sk-edge" d="{path}"/><path class="{style}" d="{path}"/>').format(path=path, style=style)
+    return Markup('<path class="sk-edge" d="{path}"/><path class="{style}" d="{path}"/>').format(
+        path=path, style=style
+    )
 
 
 _MAGMA = bytes.fromhex(
-    "000003 0b0824 1f114b 3b0f6f 57147d 711f81 8c2980 a7317d c33b74 dd4968 f0605d fa7f5e fd9f6c febe83 fddd9f fbfcbf"
+    "000003 0b0824 1f114b 3b0f6f 57147d 711f81 8c2980 a7317d"
+    "c33b74 dd4968 f0605d fa7f5e fd9f6c febe83 fddd9f fbfcbf"
 )
-"""Sixteen colours of Matplotlib's ``magma``, evenly spaced, which takes half a second and much memory to load."""
+"""Sixteen evenly spaced colours of Matplotlib's ``magma``; Matplotlib takes half a second to load."""
 
 
 @cache
@@ -116,24 +123,16 @@ def _mel(recording: Recording) -> bytes:
 
 def _scales() -> Markup:
     """Frequencies at the left, pitches at the right."""
-
-    def mel(hertz: float) -> float:  # Slaney's, which is Librosa's
-        return hertz / 66.667 if hertz < 1000 else 15 + 27 * np.log(hertz / 1000) / np.log(6.4)
-
-    top, (low, high) = mel(tracks.RATE / 2), tracks.PITCH_RANGE
-    left = [
-        Markup('<span style="bottom:{:.1f}%">{}</span>').format(
-            100 * mel(tick) / top, f"{tick // 1000}k" if tick >= 1000 else tick
-        )
-        for tick in _TICKS
-    ]
-    right = [
-        Markup('<span class="sk-right" style="bottom:{:.1f}%">{}</span>').format(
-            100 * (tick - low) / (high - low), tick
-        )
-        for tick in _PITCH_TICKS
-    ]
-    return concatenated(left + right)
+    hertz = mel_corners(tracks.RATE, 1000)  # evenly spaced in mel
+    heights, (low, high) = np.linspace(0, 100, len(hertz)), tracks.PITCH_RANGE
+    left = Markup('<span style="bottom:{:.1f}%">{}</span>')
+    right = Markup('<span class="sk-right" style="bottom:{:.1f}%">{}</span>')
+    return concatenated(
+        [
+            *(left.format(np.interp(f, hertz, heights), f"{f // 1000}k" if f >= 1000 else f) for f in _TICKS),
+            *(right.format(100 * (f - low) / (high - low), f) for f in _PITCH_TICKS),
+        ]
+    )
 
 
 def _times(duration: float) -> Markup:
@@ -147,7 +146,8 @@ def _times(duration: float) -> Markup:
     return Markup('<div class="sk-times" aria-hidden="true">{}</div>').format(times)
 
 
-# ------------------------------------------------------------------------------------------------- emotion over time
+# ------------------------------------------------------------------------------------------------- emotion
+# over time
 
 
 @dataclass(frozen=True)
@@ -210,17 +210,20 @@ def ribbon(prediction: Prediction, moments: Sequence[Moment], played: float) -> 
         played: how long that is, s.
     """
     parts = stretches(moments, played)
-    told = [[round(p.start, 2), round(p.end, 2), p.emotion, round(100 * p.confidence)] for p in parts]
+    data = [[round(p.start, 2), round(p.end, 2), p.emotion, round(100 * p.confidence)] for p in parts]
     found = list(joined(parts))
     whole = Markup()
     if prediction.duration > played:
         over_all = list(joined(prediction.segments))
-        whole = Markup("<h4>The whole recording</h4>{}{}").format(_band(over_all, prediction.duration), _list(over_all))
+        whole = Markup("<h4>The whole recording</h4>{}{}").format(
+            _band(over_all, prediction.duration), _list(over_all)
+        )
     return Markup(
-        '<div class="sk-stage" data-seconds="{:.3f}" data-moments="{}">{}<div class="sk-playhead"></div></div>'
-        '<h4>Emotion over time</h4><p class="sk-now" aria-hidden="true">Play, or choose a place in the picture.</p>'
+        '<div class="sk-stage" data-seconds="{:.3f}" data-moments="{}">{}'
+        '<div class="sk-playhead"></div></div><h4>Emotion over time</h4>'
+        '<p class="sk-now" aria-hidden="true">Play, or choose a place in the picture.</p>'
         '<p class="sk-aloud sk-unseen" aria-live="polite"></p>{}{}{}'
-    ).format(played, json.dumps(told), _band(found, played), _legend(found), _list(found), whole)
+    ).format(played, json.dumps(data), _band(found, played), _legend(found), _list(found), whole)
 
 
 def _band(parts: Sequence[Stretch], duration: float) -> Markup:
@@ -231,7 +234,9 @@ def _band(parts: Sequence[Stretch], duration: float) -> Markup:
         )
         for p in parts
     )
-    return Markup('<div class="sk-ribbon" role="img" aria-label="Emotion over time: {}">{}</div>').format(spoken, spans)
+    return Markup('<div class="sk-ribbon" role="img" aria-label="Emotion over time: {}">{}</div>').format(
+        spoken, spans
+    )
 
 
 def _legend(parts: Sequence[Stretch]) -> Markup:
@@ -244,7 +249,8 @@ def _legend(parts: Sequence[Stretch]) -> Markup:
 
 def _list(parts: Sequence[Stretch]) -> Markup:
     rows = [
-        (Markup("{}&ndash;{}").format(clock(p.start), clock(p.end)), p.emotion, percent(p.confidence)) for p in parts
+        (Markup("{}&ndash;{}").format(clock(p.start), clock(p.end)), p.emotion, percent(p.confidence))
+        for p in parts
     ]
     count = f"{len(parts)} stretch" + ("" if len(parts) == 1 else "es")
     return Markup("<details><summary>{} in words</summary>{}</details>").format(

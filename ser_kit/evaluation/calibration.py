@@ -35,7 +35,9 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> 
     """
     confidence, correct = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
     if confidence.shape != correct.shape or not confidence.size:
-        raise TableError(f"needs one outcome per confidence, and at least one; got {confidence.shape}, {correct.shape}")
+        raise TableError(
+            f"needs one outcome per confidence, and at least one; got {confidence.shape}, {correct.shape}"
+        )
     if not ((confidence >= 0) & (confidence <= 1)).all():
         raise TableError("a confidence lies outside 0..1")
     edges = np.linspace(0, 1, bins + 1)
@@ -69,20 +71,22 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
     return float((gap * table["clips"]).sum() / table["clips"].sum())
 
 
-def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray, weights: np.ndarray | None = None) -> float:
+def fit_temperature(
+    probabilities: np.ndarray, true_index: np.ndarray, weights: np.ndarray | None = None
+) -> float:
     """The most likely temperature, given held-out labels and a prior that networks need little correction.
 
-    Before any clip is seen, the logarithm of the temperature is normally distributed around 0 with a standard
-    deviation of 0.25. A few clips therefore move it little, where the most likely temperature alone would
-    make a model sure of everything or of nothing; some hundred decide nearly alone.
+    The prior of the temperature's logarithm is normal with mean 0 and standard deviation 0.25. So a few clips
+    change it little, where maximum likelihood would make a model certain of everything or of nothing; with
+    some hundred clips the prior hardly matters.
 
     Args:
-        probabilities: of clips that were not trained on, ``[n, k]``.
+        probabilities: of held-out clips, ``[n, k]``.
         true_index: position of the true label in each row, ``int [n]``.
-        weights: how much each clip counts, ``[n]``; all alike if not given.
+        weights: of the clips, ``[n]``; equal by default.
 
     Returns:
-        A temperature between 0.05 and 20.
+        A temperature in [0.05, 20].
 
     Warns:
         FewClipsWarning: there are fewer than :data:`FEWEST_TO_CALIBRATE` clips.
@@ -100,7 +104,9 @@ def fit_temperature(probabilities: np.ndarray, true_index: np.ndarray, weights: 
 
     logits, true_index = logarithms(probabilities), np.asarray(true_index)
     if true_index.shape != logits.shape[:1] or not len(logits):
-        raise TableError(f"needs one true label per row, and a row at least; got {true_index.shape} for {logits.shape}")
+        raise TableError(
+            f"needs one true label per row, and a row at least; got {true_index.shape} for {logits.shape}"
+        )
     if len(logits) < FEWEST_TO_CALIBRATE:
         warnings.warn(
             f"only {len(logits)} clips were held back to calibrate on: take confidences as rough (expected "

@@ -1,10 +1,8 @@
-"""What is known of corpora that were left out: temperature, threshold, and how often a sure answer is right.
+"""Calibration and threshold from corpora that were left out of training.
 
-A model's confidence on voices, languages and rooms that it learned from says little of others. So for a model
-that is chosen by leaving corpora out (protocol ``corpus``) temperature and threshold come from the answers
-for these corpora, every corpus counting alike, however many clips it has.
-
-An answer for a clip is taken among the emotions that the clip's corpus has.
+A model's confidence on the voices, languages and rooms of its training data says little about others. So for
+a model under protocol ``corpus`` temperature and threshold are fitted on the predictions for the corpora left
+out, with the same weight for every corpus. A clip's prediction is among the emotions of its corpus.
 
 Examples:
     >>> import numpy as np
@@ -26,28 +24,30 @@ from .calibration import expected_calibration_error, fit_temperature
 from .record import Evaluation, plain
 
 SURE_SHARE = 0.75
-"""Of the answers that are called certain so many are to be right, at least."""
+"""Accuracy of certain answers, at least."""
 FEWEST_ANSWERS = 20
-"""Answers that a threshold rests on, at least."""
+"""Answers above a threshold, at least."""
 
 
 class Calibration(NamedTuple):
-    """What answers are made of.
+    """Temperature of the probabilities, and threshold of the confidence.
 
     Args:
         temperature: of the probabilities.
-        threshold: the confidence below which an answer is uncertain.
+        threshold: answers of less confidence are uncertain.
     """
 
     temperature: float
     threshold: float
 
 
-def among(probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+def among(
+    probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str], labels: Sequence[str]
+) -> np.ndarray:
     """Probabilities relative to the emotions that the clips of each corpus have; the others get 0.
 
-    What is answered as another emotion where there is no place for it (:data:`ser_kit.core.labels.NEAREST`),
-    such as calm as neutral, counts as that emotion.
+    An emotion that the corpus lacks is added to its nearest one (:data:`ser_kit.core.labels.NEAREST`), such
+    as calm to neutral.
 
     Args:
         probabilities: ``[n, k]``.
@@ -72,13 +72,13 @@ def among(probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str]
         for place in np.flatnonzero(~there):
             if home := known.nearest(labels[place]):
                 found[rows, np.argmax(labels == home)] += found[rows, place]
-        # What gives nothing at all to these emotions, as a forest may, gives all of them alike.
+        # A forest may give 0 to all of these emotions; then all are equally likely.
         found[rows] = np.where(there, np.maximum(found[rows], 1e-12), 0)
     return found / found.sum(axis=1, keepdims=True)
 
 
 def alike(corpora: Sequence[str]) -> np.ndarray:
-    """How much each clip counts where every corpus counts alike, ``float64 [n]``; their mean is 1.
+    """Weights of clips that give every corpus the same weight, ``float64 [n]`` of mean 1.
 
     Examples:
         >>> alike(["a", "a", "a", "b"]).round(2).tolist()
@@ -91,17 +91,17 @@ def alike(corpora: Sequence[str]) -> np.ndarray:
 def coverage(
     confidence: Sequence[float], correct: Sequence[bool], weights: Sequence[float] | None = None
 ) -> pd.DataFrame:
-    """Which share of the answers is right when only the surest are given, for each share that can be given.
+    """Accuracy of the most confident answers, for every coverage.
 
     Args:
         confidence: of the answers, ``[n]``.
         correct: whether each is right, ``[n]``.
-        weights: how much each counts, ``[n]``; all alike if not given.
+        weights: of the answers, ``[n]``; equal by default.
 
     Returns:
-        From the surest answer to all: ``confidence`` (the lowest of those given), ``answers`` (their number),
-        ``answered`` (their share) and ``right`` (the share of them that is right), shares from 0 to 1.
-        Answers of equal confidence are given together.
+        A row for each coverage, ascending: ``confidence`` (the lowest), ``answers`` (their number),
+        ``answered`` (their share) and ``right`` (their accuracy), fractions in [0, 1]. Answers of equal
+        confidence are taken together.
     """
     confidence = np.asarray(confidence, dtype=float)
     weights = np.ones(len(confidence)) if weights is None else np.asarray(weights, dtype=float)
@@ -119,17 +119,18 @@ def coverage(
     )
 
 
-def threshold(confidence: Sequence[float], correct: Sequence[bool], weights: Sequence[float] | None = None) -> float:
+def threshold(
+    confidence: Sequence[float], correct: Sequence[bool], weights: Sequence[float] | None = None
+) -> float:
     """The smallest confidence at which at least three of four answers that reach it are right.
 
     Args:
         confidence: of the answers, ``[n]``.
         correct: whether each is right, ``[n]``.
-        weights: how much each counts, ``[n]``; all alike if not given.
+        weights: of the answers, ``[n]``; equal by default.
 
     Returns:
-        A confidence that at least :data:`FEWEST_ANSWERS` answers reach. Where there is none such, 0.75: then
-        an answer is certain where the model itself takes it to be right in three of four cases.
+        A confidence that at least :data:`FEWEST_ANSWERS` answers reach; 0.75 if there is none.
 
     Examples:
         Of the 80 most confident answers 60 are right:
@@ -143,7 +144,7 @@ def threshold(confidence: Sequence[float], correct: Sequence[bool], weights: Seq
 
 
 def calibration(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Sequence[str]) -> Calibration:
-    """Temperature and threshold that fit answers for corpora that were left out, every corpus counting alike.
+    """Temperature and threshold that fit predictions for corpora left out, with equal weights of the corpora.
 
     Args:
         probabilities: not calibrated, ``[n, k]``.
@@ -153,12 +154,16 @@ def calibration(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Se
     weights, true = alike(predictions["corpus"]), pd.Index(labels).get_indexer(predictions["true"])
     given = among(probabilities, predictions["true"], predictions["corpus"], labels)
     temperature = fit_temperature(given, true, weights)
-    given = among(apply_temperature(probabilities, temperature), predictions["true"], predictions["corpus"], labels)
-    return Calibration(temperature, float(threshold(given.max(axis=1), given.argmax(axis=1) == true, weights)))
+    given = among(
+        apply_temperature(probabilities, temperature), predictions["true"], predictions["corpus"], labels
+    )
+    return Calibration(
+        temperature, float(threshold(given.max(axis=1), given.argmax(axis=1) == true, weights))
+    )
 
 
 def answers(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Sequence[str]) -> Evaluation:
-    """Answers among the emotions of each corpus, as an evaluation.
+    """Predictions among the emotions of each corpus, as an evaluation.
 
     Args:
         probabilities: calibrated, ``[n, k]``.
@@ -173,11 +178,11 @@ def answers(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Sequen
 
 
 def measured(found: Evaluation, above: float) -> dict[str, Any]:
-    """What answers for one corpus are worth.
+    """Scores of the predictions for one corpus.
 
     Args:
         found: from :func:`answers`.
-        above: the confidence from which on an answer is certain.
+        above: answers of this confidence or more are certain.
 
     Returns:
         ``corpus``, ``clips``, ``speakers``; ``uar`` with ``low`` and ``high``, its 95 % interval over
@@ -205,16 +210,16 @@ def measured(found: Evaluation, above: float) -> dict[str, Any]:
 
 
 def by_corpus(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """What each corpus that was left out shows of a model, as its card holds it.
+    """Scores of a model on each corpus left out, as in its card.
 
-    Temperature and threshold are not those of the model but found on the answers for the other corpora, so
-    that no corpus decides about its own figures; those of a single corpus are its own.
+    Temperature and threshold of a corpus are fitted on the predictions for the other corpora, not those of
+    the model; with a single corpus, on its own.
 
     Args:
         evaluation: under protocol ``corpus``.
 
     Returns:
-        For each corpus what :func:`measured` gives.
+        For each corpus the scores of :func:`measured`.
     """
     raw, predictions = evaluation.uncalibrated(), evaluation.predictions
     rows = []

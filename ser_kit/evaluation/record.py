@@ -193,7 +193,9 @@ class Evaluation:
         confidence, correct = self.predictions["confidence"].to_numpy(), self.correct()
         bins = reliability(confidence, correct)
         surest = np.argsort(-confidence, kind="stable")[: -(-len(correct) // 2)]
-        tested = self.predictions.groupby("corpus")["speaker"].agg(clips="size", speakers="nunique").reset_index()
+        tested = (
+            self.predictions.groupby("corpus")["speaker"].agg(clips="size", speakers="nunique").reset_index()
+        )
         return plain(
             {
                 "tested": tested.to_dict("records"),
@@ -263,7 +265,9 @@ class Evaluation:
             "predictions": predictions,
         }
         write_whole(directory / predictions, buffer.getvalue())
-        write_whole(directory / _RECORD, (json.dumps(plain(record), indent=1, allow_nan=False) + "\n").encode())
+        write_whole(
+            directory / _RECORD, (json.dumps(plain(record), indent=1, allow_nan=False) + "\n").encode()
+        )
         for old in directory.glob("predictions-*.parquet"):
             if old.name != predictions:
                 old.unlink()
@@ -280,7 +284,9 @@ class Evaluation:
         try:
             record = json.loads((directory / _RECORD).read_text(encoding="utf-8"))
             if record["format"] != 1:
-                raise TableError(f"{directory / _RECORD} has format {record['format']}; this version reads format 1")
+                raise TableError(
+                    f"{directory / _RECORD} has format {record['format']}; this version reads format 1"
+                )
             predictions = pd.read_parquet(directory / Path(record["predictions"]).name)
             histories = [pd.DataFrame(h).replace({None: np.nan}).infer_objects() for h in record["histories"]]
             known = {name: record[name] for name in _FIELDS if name in record or name not in _LATER_FIELDS}
@@ -316,7 +322,9 @@ def compare(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
     rows = []
     for evaluation in evaluations:
         summary = evaluation.summary()
-        scores = {TITLES[name]: with_interval(numbers["pooled"], numbers) for name, numbers in summary.items()}
+        scores = {
+            TITLES[name]: with_interval(numbers["pooled"], numbers) for name, numbers in summary.items()
+        }
         rows.append(
             {
                 "recipe": evaluation.recipe,

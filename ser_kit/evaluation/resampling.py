@@ -72,7 +72,9 @@ def resampled_scores(
     """
     groups, names = pd.factorize(predictions[by])
     if (groups < 0).any():
-        raise TableError(f"{(groups < 0).sum()} predictions have no {by}; intervals are drawn over whole {by}s")
+        raise TableError(
+            f"{(groups < 0).sum()} predictions have no {by}; intervals are drawn over whole {by}s"
+        )
     counts = count(predictions["true"], predictions["predicted"], labels, groups)
     if len(names) < 2:
         return {name: np.full(n, np.nan) for name in METRICS} | {"recall": np.full((n, len(labels)), np.nan)}

@@ -27,6 +27,7 @@ TITLES = {
 }
 """Metrics as they are printed."""
 METRICS = tuple(TITLES)
+"""Names of the metrics, fractions in [0, 1]; UAR is the headline."""
 MACRO = ("uar", "macro_precision", "macro_f1")
 """Metrics that are averages over classes."""
 
@@ -70,14 +71,18 @@ def per_class(true: Sequence[str], predicted: Sequence[str], labels: Sequence[st
 def confusion(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
     """Number of clips by true label (rows) and predicted label (columns); arguments as of :func:`metrics`."""
     counts = count(true, predicted, labels)[0]
-    return pd.DataFrame(counts, index=pd.Index(labels, name="true"), columns=pd.Index(labels, name="predicted"))
+    return pd.DataFrame(
+        counts, index=pd.Index(labels, name="true"), columns=pd.Index(labels, name="predicted")
+    )
 
 
 def _codes(names: Sequence[str], labels: Sequence[str], what: str) -> np.ndarray:
     codes = pd.Index(labels).get_indexer(pd.Index(np.asarray(names, dtype=object)))
     if (codes < 0).any():
         unknown = sorted({str(n) for n in np.asarray(names, dtype=object)[codes < 0]})
-        raise LabelError(f"{what} labels {', '.join(map(repr, unknown))} are not among {', '.join(map(repr, labels))}")
+        raise LabelError(
+            f"{what} labels {', '.join(map(repr, unknown))} are not among {', '.join(map(repr, labels))}"
+        )
     return codes
 
 

@@ -1,8 +1,8 @@
 """Keras model builders, by name.
 
-Every builder has the form ``builder(input_shape, n_classes, **hyperparameters) -> keras.Model`` and returns an
-uncompiled model that ends in a softmax. Builders use ``keras.layers`` and ``keras.ops`` only, so that a model runs
-on every Keras backend, saves, and loads again with ``safe_mode=True``.
+Every builder has the form ``builder(input_shape, n_classes, **hyperparameters) -> keras.Model`` and returns
+an uncompiled model that ends in a softmax. Builders use ``keras.layers`` and ``keras.ops`` only, so that a
+model runs on every Keras backend, saves, and loads again with ``safe_mode=True``.
 
 Examples:
     >>> from ser_kit import models
@@ -26,31 +26,41 @@ from ..core.registry import Registry
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["BUILDERS", "MOST_NETWORKS", "VERSIONS", "arguments", "check", "get", "kernels", "names", "version"]
+__all__ = [
+    "BUILDERS",
+    "MOST_NETWORKS",
+    "VERSIONS",
+    "arguments",
+    "check",
+    "get",
+    "kernels",
+    "names",
+    "version",
+]
 
 BUILDERS: Registry[Callable] = Registry(
     "model",
     {
-        "cnn2d": f"{__name__}.convolutional:cnn2d",
-        "cnn2d_lstm": f"{__name__}.convolutional:cnn2d_lstm",
-        "cnn_bilstm": f"{__name__}.recurrent:cnn_bilstm",
+        "cnn2d": f"{__name__}.cnn2d:cnn2d",
+        "cnn2d_lstm": f"{__name__}.cnn2d:cnn2d_lstm",
+        "cnn_bilstm": f"{__name__}.cnn_bilstm:cnn_bilstm",
         "committee": f"{__name__}.committee:committee",
-        "conv1d_lstm": f"{__name__}.recurrent:conv1d_lstm",
+        "conv1d_lstm": f"{__name__}.conv1d_lstm:conv1d_lstm",
         "experts": f"{__name__}.experts:experts",
-        "forest": f"{__name__}.classical:forest",
+        "forest": f"{__name__}.forest:forest",
         "house": f"{__name__}.house:house",
-        "lstm": f"{__name__}.recurrent:lstm",
+        "lstm": f"{__name__}.lstm:lstm",
         "mlp": f"{__name__}.mlp:mlp",
-        "segment_dnn": f"{__name__}.mlp:segment_dnn",
-        "svm": f"{__name__}.classical:svm",
-        "td_cnn_lstm": f"{__name__}.convolutional:td_cnn_lstm",
+        "segment_dnn": f"{__name__}.segment_dnn:segment_dnn",
+        "svm": f"{__name__}.svm:svm",
+        "td_cnn_lstm": f"{__name__}.td_cnn_lstm:td_cnn_lstm",
     },
 )
 """Every builder by name; Keras is imported only when one is asked for."""
 VERSIONS: dict[str, int] = {}
-"""Of builders whose networks or defaults have changed: raised each time, from 1 where none is given."""
+"""Versions of builders whose networks or defaults have changed; 1 for all others."""
 MOST_NETWORKS = 32
-"""Of a committee, at most: more would take longer to put together than a bundle may take to load."""
+"""Most members of a committee: more would take too long to build when a bundle is loaded."""
 
 
 def names() -> list[str]:
@@ -71,11 +81,11 @@ def get(name: str) -> Callable:
 
 
 def version(name: str, hyperparameters: Mapping[str, Any] | None = None) -> int:
-    """Which network a builder builds; weights of another version do not fit, or answer otherwise.
+    """Version of a builder's network; weights of another version do not fit, or give other answers.
 
     Args:
         name: of the builder.
-        hyperparameters: its arguments; that of a committee changes with that of its members' builder.
+        hyperparameters: its arguments; a committee's version changes with that of its members' builder.
     """
     within = (hyperparameters or {}).get("builder") if name == "committee" else None
     return VERSIONS.get(name, 1) + (VERSIONS.get(within, 1) - 1 if within else 0)
@@ -92,10 +102,7 @@ def arguments(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
         >>> arguments("segment_dnn", {"dropout": 0.1})["dropout"], len(arguments("segment_dnn", {})) > 1
         (0.1, True)
     """
-    taken = inspect.signature(get(name)).parameters.values()
-    defaults = {
-        each.name: each.default for each in taken if each.kind is each.KEYWORD_ONLY and each.default is not each.empty
-    }
+    defaults = {key: each.default for key, each in _settings(name).items() if each.default is not each.empty}
     found = defaults | dict(hyperparameters)
     if name == "committee":
         found["hyperparameters"] = arguments(found["builder"], found["hyperparameters"] or {})
@@ -107,7 +114,8 @@ def check(name: str, hyperparameters: Mapping[str, Any]) -> None:
 
     Raises:
         UnknownNameError: there is no such builder.
-        RecipeError: it has no such argument, or the argument cannot have that value; the message says what it takes.
+        RecipeError: it has no such argument, or the argument cannot have that value; the message says what it
+            takes.
 
     Examples:
         >>> check("mlp", {"dropout": (0.4, 1.5, 0)})
@@ -115,14 +123,13 @@ def check(name: str, hyperparameters: Mapping[str, Any]) -> None:
         ...
         ser_kit.core.errors.RecipeError: each of hyperparameters.dropout=1.5 must be a number from 0 to 0.99
     """
-    taken = inspect.signature(get(name)).parameters.values()
-    types = {each.name: each.annotation for each in taken if each.kind is each.KEYWORD_ONLY}
+    types = {key: each.annotation for key, each in _settings(name).items()}
     for key, value in hyperparameters.items():
         what = f"hyperparameters.{key}"
         if key not in types:
             raise RecipeError(f"there is no setting {what!r}: {name} has {', '.join(types) or 'none'}")
         kind = types[key].removeprefix("Sequence[").removesuffix("]")
-        allowed = _TAKES.get((key, kind)) or _TAKES.get(kind)
+        allowed = _ALLOWED.get((key, kind)) or _ALLOWED.get(kind)
         if allowed is None:  # a committee's builder and its arguments
             continue
         if kind == types[key]:
@@ -132,7 +139,13 @@ def check(name: str, hyperparameters: Mapping[str, Any]) -> None:
                 checked(f"each of {what}", each, allowed, RecipeError)
 
 
-_TAKES: dict[Any, Allowed] = {
+def _settings(name: str) -> dict[str, inspect.Parameter]:
+    """The keyword arguments of a builder."""
+    taken = inspect.signature(get(name)).parameters.values()
+    return {each.name: each for each in taken if each.kind is each.KEYWORD_ONLY}
+
+
+_ALLOWED: dict[Any, Allowed] = {
     "int": range(1, 4097),
     "float": (0.0, 0.99),
     "bool": BOOLEAN,
@@ -150,12 +163,11 @@ _TAKES: dict[Any, Allowed] = {
     [("trees", "int"), ("nodes", "int"), ("depth", "int"), ("support_vectors", "int"), ("shared", "int")],
     range(1, 10**6 + 1),
 )
-"""What arguments of builders may be: by type, and by name and type where that differs."""
+"""Allowed values of the builders' arguments by type, or by name and type."""
 
 
 def kernels(model: keras.Model) -> list:
-    """The weights by which a model's layers multiply what they are given: of dense layers, convolutions, recurrent
-    layers and attention, but neither biases nor normalisations nor what is never trained.
+    """The trainable weight matrices of a model: dense, convolutional, recurrent and attention layers.
 
     Returns:
         Keras variables, in the order of ``model.trainable_variables``.

@@ -1,4 +1,4 @@
-"""Several networks of one kind as one: the mean of what they say."""
+"""Several networks of one kind as one, which gives the mean of their probabilities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def committee(
 ) -> keras.Model:
     """Networks of one builder side by side, whose probabilities are averaged.
 
-    What is the same in all of them, such as a spectrogram made of the samples, a compiler finds and computes once.
+    What is the same in all of them, such as the spectrogram, is computed once by a compiler.
 
     Args:
         input_shape: of each member.
@@ -30,6 +30,10 @@ def committee(
 
     Returns:
         An uncompiled model with the members as layers ``member_1``, ``member_2`` ...
+
+    Source:
+        Hansen & Salamon (1990), Neural network ensembles, IEEE Transactions on Pattern Analysis and Machine
+        Intelligence 12.
 
     Examples:
         >>> network = committee((30,), 6, members=3)
@@ -44,5 +48,5 @@ def committee(
     ]
     for i, network in enumerate(networks, start=1):
         network.name = f"member_{i}"
-    said = [network(inputs) for network in networks]
-    return keras.Model(inputs, layers.Average(dtype="float32", name="emotion")(said), name="committee")
+    answers = [network(inputs) for network in networks]
+    return keras.Model(inputs, layers.Average(dtype="float32", name="emotion")(answers), name="committee")

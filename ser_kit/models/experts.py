@@ -1,11 +1,11 @@
-"""A linear classifier for all corpora and one for each, with a sense of which of them a clip is from, if any."""
+"""A linear classifier for all corpora and one for each, mixed by the distances from the corpora."""
 
 from __future__ import annotations
 
 import keras
 from keras import ops
 
-from .layers import alone
+from .building import alone
 
 _NONE = 1e9
 """The distance from a second corpus where there is only one."""
@@ -13,24 +13,28 @@ _STEEPNESS = 40.0
 """How fast belief in a corpus rises with the logarithm of the two distances' ratio."""
 
 
-def experts(input_shape: tuple[int, ...], n_classes: int, *, corpora: int, components: int, shared: int) -> keras.Model:
-    """Linear classifiers of features: one for all corpora, one for each, mixed by the distances from the corpora.
+def experts(
+    input_shape: tuple[int, ...], n_classes: int, *, corpora: int, components: int, shared: int
+) -> keras.Model:
+    """Linear classifiers of features: one for all corpora and one for each, mixed by distance.
 
     Args:
         input_shape: ``(n_features,)``.
         n_classes: number of emotions.
         corpora: number of corpora, at least 1.
         components: number of components that distances are measured in.
-        shared: how many features, from the first on, the classifier for all corpora and the distances rest on.
+        shared: how many features, from the first on, the classifier for all corpora and the distances rest
+            on.
 
     Returns:
-        An uncompiled model, ``[batch, n_features] -> [batch, n_classes]``, whose parameters are not trainable;
-        :class:`ser_kit.training.estimators.Linear` sets them. Until then all emotions are equally likely.
+        An uncompiled model, ``[batch, n_features] -> [batch, n_classes]``, whose parameters are not
+        trainable; :class:`ser_kit.training.estimators.Linear` sets them. Until then all emotions are equally
+        likely.
 
     Source:
-        Jacobs, Jordan, Nowlan & Hinton (1991), Adaptive mixtures of local experts, Neural Computation 3, with a gate
-        that is not trained but compares distances; Lee, Lee, Lee & Shin (2018), A simple unified framework for
-        detecting out-of-distribution samples, NeurIPS 31, for these.
+        Jacobs, Jordan, Nowlan & Hinton (1991), Adaptive mixtures of local experts, Neural Computation 3, with
+        a gate that is not trained but compares distances; Lee, Lee, Lee & Shin (2018), A simple unified
+        framework for detecting out-of-distribution samples, NeurIPS 31, for these.
 
     Examples:
         >>> experts((3072,), 7, corpora=5, components=300, shared=3072).count_params()
@@ -43,17 +47,17 @@ def experts(input_shape: tuple[int, ...], n_classes: int, *, corpora: int, compo
 class Experts(keras.layers.Layer):
     """Linear classifiers mixed by distance: ``[batch, features]`` -> probabilities ``[batch, classes]``.
 
-    The distance ``d`` from a corpus is the mean square of what a clip's components differ by from the corpus's centre.
-    Where the nearest corpus is much nearer than the second, the clip is taken to be of that corpus, and that corpus's
-    classifier answers. Else the one for all does, whose logits are multiplied by ``(reference / d) ** doubt``, so that
-    answers are the less sure the farther the clip is from everything known. In between, the probabilities of both are
-    mixed. Works in float32 whatever the precision policy.
+    The distance ``d`` from a corpus is the mean square of what a clip's components differ by from the
+    corpus's centre. Where the nearest corpus is much nearer than the second, the clip is taken to be of that
+    corpus, and that corpus's classifier answers. Else the one for all does, whose logits are multiplied by
+    ``(reference / d) ** doubt``, so that answers are the less sure the farther the clip is from everything
+    known. In between, the probabilities of both are mixed. Works in float32 whatever the precision policy.
 
-    The weights, none trainable, are ``kernel`` (``[shared, classes]``) and ``bias`` (``[classes]``) for all corpora,
-    ``own_kernel`` (``[features, corpora * classes]``) and ``own_bias`` (``[corpora * classes]``) for each,
-    ``projection`` (float16 ``[shared, components]``, which takes the most room), ``centres`` (``[corpora,
-    components]``), and ``distance``: ``near`` (the ratio of the two smallest distances at which both cases are equally
-    likely), ``doubt`` and ``reference``.
+    The weights, none trainable, are ``kernel`` (``[shared, classes]``) and ``bias`` (``[classes]``) for all
+    corpora, ``own_kernel`` (``[features, corpora * classes]``) and ``own_bias`` (``[corpora * classes]``) for
+    each, ``projection`` (float16 ``[shared, components]``, which takes the most room), ``centres``
+    (``[corpora, components]``), and ``distance``: ``near`` (the ratio of the two smallest distances at which
+    both cases are equally likely), ``doubt`` and ``reference``.
 
     Args:
         corpora: number of corpora.
@@ -96,8 +100,12 @@ class Experts(keras.layers.Layer):
         return known * ops.softmax(own) + (1 - known) * ops.softmax(sharpness * logits)
 
     def placed(self, inputs):
-        """Where clips are: belief in the nearest corpus ``[batch, 1]``, sharpness where it is not believed ``[batch,
-        1]``, and which corpus is the nearest, as ones and zeros ``[batch, corpora]``."""
+        """Where clips lie relative to the corpora.
+
+        Returns:
+            Probability that the nearest corpus is the clip's ``[batch, 1]``, factor of the logits otherwise
+            ``[batch, 1]``, and the nearest corpus as ones and zeros ``[batch, corpora]``.
+        """
         near, doubt, reference = (self.distance[i] for i in range(3))
         shared = inputs[:, : self.shared]
         places = ops.matmul(shared, ops.cast(self.projection, "float32"))
@@ -109,12 +117,15 @@ class Experts(keras.layers.Layer):
         return known, ops.power((reference + 1e-6) / first, doubt), nearest
 
     def places(self, inputs):
-        """What the logits of each answer are multiplied by ``[batch]``, and the number of the corpus that each clip is
-        taken to be of ``[batch]``, -1 for none: a single corpus is always the nearest, and says nothing."""
+        """Factor of each answer's logits, and number of the corpus of each clip, both ``[batch]``.
+
+        The number is -1 for no corpus, and where there is only one.
+        """
         known, sharpness, nearest = (ops.convert_to_tensor(each) for each in self.placed(inputs))
         believed = ops.cast(known[:, 0] >= 0.5, "float32") * float(self.corpora > 1)
-        # Of the first of equally near ones; ``argmax`` is no operator of every format that a network is exported to.
-        first = self.corpora - ops.max(nearest * (self.corpora - ops.arange(self.corpora, dtype="float32")), axis=1)
+        # The first of equally near ones, without ``argmax``, which some export formats lack.
+        numbers = self.corpora - ops.arange(self.corpora, dtype="float32")
+        first = self.corpora - ops.max(nearest * numbers, axis=1)
         return (known + (1 - known) * sharpness)[:, 0], ops.cast(believed * (first + 1) - 1, "int32")
 
     def compute_output_shape(self, input_shape):
@@ -122,5 +133,6 @@ class Experts(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {
-            "corpora": self.corpora, "components": self.components, "shared": self.shared, "classes": self.classes,
+            "corpora": self.corpora, "components": self.components, "shared": self.shared,
+            "classes": self.classes,
         }  # fmt: skip

@@ -39,7 +39,9 @@ def probabilities(prediction: _Answer | Mapping[str, float]) -> Figure:
     ax.barh(rows, list(values.values()), height=0.7, color=[colour(e) if e == best else PALE for e in values])
     for row, (emotion, value) in enumerate(values.items()):
         weight = "bold" if emotion == best else "normal"
-        ax.text(value + 0.01, row, f"{100 * value:.0f}%", va="center", fontsize=9, color=INK, fontweight=weight)
+        ax.text(
+            value + 0.01, row, f"{100 * value:.0f}%", va="center", fontsize=9, color=INK, fontweight=weight
+        )
     ax.set_yticks(rows, list(values))
     for tick in ax.get_yticklabels():
         tick.set_fontweight("bold" if tick.get_text() == best else "normal")

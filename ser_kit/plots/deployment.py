@@ -37,7 +37,9 @@ def exports(files: pd.DataFrame) -> Figure:
     right.plot(files["uar"], rows, "o", color=SERIES[0], markersize=8)
     right.axvline(files["bundle_uar"].iloc[0], color=SOFT, linestyle="--", linewidth=1, label="the bundle")
     for row, uar in enumerate(files["uar"]):
-        right.annotate(f"{100 * uar:.1f}", (uar, row), (9, 0), textcoords="offset points", va="center", fontsize=9)
+        right.annotate(
+            f"{100 * uar:.1f}", (uar, row), (9, 0), textcoords="offset points", va="center", fontsize=9
+        )
     low, high = min(files["uar"].min(), files["bundle_uar"].min()), files["uar"].max()
     right.set_xlim(max(0, low - 0.08), min(1, high + 0.12))
     left.set_yticks(rows, files["file"])
@@ -63,7 +65,9 @@ def pruning(files: pd.DataFrame) -> Figure:
     shares, whole, cut = files["share"], files[files["share"] == 0], files[files["share"] > 0]
     left.plot(cut["share"], cut["uar"], "o-", color=SERIES[0], markersize=6)
     for share, uar in zip(cut["share"], cut["uar"], strict=True):
-        left.annotate(f"{100 * uar:.1f}", (share, uar), (0, 8), textcoords="offset points", ha="center", fontsize=9)
+        left.annotate(
+            f"{100 * uar:.1f}", (share, uar), (0, 8), textcoords="offset points", ha="center", fontsize=9
+        )
     left.axhline(whole["uar"].iloc[0], color=SOFT, linestyle="--", linewidth=1, label="not pruned")
     low, high = files["uar"].min(), files["uar"].max()
     left.set_ylim(max(0, low - 0.08), min(1, high + 0.08))

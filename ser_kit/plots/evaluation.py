@@ -57,7 +57,9 @@ def _protocol_name(evaluation: Evaluation) -> str:
     return f"{evaluation.protocol} ({evaluation.label})"
 
 
-def confusion(evaluation: Evaluation | pd.DataFrame, normalise: bool = True, title: str = "Confusion") -> Figure:
+def confusion(
+    evaluation: Evaluation | pd.DataFrame, normalise: bool = True, title: str = "Confusion"
+) -> Figure:
     """Confusion matrix: true emotions in rows, predicted ones in columns.
 
     Args:
@@ -194,9 +196,13 @@ def _draw_interval(ax: Axes, place: float, score: Mapping[str, float]) -> None:
     """The interval of a bar, and the score above it."""
     top = score["pooled"]
     if np.isfinite(score["low"]):
-        ax.vlines(place, score["low"], score["high"], INK, "dotted" if score["few"] else "solid", linewidth=1.4)
+        ax.vlines(
+            place, score["low"], score["high"], INK, "dotted" if score["few"] else "solid", linewidth=1.4
+        )
         top = max(top, score["high"])
-    ax.text(place, top + 0.015, f"{score['pooled']:.1%}", ha="center", fontsize=9, fontweight="bold", color=INK)
+    ax.text(
+        place, top + 0.015, f"{score['pooled']:.1%}", ha="center", fontsize=9, fontweight="bold", color=INK
+    )
 
 
 def reliability(evaluation: Evaluation, bins: int = 10) -> Figure:
@@ -214,7 +220,9 @@ def reliability(evaluation: Evaluation, bins: int = 10) -> Figure:
     top.bar(middles, table["accuracy"].fillna(0), width, color=SERIES[0], label="accuracy")
     top.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=1.2, label="perfectly calibrated")
     filled = table[table["clips"] > 0]
-    top.plot(filled["confidence"], filled["accuracy"], "o", color=SERIES[1], markersize=5, label="mean confidence")
+    top.plot(
+        filled["confidence"], filled["accuracy"], "o", color=SERIES[1], markersize=5, label="mean confidence"
+    )
     top.set_ylim(0, 1)
     top.set_xlim(0, 1)
     percent_axis(top.yaxis, "accuracy")

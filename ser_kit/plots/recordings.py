@@ -56,7 +56,9 @@ def _panel_mel(ax: Axes, recording: Recording) -> None:
     levels, hop = tracks.mel(recording)
     _image(ax, levels, hop, 0, librosa.hz_to_mel(tracks.RATE / 2), cmap="magma", vmin=-80, vmax=0)
     ticks = [250, 500, 1000, 2000, 4000, 8000]
-    ax.set_yticks(librosa.hz_to_mel(np.array(ticks)), [f"{t / 1000:g}k" if t >= 1000 else str(t) for t in ticks])
+    ax.set_yticks(
+        librosa.hz_to_mel(np.array(ticks)), [f"{t / 1000:g}k" if t >= 1000 else str(t) for t in ticks]
+    )
     ax.set_ylabel("frequency (Hz)")
     # Each track has a scale of its own: on that of the spectrogram, pitch would be a flat line.
     times, decibels = tracks.intensity(recording)
@@ -167,7 +169,9 @@ def portrait(
         figure, axes = new_figure(4.3 * len(panels), 3.6, 1, len(panels), sharex=True)
     else:
         heights = [1.0 if panel == "waveform" else 1.7 if panel == "mel" else 1.3 for panel in panels]
-        figure, axes = new_figure(9, 0.8 + 1.35 * sum(heights), len(panels), height_ratios=heights, sharex=True)
+        figure, axes = new_figure(
+            9, 0.8 + 1.35 * sum(heights), len(panels), height_ratios=heights, sharex=True
+        )
     for ax, panel in zip(axes.flat, panels, strict=True):
         tidy(ax)
         PANELS[panel](ax, recording)
@@ -177,5 +181,7 @@ def portrait(
     axes[-1, 0].set_xlim(0, recording.duration)
     for ax in axes[-1]:
         ax.set_xlabel("time (s)")
-    set_heading(figure, title or f"{recording.name}, {recording.duration:.2f} s at {recording.native_rate:,} Hz")
+    set_heading(
+        figure, title or f"{recording.name}, {recording.duration:.2f} s at {recording.native_rate:,} Hz"
+    )
     return figure

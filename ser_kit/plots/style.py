@@ -48,7 +48,9 @@ def png(figure: Figure) -> bytes:
     return written.getvalue()
 
 
-def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **layout) -> tuple[Figure, np.ndarray]:
+def new_figure(
+    width: float, height: float, rows: int = 1, columns: int = 1, **layout
+) -> tuple[Figure, np.ndarray]:
     """A figure in inches and its axes ``[rows, columns]``."""
     from matplotlib.figure import Figure
 

@@ -133,7 +133,9 @@ def leakage(runs: pd.DataFrame) -> Figure:
     kinds = sorted(set(runs["leaks"]), key=lambda leaks: (-len(leaks), leaks))
     known, others = {(): INDEPENDENT, ("speaker",): DEPENDENT}, cycle(_LEAKIER)
     colours = {leaks: known.get(leaks) or next(others) for leaks in kinds}
-    figure, axes, places = _new_grouped_figure({name: list(part["protocol"]) for name, part in groups.items()})
+    figure, axes, places = _new_grouped_figure(
+        {name: list(part["protocol"]) for name, part in groups.items()}
+    )
     for (ax, rows), part in zip(places, groups.values(), strict=True):
         ax.plot(part["mean"], rows, color=PALE, linewidth=1.5, zorder=1.5)
         for row, run in zip(rows, part.to_dict("records"), strict=True):
@@ -163,7 +165,8 @@ def ablations(gains: pd.DataFrame) -> Figure:
     """
     if not len(gains):
         raise TableError(
-            "no ablation has a record beside one of the system itself; ser-kit reproduce --ablations makes them"
+            "no ablation has a record beside one of the system itself; "
+            "ser-kit reproduce --ablations makes them"
         )
     keys = ["recipe", "corpora", "ablation", "protocol", "speaker_independent"]
     found = gains.groupby(keys, sort=False)["gain"].agg(["mean", "std"]).reset_index()
@@ -293,4 +296,6 @@ def _reported_handle() -> Line2D:
 
 def _add_legend_of_colours(figure: Figure, colours: Mapping[str, str]) -> None:
     handles = [_handle("o", name, color=colour) for name, colour in colours.items()]
-    add_legend(figure, handles=handles, loc="outside lower left", ncols=2 if max(map(len, colours)) > 30 else 4)
+    add_legend(
+        figure, handles=handles, loc="outside lower left", ncols=2 if max(map(len, colours)) > 30 else 4
+    )

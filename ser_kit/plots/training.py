@@ -72,7 +72,11 @@ def training_curves(histories: Evaluation | Sequence[pd.DataFrame] | pd.DataFram
     if folds not in (None, len(histories)):
         lines, count = "trainings", f"{len(histories)} trainings in {counted(folds, 'fold')}"
     set_heading(figure, f"{heading}, {count}")
-    thin = f"thin lines: {lines}; thick: their mean up to the end of the shortest; " if len(histories) > 1 else ""
+    thin = (
+        f"thin lines: {lines}; thick: their mean up to the end of the shortest; "
+        if len(histories) > 1
+        else ""
+    )
     set_note(figure, f"{thin}dots: lowest validation loss")
     return figure
 

@@ -1,13 +1,14 @@
-"""How clips are divided to train, validate and test, and the audit that nothing leaks.
+"""Protocols, which divide clips to train, validate and test, and the audit against leakage.
 
-A protocol is called with a clip table and returns folds of row positions. ``speaker`` is the default: nobody who is
-heard in training is tested. ``random`` is the split that most published numbers rest on; every speaker stands on both
-sides of it, so it measures how well a model knows the voices of a corpus as much as how well it knows emotions.
-Other flaws of published splits have protocols of their own, which name them (``leaks``): to compare with, not to trust.
+A protocol is called with a clip table and returns folds of row positions. ``speaker`` is the default: no
+tested speaker is in training. ``random`` is the split of most published numbers; every speaker is on both
+sides of it, so that it measures how well a model knows the voices of a corpus as much as how well it knows
+emotions. Other flaws of published splits have protocols of their own, which name them (``leaks``): to compare
+with, not to trust.
 
 Examples:
     >>> import pandas as pd
-    >>> rows = [(f"{s}-{e}-{i}", f"demo:{s}", e) for s in range(6) for e in ("happy", "sad") for i in range(5)]
+    >>> rows = [(f"{s}-{e}-{i}", f"demo:{s}", e) for s in range(6) for e in ("sad", "fear") for i in range(5)]
     >>> table = pd.DataFrame(rows, columns=["clip_id", "speaker", "emotion"])
     >>> folds = get("speaker")(table, seed=0)
     >>> len(folds), set(table.speaker[folds[0].train]) & set(table.speaker[folds[0].test])
@@ -16,14 +17,47 @@ Examples:
     ('speaker-independent', ('speaker', 'test as validation'))
 """
 
+from ..core.registry import Registry
 from .audit import audit
-from .base import LEAKS, Fold, Protocol, get, names
-from .groups import VALIDATION_SHARE
-from .splits import EMOBOX, FOLDS, cross_corpus, inner, inner_corpora, leave_out
+from .base import LEAKS, Fold, Protocol
+from .cross_corpus import CORPUS, CROSS_CORPUS, CROSS_CORPUS_PAIRS, cross_corpus, leave_out
+from .groups import FOLDS, VALIDATION_SHARE
+from .nested import inner, inner_corpora
+from .published import (
+    RANDOM,
+    RANDOM_80_10_10_COPIES,
+    RANDOM_80_20,
+    RANDOM_80_20_COPIES,
+    RANDOM_80_20_PEEKING,
+    RANDOM_SHARES,
+    TEMPORAL,
+    TEXT,
+)
+from .speaker_independent import EMOBOX, EMOBOX_FOLDS, LOSO, SPEAKER, SPEAKER_80_20
 from .table import fingerprints
 
 __all__ = [
-    "EMOBOX", "FOLDS", "LEAKS", "VALIDATION_SHARE",
-    "Fold", "Protocol", "audit", "cross_corpus", "fingerprints", "get", "inner",
-    "inner_corpora", "leave_out", "names",
+    "EMOBOX", "FOLDS", "LEAKS", "PROTOCOLS", "VALIDATION_SHARE", "Fold", "Protocol", "audit", "cross_corpus",
+    "fingerprints", "get", "inner", "inner_corpora", "leave_out", "names",
 ]  # fmt: skip
+
+PROTOCOLS: Registry[Protocol] = Registry.of(
+    "protocol", SPEAKER, RANDOM, LOSO, SPEAKER_80_20, RANDOM_80_20, RANDOM_80_20_COPIES, RANDOM_80_20_PEEKING,
+    *RANDOM_SHARES, RANDOM_80_10_10_COPIES, TEMPORAL, EMOBOX_FOLDS, TEXT, CORPUS, CROSS_CORPUS,
+    CROSS_CORPUS_PAIRS,
+)  # fmt: skip
+"""Every protocol by name, the default first."""
+
+
+def get(name: str) -> Protocol:
+    """The protocol of a name.
+
+    Raises:
+        UnknownNameError: there is none; the message lists the known ones.
+    """
+    return PROTOCOLS[name]
+
+
+def names() -> list[str]:
+    """Names of all protocols, the default first."""
+    return list(PROTOCOLS)

@@ -37,24 +37,26 @@ def audit(
 ) -> None:
     """Make sure that nothing which is tested was seen in training.
 
-    A clip is the same clip by its row, its ``clip_id``, its path (parts of one file: if they overlap by 0.1 s), the
-    recording that it is an augmented copy of (column ``parent``), or its sound: two files with equal samples are one
-    recording, whatever they are called.
+    A clip is the same clip by its row, its ``clip_id``, its path (parts of one file: if they overlap by 0.1
+    s), the recording that it is an augmented copy of (column ``parent``), or its sound: two files with equal
+    samples are one recording, whatever they are called.
     What folds promise independence of, such as speakers, is compared too. What a fold admits to by name (its
     ``leaks``) passes, and nothing beyond it.
 
     Args:
         table: the clip table that the folds point into.
         folds: one fold or several.
-        fingerprints: what identifies the content of each row, ``[len(table)]``; rows made from one recording, such as
-            augmented copies, share theirs. Left out, the decoded samples of each clip are hashed, once per process.
-        fitted: what was fitted for these folds -> the rows it was fitted on, such as ``{"scaler": fold.train}``. Where
-            a fold admits to test as validation, what was fitted on its validation rows alone passes.
+        fingerprints: what identifies the content of each row, ``[len(table)]``; rows made from one recording,
+            such as augmented copies, share theirs. Left out, the decoded samples of each clip are hashed,
+            once per process.
+        fitted: what was fitted for these folds -> the rows it was fitted on, such as ``{"scaler":
+            fold.train}``. Where a fold admits to test as validation, what was fitted on its validation rows
+            alone passes.
 
     Raises:
         LeakageError: something crosses; ``.offenders`` holds every clip or speaker that does.
-        TableError: a fold points outside the table, ``fingerprints`` has another length than the table, or speakers
-            are not known whom a fold promises to be unseen.
+        TableError: a fold points outside the table, ``fingerprints`` has another length than the table, or
+            speakers are not known whom a fold promises to be unseen.
 
     Examples:
         >>> table = pd.DataFrame({"clip_id": ["a", "b", "c"], "speaker": ["x", "y", "z"]})
@@ -71,16 +73,11 @@ def audit(
     """
     folds = [folds] if isinstance(folds, Fold) else list(folds)
     if fingerprints is not None and len(fingerprints) != len(table):
-        raise TableError(f"{len(fingerprints)} fingerprints for a table of {len(table)} clips; one per row is needed")
+        raise TableError(
+            f"{len(fingerprints)} fingerprints for a table of {len(table)} clips; one per row is needed"
+        )
     content = hashed(table) if fingerprints is None else np.asarray(fingerprints, dtype=str)
-    clips, made_of = column(table, "clip_id"), parents(table)
-    is_copy = made_of != ""
-    identities = [Identity("row", np.arange(len(table)), clips), Identity("clip", codes(clips), clips)]
-    if is_copy.any():
-        identities.append(Identity("recording", codes(np.where(is_copy, made_of, clips)), clips, True))
-    if "path" in table:
-        identities.append(Identity("part of a file" if "start" in table else "file", stretches(table), clips, True))
-    identities.append(Identity("sound", codes(content), clips, True))
+    identities, is_copy = _identities(table, content), parents(table) != ""
     promised = {
         name: Identity(name.removesuffix("_id"), codes(values), values)
         for name in dict.fromkeys(name for fold in folds for name in fold.independent_of)
@@ -91,6 +88,17 @@ def audit(
         if fold.speaker_independent:
             check_speakers_are_known(table, fold.sides().values(), f"fold {fold.name}")
         _check(fold, table, identities, promised, is_copy, fitted)
+
+
+def _identities(table: pd.DataFrame, content: np.ndarray) -> list[Identity]:
+    clips, made_of = column(table, "clip_id"), parents(table)
+    found = [Identity("row", np.arange(len(table)), clips), Identity("clip", codes(clips), clips)]
+    if (made_of != "").any():
+        found.append(Identity("recording", codes(np.where(made_of != "", made_of, clips)), clips, True))
+    if "path" in table:
+        what = "part of a file" if "start" in table else "file"
+        found.append(Identity(what, stretches(table), clips, True))
+    return [*found, Identity("sound", codes(content), clips, True)]
 
 
 def _check(
@@ -122,7 +130,9 @@ def _check(
         checks += [(promised[name], pair) for pair in pairs if name == "speaker" or pair[1][0] == "test"]
     for identity, ((here, left), (there, right)) in checks:
         if found := crossing(identity, left, right):
-            raise LeakageError(f"fold {fold.name}: the same {identity.what} is in {here} and in {there}", found)
+            raise LeakageError(
+                f"fold {fold.name}: the same {identity.what} is in {here} and in {there}", found
+            )
     for what, rows in fitted.items():
         if TEST_AS_VALIDATION in fold.leaks and np.isin(rows, fold.validation).all():
             continue
@@ -132,8 +142,8 @@ def _check(
         for identity in (promised[name] for name in fold.independent_of):
             if found := crossing(identity, rows, fold.test):
                 raise LeakageError(
-                    f"fold {fold.name}: the {what} was fitted on clips that share their {identity.what} with test "
-                    "clips", found
+                    f"fold {fold.name}: the {what} was fitted on clips that share their {identity.what} with "
+                    "test clips", found
                 )  # fmt: skip
 
 

@@ -1,22 +1,21 @@
-"""What a fold and a protocol are, and the registry of protocols."""
+"""Folds, and protocols that make them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from ..core.errors import TableError, UnknownNameError
-from ..core.registry import Registry
 from .table import check_speakers_are_known, classes, first_of_same_sound, listed, originals, warn_of_alike
 
 TEST_AS_VALIDATION = "test as validation"
 COPIES = "augmented copies"
 LEAKS = ("speaker", TEST_AS_VALIDATION, COPIES)
-"""What a protocol may admit to: tested speakers are heard in training; the clips that decide when to stop are those
-that are tested; augmented copies of tested clips stand in training."""
+"""What a protocol may admit to: tested speakers are heard in training; the clips that decide when to stop are
+those that are tested; augmented copies of tested clips stand in training."""
 
 
 class Promise:
@@ -55,8 +54,8 @@ class Fold(Promise):
         train: row positions to fit on, ascending, ``int [n]``.
         validation: row positions to choose epochs, rates and temperatures on, ``int [n]``.
         test: row positions to report on, ``int [n]``.
-        independent_of: columns of the table of whose values none is both tested and trained or validated on. For
-            ``"speaker"`` training and validation are disjoint, too.
+        independent_of: columns of the table of whose values none is both tested and trained or validated on.
+            For ``"speaker"`` training and validation are disjoint, too.
         leaks: what is admitted to, of :data:`LEAKS`; ``"speaker"`` is filled in from ``independent_of``.
 
     Examples:
@@ -128,8 +127,9 @@ class Protocol(Promise):
     def __call__(self, table: pd.DataFrame, seed: int = 0) -> list[Fold]:
         """Divide a clip table.
 
-        Rows with a ``parent`` (the ``clip_id`` of the recording that they are augmented copies of) are trained on
-        where their parent is, and are left out of the folds that validate or test it; see also ``splits_copies``.
+        Rows with a ``parent`` (the ``clip_id`` of the recording that they are augmented copies of) are
+        trained on where their parent is, and are left out of the folds that validate or test it; see also
+        ``splits_copies``.
 
         Args:
             table: a clip table; classes are its column ``label`` where there is one, else ``emotion``.
@@ -139,11 +139,13 @@ class Protocol(Promise):
             The folds, as positions into ``table`` (for ``table.iloc``, whatever its index).
 
         Raises:
-            TableError: the table lacks speakers, classes or clips for this protocol; the message says which. Also where
-                unseen speakers are promised and clips whose speaker is not known stand beside others of their corpus.
+            TableError: the table lacks speakers, classes or clips for this protocol; the message says which.
+                Also where unseen speakers are promised and clips whose speaker is not known stand beside
+                others of their corpus.
 
         Warns:
-            UserWarning: unseen speakers are promised, and names of speakers look alike (``1``, ``01``, ``Actor_01``).
+            UserWarning: unseen speakers are promised, and names of speakers look alike (``1``, ``01``,
+                ``Actor_01``).
         """
         labels = classes(table)
         kinds, kind = np.unique(labels, return_inverse=True)
@@ -165,40 +167,17 @@ class Protocol(Promise):
             validation, test = divided[validation], divided[test]
             untaught = np.setdiff1d(kind[np.concatenate([validation, test])], kind[train])
             if len(untaught):
-                another = " and ".join(name.removesuffix("_id") for name in self.independent_of) or "recording"
+                another = (
+                    " and ".join(name.removesuffix("_id") for name in self.independent_of) or "recording"
+                )
                 raise TableError(
                     f"fold {self.name}/{index} would train on no clip of {listed(kinds[untaught])}; "
-                    f"leave the class out with load(..., labels=[...]), or add clips of it of another {another}"
+                    "leave the class out with load(..., labels=[...]), or add clips of it "
+                    f"of another {another}"
                 )
             if self.speaker_independent:
                 check_speakers_are_known(table, (train, validation, test), f"protocol {self.name!r}")
-            folds.append(Fold(self.name, index, seed, train, validation, test, self.independent_of, self.leaks))
+            folds.append(
+                Fold(self.name, index, seed, train, validation, test, self.independent_of, self.leaks)
+            )
         return folds
-
-
-PROTOCOLS: Registry[Protocol] = Registry("protocol")
-"""Every protocol by name, the default first."""
-
-
-def get(name: str) -> Protocol:
-    """The protocol of a name.
-
-    Raises:
-        UnknownNameError: there is none; the message lists those there are.
-    """
-    return PROTOCOLS[name]
-
-
-def names() -> list[str]:
-    """Names of all protocols, the default first."""
-    return list(PROTOCOLS)
-
-
-def register(name: str, description: str, independent_of: Iterable[str] = (), leaks: Iterable[str] = ()):
-    """Decorator that enters a split in the registry."""
-
-    def enter(split):
-        PROTOCOLS[name] = Protocol(name, description, split, tuple(independent_of), tuple(leaks))
-        return split
-
-    return enter

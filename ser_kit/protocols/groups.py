@@ -1,4 +1,5 @@
-"""How rows are put together in parts: whole speakers or texts as balanced as can be, or shares of each class."""
+"""How rows are put together in parts: whole speakers or texts as balanced as can be, or shares of each
+class."""
 
 from __future__ import annotations
 
@@ -11,8 +12,11 @@ import pandas as pd
 from ..core.errors import TableError
 from .table import column, listed
 
+FOLDS = 5
+"""Folds of the protocols that divide a table into parts of equal size."""
+
 VALIDATION_SHARE = 1 / 6
-"""Part of the training clips that is held back to choose the epoch: one in six, as near as whole speakers allow."""
+"""Share of the training clips that is held back to choose the epoch, as near as whole speakers allow."""
 
 _BALANCED = ("sex", "corpus")
 """Columns that parts are balanced by, beside the class, in order of importance."""
@@ -40,7 +44,9 @@ class Groups:
         finest_first = range(clips.shape[1], 0, -1)
         strata = [clips.groupby(list(clips.columns[:depth])).ngroup().to_numpy() for depth in finest_first]
         none = np.zeros(len(labels), dtype=int)
-        return cls(groups, strata[-1], pd.factorize(clips["sex"])[0], (*strata, none), name.removesuffix("_id"))
+        return cls(
+            groups, strata[-1], pd.factorize(clips["sex"])[0], (*strata, none), name.removesuffix("_id")
+        )
 
     @property
     def count(self) -> int:
@@ -48,7 +54,7 @@ class Groups:
         return self.groups.max() + 1
 
     def parts(self, rows: np.ndarray, most: int, seed: int) -> list[np.ndarray]:
-        """``rows`` in ``most`` parts of whole groups, fewer where there are fewer groups, as balanced as can be."""
+        """``rows`` in at most ``most`` parts of whole groups, as balanced as possible."""
         from sklearn.model_selection import StratifiedGroupKFold
 
         groups = self.groups[rows]
@@ -61,7 +67,9 @@ class Groups:
         balance = next(s[rows] for s in self.strata if np.bincount(s[rows]).max() >= count)
         splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a class rarer than the parts: checked where it matters
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # a class rarer than the parts: checked where it matters
             found = [rows[part] for _, part in splitter.split(balance, balance, groups)]
         if any(len(part) == 0 for part in found):  # groups with no class in common can all end in one part
             order = np.random.default_rng(seed).permutation(known)
@@ -69,7 +77,7 @@ class Groups:
         return found
 
     def validation(self, test: np.ndarray, seed: int) -> np.ndarray:
-        """Rows of the groups that validate best: every class and sex heard, and no class taken from training."""
+        """The part that validates best: with every class and sex, and without the last clips of a class."""
         rest = np.setdiff1d(np.arange(len(self.groups)), test)
 
         def merit(rows: np.ndarray) -> tuple:
@@ -102,7 +110,9 @@ def quotas(counts: np.ndarray, share: float) -> np.ndarray:
     return taken
 
 
-def cut(labels: np.ndarray, order: np.ndarray, validation: float, test: float) -> tuple[np.ndarray, np.ndarray]:
+def cut(
+    labels: np.ndarray, order: np.ndarray, validation: float, test: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The last clips of each class to test and those before them to validate.
 
     Args:
@@ -149,4 +159,6 @@ def check_counts(kinds: np.ndarray, counts: np.ndarray, least: int, purpose: str
     """Raises ``TableError`` with the classes that have fewer clips than are needed."""
     rare = [f"'{kind}' ({count})" for kind, count in zip(kinds, counts, strict=True) if count < least]
     if rare:
-        raise TableError(f"{purpose} takes at least {least} clips of each class; too few of {', '.join(rare)}")
+        raise TableError(
+            f"{purpose} takes at least {least} clips of each class; too few of {', '.join(rare)}"
+        )

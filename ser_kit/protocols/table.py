@@ -1,4 +1,5 @@
-"""What protocols and the audit read from a clip table: text columns, classes, originals and copies, equal sounds."""
+"""What protocols and the audit read from a clip table: text columns, classes, originals and copies, equal
+sounds."""
 
 from __future__ import annotations
 
@@ -18,10 +19,14 @@ from ..corpora import UNKNOWN_SPEAKER, alike, sources, spans
 def column(table: pd.DataFrame, name: str) -> np.ndarray:
     """A text column without gaps, as a NumPy array of ``str``."""
     if name not in table:
-        raise TableError(f"the clip table has no column {name!r}; it has {', '.join(map(str, table.columns))}")
+        raise TableError(
+            f"the clip table has no column {name!r}; it has {', '.join(map(str, table.columns))}"
+        )
     empty = (table[name].isna() | (table[name].astype(str) == "")).to_numpy()
     if empty.any():
-        raise TableError(f"{empty.sum()} of {len(table)} clips have no {name}; the first is row {empty.argmax()}")
+        raise TableError(
+            f"{empty.sum()} of {len(table)} clips have no {name}; the first is row {empty.argmax()}"
+        )
     return table[name].to_numpy(dtype=str)
 
 
@@ -41,8 +46,9 @@ def unseen_speakers(table: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
     known = np.unique(speakers)
     if len(known) < 3:
         raise TableError(
-            f"only {len(known)} speaker{'s' * (len(known) > 1)} ({listed(known)}); to train, validate and test on "
-            "different people takes three or more. Name the speakers in the table, join another corpus, "
+            f"only {len(known)} speaker{'s' * (len(known) > 1)} ({listed(known)}); "
+            "to train, validate and test on different people takes three or more. "
+            "Name the speakers in the table, join another corpus, "
             "or use protocol 'random', which does not measure unseen speakers"
         )
     owners = pd.Series(speakers).groupby(labels).agg(["nunique", "first"])
@@ -65,7 +71,8 @@ def unknown(speakers: np.ndarray) -> np.ndarray:
 def check_speakers_are_known(table: pd.DataFrame, sides: Iterable[np.ndarray], what: str) -> None:
     """See to it that no clip without a named speaker stands where it may be of somebody on another side.
 
-    Anybody in its corpus may have spoken it, so where one such clip is used, its corpus must stay on one side.
+    Anybody in its corpus may have spoken it, so where one such clip is used, its corpus must stay on one
+    side.
 
     Raises:
         TableError: it does not.
@@ -76,9 +83,10 @@ def check_speakers_are_known(table: pd.DataFrame, sides: Iterable[np.ndarray], w
         if sum(of[rows].any() for rows in sides) > 1:
             unknown = np.count_nonzero(of & (names == UNKNOWN_SPEAKER))
             raise TableError(
-                f"the speaker of {unknown} of {np.count_nonzero(of)} clips of {listed([corpus])} is not known, and may "
-                f"be one of those who are tested, so {what} cannot promise unseen speakers. Name the speakers, leave "
-                "these clips out, or use protocol 'random', which does not measure unseen speakers"
+                f"the speaker of {unknown} of {np.count_nonzero(of)} clips of {listed([corpus])} is not "
+                f"known, and may be one of those who are tested, so {what} cannot promise unseen speakers. "
+                "Name the speakers, leave these clips out, or use protocol 'random', "
+                "which does not measure unseen speakers"
             )
 
 
@@ -86,8 +94,9 @@ def warn_of_alike(table: pd.DataFrame) -> None:
     """Point out speakers whose names look like different spellings of one."""
     if groups := alike(column(table, "speaker")):
         warnings.warn(
-            f"these names of speakers look alike: {'; '.join(listed(group) for group in groups)}. If they are the same "
-            "person, name them the same way, or people who were trained on are tested as unseen ones",
+            f"these names of speakers look alike: {'; '.join(listed(group) for group in groups)}. "
+            "If they are the same person, name them the same way, "
+            "or people who were trained on are tested as unseen ones",
             stacklevel=3,
         )
 
@@ -98,14 +107,14 @@ def listed(names: Iterable[str]) -> str:
 
 
 def parents(table: pd.DataFrame) -> np.ndarray:
-    """For each row the ``clip_id`` of the clip that it is an augmented copy of, ``""`` for an original, ``str [n]``."""
+    """The ``clip_id`` of the original of each augmented copy, ``""`` for an original, ``str [n]``."""
     if "parent" not in table:
         return np.full(len(table), "")
     return table["parent"].fillna("").to_numpy(dtype=str)
 
 
 def originals(table: pd.DataFrame) -> np.ndarray:
-    """For each row the position of the recording that it was made from, its own for an original, ``int [n]``."""
+    """Position of the original of each row, its own for an original, ``int [n]``."""
     of = parents(table)
     found, copies = np.arange(len(table)), np.flatnonzero(of != "")
     if len(copies):
@@ -114,8 +123,9 @@ def originals(table: pd.DataFrame) -> np.ndarray:
         lost = [row for row in copies if of[row] not in row_of]
         if lost:
             raise TableError(
-                f"{len(lost)} augmented copies have no original in the table; the first, '{clips[lost[0]]}', is of "
-                f"'{of[lost[0]]}'. Keep originals and copies in one table, or leave these copies out"
+                f"{len(lost)} augmented copies have no original in the table; the first, "
+                f"'{clips[lost[0]]}', is of '{of[lost[0]]}'. "
+                "Keep originals and copies in one table, or leave these copies out"
             )
         found[copies] = [row_of[clip] for clip in of[copies]]
     return found
@@ -149,7 +159,7 @@ def fingerprints(table: pd.DataFrame) -> np.ndarray:
 
 
 def stretches(table: pd.DataFrame) -> np.ndarray:
-    """Equal for rows that have 0.1 s or more of a file in common, themselves or by way of others, ``int [n]``.
+    """Equal for rows that share 0.1 s or more of a file, directly or through others, ``int [n]``.
 
     What is shorter cannot be measured, and comes of rounded times: where one part ends, the next begins.
     """
@@ -164,10 +174,10 @@ def stretches(table: pd.DataFrame) -> np.ndarray:
 
 
 def first_of_same_sound(table: pd.DataFrame) -> np.ndarray:
-    """For each row, the first original with the same sound: corpora hold doubles (RAVDESS one), which stay together.
+    """The first original with the same sound as each row: duplicates (RAVDESS has one) stay together.
 
-    So do parts of a file that overlap. Augmented copies stand for themselves: their ``path`` is that of the recording
-    they were made from.
+    So do parts of a file that overlap. Augmented copies stand for themselves: their ``path`` is that of the
+    recording they were made from.
     """
     firsts = np.arange(len(table))
     if "path" in table:
@@ -180,7 +190,7 @@ def first_of_same_sound(table: pd.DataFrame) -> np.ndarray:
 
 
 def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Equal for rows that are equal in one of two ways, themselves or by way of others between, ``int [n]``."""
+    """Equal for rows that are equal in one of two ways, directly or through others, ``int [n]``."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

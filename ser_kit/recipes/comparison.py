@@ -29,22 +29,22 @@ def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
         ``chance``, ``speaker_independent``, ``mean`` and ``std`` (of folds and seeds), ``complete``.
     """
     found = tables.spread(records[records["ablation"] == ""], "accuracy")
+    measured = ["speaker_independent", "mean", "std", "complete"]
     rows = []
     for system in RECIPES.values():
         own = found[found["recipe"] == system.name]
-        about = {"system": system.name, "corpora": "", "reported": system.published.accuracy}
-        if not len(own):
-            rows.append(about)
-            continue
-        place = name if (own["corpora"] == name).any() else own["corpora"].iloc[0]
-        here = (records["recipe"] == system.name) & (records["corpora"] == place)
-        about |= {"corpora": place, "chance": 1 / len(records.loc[here, "labels"].iloc[0])}
-        for protocol in (system.published.protocol, "speaker"):
-            part = own[(own["corpora"] == place) & (own["protocol"] == protocol)]
-            rows += [about | run for run in part[["speaker_independent", "mean", "std", "complete"]].to_dict("records")]
-        if rows[-1]["system"] != system.name:
-            rows.append(about)
-    return pd.DataFrame(rows)
+        about, runs = {"system": system.name, "corpora": "", "reported": system.published.accuracy}, []
+        if len(own):
+            place = name if (own["corpora"] == name).any() else own["corpora"].iloc[0]
+            labels = records["labels"][
+                (records["recipe"] == system.name) & (records["corpora"] == place)
+            ].iloc[0]
+            about |= {"corpora": place, "chance": 1 / len(labels)}
+            for protocol in (system.published.protocol, "speaker"):
+                part = own[(own["corpora"] == place) & (own["protocol"] == protocol)]
+                runs += part[measured].to_dict("records")
+        rows += [about | run for run in runs] or [about]
+    return pd.DataFrame(rows, columns=["system", "corpora", "reported", "chance", *measured])
 
 
 def reported(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Forest(OfTraining):
-    """A random forest, as :func:`ser_kit.models.classical.forest` builds it.
+    """A random forest, as :func:`ser_kit.models.forest.forest` builds it.
 
     Args:
         n_estimators: number of trees.
@@ -121,7 +121,7 @@ class Forest(OfTraining):
 
 @dataclass(frozen=True, kw_only=True)
 class SVM(OfTraining):
-    """A support vector classifier with a Gaussian kernel, as :func:`ser_kit.models.classical.svm` builds it.
+    """A support vector classifier with a Gaussian kernel, as :func:`ser_kit.models.svm.svm` builds it.
 
     Args:
         C: how much a clip on the wrong side costs.

@@ -207,7 +207,7 @@ def alive() -> set[str]:
 
 
 def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk, monkeypatch):
-    monkeypatch.setattr(page_module, "_portrait", lambda answer: PNG)  # which takes long
+    monkeypatch.setattr(page_module, "portrait_png", lambda answer: PNG)  # which takes long
     at_first = alive()
     page = app.UploadWidget(predictor)
     empty = alive()
@@ -225,7 +225,7 @@ def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk, monkeypatch
 
 
 def test_a_page_keeps_a_bounded_amount_of_sound(predictor, clip, monkeypatch):
-    monkeypatch.setattr(page_module, "_portrait", lambda answer: PNG)
+    monkeypatch.setattr(page_module, "portrait_png", lambda answer: PNG)
     sound = 2 * len(read_audio(clip, rate=predictor.bundle.rate).samples)
     monkeypatch.setattr(page_module, "_KEPT_BYTES", int(1.5 * sound))
     page = app.UploadWidget(predictor)

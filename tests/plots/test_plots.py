@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from run_records import records
 
 from ser_kit import audio, plots, recipes
 from ser_kit.core.errors import TableError, UnknownNameError
@@ -40,7 +41,9 @@ def table() -> pd.DataFrame:
 
 def make(protocol="speaker", recipe="mlp", epochs=(4, 6)) -> Evaluation:
     """A sad clip is always heard as happy; one happy clip in two as neutral; neutral ones are right."""
-    rows = [("neutral", "neutral")] * 4 + [("happy", "happy"), ("happy", "neutral")] * 2 + [("sad", "happy")] * 4
+    rows = (
+        [("neutral", "neutral")] * 4 + [("happy", "happy"), ("happy", "neutral")] * 2 + [("sad", "happy")] * 4
+    )
     frame = pd.DataFrame(rows, columns=["true", "predicted"])
     frame = frame.assign(
         clip_id=[str(i) for i in range(12)],
@@ -63,7 +66,10 @@ def curves() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Of two corpora left out: shares right of the surest, and UAR after clips of the speaker."""
     answered = np.linspace(0.01, 1, 50)
     coverage = pd.concat(
-        [pd.DataFrame({"corpus": name, "answered": answered, "right": 1 - answered / 2}) for name in ("north", "south")]
+        [
+            pd.DataFrame({"corpus": name, "answered": answered, "right": 1 - answered / 2})
+            for name in ("north", "south")
+        ]
     )
     adapted = pd.DataFrame(
         {
@@ -107,7 +113,8 @@ def test_a_picture_of_few_colours_keeps_them(demo_few):
     figure.savefig(drawn, format="png", dpi=100)
     small = plots.png(figure)
     whole, kept = (
-        np.asarray(Image.open(io.BytesIO(each)).convert("RGB")).astype(int) for each in (drawn.getvalue(), small)
+        np.asarray(Image.open(io.BytesIO(each)).convert("RGB")).astype(int)
+        for each in (drawn.getvalue(), small)
     )
     assert len(small) < 0.6 * len(drawn.getvalue())
     assert np.abs(whole - kept).max() < 24
@@ -416,33 +423,6 @@ class TestEvaluations:
         figure._repr_png_()
         width = figure.bbox.width
         assert all(ax._left_title.get_window_extent().x1 <= width for ax in figure.axes)
-
-
-def records(*rows) -> pd.DataFrame:
-    """As of :func:`ser_kit.recipes.reproduce.load`, from ``recipe, ablation, corpora, protocol, accuracies``."""
-    rows = rows or [
-        ("rastogi_mlp", "", "ravdess", "random_70_15_15", [0.7]),
-        ("rastogi_mlp", "", "ravdess", "speaker", [0.4, 0.5, 0.6]),
-        ("rastogi_mlp", "wide", "ravdess", "random_70_15_15", [0.75]),
-        ("rastogi_mlp", "wide", "ravdess", "speaker", [0.3, 0.4, 0.5]),
-        ("staged_cnn_lstm", "", "ravdess", "speaker", [0.5]),
-        ("staged_cnn_lstm", "", "ravdess", "random_80_20_peeking", [0.9]),
-        ("staged_cnn_lstm", "", "ravdess", "random_80_20", [0.8]),
-        ("deep_belief_network", "", "emodb", "speaker", [0.6]),
-    ]
-    return pd.DataFrame(
-        [
-            {
-                "recipe": recipe, "ablation": ablation, "corpora": corpora, "protocol": protocol,
-                "speaker_independent": protocol == "speaker", "labels": list("abcdef"), "seed": 0, "fold": fold,
-                "folds": len(found), "parameters": 1, "epochs": [1], "seconds": 1.0,
-                "accuracy": value, "uar": value / 2,
-                "per_class": {"fear": {"precision": value, "recall": value, "f1": value / 4, "support": 9}},
-            }
-            for recipe, ablation, corpora, protocol, found in rows
-            for fold, value in enumerate(found)
-        ]
-    )  # fmt: skip
 
 
 def dots(ax) -> list[tuple[float, str]]:
