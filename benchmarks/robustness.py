@@ -167,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="Markdown pages with a place for the table")
-    parser.add_argument("--system", default="house", help="(default: %(default)s)")
+    parser.add_argument("--system", default="from_scratch", help="(default: %(default)s)")
     text = "to learn from; the first is tested (default: ravdess)"
     parser.add_argument("--corpus", nargs="+", default=["ravdess"], metavar="NAME", help=text)
     parser.add_argument("--protocol", default="emobox", help="(default: %(default)s)")

@@ -1,8 +1,8 @@
 """Name the emotion of recordings with LiteRT alone, as on a phone or a small board: no TensorFlow, no ser_kit.
 
 pip install ai-edge-litert numpy soundfile soxr
-ser-kit export house --format litert --quantize dynamic --out house.tflite
-python litert_predict.py house.tflite clip.wav
+ser-kit export from_scratch --format litert --quantize dynamic --out from_scratch.tflite
+python litert_predict.py from_scratch.tflite clip.wav
 """
 
 import json

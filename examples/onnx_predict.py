@@ -1,8 +1,8 @@
 """Name the emotion of recordings with ONNX Runtime alone: no TensorFlow, no ser_kit.
 
 pip install onnxruntime numpy soundfile soxr
-ser-kit export house --format onnx --out house.onnx
-python onnx_predict.py house.onnx clip.wav
+ser-kit export from_scratch --format onnx --out from_scratch.onnx
+python onnx_predict.py from_scratch.onnx clip.wav
 """
 
 import json

@@ -4,7 +4,7 @@
 const asked = new URLSearchParams(location.search);
 const CDN = "https://cdn.jsdelivr.net/npm/onnxruntime-web@1.30.0/dist/";
 const RUNTIME = asked.has("ort") ? new URL(asked.get("ort"), location.href).href : CDN;
-const MODEL = asked.get("model") ?? "house.onnx";
+const MODEL = asked.get("model") ?? "from_scratch.onnx";
 
 const [choose, file, record, status, answer, name, verdict, player, bars, about] = [
   "choose", "file", "record", "status", "answer", "name", "verdict", "player", "bars", "about",

@@ -146,7 +146,7 @@ EXPORT = Command(
     "Write a bundle as one file for other runtimes, and compare its answers with the bundle's. Exit status "
     "2, and no file, when they are not the same.",
     [
-        "ser-kit export house --format onnx",
+        "ser-kit export from_scratch --format onnx",
         "ser-kit export my-bundle --format litert --quantize int8 --corpus ravdess --out app/emotion.tflite",
         "ser-kit export my-bundle --prune 0.5 --corpus ravdess --compare cremad",
     ],

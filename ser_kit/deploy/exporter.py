@@ -9,8 +9,8 @@ Each file is compared with the bundle on clips before it is put in its place, an
 Examples:
     >>> from ser_kit.deploy import export
     >>> from ser_kit.bundles import Bundle, preset_path
-    >>> bundle = Bundle.load(preset_path("house"))                              # doctest: +SKIP
-    >>> report = export.export(bundle, "house.onnx", table)                     # doctest: +SKIP
+    >>> bundle = Bundle.load(preset_path("from_scratch"))                       # doctest: +SKIP
+    >>> report = export.export(bundle, "from_scratch.onnx", table)                     # doctest: +SKIP
     >>> report.difference < 1e-4                                                # doctest: +SKIP
     True
 """

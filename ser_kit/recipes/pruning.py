@@ -9,7 +9,7 @@ Examples:
     >>> from ser_kit.recipes import pruning
     >>> from ser_kit.bundles import Bundle, preset_path
     >>> table = corpora.load(["ravdess", "emodb", "nemo"], labels="eight")           # doctest: +SKIP
-    >>> pruned = pruning.prune(Bundle.load(preset_path("house")), table, share=0.5)  # doctest: +SKIP
+    >>> pruned = pruning.prune(Bundle.load(preset_path("from_scratch")), table)  # doctest: +SKIP
     >>> pruning.zeros(pruned)                                                        # doctest: +SKIP
     0.5
 """

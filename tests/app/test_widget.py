@@ -221,7 +221,7 @@ def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk, monkeypatch
     page.close()
     assert alive() == at_first
     with pytest.raises(TypeError):
-        app.UploadWidget(predictor, preset="house")  # not built, and yet closed when Python forgets it
+        app.UploadWidget(predictor, preset="from_scratch")  # not built, and yet closed when Python forgets it
 
 
 def test_a_page_keeps_a_bounded_amount_of_sound(predictor, clip, monkeypatch):
@@ -492,7 +492,7 @@ def test_a_model_that_cannot_be_loaded_is_said_and_uploads_are_closed(tmp_path, 
 
 def test_a_predictor_and_a_preset_are_one_too_many(predictor):
     with pytest.raises(TypeError, match="not both"):
-        app.UploadWidget(predictor, preset="house")
+        app.UploadWidget(predictor, preset="from_scratch")
 
 
 # ------------------------------------------------------------------------------------------------ about, Colab, the app

@@ -373,7 +373,7 @@ def test_as_many_networks_as_are_joined_can_be_loaded(demo_bundle):
     bundle = Bundle.load(demo_bundle)
     many = dataclasses.replace(bundle, members=bundle.members * (models.MOST_NETWORKS + 1))
     assert many.joined() is many
-    shipped = Bundle.load(preset_path("house")).members[0].hyperparameters
+    shipped = Bundle.load(preset_path("from_scratch")).members[0].hyperparameters
     _check_networks("committee", {**shipped, "members": models.MOST_NETWORKS})
     with pytest.raises(RecipeError, match="hyperparameters.members=33 must be a whole number from 1 to 32"):
         _check_networks("committee", {**shipped, "members": models.MOST_NETWORKS + 1})
@@ -433,7 +433,7 @@ def test_the_default_preset_is_worth_shipping():
 
 def test_the_house_is_worth_shipping():
     """By what its card says of speakers that were not learned from, none of which is in the network that answered."""
-    bundle = Bundle.load(preset_path("house"))
+    bundle = Bundle.load(preset_path("from_scratch"))
     found = bundle.card["evaluation"]
     assert found["protocol"] == "emobox" and len(bundle.labels) == 8
     assert found["scores"]["uar"]["mean"] > 0.66
@@ -454,7 +454,7 @@ def test_a_card_holds_every_argument_of_the_builder_and_a_version(demo_bundle):
     taken = inspect.signature(models.get("mlp")).parameters.values()
     assert set(described["hyperparameters"]) == {each.name for each in taken if each.kind is each.KEYWORD_ONLY}
     assert described["version"] == 1
-    (member,) = Bundle.load(preset_path("house")).members
+    (member,) = Bundle.load(preset_path("from_scratch")).members
     inner = inspect.signature(models.get("house")).parameters.values()
     assert set(member.hyperparameters["hyperparameters"]) == {e.name for e in inner if e.kind is e.KEYWORD_ONLY}
 
@@ -492,4 +492,4 @@ def test_a_builder_of_another_version_is_refused(copied, demo_bundle, monkeypatc
             Bundle.load(folder)
     monkeypatch.setitem(models.VERSIONS, "house", 3)  # that the shipped committee is made of
     with pytest.raises(BundleError, match="this ser_kit builds version 3"):
-        Bundle.load(preset_path("house"), networks=True)
+        Bundle.load(preset_path("from_scratch"), networks=True)

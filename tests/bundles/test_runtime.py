@@ -150,7 +150,7 @@ class TestFilesOfBundles:
         Bundle.load(copied, networks=True)  # from which a new one can be made
 
     def test_that_of_another_bundle_is_refused_though_the_card_names_its_digest(self, copied):
-        other = preset_path("house")
+        other = preset_path("from_scratch")
         shutil.copy(other / runtime.FILE, copied / runtime.FILE)
         card = json.loads((copied / "card.json").read_text())
         card["runtime"] = json.loads((other / "card.json").read_text())["runtime"]

@@ -41,7 +41,7 @@ def test_where_results_go_is_checked_before_any_work(ser_kit, tmp_path, monkeypa
     (tmp_path / "file").write_text("dear")
     commands = {
         "train": ("train", "rastogi_mlp", "--corpus", "demo"),
-        "export": ("export", "house", "--format", "saved_model"),
+        "export": ("export", "from_scratch", "--format", "saved_model"),
         "evaluate": ("evaluate", "rastogi_mlp", "--corpus", "demo"),
         "reproduce": ("reproduce", "rastogi_mlp", "--corpus", "demo"),
         "tune": (*TUNE[:-2], "--space", "training.epochs=[1]"),
@@ -138,7 +138,7 @@ def test_wrong_usage_is_status_2(ser_kit, arguments):
     [
         ("predcit x.wav", "unknown command 'predcit'; did you mean 'predict'?"),
         ("cache claer", "unknown action 'claer'; did you mean 'clear'?"),
-        ("export house --format onx", "unknown format 'onx'; did you mean 'onnx'?"),
+        ("export from_scratch --format onx", "unknown format 'onx'; did you mean 'onnx'?"),
         ("predict x.wav --bundel mine", "unknown option '--bundel'; did you mean '--bundle'?"),
         ("predict x.wav --bundel=mine", "unknown option '--bundel'; did you mean '--bundle'?"),
         ("train rastogi_mlp --corpus demo --otu x", "unknown option '--otu'; did you mean '--out'?"),
@@ -159,7 +159,7 @@ def test_wrong_usage_is_status_2(ser_kit, arguments):
         ("listen --above 1.5", "'1.5' is not a number from 0 to 1"),
         ("listen --below nan", "'nan' is not a number from 0 to 1"),
         ("listen --raw --channels 99999999999", "from 1 to 1024"),
-        ("export house --corpus demo --prune much", "'much' is not a number from 0 to 1"),
+        ("export from_scratch --corpus demo --prune much", "'much' is not a number from 0 to 1"),
     ],
 )
 def test_wrong_usage_says_what_would_be_right(ser_kit, arguments, message):

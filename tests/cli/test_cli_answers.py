@@ -203,7 +203,7 @@ def test_predict_adapts_to_the_speaker_of_each_folder(ser_kit, demo_bundle, reco
         (("--save-adaptation", "x.json"), "--save-adaptation keeps what is learned with --same-speaker"),
         (("--same-speaker", "--save-adaptation", "."), "is a folder"),
         (("--adaptation", "none.json"), "there is no file none.json"),
-        (("--same-speaker", "--bundle", "house"), "cannot adapt to one; train the bundle again"),
+        (("--same-speaker", "--bundle", "from_scratch"), "cannot adapt to one; train the bundle again"),
     ],
 )
 def test_ways_to_say_who_speaks_exclude_each_other(ser_kit, tmp_path, monkeypatch, arguments, message):

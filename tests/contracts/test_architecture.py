@@ -16,6 +16,7 @@ import pytest
 
 import ser_kit
 from ser_kit import _old_names
+from ser_kit.bundles.presets import RENAMED, bundle_path, preset_path
 
 ROOT = Path(ser_kit.__file__).parent
 ORDER = [
@@ -99,6 +100,7 @@ def test_old_names_still_import_with_a_warning():
     code = """
 import importlib, warnings, ser_kit
 from ser_kit import _old_names
+from ser_kit.bundles.presets import RENAMED, bundle_path, preset_path
 for old, new in _old_names.MODULES.items():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -108,6 +110,12 @@ for old, new in _old_names.MODULES.items():
     assert module is importlib.import_module(f"ser_kit.{new}") is getattr(ser_kit, old), old
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_old_preset_still_loads_with_a_warning():
+    for old, new in RENAMED.items():
+        with pytest.warns(DeprecationWarning, match=new):
+            assert bundle_path(old) == preset_path(new)
 
 
 def test_names_that_moved_between_folders_still_work():

@@ -133,7 +133,7 @@ def test_answers_by_the_file_are_set_beside_those_by_the_networks(monkeypatch, d
     assert all(row.theirs is None and 0 < row.ours < 60 for row in alone)
     monkeypatch.setattr(answering, "_whole", lambda script: (2.0 + ("onnxruntime" in script), 1.0))
     monkeypatch.setattr(answering, "_told", lambda script: 1.0 + ("onnxruntime" in script))
-    monkeypatch.setattr(answering, "PRESETS", (("house", 25, 0.03, 80),))
+    monkeypatch.setattr(answering, "PRESETS", (("from_scratch", 25, 0.03, 80),))
     answer, stream, long, folder = list(answering.rows(demo_table.head(3)))[5:]
     assert (answer.ours, answer.theirs, stream.ratio) == (1000, 2000, 2)
     assert (long.ours, long.theirs, long.ratio) == (300, 200, 1.5), "seconds of ten minutes in a second"

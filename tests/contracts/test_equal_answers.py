@@ -215,7 +215,7 @@ def asked(request) -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def folder(request, asked, tmp_path_factory) -> Path:
     if asked[0] == "house":
-        return preset_path("house")
+        return preset_path("from_scratch")
     folder = request.getfixturevalue("demo_bundle")
     if asked[0] == "demo":
         return folder

@@ -196,7 +196,7 @@ def test_members_joined_say_what_they_said_apart(demo_few, tmp_path, eagerly):
     assert isinstance(joined, Bundle)
 
 
-@pytest.mark.parametrize(("preset", "most"), [("house", 0.1), (DEFAULT_PRESET, 0.05)])
+@pytest.mark.parametrize(("preset", "most"), [("from_scratch", 0.1), (DEFAULT_PRESET, 0.05)])
 def test_an_offset_or_a_rumble_changes_no_answer(preset, most, some_clips):
     predictor = Predictor.from_preset(preset)
     for path in some_clips["path"].iloc[:6]:
