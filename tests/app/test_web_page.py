@@ -73,7 +73,7 @@ def test_the_page_asks_for_the_version_that_is_tested():
 @pytest.fixture(scope="module")
 def exported(demo_table, tmp_path_factory):
     """A small house's file."""
-    out = tmp_path_factory.mktemp("exported") / "house.onnx"
+    out = tmp_path_factory.mktemp("exported") / "from_scratch.onnx"
     bundle = untrained(recipes.get("house_one").changed(SMALL), limits="For <b>tests</b>.")
     deploy.export(bundle, out, demo_table.iloc[::100])
     return out
@@ -85,7 +85,7 @@ def address(runtime, exported, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site") / "site"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("*.onnx", "ort"))
     shutil.copytree(runtime, folder / "ort")
-    shutil.copy(exported, folder / "house.onnx")
+    shutil.copy(exported, folder / "from_scratch.onnx")
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}
