@@ -27,7 +27,7 @@ def _run(args: argparse.Namespace) -> Result:
     report = Path(experiment.report)
     if experiment.report:
         writable(report.parent)
-    _note_versions(args, experiment)
+    _note_differences(args, experiment)
     result = _RUNS[experiment.output](args, experiment)
     if experiment.report:
         page = Page()
@@ -39,11 +39,9 @@ def _run(args: argparse.Namespace) -> Result:
     return result
 
 
-def _note_versions(args: argparse.Namespace, experiment: Experiment) -> None:
-    """Note what has another version than it had when the results in the file were made."""
-    from ..recipes import versions
-
-    here = versions()
+def _note_differences(args: argparse.Namespace, experiment: Experiment) -> None:
+    """Note what differs from when the file was written: versions, the platform, settings of recipes."""
+    here = experiment.environment()
     for name, version in experiment.made_with.items():
         if here.get(name, version) != version:
             note(args, f"note: made with {name} {version}, and this is {here[name]}: numbers may differ")

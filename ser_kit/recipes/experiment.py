@@ -23,6 +23,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -76,7 +77,7 @@ class Experiment(Settings):
         method: ``"random"`` or ``"grid"``, of the search.
         candidates: how many a random search tries.
         report: a Markdown file for the tables that the command prints.
-        made_with: versions and the command that made the results. Not a part of the experiment.
+        made_with: the :meth:`environment` and the command of the results. Not a part of the experiment.
 
     Raises:
         RecipeError: a setting has the wrong type, or does not go together with the others.
@@ -181,21 +182,32 @@ class Experiment(Settings):
             system.check(system.temperature)
         return found
 
+    def environment(self) -> dict[str, str]:
+        """What else numbers depend on: the platform, versions, and a digest of each recipe's settings."""
+        from . import versions
+
+        settings = {f"recipe {system.name}": system.settings for system in self.systems()}
+        return {"platform": platform.platform(), **versions(), **settings}
+
     def to_toml(self) -> str:
-        """The experiment as text; settings that have their default are left out.
+        """The experiment as text; empty settings are left out.
 
         It is written here, since tomllib of the standard library only reads, and the file has neither nested
         tables nor dates.
         """
         lines, tables = [_HEADING], []
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if each.name in _TABLES:
-                portable = _portable if each.name in _SETTINGS else str
-                entries = [f"{_quoted(key)} = {_toml(portable(v))}\n" for key, v in value.items()]
-                tables += [f"\n[{each.name}]\n", *entries] if value else []
-            elif value != each.default:
-                lines.append(f"{each.name} = {_toml(list(value) if isinstance(value, tuple) else value)}\n")
+        for key in (each.name for each in fields(self)):
+            value = getattr(self, key)
+            if not value or (key in ("method", "candidates") and not self.tuning):
+                continue
+            if key in _TABLES:
+                portable = _portable if key in _SETTINGS else str
+                tables += [
+                    f"\n[{key}]\n",
+                    *(f"{_key(name)} = {_toml(portable(v))}\n" for name, v in value.items()),
+                ]
+            else:
+                lines.append(f"{key} = {_toml(list(value) if isinstance(value, tuple) else value)}\n")
         return "".join([*lines, *tables])
 
     @classmethod
@@ -265,8 +277,6 @@ class Experiment(Settings):
         Returns:
             Where it is.
         """
-        from . import versions
-
         path = Path(os.path.abspath(path))
         folder = path.parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -284,7 +294,7 @@ class Experiment(Settings):
                 if not there.made_with:
                     return place
                 break
-        made_with = {"platform": platform.platform(), **versions(), "command": command}
+        made_with = {**self.environment(), "command": command}
         write_whole(place, replace(relative, made_with=made_with).to_toml().encode("utf-8", "replace"))
         return place
 
@@ -389,6 +399,10 @@ def _toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
     return _quoted(value) if isinstance(value, str) else repr(value)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
 
 
 def _quoted(text: str) -> str:

@@ -45,7 +45,8 @@ def test_evaluations_on_the_demo_corpus_are_run_again_with_the_same_predictions(
         {k: v for k, v in one.items() if k not in changing} for one in rerun["evaluations"]
     ]
     texts = [(out / "experiment.toml").read_text().partition("[made_with]")[0] for out in (first, again)]
-    assert texts[0] == texts[1] and "training.epochs" in texts[0]
+    assert texts[0] == texts[1]
+    assert '"training.epochs" = 1' in texts[0] and "seeds = [3]" in texts[0] and "protocols = [" in texts[0]
 
 
 def test_a_bundle_is_trained_again_with_the_same_answers(ser_kit, quick, folder):
@@ -147,12 +148,13 @@ epochs = 1
     assert report.count("true \\ predicted") == 2 and '"training.epochs" = 1' in report
 
 
-def test_other_versions_are_noted(ser_kit, quick, folder):
+def test_other_versions_and_settings_are_noted(ser_kit, quick, folder):
     text = 'corpora = ["mine:clips"]\nrecipes = ["rastogi_mlp"]\nprotocols = ["speaker_80_20"]\nevaluations = "x"\n'
-    made_with = '[made_with]\nnumpy = "0.1"\nelsewhere = "1"\n'
+    made_with = '[made_with]\nnumpy = "0.1"\n"recipe rastogi_mlp" = "other settings"\nelsewhere = "1"\n'
     (folder / "old.toml").write_text(text + made_with)
     err = ser_kit("run", "old.toml")[2]
     assert "made with numpy 0.1, and this is" in err and "elsewhere" not in err
+    assert "made with recipe rastogi_mlp other settings, and this is" in err
     assert tomllib.loads((folder / "x" / "experiment.toml").read_text())["made_with"]["numpy"] != "0.1"
 
 
