@@ -62,9 +62,8 @@ class SpeechEncoder(Extractor):
                 raise FeatureError(
                     f"SpeechEncoder: rate={self.rate!r}; the encoder takes {self._encoder.rate} Hz"
                 )
-            object.__setattr__(
-                self, "blocks", self._encoder.chosen(listed("blocks", self.blocks, FeatureError))
-            )
+            blocks = self._encoder.chosen(listed("blocks", self.blocks, FeatureError))
+            object.__setattr__(self, "blocks", blocks)
         except (EncoderError, UnknownNameError) as error:
             raise FeatureError(f"SpeechEncoder: {error}") from None
         chosen = listed("SpeechEncoder: statistics", self.statistics, FeatureError)
@@ -81,7 +80,7 @@ class SpeechEncoder(Extractor):
 
     @cached_property
     def identity(self) -> str:
-        """As of every extractor, with what tells the encoder's weights from others."""
+        """As of every extractor, with what identifies the encoder's weights."""
         return f"{super().identity}, weights {self._encoder.origin}"
 
     @property
