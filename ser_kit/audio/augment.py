@@ -151,7 +151,7 @@ class PitchShift(Variation):
     """Raise or lower the pitch by a random number of semitones at the same tempo (phase vocoder).
 
     The formants move with the pitch. The RMS level is kept: the phase vocoder alone takes 3 dB off speech, by
-    which a network could tell the copies.
+    which a network could recognise the copies.
 
     Args:
         seed: see :class:`Variation`.

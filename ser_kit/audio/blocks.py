@@ -28,6 +28,7 @@ memory: the longest recording at 16 kHz, an hour at 48 kHz."""
 BLOCK = 1 << 18
 """Samples decoded at a time, over all channels; the size of the blocks does not change the result."""
 
+_INTEGERS = ("i1", "i2", "i4", "u1")  # in either byte order
 _CANCELLED = 1e-3  # mean over loudest channel, below which the channels are taken to cancel each other
 _LOUDEST = 1e10  # beyond any integer full scale; larger values would overflow float32 on the way
 _MOST_DECODED = MAX_SECONDS * 192_000 * 2  # samples over all channels; a minute or so of work
@@ -84,12 +85,7 @@ def check_pair(pair: tuple) -> tuple[np.ndarray, int]:
     if array.ndim == 0 and np.ndim(rate) > 0:
         raise NotAudioError("expected (array, rate), got (rate, array): swap the two")
     rate = check_rate(rate, "sampling rate", "<array>")
-    if array.dtype.kind != "f" and array.dtype.str[1:] not in (
-        "i1",
-        "i2",
-        "i4",
-        "u1",
-    ):  # in either byte order
+    if array.dtype.kind != "f" and array.dtype.str[1:] not in _INTEGERS:
         raise NotAudioError(
             f"<array>: {array.dtype} samples have no known scale; expected int8, int16, int32, uint8 or float"
         )

@@ -177,11 +177,7 @@ def _limit() -> None:
     """From here on: so much memory, so much time, no file written."""
     if resource is None:
         return
-    for kind, limit in (
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
+    for kind, limit in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
         with suppress(ValueError, OSError):  # beyond a limit that is there already
             resource.setrlimit(kind, (limit, limit))
     _work_on()

@@ -170,7 +170,7 @@ def read_audio(source: Source, *, rate: int | None = None, watch: Watch | None =
         SilentAudioWarning: no sample exceeds :data:`SILENT_PEAK`.
         TruncatedAudioWarning: the file ends before its header says, or is damaged; what can be decoded was.
             Formats that do not say how long they are, such as MP3, AC-3 and transport streams, may be cut
-            between two frames, and nobody can tell.
+            between two frames, which cannot be noticed.
 
     Examples:
         >>> import numpy as np
@@ -215,7 +215,7 @@ def load_audio(source: Source, *, rate: int = 16_000) -> np.ndarray:
 
 
 def fingerprint(source: Source) -> str:
-    """A hash of what is heard, not of how it is stored: the decoded mono samples and their native rate.
+    """A hash of the sound, not of how it is stored: the decoded mono samples and their native rate.
 
     The same samples in a WAV with other chunks, or in a FLAC file, have the same fingerprint.
 

@@ -29,13 +29,14 @@ def at_once() -> int:
 
 
 def available_cores() -> list[int]:
-    """Their numbers, where the system tells."""
+    """The numbers of the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
-_computes = _lost = False  # whether TensorFlow has threads in this process, or had them in the one it was forked from
+# Whether TensorFlow has threads in this process, or had them in the one that it was forked from.
+_computes = _lost = False
 
 
 def before_tensorflow() -> None:

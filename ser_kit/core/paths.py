@@ -142,7 +142,8 @@ def replaceable(target: str | os.PathLike) -> Path:
     """
     place = Path(os.path.realpath(target))
     if place.is_dir() and (Path.cwd().is_relative_to(place) or place.is_mount()):
-        kind = "the working directory, or contains it" if Path.cwd().is_relative_to(place) else "a mount point"
+        works_there = Path.cwd().is_relative_to(place)
+        kind = "the working directory, or contains it" if works_there else "a mount point"
         raise TargetError(f"{target} is {kind}, and cannot be replaced; give a folder inside it")
     writable(place.parent)
     return place
@@ -198,7 +199,9 @@ def _exchanged(one: Path, other: Path) -> bool:
     if sys.platform != "linux":
         return False
     exchange = getattr(ctypes.CDLL(None), "renameat2", None)
-    return exchange is not None and exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+    if exchange is None:
+        return False
+    return exchange(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
 
 
 def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
@@ -215,7 +218,8 @@ def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in skip and f != "__MACOSX" and not f.startswith("."))
         here = Path(folder)
-        named = [here / n for n in names if not n.startswith(".") and Path(n).suffix.lower() in AUDIO_SUFFIXES]
+        shown = [here / name for name in names if not name.startswith(".")]
+        named = [path for path in shown if path.suffix.lower() in AUDIO_SUFFIXES]
         found += [path for path in named if path.is_file() or not path.exists()]
     # Some mirrors hold MP3 versions beside the original WAV files.
     return sorted(found, key=lambda path: (path.suffix.lower() != ".wav", len(path.parts), path.as_posix()))

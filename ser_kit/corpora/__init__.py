@@ -174,7 +174,7 @@ def sample(table: pd.DataFrame, clips: int, seed: int = 0) -> pd.DataFrame:
         cells.setdefault(cell, []).append(row)
     taken, rows = Counter(), []
     while cells and len(rows) < clips:
-        # The speaker heard from least comes next, with the emotion that is rarest so far.
+        # The speaker with the fewest clips so far comes next, with the emotion that is rarest so far.
         cell = min(cells, key=lambda cell: (taken["speaker", cell[0]], taken["emotion", cell[1]]))
         rows.append(cells[cell].pop())
         if not cells[cell]:
@@ -210,7 +210,7 @@ def validate(name: str, root: str | os.PathLike | None = None, *, progress: bool
         progress: show a progress bar.
 
     Returns:
-        What was found; ``.ok`` tells whether anything is wrong.
+        What was found; ``.ok`` is whether nothing is wrong.
 
     Raises:
         UnknownNameError: the name is unknown.

@@ -183,7 +183,7 @@ class Corpus:
         return dict(getattr(self.module, "KNOWN_DUPLICATES", {}))
 
     def parse(self, filename: str) -> dict[str, str]:
-        """Fields of the clip table that a file name tells.
+        """Fields of the clip table read from a file name.
 
         Args:
             filename: a name, or a path with forward slashes relative to the corpus's folder.

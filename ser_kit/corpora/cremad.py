@@ -48,7 +48,7 @@ _NAME = re.compile(r"([0-9]{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells. Older copies write ``1040_ITH_SAD_X`` for ``1040_ITH_SAD_XX``.
+    """Fields read from a file name. Older copies write ``1040_ITH_SAD_X`` for ``1040_ITH_SAD_XX``.
 
     Examples:
         >>> fields = parse("AudioWAV/1002_IEO_FEA_HI.wav")

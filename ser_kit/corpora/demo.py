@@ -169,7 +169,7 @@ def index() -> list[str]:
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells; ``native_emotion`` says that the emotion is synthetic.
+    """Fields read from a file name; ``native_emotion`` says that the emotion is synthetic.
 
     Args:
         filename: such as ``"03_angry_s2_t1.wav"``; folders before it and the suffix do not matter.

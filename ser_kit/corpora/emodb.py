@@ -39,7 +39,7 @@ _NAME = re.compile(r"([0-9]{2})([ab][0-9]{2})([A-Z])([a-z])")
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells.
+    """Fields read from a file name.
 
     Examples:
         >>> fields = parse("wav/03a01Wa.wav")

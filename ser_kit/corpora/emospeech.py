@@ -39,7 +39,7 @@ _SORTED = re.compile(rf"([0-9a-f]{{{_SPEAKER}}})-([a-z]+)-([0-9a-f]+)")
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells, and in sorted copies its folder.
+    """Fields read from a file name, and in sorted copies from its folder.
 
     Examples:
         >>> fields = parse("House/bacho-safe-Fearful-20190709085913-27a0bc6630f4f1c1c8cbb1c8e3f7a0d1.wav")

@@ -58,7 +58,7 @@ _ENCODINGS = ("utf-8-sig", "cp1252")
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a path relative to the root tells.
+    """Fields read from a path relative to the root.
 
     Examples:
         >>> fields = parse("Fearful/anna/take1.mp3")

@@ -43,7 +43,7 @@ _LINE = re.compile(r"^\[[^\]]*\][ \t]+(\S+)[ \t]+(\w+)", re.MULTILINE)
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells; the emotion is not among them.
+    """Fields read from a file name; the emotion is not among them.
 
     Examples:
         >>> parse("Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_M003.wav")

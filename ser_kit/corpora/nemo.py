@@ -40,7 +40,7 @@ _COMMIT = "06f1f83dde8f1a780443a57d53b2af3971af34ab"
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells.
+    """Fields read from a file name.
 
     Examples:
         >>> fields = parse("samples/EB0_anger_1.wav")

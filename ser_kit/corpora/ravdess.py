@@ -39,7 +39,7 @@ _CHANNELS = {"01": "speech", "02": "song"}
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells.
+    """Fields read from a file name.
 
     Examples:
         >>> fields = parse("Actor_12/03-01-06-02-02-01-12.wav")
@@ -50,7 +50,7 @@ def parse(filename: str) -> dict[str, str]:
 
 
 def parse_channel(corpus: str, filename: str, channel: str) -> dict[str, str]:
-    """Fields that a name tells, for the speech (``"01"``) or the song channel (``"02"``) of the database."""
+    """Fields read from a name, for the speech (``"01"``) or the song channel (``"02"``) of the database."""
 
     def wrong(why: str):
         return name_error(corpus, filename, why, f"03-{channel}-05-01-02-01-12.wav")

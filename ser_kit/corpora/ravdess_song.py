@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from . import ravdess
 
 NAME = "ravdess_song"
-SPEAKERS_OF = ravdess.NAME  # the same actors: who is heard in the one is no unseen speaker in the other
+SPEAKERS_OF = ravdess.NAME  # the same actors: who speaks in the one is no unseen speaker in the other
 SLUG = "ravdess-emotional-song-audio"
 KAGGLE_HANDLE = "uwrfkaggler/ravdess-emotional-song-audio/versions/1"
 HOMEPAGE = ravdess.HOMEPAGE
@@ -22,7 +22,7 @@ KNOWN_BAD: dict[str, str] = {}
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells.
+    """Fields read from a file name.
 
     Examples:
         >>> parse("03-02-02-01-01-02-09.wav")["emotion"]

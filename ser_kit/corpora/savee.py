@@ -38,7 +38,7 @@ def _sentences(emotion: str) -> range:
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells.
+    """Fields read from a file name.
 
     Examples:
         >>> parse("ALL/DC_su01.wav")["emotion"], parse("AudioData/JE/sa15.wav")["speaker"]

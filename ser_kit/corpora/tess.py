@@ -46,7 +46,7 @@ _NAME = re.compile(rf"(OAF?|YAF)_([a-z]+)_({'|'.join(_EMOTIONS)})")
 
 
 def parse(filename: str) -> dict[str, str]:
-    """Fields that a file name tells. Some copies hold one misnamed clip, ``OA_bite_neutral``.
+    """Fields read from a file name. Some copies hold one misnamed clip, ``OA_bite_neutral``.
 
     Examples:
         >>> parse("OAF_back_ps.wav")["emotion"], parse("OA_bite_neutral.wav")["speaker"]

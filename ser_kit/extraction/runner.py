@@ -89,23 +89,9 @@ def extract(
     """
     with _Run(table, extractor, jobs, backend, cache, timeout, progress) as run:
         run.compute(range(len(table)))
-        kept = run.sound(range(len(table)))
-        longest, *rest = extractor.shape
-        shape = (len(kept), run.longest(kept) if longest is None else longest, *rest)
-        lengths = np.zeros(len(kept), np.int64)
-        if mmap is None:
-            values = np.empty(shape, np.float32)
-            there = run.read(kept, values, lengths)
-        else:
-            with replacing(Path(mmap)) as unfinished:
-                there = run.read(
-                    kept, np.lib.format.open_memmap(unfinished, "w+", np.float32, shape), lengths
-                )
-            values = np.load(mmap, mmap_mode="c")
-        if len(there) < len(kept):
-            kept, values, lengths = kept[there], values[there], lengths[there]
+        found = run.result(None if mmap is None else Path(mmap))
         run.summarise()
-        return Features(values, table.iloc[kept].reset_index(drop=True), run.failures(), lengths, extractor)
+        return found
 
 
 def extract_to(
@@ -236,6 +222,26 @@ class _Run:
         """Those of the clips that did not fail."""
         return np.array([i for i in indices if i not in self.errors], np.int64)
 
+    def result(self, mmap: Path | None) -> Features:
+        """All that worked, in memory or mapped to a file."""
+        kept = self.sound(range(len(self.table)))
+        longest, *rest = self.extractor.shape
+        shape = (len(kept), self.longest(kept) if longest is None else longest, *rest)
+        lengths = np.zeros(len(kept), np.int64)
+        if mmap is None:
+            values = np.empty(shape, np.float32)
+            there = self.read(kept, values, lengths)
+        else:
+            with replacing(mmap) as unfinished:
+                mapped = np.lib.format.open_memmap(unfinished, "w+", np.float32, shape)
+                there = self.read(kept, mapped, lengths)
+                del mapped
+            values = np.load(mmap, mmap_mode="c")
+        if len(there) < len(kept):
+            kept, values, lengths = kept[there], values[there], lengths[there]
+        table = self.table.iloc[kept].reset_index(drop=True)
+        return Features(values, table, self.failures(), lengths, self.extractor)
+
     def longest(self, indices: np.ndarray) -> int:
         """Rows of the longest of these clips."""
         return max(
@@ -254,7 +260,7 @@ class _Run:
             warnings.warn(
                 f"{len(damaged)} entries of {self.store} are damaged or gone; they are extracted anew",
                 DamagedStoreWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             self.compute(indices[damaged].tolist())
             damaged = self._read(damaged, indices, values, lengths)
@@ -274,7 +280,7 @@ class _Run:
                 values[place, lengths[place] :] = 0  # the store goes on with the last row
             for category, message in warned:
                 kind = getattr(errors, category, None) or getattr(builtins, category, UserWarning)
-                warnings.warn(f"{self.sources[index]}: {message}", kind, stacklevel=4)
+                warnings.warn(f"{self.sources[index]}: {message}", kind, stacklevel=5)
         return np.array(damaged, np.int64)
 
     def failures(self) -> pd.DataFrame:

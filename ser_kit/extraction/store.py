@@ -153,20 +153,12 @@ class Store(Database):
 
     def has(self, extractor: Extractor, content: bytes) -> bool:
         """Whether there is an entry; it is only checked when it is fetched."""
-        with self._guarded():
-            self.flush()
-            query = "SELECT 1 FROM entries WHERE extractor = ? AND content = ?"
-            return self._database.execute(query, (self._id(extractor), content)).fetchone() is not None
-        return False
+        return self._entry("1", extractor, content) is not None
 
     def length(self, extractor: Extractor, content: bytes) -> int:
         """Leading rows of an entry that are sound and not padding; 0 where there is no entry."""
-        with self._guarded():
-            self.flush()
-            query = "SELECT length FROM entries WHERE extractor = ? AND content = ?"
-            row = self._database.execute(query, (self._id(extractor), content)).fetchone()
-            return row[0] if row and isinstance(row[0], int) else 0
-        return 0
+        row = self._entry("length", extractor, content)
+        return row[0] if row and isinstance(row[0], int) else 0
 
     def recall(self, extractor: Extractor, source: str | Excerpt) -> bytes | None:
         """The content of a remembered clip that has an entry, without reading its file, or ``None``."""
@@ -175,17 +167,12 @@ class Store(Database):
             stamp = _stamp(os.stat(path))
         except (OSError, ValueError):
             return None
+        row = None
         with self._guarded():
             query = "SELECT content FROM files WHERE path = ? AND stamp = ?"
             row = self._database.execute(query, (path, stamp)).fetchone()
-            if row is None:
-                return None
-            content = _clip_of(row[0], source)
-            query = "SELECT 1 FROM entries WHERE extractor = ? AND content = ?"
-            return (
-                content if self._database.execute(query, (self._id(extractor), content)).fetchone() else None
-            )
-        return None
+        content = row and _clip_of(row[0], source)
+        return content if content and self.has(extractor, content) else None
 
     def put(
         self, extractor: Extractor, content: bytes, values: np.ndarray, length: int = 1, warned: Warned = ()
@@ -220,11 +207,7 @@ class Store(Database):
         Returns:
             Length and warnings; ``None`` if there is no entry, or a damaged one, which is then forgotten.
         """
-        query = "SELECT length, warned, checksum, array FROM entries WHERE extractor = ? AND content = ?"
-        row = None
-        with self._guarded():
-            self.flush()
-            row = self._database.execute(query, (self._id(extractor), content)).fetchone()
+        row = self._entry("length, warned, checksum, array", extractor, content)
         if row is None:
             return None
         length, warnings, checksum, array = row
@@ -237,6 +220,14 @@ class Store(Database):
         except (ValueError, TypeError, AttributeError):  # whatever a spoiled row may hold
             self.forget(extractor, content)
             return None
+
+    def _entry(self, columns: str, extractor: Extractor, content: bytes) -> tuple | None:
+        """These columns of an entry; ``None`` where there is none, or where the whole file was damaged."""
+        with self._guarded():
+            self.flush()
+            query = f"SELECT {columns} FROM entries WHERE extractor = ? AND content = ?"
+            return self._database.execute(query, (self._id(extractor), content)).fetchone()
+        return None
 
     def forget(self, extractor: Extractor, content: bytes) -> None:
         """Remove an entry, if it is there."""

@@ -1,6 +1,6 @@
 """From recordings to numbers, over a whole clip table at once.
 
-One row per clip: functionals, frame statistics, and what frozen networks hear. One row per moment: frame
+One row per clip: functionals, frame statistics, and embeddings of frozen networks. One row per moment: frame
 features, stacked frames, log-mel spectrograms, segments of the waveform, and its samples.
 
 Examples:

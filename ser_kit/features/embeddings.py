@@ -93,7 +93,7 @@ class YAMNet(_Embedding):
 class TRILLsson(_Embedding):
     """TRILLsson's embedding of a clip: 1,024 values.
 
-    Small networks that were taught to give what a large one, trained on speech without any labels, gives.
+    Small networks distilled from a large one that was trained on speech without any labels.
     Source: J. Shor and S. Venugopalan, "TRILLsson: Distilled universal paralinguistic speech
     representations", Interspeech 2022.
 

@@ -29,7 +29,7 @@ class FrameFeatures(Extractor):
 
     A clip longer than ``frames`` frames is cut, and the 80 dB are counted from the loudest value kept. A
     shorter one is padded with silence, in the values that digital silence has in that very clip: mel at the
-    clip's floor, MFCC of that floor, chroma 0, zero crossings 0. ``extract_with_length`` tells how many
+    clip's floor, MFCC of that floor, chroma 0, zero crossings 0. ``extract_with_length`` gives how many
     frames are sound.
 
     Args:

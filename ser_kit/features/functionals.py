@@ -29,7 +29,7 @@ class Functionals(Extractor):
     =====================================  ===================================================================
     ``duration``                           s
     ``sample_rate``                        Hz, of the file; it tells corpora apart (:attr:`corpus_markers`)
-    ``amplitude_mean``, ``_peak``          mean and largest absolute sample; full scale is 1
+    ``amplitude_mean``, ``amplitude_peak``  mean and largest absolute sample; full scale is 1
     ``rms_mean``, ``rms_std``              ``librosa.feature.rms``
     ``intensity_mean``                     dB re 20 uPa (a sample of 1 taken for 1 Pa), energy average of
                                            Praat's *To Intensity* at 100 Hz, not below 0 dB
@@ -179,8 +179,9 @@ class Functionals(Extractor):
         pitch = sound.to_pitch_ac(pitch_floor=self.pitch_floor, pitch_ceiling=self.pitch_ceiling)
         frequencies = pitch.selected_array["frequency"]
         voiced = frequencies[frequencies > 0]
-        mean, median, std = (voiced.mean(), np.median(voiced), voiced.std()) if voiced.size else (0.0, 0.0, 0.0)
-        jitter = shimmer = 0.0
+        mean = median = std = jitter = shimmer = 0.0
+        if voiced.size:
+            mean, median, std = voiced.mean(), np.median(voiced), voiced.std()
         if voiced.size:
             periods = call([sound, pitch], "To PointProcess (cc)")
             # Praat's own defaults: periods of 0.1 to 20 ms, neighbours within 1.3 in length and 1.6 in

@@ -19,7 +19,7 @@ class Segments(Extractor):
 
     Samples are as they come, full scale 1: whatever is to be done about loudness or pauses, ``preprocess``
     does before. A clip longer than ``segments`` segments is cut. A shorter one is followed by segments of
-    zeros, and what does not fill its last segment is dropped. ``extract_with_length`` tells how many segments
+    zeros, and what does not fill its last segment is dropped. ``extract_with_length`` gives how many segments
     are sound.
 
     Args:

@@ -59,14 +59,19 @@ class SpeechEncoder(Extractor):
         super().__post_init__()
         try:
             if self.rate != self._encoder.rate:
-                raise FeatureError(f"SpeechEncoder: rate={self.rate!r}; the encoder takes {self._encoder.rate} Hz")
-            object.__setattr__(self, "blocks", self._encoder.chosen(listed("blocks", self.blocks, FeatureError)))
+                raise FeatureError(
+                    f"SpeechEncoder: rate={self.rate!r}; the encoder takes {self._encoder.rate} Hz"
+                )
+            blocks = self._encoder.chosen(listed("blocks", self.blocks, FeatureError))
+            object.__setattr__(self, "blocks", blocks)
         except (EncoderError, UnknownNameError) as error:
             raise FeatureError(f"SpeechEncoder: {error}") from None
         chosen = listed("SpeechEncoder: statistics", self.statistics, FeatureError)
         if not chosen or any(each not in _STATISTICS or chosen.count(each) > 1 for each in chosen):
             allowed = ", ".join(_STATISTICS)
-            raise FeatureError(f"SpeechEncoder: statistics={list(chosen)!r} must be some of {allowed}, none twice")
+            raise FeatureError(
+                f"SpeechEncoder: statistics={list(chosen)!r} must be some of {allowed}, none twice"
+            )
         object.__setattr__(self, "statistics", chosen)
 
     @property
@@ -75,7 +80,7 @@ class SpeechEncoder(Extractor):
 
     @cached_property
     def identity(self) -> str:
-        """As of every extractor, with what tells the encoder's weights from others."""
+        """As of every extractor, with what identifies the encoder's weights."""
         return f"{super().identity}, weights {self._encoder.origin}"
 
     @property
@@ -131,7 +136,9 @@ class SpeechEncoder(Extractor):
             count, here = len(found), found.mean(axis=0, dtype=np.float64)
             apart = here - mean
             squares = (
-                squares + np.square(found - here).sum(axis=0) + np.square(apart) * frames * count / (frames + count)
+                squares
+                + np.square(found - here).sum(axis=0)
+                + np.square(apart) * frames * count / (frames + count)
             )
             frames += count
             mean = mean + apart * count / frames

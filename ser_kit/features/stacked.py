@@ -31,7 +31,7 @@ class StackedFrames(Extractor):
     by linear interpolation (``numpy.interp``). Equal means to within 1e-5 (relative, or absolute under 1) of
     Librosa in double precision; the tests check it on recordings and on made-up sounds.
 
-    ``extract_with_length`` tells how many of the ``frames`` lie no later than the last frame whose centre is
+    ``extract_with_length`` gives how many of the ``frames`` lie no later than the last frame whose centre is
     sound.
 
     Args:

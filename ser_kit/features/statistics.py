@@ -57,7 +57,8 @@ class FrameStatistics(Extractor):
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
-        return tuple(f"{name}_{kind}" for kind in ("mean", "std") for name in self.frame_features.feature_names)
+        names = self.frame_features.feature_names
+        return tuple(f"{name}_{kind}" for kind in ("mean", "std") for name in names)
 
     @property
     def shape(self) -> tuple[int]:

@@ -6,10 +6,8 @@ import io
 import itertools
 import os
 import pickle
-import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import tracemalloc
 import warnings
@@ -23,9 +21,22 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+from waves import (
+    FORMAT,
+    M4A_HEAD,
+    PCM,
+    WAV,
+    babble,
+    calls_until,
+    chunk,
+    encode,
+    read_or_refuse,
+    riff,
+    spectrum,
+    tone,
+)
 
-from ser_kit.audio import blocks, decode, ffmpeg, files, fingerprint, load_audio, read_audio
+from ser_kit.audio import blocks, decode, files, fingerprint, load_audio, read_audio
 from ser_kit.core.errors import (
     AudioError,
     EmptyAudioError,
@@ -37,216 +48,8 @@ from ser_kit.core.errors import (
     TruncatedAudioWarning,
 )
 
-
-def tone(rate: int = 16_000, seconds: float = 1.0, frequency: float = 200.0) -> np.ndarray:
-    return 0.5 * np.sin(2 * np.pi * frequency * np.arange(round(rate * seconds)) / rate)
-
-
-def babble(frames: int = 30_000, channels: int = 2) -> np.ndarray:
-    """Noise of changing level: compresses badly, so that files of it have many blocks and pages."""
-    generator = np.random.default_rng(7)
-    level = 0.2 + 0.1 * np.sin(np.arange(frames) / 3000)
-    return np.clip(generator.normal(size=(frames, channels)) * level[:, None], -0.99, 0.99)
-
-
-def encode(samples: np.ndarray, rate: int = 16_000, form: str = "WAV", subtype: str | None = None) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format=form, subtype=subtype)
-    return file.getvalue()
-
-
-def chunk(name: bytes, body: bytes) -> bytes:
-    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
-
-
-def riff(*chunks: bytes) -> bytes:
-    body = b"WAVE" + b"".join(chunks)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
-
-
-PCM = np.round(tone() * 32767).astype("<i2")
-FORMAT = chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16))
-WAV = riff(FORMAT, chunk(b"data", PCM.tobytes()))
-
-
-def spectrum(samples: np.ndarray) -> np.ndarray:
-    """Amplitude of each frequency in dB, a full-scale sine at 0; the window's side lobes lie below -110 dB."""
-    window = np.kaiser(len(samples), 16)
-    return 20 * np.log10(np.abs(np.fft.rfft(samples * window)) * 2 / window.sum() + 1e-12)
-
-
-# Formats -------------------------------------------------------------------------------------------------------------
-
-STEP = {"PCM_U8": 2**-7, "PCM_S8": 2**-7, "PCM_16": 2**-15, "PCM_24": 2**-23, "PCM_32": 2**-23}
-STEP |= {"FLOAT": 2**-23, "DOUBLE": 2**-23}
-LOSSLESS = [
-    ("WAV", ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
-    ("WAVEX", ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
-    ("RF64", ("PCM_16", "FLOAT")),
-    ("W64", ("PCM_16", "PCM_24")),
-    ("AIFF", ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT")),
-    ("AU", ("PCM_16", "FLOAT")),
-    ("CAF", ("PCM_16", "PCM_24")),
-    ("FLAC", ("PCM_S8", "PCM_16", "PCM_24")),
-]
-
-
-@pytest.mark.parametrize("channels", [1, 2, 6])
-@pytest.mark.parametrize(("form", "subtype"), [(form, subtype) for form, all_ in LOSSLESS for subtype in all_])
-def test_a_tone_comes_back_within_the_quantisation_step(form, subtype, channels):
-    expected = tone()
-    recording = read_audio(encode(np.tile(expected[:, None], channels), 16_000, form, subtype))
-    assert (recording.rate, recording.native_rate, recording.channels) == (16_000, 16_000, channels)
-    assert recording.samples.dtype == np.float32 and recording.samples.shape == (16_000,)
-    np.testing.assert_allclose(recording.samples, expected, rtol=0, atol=STEP[subtype])
-
-
-@pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize(
-    ("form", "subtype"),
-    [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("WAV", "ULAW"), ("WAV", "IMA_ADPCM")],
-)
-def test_a_tone_survives_lossy_formats(form, subtype, channels):
-    recording = read_audio(encode(np.tile(tone()[:, None], channels), 16_000, form, subtype))
-    middle = recording.samples[4000:12_000]
-    assert spectrum(middle).argmax() == 100 and spectrum(middle).max() == pytest.approx(-6, abs=0.3)
-    assert len(recording.samples) == pytest.approx(16_000, abs=1200) and recording.channels == channels
-
-
-@pytest.mark.parametrize(
-    ("suffix", "codec"),
-    [
-        ("m4a", "aac"),
-        ("m4a", "aac -movflags +faststart"),
-        ("m4a", "alac"),
-        ("mp4", "aac"),
-        ("3gp", "aac"),
-        ("aac", "aac"),
-        ("webm", "libopus"),
-        ("mkv", "flac"),
-        ("wma", "wmav2"),
-        ("ac3", "ac3"),
-        ("wav", "g722"),
-        ("avi", "pcm_s16le"),
-        ("-f dash.wv", "wavpack"),
-    ],
-)
-def test_ffmpeg_s_libraries_decode_what_libsndfile_does_not(tmp_path, suffix, codec):
-    samples = tone(48_000) if codec == "g722" else np.tile(tone(48_000)[:, None], 2)
-    path = coded.encode(tmp_path / f"recording.{suffix}", samples, 48_000, codec)
-    recording = read_audio(path, rate=16_000)
-    middle = recording.samples[4000:12_000]
-    assert spectrum(middle).argmax() == 100 and spectrum(middle).max() == pytest.approx(-6, abs=0.3)
-    assert recording.native_rate == 48_000 and recording.duration == pytest.approx(1, abs=0.06)
-    with path.open("rb") as file:
-        np.testing.assert_array_equal(load_audio(file), recording.samples)
-
-
-def test_odd_chunks_do_not_disturb():
-    odd = [(b"FLLR", bytes(4043)), (b"bext", bytes(603)), (b"LIST", b"INFOISFT\x06\0\0\0Lavf58"), (b"_PMX", b"<x/>")]
-    chunks = [chunk(*pair) for pair in odd]
-    for content in (
-        riff(*chunks[:2], FORMAT, *chunks[2:], chunk(b"data", PCM.tobytes())),
-        riff(FORMAT, *chunks, chunk(b"data", PCM.tobytes()), *chunks),
-    ):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            np.testing.assert_array_equal(read_audio(content).samples, PCM / np.float32(32768))
-
-
-@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF])
-def test_a_header_written_before_the_length_was_known_is_no_truncation(size):
-    content = b"RIFF" + struct.pack("<I", size) + b"WAVE" + FORMAT + b"data" + struct.pack("<I", size) + PCM.tobytes()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert len(read_audio(content).samples) == 16_000
-
-
-class Pipe(io.RawIOBase):
-    """What a program writes that cannot go back."""
-
-    def __init__(self):
-        self.content = b""
-
-    def writable(self):
-        return True
-
-    def write(self, data):
-        self.content += bytes(data)
-        return len(data)
-
-
-CODECS = {"aiff": "pcm_s16be", "au": "pcm_s16be", "ogg": "libopus", "webm": "libopus"}
-
-
-@pytest.mark.parametrize("form", ["flac", "aiff", "au", "caf", "ogg", "mp3", "wav", "webm"])
-def test_a_file_that_was_piped_out_is_read_whole(form):
-    rate = 48_000 if form == "webm" else 16_000
-    pipe = Pipe()
-    coded.encode(pipe, tone(rate), rate, CODECS.get(form, ""), form=form)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert read_audio(pipe.content).duration == pytest.approx(1, abs=0.12)
-
-
-def test_an_mp3_that_does_not_say_its_length_is_read_whole(tmp_path):
-    samples = np.concatenate([np.zeros(8000), babble(40_000, 1)[:, 0]])  # begins at another bit rate than it goes on
-    path = coded.encode(
-        tmp_path / "x.mp3", samples, 16_000, "libmp3lame -flags +qscale -global_quality 472 -write_xing 0"
-    )
-    assert read_audio(path).duration == pytest.approx(3, abs=0.15)
-
-
-def test_all_chunks_of_data_are_read_in_order():
-    half = PCM.tobytes()[:16_000]
-    parts = FORMAT, chunk(b"data", half), chunk(b"LIST", b"INFO"), chunk(b"data", PCM.tobytes()[16_000:])
-    np.testing.assert_array_equal(read_audio(riff(*parts)).samples, PCM / np.float32(32768))
-    np.testing.assert_array_equal(
-        read_audio(riff(FORMAT, chunk(b"data", b""), *parts[1:])).samples, PCM / np.float32(32768)
-    )
-    with pytest.warns(TruncatedAudioWarning, match="cut short"):
-        assert len(read_audio(riff(*parts)[:-1000]).samples) == 15_500
-
-
-@pytest.mark.parametrize("bits", [8, 16, 24])
-def test_a_format_that_leaves_out_the_depth_of_samples_does_not_change_them(bits):
-    content = encode(tone(), 16_000, "WAV", "PCM_U8" if bits == 8 else f"PCM_{bits}")
-    head = content[:12] + b"fmt " + struct.pack("<I", 14) + content[20:34] + content[36:]
-    np.testing.assert_array_equal(read_audio(head).samples, read_audio(content).samples)
-
-
-def block(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + struct.pack("<I", len(body))[:3] + body
-
-
-def test_all_blocks_of_a_voc_file_are_read_and_nothing_between_them():
-    head = b"Creative Voice File\x1a" + struct.pack("<HHH", 26, 0x10A, 0x1129)
-    deep = struct.pack("<IBBHI", 16_000, 16, 1, 4, 0)
-    narrow = bytes([256 - 1_000_000 // 8000, 0])
-    data, bytes_ = PCM.tobytes(), (PCM // 256 + 128).astype(np.uint8).tobytes()
-    files = {
-        16_000: [
-            [block(9, deep + data)],
-            [block(9, deep + data[:16_000]), block(9, deep + data[16_000:])],
-            [block(9, deep + data[:16_000]), block(2, data[16_000:])],
-        ],
-        8000: [[block(1, narrow + bytes_[:5000]), block(5, b"words\0"), block(1, narrow + bytes_[5000:])]],
-    }
-    for rate, kinds in files.items():
-        expected = PCM / np.float32(32768) if rate == 16_000 else (PCM // 256) / np.float32(128)
-        for parts in kinds:
-            recording = read_audio(head + b"".join(parts) + b"\0")
-            assert recording.native_rate == rate
-            np.testing.assert_array_equal(recording.samples, expected)
-
-
-def test_suffixes_mean_nothing(tmp_path):
-    for name in ("x.raw", "x.mp3", "x", "x.txt", "höre ☃.wav"):
-        (tmp_path / name).write_bytes(WAV)
-        assert len(read_audio(tmp_path / name).samples) == 16_000
-
-
-# Resampling ----------------------------------------------------------------------------------------------------------
+# Resampling
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rate", [4000, 8000, 11_025, 44_100, 96_000, 384_000])
@@ -273,7 +76,8 @@ def test_resampling_on_the_way_in_is_resampling_afterwards(rate):
 @pytest.mark.parametrize("rate", [None, 16_000])
 @pytest.mark.parametrize("block", [317, 4096, 50_001])
 @pytest.mark.parametrize(
-    ("form", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", None)]
+    ("form", "subtype"),
+    [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", None)],
 )
 def test_the_size_of_the_blocks_does_not_change_the_samples(monkeypatch, form, subtype, block, rate):
     content = encode(babble(), 48_000, form, subtype)
@@ -303,7 +107,8 @@ def test_a_long_recording_costs_little_more_than_its_result(tmp_path):
     assert peak < 1.2 * samples.nbytes + 20 * blocks.BLOCK
 
 
-# Sources -------------------------------------------------------------------------------------------------------------
+# Sources
+# -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rate", [None, 16_000])
@@ -333,7 +138,9 @@ def test_every_source_gives_the_same_samples(tmp_path, rate):
 
 def test_integers_are_scaled_by_their_full_scale():
     for dtype, low in ((np.int8, -128), (np.int16, -32768), (np.int32, -(2**31)), (np.uint8, 0)):
-        samples = read_audio((np.array([low, 0 if low else 128, low // 2 if low else 64], dtype), 8000)).samples
+        samples = read_audio(
+            (np.array([low, 0 if low else 128, low // 2 if low else 64], dtype), 8000)
+        ).samples
         np.testing.assert_array_equal(samples, np.float32([-1, 0, -0.5]))
 
 
@@ -359,7 +166,8 @@ def test_read_in_threads_is_read_in_turn():
         np.testing.assert_array_equal(samples, load_audio(content))
 
 
-# Mixing --------------------------------------------------------------------------------------------------------------
+# Mixing
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_channels_are_averaged():
@@ -383,7 +191,8 @@ def test_where_channels_cancel_the_loudest_is_taken(form):
     assert recording.channels == 3
 
 
-# Refusals ------------------------------------------------------------------------------------------------------------
+# Refusals
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_missing_file_is_also_a_file_not_found_error(tmp_path):
@@ -402,7 +211,11 @@ def test_a_missing_file_is_also_a_file_not_found_error(tmp_path):
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(80), NotAudioError, "but a picture"),
         (b"PK\x03\x04" + bytes(80), NotAudioError, "but a ZIP archive"),
         (bytes(1000), NotAudioError, "something unknown"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", PointerFileError, "git lfs pull"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n",
+            PointerFileError,
+            "git lfs pull",
+        ),
         (WAV[:30], NotAudioError, "looks like a WAV file"),
     ],
 )
@@ -486,17 +299,6 @@ def test_a_pipe_may_take_its_time_but_not_for_ever(tmp_path, monkeypatch):
             load_audio(pipe)
 
 
-def calls_until(error: type[Exception], count: int):
-    """What raises when it is called so many times."""
-    calls = iter(range(count - 1))
-
-    def call():
-        if next(calls, None) is None:
-            raise error
-
-    return call
-
-
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
 def test_a_name_need_not_be_text_and_fits_on_the_line_of_a_message(tmp_path):
     named = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9\n\x1b[31m.wav")
@@ -516,7 +318,9 @@ def test_no_suffix_makes_sound_of_something_else(tmp_path, suffix):
 
 def test_a_file_that_is_replaced_while_it_is_read_is_told(tmp_path, monkeypatch):
     path = tmp_path / "x.wav"
-    path.write_bytes(encode(np.stack([tone(), -1.0005 * tone()], axis=1)))  # channels that cancel are read twice
+    path.write_bytes(
+        encode(np.stack([tone(), -1.0005 * tone()], axis=1))
+    )  # channels that cancel are read twice
     opened = decode._open_sndfile
 
     def then_replaced(file):
@@ -582,7 +386,9 @@ def test_strange_sources_are_refused(source, words):
 
 @pytest.mark.parametrize("rate", [3999, 500_000])
 def test_rates_out_of_range_are_refused(rate):
-    with pytest.raises(AudioError, match=f"<bytes>: the sampling rate is {rate} Hz; expected 4000 to 384000 Hz"):
+    with pytest.raises(
+        AudioError, match=f"<bytes>: the sampling rate is {rate} Hz; expected 4000 to 384000 Hz"
+    ):
         read_audio(encode(tone(), rate))
     with pytest.raises(AudioError, match=f"the rate asked for is {rate} Hz"):
         read_audio(WAV, rate=rate)
@@ -645,34 +451,12 @@ def test_a_length_that_no_header_gives_is_limited_too(monkeypatch, tmp_path):
         read_audio(path)
 
 
-M4A_HEAD = struct.pack(">I", 24) + b"ftypM4A \0\0\2\0isomiso2" + bytes(400)
-
-
 def test_what_nothing_can_decode_is_refused(tmp_path):
     with pytest.raises(NotAudioError, match="looks like an MP4.*neither libsndfile nor FFmpeg can decode it"):
         read_audio(M4A_HEAD)
     path = coded.encode(tmp_path / "film.mp4", tone(), 16_000, "FILM")
     with pytest.raises(NotAudioError, match="film.mp4: is an MP4.* without any sound in it"):
         read_audio(path)
-
-
-def read_or_refuse(content: bytes, processes: bool = False) -> None:
-    """Decode bytes that may be anything; by libsndfile alone where a process for each of many would take long."""
-
-    @contextmanager
-    def nothing(*_):
-        raise NotAudioError("not tried")
-        yield
-
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        warnings.simplefilter("ignore")
-        if not processes:
-            patch.setattr(decode, "_open_libav", nothing)
-        try:
-            samples = load_audio(content)
-        except AudioError:
-            return
-    assert len(samples) and np.isfinite(samples).all()
 
 
 HEADS = [b"", b"RIFF\xff\0\0\0WAVEfmt ", riff(FORMAT)[:-1], b"FORM", b".snd", b"fLaC", b"OggS", b"\xff\xfb"]
@@ -684,200 +468,15 @@ def test_random_bytes_never_raise_anything_else(head, tail):
     read_or_refuse(head + tail)
 
 
-@pytest.mark.parametrize("head", [*HEADS[1:], M4A_HEAD[:24], b"\x1a\x45\xdf\xa3", b"ID3\4\0\0\0\0\1\0", b"\xff\xf1"])
+@pytest.mark.parametrize(
+    "head", [*HEADS[1:], M4A_HEAD[:24], b"\x1a\x45\xdf\xa3", b"ID3\4\0\0\0\0\1\0", b"\xff\xf1"]
+)
 def test_random_bytes_never_raise_anything_else_by_ffmpeg_s_libraries(head):
     read_or_refuse(head + np.random.default_rng(len(head)).bytes(3000), processes=True)
 
 
-# The process that decodes ---------------------------------------------------------------------------------------------
-
-
-# In between, since a child's peak begins with the memory of the process that starts it.
-MEASURED = """
-import resource, subprocess, sys
-process = subprocess.run([sys.executable, "-P", *sys.argv[1:]], stdout=subprocess.DEVNULL)
-print(process.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10)
-"""
-
-
-def decoded(content: bytes, demuxer: str) -> tuple[int, int]:
-    """How the process ends, and bytes of memory that it took."""
-    with tempfile.TemporaryFile() as file:
-        file.write(content)
-        file.seek(0)
-        command = [sys.executable, "-c", MEASURED, ffmpeg.__file__, demuxer]
-        done = subprocess.run(command, stdin=file, capture_output=True, check=True)
-    status, memory = map(int, done.stdout.split())
-    return status, memory
-
-
-def atom(content: bytearray, name: bytes) -> int:
-    """Where the fields of an MP4 file's atom begin, behind its version and flags."""
-    return content.index(name) + 8
-
-
-def test_an_index_of_millions_takes_no_memory(tmp_path):
-    content = bytearray(coded.encode(tmp_path / "x.m4a", tone(), 16_000).read_bytes())
-    samples = 89_000_000
-    struct.pack_into(">2I", content, atom(content, b"stsz"), 1, samples)
-    struct.pack_into(">4I", content, atom(content, b"stsc"), 1, 1, samples, 1)
-    struct.pack_into(">3I", content, atom(content, b"stts"), 1, samples, 1024)
-    assert len(content) < 20_000
-    with pytest.raises(AudioError, match="may be damaged|takes more memory"):
-        read_audio(bytes(content))
-    if sys.platform == "linux":  # macOS does not enforce the limit
-        assert decoded(bytes(content), "mov")[1] < 300 << 20
-
-
-def test_what_never_decodes_is_given_up_and_some_damage_is_not(tmp_path):
-    good = coded.encode(tmp_path / "x.aac", tone(), 16_000).read_bytes()
-    for payload in b"\xff" * 2, bytes(30):  # no sound, and no sense
-        size = 7 + len(payload)
-        bad = good[:3] + bytes([good[3] & 0xFC, size >> 3, (size & 7) << 5 | 0x1F, 0xFC]) + payload
-        with pytest.raises(NotAudioError, match="neither libsndfile nor FFmpeg can decode it"):
-            read_audio(bad * 2000 + good)
-    with pytest.warns(TruncatedAudioWarning, match="cut short or damaged"):
-        assert read_audio(bad * 100 + good).duration == pytest.approx(1, abs=0.2)
-
-
-@pytest.mark.skipif(not ffmpeg.resource, reason="no limits here")
-def test_the_process_has_limits():
-    code = (
-        "import resource as r, runpy, sys; d = runpy.run_path(sys.argv[1]); d['_limit']();"
-        "print(*(r.getrlimit(k)[0] for k in (r.RLIMIT_AS, r.RLIMIT_CPU, r.RLIMIT_FSIZE, r.RLIMIT_CORE)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, ffmpeg.__file__], capture_output=True, check=True)
-    memory, seconds, *others = map(int, done.stdout.split())
-    assert others == [0, 0] and memory == ffmpeg.MEMORY
-    assert ffmpeg.IDLE_SECONDS <= seconds <= ffmpeg.IDLE_SECONDS + 2
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no limits to measure by")
-def test_a_list_of_other_files_opens_none_of_them(tmp_path):
-    (tmp_path / "secret.wav").write_bytes(WAV)
-    lists = {
-        "concat": f"ffconcat version 1.0\nfile '{tmp_path}/secret.wav'\n",
-        "hls": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile://{tmp_path}/secret.wav\n#EXT-X-ENDLIST\n",
-    }
-    for demuxer, text in lists.items():
-        with pytest.raises(NotAudioError, match="but text"):
-            read_audio(text.encode())
-        assert decoded(text.encode(), demuxer)[0] == ffmpeg.UNREADABLE  # even if it were taken for one
-    content = bytearray(coded.encode(tmp_path / "x.m4a", tone(), 16_000).read_bytes())
-    whole = load_audio(bytes(content))
-    at, path = content.index(b"dref"), f"file://{tmp_path}/secret.wav\0".encode()
-    for name in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref", b"url "):
-        start = content.index(name, 0 if name != b"url " else at) - 4
-        struct.pack_into(">I", content, start, struct.unpack_from(">I", content, start)[0] + len(path))
-    end = content.index(b"url ", at) + 8
-    content[end - 4 : end] = bytes(4)  # the flag that the samples are in this file
-    content[end:end] = path
-    np.testing.assert_array_equal(load_audio(bytes(content)), whole)
-
-
-@pytest.fixture
-def stand_in(tmp_path, monkeypatch):
-    """Something else in place of the process that decodes; the processes that were started."""
-    started = []
-
-    class Popen(subprocess.Popen):
-        def __init__(self, *args, **settings):
-            super().__init__(*args, **settings)
-            started.append(self)
-
-    def put(code: str) -> list[subprocess.Popen]:
-        (tmp_path / "broken.py").write_text(code)
-        monkeypatch.setattr(ffmpeg, "__file__", str(tmp_path / "broken.py"))
-        monkeypatch.setattr(decode.subprocess, "Popen", Popen)
-        return started
-
-    return put
-
-
-HEADER = "import os, resource, signal, struct, sys, time\nsys.stdout.buffer.write(struct.pack('<II', 16000, 1))\n"
-SECOND = "sys.stdout.buffer.write(bytes(64000) + struct.pack('<f', 0.5))\nsys.stdout.buffer.flush()\n"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
-@pytest.mark.parametrize(
-    ("code", "error", "words"),
-    [
-        ("import os; os.abort()", NotAudioError, "neither libsndfile nor FFmpeg can decode it"),
-        ("import nothing_of_that_name", AudioError, "PyAV, which should decode it, does not work here"),
-        ("raise SystemExit(14)", AudioError, r"takes more memory than decoding may \(512 MiB\); save it as a WAV"),
-        ("raise SystemExit(12)", EmptyAudioError, "holds no samples"),
-        (f"{HEADER}{SECOND}os.kill(0 or os.getpid(), signal.SIGXCPU)", AudioError, "takes longer than decoding may"),
-        (f"{HEADER}{SECOND}os.kill(os.getpid(), signal.SIGKILL)", AudioError, "takes more memory"),
-    ],
-)
-def test_the_end_of_the_process_has_its_sentence(stand_in, code, error, words):
-    stand_in(code)
-    with pytest.raises(error, match=words):
-        read_audio(M4A_HEAD)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
-def test_what_came_before_a_crash_is_kept(stand_in):
-    stand_in(f"{HEADER}{SECOND}os.abort()")
-    with pytest.warns(TruncatedAudioWarning, match="not all of it could be decoded; 1.00 s"):
-        assert len(read_audio(M4A_HEAD).samples) == 16_001
-
-
-@pytest.mark.parametrize("code", ["import time; time.sleep(600)", f"{HEADER}{SECOND}time.sleep(600)"])
-def test_who_watches_can_end_the_decoding_and_nothing_is_left(stand_in, code):
-    started = stand_in(code)
-    with pytest.raises(KeyError):
-        read_audio(M4A_HEAD, watch=calls_until(KeyError, 4))
-    assert len(started) == 1 and started[0].poll() is not None
-    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name and thread.is_alive()]
-
-
-def test_who_watches_is_called_where_libsndfile_reads(monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK", 1000)
-    with pytest.raises(KeyError):
-        read_audio(WAV, watch=calls_until(KeyError, 9))
-
-
-DAMAGEABLE = {
-    form: encode(babble(6000), 16_000, form, subtype)
-    for form, subtype in (("WAV", "PCM_24"), ("FLAC", "PCM_16"), ("AIFF", "PCM_16"), ("OGG", "VORBIS"), ("MP3", None))
-}
-
-
-@settings(max_examples=80, deadline=None)
-@given(st.data(), st.sampled_from(sorted(DAMAGEABLE)))
-def test_damaged_files_never_raise_anything_else(data, form):
-    content = bytearray(DAMAGEABLE[form])
-    for _ in range(data.draw(st.integers(1, 8))):
-        reach = data.draw(st.sampled_from([64, len(content)]))  # half of the damage hits the header
-        content[data.draw(st.integers(0, reach - 1))] = data.draw(st.integers(0, 255))
-    read_or_refuse(bytes(content))
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    hnp.arrays(
-        st.sampled_from([np.int8, np.uint8, np.int16, np.int32, np.float16, np.float32, np.float64, np.int64, bool]),
-        hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=40),
-    ),
-    st.one_of(st.integers(0, 500_000), st.sampled_from([8000, 44_100.0, None])),
-    st.sampled_from([None, 4000, 16_000, 384_000]),
-)
-def test_any_array_is_read_or_refused(array, native, rate):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            recording = read_audio((array, native), rate=rate)
-        except AudioError:
-            return
-    assert recording.samples.dtype == np.float32 and recording.samples.ndim == 1
-    assert recording.rate == (rate or native) and recording.native_rate == native
-    assert recording.channels == (1 if array.ndim == 1 else min(array.shape))
-    expected = max(array.shape) * recording.rate / native
-    assert abs(len(recording.samples) - expected) <= 1 and np.isfinite(recording.samples).all()
-
-
-# Warnings ------------------------------------------------------------------------------------------------------------
+# Warnings
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_silence_warns():
@@ -929,7 +528,8 @@ def test_a_truncated_file_that_ffmpeg_s_libraries_read_warns(tmp_path, suffix, c
         assert 1 < read_audio(path).duration < 2.5
 
 
-# Recording and fingerprint -------------------------------------------------------------------------------------------
+# Recording and fingerprint
+# -------------------------------------------------------------------------------------------
 
 
 def test_a_recording_resamples_once_and_cannot_be_written_to():
@@ -976,7 +576,8 @@ def test_importing_audio_does_not_import_the_decoders():
     assert result.stdout.strip() == "[]"
 
 
-# Real recordings -----------------------------------------------------------------------------------------------------
+# Real recordings
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.realdata

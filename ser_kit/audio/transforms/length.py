@@ -55,13 +55,11 @@ class Trim(Step):
         energies = np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
         frames = min(self.shortest_frames(rate), len(energies))
         energies = np.lib.stride_tricks.sliding_window_view(energies, frames).min(axis=1)
-        heard = np.flatnonzero(energies > energies.max() * 10 ** (-self.top_db / 10))
+        loud = np.flatnonzero(energies > energies.max() * 10 ** (-self.top_db / 10))
+        if not loud.size:
+            return samples
         margin = round(self.margin_seconds * rate)
-        return (
-            samples[max(0, heard[0] * hop - margin) : (heard[-1] + frames) * hop + margin]
-            if heard.size
-            else samples
-        )
+        return samples[max(0, loud[0] * hop - margin) : (loud[-1] + frames) * hop + margin]
 
     def shortest_frames(self, rate: int) -> int:
         """How many frames in a row the shortest sound lasts, at least 1."""

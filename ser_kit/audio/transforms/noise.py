@@ -56,8 +56,8 @@ class NoiseGate(Step):
         window = power_of_two(0.032, rate)
         pieces = samples[: len(samples) // window * window].reshape(-1, window)
         energies = np.einsum("ij,ij->i", pieces, pieces, dtype=np.float64)
-        # A band that is exactly zero throughout would be divided by its own mean; noise at -180 dBFS cannot
-        # be heard.
+        # A band that is exactly zero throughout would be divided by its own mean; noise at -180 dBFS is
+        # inaudible.
         dither = np.random.default_rng(0).standard_normal(len(samples)) * 1e-9
         gated = noisereduce.reduce_noise(
             y=samples + dither,

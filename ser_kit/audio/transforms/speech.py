@@ -17,13 +17,13 @@ class VoiceActivity(Step):
     """Keep only what WebRTC's voice activity detector takes for speech; pauses are cut out.
 
     Where it finds no speech at all, the samples are left as they were. The detector (a Gaussian mixture over
-    the energies of six bands, 80 Hz to 4 kHz) takes 8, 16, 32 or 48 kHz; at other rates it listens to a copy
-    at 16 kHz. It has thresholds of absolute level, so it is given a copy scaled to full scale: whispers that
+    the energies of six bands, 80 Hz to 4 kHz) takes 8, 16, 32 or 48 kHz; at other rates it is given a copy at
+    16 kHz. It has thresholds of absolute level, so it is given a copy scaled to full scale: whispers that
     were recorded low count as well as shouts.
 
     Args:
         aggressiveness: 0 to 3; the higher, the more is cut.
-        frame_ms: length of the frames that are judged, 10, 20 or 30 ms.
+        frame_ms: length of the frames, 10, 20 or 30 ms.
         padding_ms: sound kept before and after each stretch of speech, 0 to 1000 ms, in whole frames.
 
     Examples:
@@ -35,10 +35,8 @@ class VoiceActivity(Step):
     name: ClassVar[str] = "voice_activity"
     packages: ClassVar = ("soxr", "webrtcvad-wheels")
     valid: ClassVar = {
-        "aggressiveness": range(4),
-        "frame_ms": frozenset({10, 20, 30}),
-        "padding_ms": (0.0, 1000.0),
-    }
+        "aggressiveness": range(4), "frame_ms": frozenset({10, 20, 30}), "padding_ms": (0.0, 1000.0),
+    }  # fmt: skip
 
     aggressiveness: int = 2
     frame_ms: int = 30
@@ -50,18 +48,15 @@ class VoiceActivity(Step):
             return samples
         import webrtcvad
 
-        heard, heard_rate = samples / loudest, rate
+        scaled, scaled_rate = samples / loudest, rate
         if rate not in (8000, 16000, 32000, 48000):
-            heard, heard_rate = resampled(heard, rate, 16000), 16000
-        length = heard_rate * self.frame_ms // 1000
-        count = math.ceil(len(heard) / length)
-        pcm = (
-            np.clip(np.rint(fitted(heard, count * length) * 32767), -32768, 32767)
-            .astype("<i2")
-            .reshape(count, length)
-        )
+            scaled, scaled_rate = resampled(scaled, rate, 16000), 16000
+        length = scaled_rate * self.frame_ms // 1000
+        count = math.ceil(len(scaled) / length)
+        pcm = np.clip(np.rint(fitted(scaled, count * length) * 32767), -32768, 32767).astype("<i2")
         detector = webrtcvad.Vad(self.aggressiveness)
-        voiced = np.array([detector.is_speech(each.tobytes(), heard_rate) for each in pcm])
+        frames = pcm.reshape(count, length)
+        voiced = np.array([detector.is_speech(each.tobytes(), scaled_rate) for each in frames])
         around = math.ceil(self.padding_ms / self.frame_ms)
         kept = np.convolve(voiced, np.ones(2 * around + 1, int))[around : around + count] > 0
         if not kept.any():

@@ -186,11 +186,13 @@ class Network:
         self.blocks = [EncoderBlock(width, name=f"block_{number}") for number in range(1, blocks + 1)]
         self.model(range(1, blocks + 1))  # gives every layer its variables
         for layer in (first, second):
-            layer.set_weights([weights[f"{layer.name}.weight"].transpose(2, 1, 0), weights[f"{layer.name}.bias"]])
+            kernel, bias = weights[f"{layer.name}.weight"], weights[f"{layer.name}.bias"]
+            layer.set_weights([kernel.transpose(2, 1, 0), bias])
         for i, block in enumerate(self.blocks):
             for name, layer in block.parts.items():
                 if isinstance(layer, layers.Dense):
-                    layer.set_weights([weights[f"layer_{i}.{name}.weight"].T, weights[f"layer_{i}.{name}.bias"]])
+                    kernel, bias = weights[f"layer_{i}.{name}.weight"], weights[f"layer_{i}.{name}.bias"]
+                    layer.set_weights([kernel.T, bias])
                 else:
                     layer.set_weights([weights[f"layer_{i}.{name}.gamma"], weights[f"layer_{i}.{name}.beta"]])
         for layer in (*self.front, *self.blocks):
@@ -206,4 +208,6 @@ class Network:
         for block in self.blocks[: max(blocks)]:
             x = block(x)
             given.append(x)
-        return keras.Model(inputs, ops.stack([given[number - 1] for number in blocks], axis=2), name="encoder")
+        return keras.Model(
+            inputs, ops.stack([given[number - 1] for number in blocks], axis=2), name="encoder"
+        )
