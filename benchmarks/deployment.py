@@ -109,7 +109,7 @@ def unseen(
     return pd.DataFrame(rows)
 
 
-def _fold(system: recipes.System, material: recipes.Material, fold, tested: str, records: dict[tuple, Path]) -> None:
+def _fold(system: recipes.System, material: recipes.PreparedData, fold, tested: str, records: dict[tuple, Path]) -> None:
     """Make the records of a fold, a file each."""
     place = next(iter(records.values())).parent
     place.mkdir(parents=True, exist_ok=True)

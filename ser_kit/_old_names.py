@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -47,14 +47,24 @@ MODULES = {
 }
 """Old module -> new one, both below ``ser_kit``."""
 
-EXTRACTION = ("Extraction", "Features", "Store", "extract", "extract_to")
-"""What ``ser_kit.features`` had and ``ser_kit.extraction`` has."""
-
-BATCHES = (
-    "BATCH_AUGMENTATIONS", "Babble", "BatchAugmentation", "Mixup", "SpecAugment", "Vary",
-    "batch_augmentation",
-)  # fmt: skip
-"""What ``ser_kit.augment`` had and ``ser_kit.training.batches`` has."""
+NAMES = {
+    "ser_kit.features": {
+        name: ("ser_kit.extraction", name) for name in ("Extraction", "Features", "Store", "extract", "extract_to")
+    },
+    "ser_kit.audio.augment": {
+        **{
+            name: ("ser_kit.training.batches", name)
+            for name in (
+                "BATCH_AUGMENTATIONS", "Babble", "BatchAugmentation", "Mixup", "SpecAugment", "Vary",
+                "batch_augmentation",
+            )
+        },
+        "Sometimes": ("ser_kit.audio.augment", "RandomApply"),
+    },
+    "ser_kit.corpora": {"losses": ("ser_kit.corpora", "exclusion_counts")},
+    "ser_kit.recipes": {"Material": ("ser_kit.recipes", "PreparedData")},
+}  # fmt: skip
+"""Module -> name that it had -> where it is now, and under which name."""
 
 
 def warn(old: str, new: str, stacklevel: int = 3) -> None:
@@ -64,22 +74,19 @@ def warn(old: str, new: str, stacklevel: int = 3) -> None:
     )
 
 
-def moved(
-    module: str, names: Iterable[str], new: str, otherwise: Callable[[str], Any] | None = None
-) -> Callable[[str], Any]:
-    """The ``__getattr__`` of a module of which some names have moved to another.
+def moved(module: str, otherwise: Callable[[str], Any] | None = None) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module of which some names have moved.
 
     Args:
-        module: the old one.
-        names: that have moved.
-        new: the module that has them now.
-        otherwise: what gives the other names, if there are any.
+        module: one of :data:`NAMES`.
+        otherwise: what gives the names that have not, if there are any.
     """
 
     def get(name: str) -> Any:
-        if name in names:
-            warn(f"{module}.{name}", f"{new}.{name}")
-            return getattr(importlib.import_module(new), name)
+        if name in NAMES[module]:
+            place, new = NAMES[module][name]
+            warn(f"{module}.{name}", f"{place}.{new}")
+            return getattr(importlib.import_module(place), new)
         if otherwise is None:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         return otherwise(name)

@@ -17,7 +17,7 @@ step                             what is drawn                          length
 :class:`Equalize`                gains of some frequencies              kept
 :class:`Room`                    reverberation time, echoes             kept
 :class:`Telephone`               nothing                                kept
-:class:`Sometimes`               whether another step is taken          that step's
+:class:`RandomApply`               whether another step is taken          that step's
 ================================ ====================================== =======
 
 Examples:
@@ -51,7 +51,7 @@ _DECIBELS, _RT60 = (-60.0, 120.0), (0.05, 5.0)
 # 16 kHz they smear speech over 128 ms, and at 4 kHz they are longer than the shortest clip.
 _VOCODER = 0.064
 
-__getattr__ = _old_names.moved(__name__, _old_names.BATCHES, "ser_kit.training.batches")
+__getattr__ = _old_names.moved(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -411,7 +411,7 @@ class Telephone(Step):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sometimes(Variation):
+class RandomApply(Variation):
     """Another step, taken of some clips only.
 
     Args:
@@ -420,11 +420,12 @@ class Sometimes(Variation):
         share: of the clips that it is taken of, 0 to 1.
 
     Examples:
-        >>> Sometimes(step="telephone", share=0.25).step
+        >>> RandomApply(step="telephone", share=0.25).step
         Telephone()
     """
 
     name: ClassVar[str] = "sometimes"
+    called = "Sometimes"
     valid: ClassVar = Variation.valid | {"share": (0.0, 1.0)}
 
     step: Step = AddNoise()

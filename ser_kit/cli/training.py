@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..evaluation.record import Evaluation
-    from ..recipes import Experiment, Material
+    from ..recipes import Experiment, PreparedData
 
 
 def experiment_of(args: argparse.Namespace, **settings: Any) -> Experiment:
@@ -54,7 +54,7 @@ def checkpoints(args: argparse.Namespace, out: str | os.PathLike) -> Path:
     return out.with_name(f"{out.name}.run")
 
 
-def note_failures(args: argparse.Namespace, table: pd.DataFrame, found: Material) -> list[dict[str, str]]:
+def note_failures(args: argparse.Namespace, table: pd.DataFrame, found: PreparedData) -> list[dict[str, str]]:
     """The clips that could not be used; a note names the first."""
     unusable = failed(table, found.failures)
     if unusable:

@@ -55,7 +55,7 @@ def tune(args: argparse.Namespace, experiment: Experiment) -> Result:
     (system,), (protocol,), (seed,) = experiment.systems(), experiment.protocols, experiment.seeds
     protocol_name(protocol)
     for name, values in experiment.space.items():
-        system.changed({name: values[0]})  # a misspelt setting is refused before the recordings are read
+        system.with_settings({name: values[0]})  # a misspelt setting is refused before the recordings are read
     table = load(experiment.corpora, experiment.root, experiment.labels or system.labels)
     system.protocol(protocol)(table, seed)
     args.when_interrupted = "; the same command goes on from there"

@@ -94,6 +94,8 @@ class Settings:
 
     name: ClassVar[str]
     """What the registry calls it."""
+    called: ClassVar[str] = ""
+    """In its :attr:`identity`, where the class had another name: what was measured by that name stays valid."""
     version: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions, beside NumPy, whose versions decide about what it gives."""
@@ -124,7 +126,7 @@ class Settings:
     def identity(self) -> str:
         """Class, version and settings in one line."""
         settings = ", ".join(f"{each.name}={_word(getattr(self, each.name))}" for each in fields(self))
-        return f"{type(self).__name__}/{self.version}({settings})"
+        return f"{self.called or type(self).__name__}/{self.version}({settings})"
 
     @property
     def stands_on(self) -> frozenset[str]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import _old_names
 from ..core import labels as _labels
 from ..core.errors import TableError, UnknownNameError
 from .base import CORPORA, Corpus, alike
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load", "losses",
+    "COLUMNS", "CORPORA", "exclusion_counts", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load",
     "names", "of", "sample", "sources", "spans", "validate",
 ]  # fmt: skip
+
+__getattr__ = _old_names.moved(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +97,7 @@ def load(
     Returns:
         One row per clip, columns :data:`COLUMNS`, ``start`` and ``end`` (seconds, or ``""``) if a clip is a
         part of a file, see :func:`sources`, and ``label`` if ``labels`` was given. ``attrs["excluded"]``
-        lists each recording left out and why, ``attrs["lost"]`` counts them (see :func:`losses`),
+        lists each recording left out and why, ``attrs["lost"]`` counts them (see :func:`exclusion_counts`),
         ``attrs["failed"]`` holds the ``clip_id`` of those that a list asks for and that cannot be used,
         ``attrs["labels"]`` the labels in order.
 
@@ -185,7 +188,7 @@ def sample(table: pd.DataFrame, clips: int, seed: int = 0) -> pd.DataFrame:
     return found
 
 
-def losses(table: pd.DataFrame) -> pd.DataFrame:
+def exclusion_counts(table: pd.DataFrame) -> pd.DataFrame:
     """How many recordings each corpus lost on the way into a table, and why.
 
     Args:

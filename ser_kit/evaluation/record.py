@@ -60,7 +60,7 @@ class Evaluation:
         temperatures: of the calibration, one for each fold.
         settings: of the recipe, all that affect the numbers (:attr:`~ser_kit.recipes.System.declaration`).
         data: ``clips``, ``speakers`` and ``digest`` of the clips of all folds
-            (:attr:`~ser_kit.recipes.Material.data`).
+            (:attr:`~ser_kit.recipes.PreparedData.data`).
         command: the command that was run; ``""`` for none.
 
     Raises:

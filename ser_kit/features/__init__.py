@@ -45,7 +45,7 @@ EXTRACTORS: Registry[type[Extractor]] = Registry(
 """Every extractor class by name."""
 
 
-__getattr__ = _old_names.moved(__name__, _old_names.EXTRACTION, "ser_kit.extraction", _public)
+__getattr__ = _old_names.moved(__name__, _public)
 
 
 def names() -> list[str]:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 import lazy_loader
 
+from .. import _old_names
 from ..core.errors import UnknownNameError
 from ..core.registry import Registry
 
 if TYPE_CHECKING:
     from .system import System
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__getattr__ = _old_names.moved(__name__, _public)
 __all__ += ["OWN", "RECIPES", "get", "names", "recipe"]
 
 RECIPES: Registry[System] = Registry(

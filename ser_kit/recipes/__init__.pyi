@@ -5,7 +5,7 @@ from . import tuning as tuning
 from .ensemble import Ensemble as Ensemble
 from .experiment import Experiment as Experiment
 from .final import versions as versions
-from .prepared import Material as Material
+from .prepared import PreparedData as PreparedData
 from .prepared import Split as Split
 from .pruning import prune as prune
 from .published import PUBLISHED as PUBLISHED

@@ -62,7 +62,7 @@ class Ensemble(System):
         if not members or not all(isinstance(member, Recipe) for member in members):
             raise RecipeError(f"members={members!r} must be one recipe at least, and nothing else")
         if len({member.name for member in self.members}) < len(self.members):
-            raise RecipeError("the members of an ensemble need different names; see Recipe.changed(..., name)")
+            raise RecipeError("the members of an ensemble need different names; see Recipe.with_settings(..., name)")
         if len({(member.copies, member.augmentation) for member in self.members}) > 1:
             raise RecipeError("the members of an ensemble share copies and augmentation; these differ")
 
@@ -81,19 +81,19 @@ class Ensemble(System):
             rounds=rounds,
         )
 
-    def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
+    def with_settings(self, changes: Mapping[str, Any], name: str = "") -> Self:
         """As of any system; a setting that is not the ensemble's own is changed in each of its members.
 
         Examples:
             >>> from ser_kit import recipes
-            >>> recipes.get("voting_soft").changed({"training.epochs": 3}).members[0].training.epochs
+            >>> recipes.get("voting_soft").with_settings({"training.epochs": 3}).members[0].training.epochs
             3
         """
         own = {key: value for key, value in changes.items() if key.split(".")[0] in self.__dataclass_fields__}
         others = {key: value for key, value in changes.items() if key not in own}
         if others:
-            own["members"] = tuple(member.changed(others) for member in own.get("members", self.members))
-        return super().changed(own, name)
+            own["members"] = tuple(member.with_settings(others) for member in own.get("members", self.members))
+        return super().with_settings(own, name)
 
     def check(self, temperature: float) -> None:
         for member in self.members:

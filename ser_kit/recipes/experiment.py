@@ -160,7 +160,7 @@ class Experiment(Settings):
             "changes": self.systems,
             "protocols": lambda: list(map(protocol_name, self.protocols)),
             "labels": lambda: label_set(labels_of(self.labels)) if self.labels else None,
-            "space": lambda: [self.systems()[0].changed({key: v[0]}) for key, v in self.space.items()],
+            "space": lambda: [self.systems()[0].with_settings({key: v[0]}) for key, v in self.space.items()],
         }
         for key, find in look_up.items():
             try:
@@ -177,7 +177,7 @@ class Experiment(Settings):
             SerKitError: a setting cannot have such a value.
         """
         listed = ", ".join(f"{key}={json.dumps(value)}" for key, value in self.changes.items())
-        found = [_recipe(name).changed(self.changes, listed if self.records else "") for name in self.recipes]
+        found = [_recipe(name).with_settings(self.changes, listed if self.records else "") for name in self.recipes]
         for system in found:
             system.check(system.temperature)
         return found

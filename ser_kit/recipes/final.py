@@ -23,7 +23,7 @@ from ..evaluation.calibration import expected_calibration_error, fit_temperature
 from ..evaluation.record import Evaluation
 from ..extraction import extract
 from ..features import Functionals, SpeechEncoder, Waveform
-from .prepared import Material
+from .prepared import PreparedData
 
 if TYPE_CHECKING:
     from .system import System
@@ -52,7 +52,7 @@ def with_temperature(bundle: Bundle, temperature: float) -> Bundle:
     return replace(bundle, card={**bundle.card, "temperature": temperature})
 
 
-def answering(bundle: Bundle, material: Material) -> Bundle:
+def answering(bundle: Bundle, material: PreparedData) -> Bundle:
     """The bundle with its ``model.onnx`` where that can be made: what was trained is kept in any case."""
     clips = corpora.sample(material.table.iloc[material.originals], _COMPARED)
     try:
@@ -101,7 +101,7 @@ def versions() -> dict[str, str]:
 
 def card(
     system: System,
-    material: Material,
+    material: PreparedData,
     fitted: Bundle,
     evaluation: Evaluation,
     calibrated: Evaluation,

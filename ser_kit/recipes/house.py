@@ -4,7 +4,7 @@ How their settings were chosen: ``docs/results/research_log.md``; most were chos
 after a look at test folds, so that what is reported of them is a little optimistic.
 """
 
-from ..audio.augment import AddNoise, Offset, Room, Sometimes, SpeedChange, Telephone
+from ..audio.augment import AddNoise, Offset, RandomApply, Room, SpeedChange, Telephone
 from ..audio.transforms import HighPass, Trim
 from ..features import Waveform
 from ..training.batches import Babble, Mixup, Vary
@@ -16,13 +16,13 @@ from .single import Recipe
 _REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
 
 _SECONDS = 2.55  # of a clip that is heard at a time: 256 frames
-_SPEED = Sometimes(step=SpeedChange(low=0.84, high=1.16), share=0.8)
+_SPEED = RandomApply(step=SpeedChange(low=0.84, high=1.16), share=0.8)
 _RECORDED = (
-    Sometimes(step=Room(rt60_low=0.1, rt60_high=0.8), share=0.2),
-    Sometimes(step=AddNoise(snr_low=5, snr_high=40), share=0.2),
-    Sometimes(step=AddNoise(kind="pink", snr_low=5, snr_high=40), share=0.2),
-    Sometimes(step=Telephone(), share=0.15),
-    Sometimes(step=Offset(), share=0.15),
+    RandomApply(step=Room(rt60_low=0.1, rt60_high=0.8), share=0.2),
+    RandomApply(step=AddNoise(snr_low=5, snr_high=40), share=0.2),
+    RandomApply(step=AddNoise(kind="pink", snr_low=5, snr_high=40), share=0.2),
+    RandomApply(step=Telephone(), share=0.15),
+    RandomApply(step=Offset(), share=0.15),
 )
 _VARY = Vary(steps=(_SPEED, *_RECORDED), seconds=_SECONDS)
 _BABBLE = Babble(share=0.3, voices=6, snr_low=3, snr_high=30)

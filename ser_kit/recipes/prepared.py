@@ -24,7 +24,7 @@ from ..features import Extractor
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class PreparedData:
     """What a system is trained and tested on: features, classes, and copies of clips where it augments.
 
     Args:
@@ -86,7 +86,7 @@ class Split:
         fitted: what was fitted -> the rows it saw; filled in by what fits, read by the audit.
     """
 
-    material: Material
+    material: PreparedData
     train: np.ndarray
     validation: np.ndarray
     seed: int
@@ -101,7 +101,7 @@ class Split:
         return rows
 
 
-def class_shares(material: Material, rows: np.ndarray) -> list[float]:
+def class_shares(material: PreparedData, rows: np.ndarray) -> list[float]:
     """How frequent each class is among the clips of the corpora that have it."""
     codes, names = pd.factorize(material.table["corpus"].iloc[rows])
     counts = np.zeros((len(names), len(material.labels)))
@@ -125,7 +125,7 @@ def same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
     return {e: found.subset(found.table["clip_id"].isin(common).to_numpy()) for e, found in features.items()}
 
 
-def tested_rows(material: Material, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
+def tested_rows(material: PreparedData, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
     """The tested rows as :class:`Evaluation` wants them. A corpus that was left out is answered for among the emotions
     that it has; the probabilities are those of all."""
     labels = np.array(material.labels)

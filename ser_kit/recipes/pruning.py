@@ -33,7 +33,7 @@ from ..core.errors import RecipeError, TableError, TrainingError
 from ..models import kernels
 from ..training.seeds import seed_everything, subseed
 from ..training.settings import Training
-from . import Ensemble, Material, Recipe, Split, System
+from . import Ensemble, PreparedData, Recipe, Split, System
 
 if TYPE_CHECKING:
     import keras
@@ -44,7 +44,7 @@ ROUNDS = 3
 
 def prune(
     bundle: Bundle,
-    data: pd.DataFrame | Material,
+    data: pd.DataFrame | PreparedData,
     *,
     share: float = 0.5,
     epochs: int = 6,
@@ -148,7 +148,7 @@ def _networks(member: Member) -> list[keras.Model]:
     return [member.model.get_layer(f"member_{i + 1}") for i in range(member.hyperparameters["members"])]
 
 
-def _for(bundle: Bundle, material: Material) -> Material:
+def _for(bundle: Bundle, material: PreparedData) -> PreparedData:
     """The material with the bundle's labels."""
     strange = sorted(set(material.labels) - set(bundle.labels))
     if strange:
@@ -161,7 +161,7 @@ def _shortly(recipe: Recipe, epochs: int) -> Recipe:
     """The recipe for a few more epochs, at whose end the learning rate is nought."""
     changes = {"epochs": epochs, "cosine": True, "patience": None, "halve_after": None}
     changes |= {"speaker_penalty": 0.0, "pretrain": None}
-    return recipe.changed({f"training.{name}": value for name, value in changes.items()})
+    return recipe.with_settings({f"training.{name}": value for name, value in changes.items()})
 
 
 def _cut(network: keras.Model, share: float) -> None:

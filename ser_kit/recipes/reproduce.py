@@ -29,7 +29,7 @@ from ..core.errors import TableError
 from ..core.labels import labels_of
 from ..core.paths import write_whole
 from ..evaluation.record import Evaluation, plain
-from . import PUBLISHED, Material, System
+from . import PUBLISHED, PreparedData, System
 from .page import fill, write_page
 from .tables import (
     FORMAT,
@@ -120,7 +120,7 @@ def run(
     ]
     failures: list[Failure] = []
     tables: dict[str, pd.DataFrame] = {}
-    prepared: tuple[str, System, Material] | None = None
+    prepared: tuple[str, System, PreparedData] | None = None
     with tqdm(wanted, desc="reproduce", unit="run", disable=not progress) as bar:
         for task in bar:
             bar.set_postfix_str(str(task))
@@ -192,7 +192,7 @@ class _Task:
             return None
         return record if isinstance(record, dict) and record.get("settings") == self.system.settings else None
 
-    def run(self, material: Material, chosen: set[int] | None, progress: bool) -> Iterator[str]:
+    def run(self, material: PreparedData, chosen: set[int] | None, progress: bool) -> Iterator[str]:
         folds = self.system.folds(material, self.protocol, self.seed)
         for number, fold in enumerate(folds):
             if self.recorded(number) or (chosen is not None and number + 1 not in chosen):
@@ -205,7 +205,7 @@ class _Task:
             uar = 100 * found.metrics()["uar"]
             yield f"{self}, fold {number + 1} of {len(folds)}: UAR {uar:.1f} ({found.seconds:.0f} s)"
 
-    def record(self, material: Material, fold: protocols.Fold, folds: int, found: Evaluation) -> dict:
+    def record(self, material: PreparedData, fold: protocols.Fold, folds: int, found: Evaluation) -> dict:
         """What is kept of a run."""
         import keras
 

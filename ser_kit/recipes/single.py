@@ -95,8 +95,8 @@ class Recipe(System):
         """Shape of the model's input for one clip."""
         return (*self.extractor.shape[:-1], len(self.columns))
 
-    def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
-        changed = super().changed(changes, name)
+    def with_settings(self, changes: Mapping[str, Any], name: str = "") -> Self:
+        changed = super().with_settings(changes, name)
         network = [(each.model, each.hyperparameters, each.extractor, each.corpus_markers) for each in (self, changed)]
         if network[0] == network[1]:
             return changed

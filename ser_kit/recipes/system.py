@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from .. import protocols
+from .. import _old_names, protocols
 from ..audio.transforms import Step
 from ..bundles.bundle import Bundle
 from ..bundles.member import Member
@@ -34,7 +34,7 @@ from ..extraction import Features, extract
 from ..features import Extractor
 from .changes import as_path, decisive, type_name, with_setting
 from .final import across_corpora, answering, calibrate, card, versions, with_temperature
-from .prepared import Material, Split, class_shares, same_rows, tested_rows, with_copies
+from .prepared import PreparedData, Split, class_shares, same_rows, tested_rows, with_copies
 from .published import PUBLISHED, Published
 
 
@@ -48,7 +48,7 @@ class System(ABC):
         reference: authors, title and reported figures as far as given.
         labels: the label set that its authors used.
         published: what they report, and under which protocol.
-        ablations: name -> changes (see :meth:`changed`) that the document compares, or that are worth comparing.
+        ablations: name -> changes (see :meth:`with_settings`) that the document compares, or that are worth comparing.
         temperature: of its answers, where it is known; 0 fits each fold's on its validation clips. With it these are
             trained on, too: only for trainings that do not wait for them. A bundle's own is always fitted on the
             predictions of its evaluation, all of clips that were not learned from.
@@ -137,7 +137,7 @@ class System(ABC):
         """A digest of :attr:`declaration`."""
         return hashlib.blake2b(json.dumps(self.declaration).encode(), digest_size=8).hexdigest()
 
-    def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
+    def with_settings(self, changes: Mapping[str, Any], name: str = "") -> Self:
         """The same system with some settings changed; what is left out of the changes stays.
 
         Args:
@@ -151,7 +151,7 @@ class System(ABC):
 
         Examples:
             >>> from ser_kit import recipes
-            >>> recipes.get("rastogi_mlp").changed({"training.epochs": 3}, "short").name
+            >>> recipes.get("rastogi_mlp").with_settings({"training.epochs": 3}, "short").name
             'rastogi_mlp+short'
         """
         changed = self
@@ -164,6 +164,11 @@ class System(ABC):
                 raise RecipeError(f"{path}: {error}") from None
         return replace(changed, name=f"{self.name}+{name}", ablations={}) if name else changed
 
+    def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
+        """The old name of :meth:`with_settings`."""
+        _old_names.warn("System.changed", "System.with_settings")
+        return self.with_settings(changes, name)
+
     def variant(self, name: str) -> Self:
         """One of its ablations, as a system of its own.
 
@@ -173,7 +178,7 @@ class System(ABC):
         if name not in self.ablations:
             known = ", ".join(map(repr, self.ablations)) or "none"
             raise RecipeError(f"{self.name} has no ablation {name!r}; it has: {known}")
-        return self.changed(self.ablations[name], name)
+        return self.with_settings(self.ablations[name], name)
 
     def same_material(self, other: System) -> bool:
         """Whether what the other has prepared serves this system too."""
@@ -181,8 +186,8 @@ class System(ABC):
         return wanted[0] == wanted[1]
 
     def prepare(
-        self, data: pd.DataFrame | Features | Material, *, jobs: int | None = None, progress: bool = True
-    ) -> Material:
+        self, data: pd.DataFrame | Features | PreparedData, *, jobs: int | None = None, progress: bool = True
+    ) -> PreparedData:
         """Features, classes and copies for a clip table; what is in the feature store is not computed again.
 
         Args:
@@ -197,7 +202,7 @@ class System(ABC):
             TableError: there are clips of one emotion only.
         """
         self.check(self.temperature)
-        if isinstance(data, Material):
+        if isinstance(data, PreparedData):
             return data
         table = data.table if isinstance(data, Features) else data
         column = "label" if "label" in table else "emotion"
@@ -224,7 +229,7 @@ class System(ABC):
             features = {e: with_copies(f, self.augmentation, self.copies, jobs, progress) for e, f in features.items()}
             features = same_rows(features)
             found = next(iter(features.values())).table
-        return Material(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
+        return PreparedData(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
 
     def protocol(self, name: str) -> protocols.Protocol:
         """The protocol of a name; ``"published"`` is the one that the system's authors used.
@@ -234,7 +239,7 @@ class System(ABC):
         """
         return protocols.get(self.published.protocol if name == PUBLISHED else name)
 
-    def folds(self, material: Material, protocol: str = "speaker", seed: int = 0) -> list[protocols.Fold]:
+    def folds(self, material: PreparedData, protocol: str = "speaker", seed: int = 0) -> list[protocols.Fold]:
         """The audited folds of a protocol; ``"published"`` is the one that the system's authors used.
 
         Raises:
@@ -246,7 +251,7 @@ class System(ABC):
         return folds
 
     def fit_fold(
-        self, material: Material, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
+        self, material: PreparedData, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
         title: str = "",
     ) -> tuple[Bundle, list[pd.DataFrame]]:  # fmt: skip
         """Train on one fold, as :meth:`run_fold` does with the same arguments, and keep what was trained.
@@ -266,7 +271,7 @@ class System(ABC):
         return fitted, histories
 
     def run_fold(
-        self, material: Material, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
+        self, material: PreparedData, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
         title: str = "",
     ) -> Evaluation:  # fmt: skip
         """Train and test on one fold, with the seed it was drawn with.
@@ -308,7 +313,7 @@ class System(ABC):
 
     def run(
         self,
-        data: pd.DataFrame | Features | Material,
+        data: pd.DataFrame | Features | PreparedData,
         protocol: str = "speaker",
         *,
         seed: int = 0,
@@ -351,7 +356,7 @@ class System(ABC):
 
     def fit(
         self,
-        data: pd.DataFrame | Features | Material,
+        data: pd.DataFrame | Features | PreparedData,
         *,
         protocol: str = "speaker",
         seed: int = 0,

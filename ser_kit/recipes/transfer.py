@@ -9,7 +9,7 @@ encoders, for machines with a GPU and a network. Their blocks stand at half, two
 
 from dataclasses import replace
 
-from ..audio.augment import AddNoise, Equalize, Offset, Room, Sometimes, SpeedChange, Telephone
+from ..audio.augment import AddNoise, Equalize, Offset, RandomApply, Room, SpeedChange, Telephone
 from ..audio.transforms import HighPass, PeakNormalise, Trim
 from ..features import SpeechEncoder, TRILLsson, YAMNet
 from ..training.batches import Mixup
@@ -54,11 +54,11 @@ trillsson_linear = Recipe(
 _RECORDED = (
     SpeedChange(low=0.88, high=1.14),
     Equalize(),
-    Sometimes(step=Room(), share=0.3),
-    Sometimes(step=Telephone(), share=0.2),
-    Sometimes(step=AddNoise(snr_low=8, snr_high=35), share=0.25),
-    Sometimes(step=AddNoise(kind="pink", snr_low=8, snr_high=35), share=0.25),
-    Sometimes(step=Offset(), share=0.15),
+    RandomApply(step=Room(), share=0.3),
+    RandomApply(step=Telephone(), share=0.2),
+    RandomApply(step=AddNoise(snr_low=8, snr_high=35), share=0.25),
+    RandomApply(step=AddNoise(kind="pink", snr_low=8, snr_high=35), share=0.25),
+    RandomApply(step=Offset(), share=0.15),
 )
 
 whisper_base_linear = Recipe(

@@ -29,7 +29,7 @@ from ..core.errors import RecipeError, TableError
 from ..core.paths import write_whole
 from ..evaluation.record import plain
 from ..extraction import Features
-from . import Material, System, versions
+from . import PreparedData, System, versions
 
 METHODS = ("grid", "random")
 
@@ -69,7 +69,7 @@ def search(
     Args:
         system: a recipe or an ensemble.
         data: a clip table or its features.
-        space: a setting, as :meth:`~ser_kit.recipes.System.changed` names it -> values to try.
+        space: a setting, as :meth:`~ser_kit.recipes.System.with_settings` names it -> values to try.
         method: ``"grid"`` tries every combination; ``"random"`` draws ``candidates`` of them without repetition.
         candidates: how many a random search tries.
         protocol: whose training part is searched on.
@@ -91,7 +91,7 @@ def search(
     from tqdm.auto import tqdm
 
     tried = _tried(space, method, candidates, seed)
-    changed = [system.changed(settings) for settings in tried]  # before any work: a misspelt setting fails here
+    changed = [system.with_settings(settings) for settings in tried]  # before any work: a misspelt setting fails here
     for candidate in changed:
         candidate.check(candidate.temperature)
 
@@ -145,7 +145,7 @@ def _tried(space: Mapping[str, Sequence[Any]], method: str, candidates: int, see
     return list(grid)
 
 
-def _inner(system: System, material: Material, protocol: str, fold: int, seed: int) -> protocols.Fold:
+def _inner(system: System, material: PreparedData, protocol: str, fold: int, seed: int) -> protocols.Fold:
     """The training part of a fold, divided in three, and audited."""
     folds = system.folds(material, protocol, seed)
     if not 0 <= fold < len(folds):
@@ -166,7 +166,7 @@ def _inner(system: System, material: Material, protocol: str, fold: int, seed: i
     return inner
 
 
-def _identity(system: System, material: Material, protocol: str, fold: int, seed: int) -> str:
+def _identity(system: System, material: PreparedData, protocol: str, fold: int, seed: int) -> str:
     """What must be equal for the results of a folder to be this search's own."""
     clips = list(zip(material.table["clip_id"], material.y.tolist(), strict=True))
     return _digest(repr((system.settings, material.labels, clips, protocol, fold, seed)))

@@ -224,7 +224,7 @@ def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few, e
     """It is switched off in the runs above: with more epochs and wider layers it takes a GPU."""
     (cell,) = [cell.source for cell in code_cells(read("03_train")) if cell.source.startswith("HOUSE = []")]
     small = {"channels": (4, 4, 4, 4), "harmonic_channels": (), "width": 8, "heads": 1}
-    quick = recipes.get("house_one").changed({"training.epochs": 1, "hyperparameters": small})
+    quick = recipes.get("house_one").with_settings({"training.epochs": 1, "hyperparameters": small})
     monkeypatch.setattr(recipes, "get", lambda name: {"house": quick}[name])
     monkeypatch.setattr(ser_kit, "load", lambda names, labels: {("demo", "eight"): demo_few}[(*names, labels)])
     shown = []

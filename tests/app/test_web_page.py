@@ -74,7 +74,7 @@ def test_the_page_asks_for_the_version_that_is_tested():
 def exported(demo_table, tmp_path_factory):
     """A small house's file."""
     out = tmp_path_factory.mktemp("exported") / "from_scratch.onnx"
-    bundle = untrained(recipes.get("house_one").changed(SMALL), limits="For <b>tests</b>.")
+    bundle = untrained(recipes.get("house_one").with_settings(SMALL), limits="For <b>tests</b>.")
     deploy.export(bundle, out, demo_table.iloc[::100])
     return out
 

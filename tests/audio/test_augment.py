@@ -235,11 +235,11 @@ class TestWaveforms:
         )
 
 
-class TestSometimes:
+class TestRandomApply:
     @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
     def test_share(self, share):
         sound = tone(seconds=0.2)
-        step = augment.Sometimes(step="telephone", share=share)
+        step = augment.RandomApply(step="telephone", share=share)
         taken = [
             not np.array_equal(each(sound, RATE), sound)
             for (each,) in (augment.with_seed((step,), seed) for seed in range(300))
@@ -247,7 +247,7 @@ class TestSometimes:
         assert np.mean(taken) == pytest.approx(share, abs=0.08 if 0 < share < 1 else 0)
 
     def test_the_step_draws_anew_with_each_seed(self):
-        sound, step = tone(seconds=0.2), augment.Sometimes(step={"name": "gain", "low": -12}, share=1.0)
+        sound, step = tone(seconds=0.2), augment.RandomApply(step={"name": "gain", "low": -12}, share=1.0)
         assert step.step == augment.Gain(low=-12)
         levels = {
             round(rms(each(sound, RATE)), 6)
@@ -256,5 +256,5 @@ class TestSometimes:
         assert len(levels) == 20
 
     def test_identity_names_the_step(self):
-        step = augment.Sometimes(step="telephone")
+        step = augment.RandomApply(step="telephone")
         assert step.identity == "Sometimes/1(seed=0, step=Telephone/1(), share=0.5)"

@@ -47,7 +47,7 @@ def quick(monkeypatch):
     """The recipe of functionals, with two epochs and without the seconds that tracing each model takes."""
     import tensorflow as tf
 
-    recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 2})
+    recipe = recipes.get("rastogi_mlp").with_settings({"training.epochs": 2})
     monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", recipe)
     tf.config.run_functions_eagerly(True)
     yield

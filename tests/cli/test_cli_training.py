@@ -145,7 +145,7 @@ def test_settings_of_a_recipe_can_be_changed(ser_kit, quick, recordings, tmp_pat
     saved = Evaluation.load(record["folder"])
     assert [len(history) for history in saved.histories] == [1]
     expected = (
-        recipes.get("rastogi_mlp").changed({"hyperparameters.units": (7, 5, 3)}).build(2).count_params()
+        recipes.get("rastogi_mlp").with_settings({"hyperparameters.units": (7, 5, 3)}).build(2).count_params()
     )
     assert record["parameters"] == expected
 

@@ -118,10 +118,19 @@ def test_an_old_preset_still_loads_with_a_warning():
             assert bundle_path(old) == preset_path(new)
 
 
-def test_names_that_moved_between_folders_still_work():
-    for name in _old_names.EXTRACTION:
-        with pytest.warns(DeprecationWarning, match=f"ser_kit.extraction.{name}"):
-            assert getattr(ser_kit.features, name) is getattr(ser_kit.extraction, name)
+@pytest.mark.parametrize(
+    ("module", "old"), [(module, old) for module, names in _old_names.NAMES.items() for old in names]
+)
+def test_names_that_moved_still_work_with_a_warning(module, old):
+    place, new = _old_names.NAMES[module][old]
+    with pytest.warns(DeprecationWarning, match=f"{module}.{old} is now {place}.{new};"):
+        assert getattr(importlib.import_module(module), old) is getattr(importlib.import_module(place), new)
+
+
+def test_changing_settings_by_the_old_name_still_works():
+    recipe = ser_kit.recipe("rastogi_mlp")
+    with pytest.warns(DeprecationWarning, match="with_settings"):
+        assert recipe.changed({"training.epochs": 3}) == recipe.with_settings({"training.epochs": 3})
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -142,7 +142,7 @@ def test_answers_by_the_file_are_set_beside_those_by_the_networks(monkeypatch, d
 
 def test_our_own_systems_answer_in_some_time(monkeypatch, demo_table):
     assert standing.names() == ["house", "house_one"]
-    assert standing.network(recipes.get("house").changed({"rounds": 2})).count_params() == 2 * 272_236
+    assert standing.network(recipes.get("house").with_settings({"rounds": 2})).count_params() == 2 * 272_236
     monkeypatch.setattr(standing, "names", lambda: ["house_one"])
     monkeypatch.setattr(standing.corpora, "load", lambda _: demo_table.head(2))
     monkeypatch.delattr(standing.os, "sched_setaffinity", raising=False)  # the tests that follow want all cores
@@ -344,7 +344,7 @@ def test_each_clip_is_adapted_by_others_of_its_speaker(clips):
 def test_recipes_are_trained_once_and_shown_from_their_records(monkeypatch, demo_functionals, tmp_path, capsys):
     number = pd.factorize(demo_functionals.table["speaker"], sort=True)[0]
     table = demo_functionals.table.assign(corpus=np.array(["a", "b", "c"])[number % 3])
-    quick, trained = recipes.get("rastogi_mlp").changed({"training.epochs": 1}), []
+    quick, trained = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1}), []
     monkeypatch.setattr(unheard.ideas, "get", lambda name: quick)
     monkeypatch.setattr(nested.corpora, "load", lambda names, labels: table)
     run_fold = type(quick).run_fold

@@ -76,7 +76,7 @@ def test_add_a_model_and_a_published_system(example, demo_few, tmp_path, monkeyp
 
     system = example("recipes").doe_gru
     monkeypatch.setitem(recipes.RECIPES, system.name, system)
-    quick = ser_kit.recipe("doe_gru+wider").changed({"training.epochs": 1})
+    quick = ser_kit.recipe("doe_gru+wider").with_settings({"training.epochs": 1})
     assert quick.hyperparameters == {"units": 64}
     for protocol in ("published", "speaker"):
         evaluation = quick.run(demo_few, protocol, progress=False)

@@ -15,7 +15,7 @@ import pytest
 from ser_kit import recipes
 from ser_kit.extraction import Features
 from ser_kit.features import SpeechEncoder
-from ser_kit.recipes import Material, Split
+from ser_kit.recipes import PreparedData, Split
 from ser_kit.training.linear import Linear
 
 ROOT = Path(__file__).parents[2]
@@ -77,9 +77,9 @@ def test_networks_learn(name):
     values[:, :6] = x
     table = pd.DataFrame({"clip_id": np.arange(len(y)).astype(str), "corpus": corpus, "speaker": speaker.astype(str)})
     features = Features(values, table, table[:0], np.ones(len(y), int), extractor)
-    material = Material({extractor: features}, table, LABELS, y, table[:0])
+    material = PreparedData({extractor: features}, table, LABELS, y, table[:0])
     split = Split(material, np.arange(len(y)), np.arange(0), 0, False, lambda part: None)
-    recipe = ideas.SYSTEMS[name].changed({"training.epochs": 30, "training.learning_rate": 0.01})
+    recipe = ideas.SYSTEMS[name].with_settings({"training.epochs": 30, "training.learning_rate": 0.01})
     (member,), (history,) = replace(recipe, extractor=extractor).train(split)
     said = member.probabilities(values)
     assert (said.argmax(axis=1) == y).mean() > 0.8 and history["loss"].iloc[-1] < history["loss"].iloc[0]

@@ -181,7 +181,7 @@ def test_copies_hidden_files_and_strangers(corpus, tree):
     strangers = [clip for clip in table.attrs["excluded"] if Path(clip["path"]).name == "holiday.wav"]
     assert [set(clip) for clip in strangers] == [{"clip_id", "path", "corpus", "reason"}]
     assert not any("__MACOSX" in c["path"] or "._" in c["path"] for c in table.attrs["excluded"])
-    losses = corpora.losses(table)
+    losses = corpora.exclusion_counts(table)
     assert losses["clips"].sum() == len(table.attrs["excluded"])
     assert "file name not understood" in set(losses["reason"])
 
@@ -373,7 +373,7 @@ def test_joined_corpora_tell_what_each_lost(tmp_path, caplog):
     assert table.attrs["labels"] == ["neutral", "happy", "sad", "angry", "fear", "disgust"]
     assert Counter(table["corpus"]) == {"ravdess": 1440 - 384, "cremad": 7442 - 7, "tess": 2800 - 400}
     assert (table["label"] == table["emotion"]).all()
-    lost = {(row.corpus, row.reason): row.clips for row in corpora.losses(table).itertuples()}
+    lost = {(row.corpus, row.reason): row.clips for row in corpora.exclusion_counts(table).itertuples()}
     assert lost == {
         ("cremad", "silence throughout"): 1,
         ("cremad", "the same recording stands under two emotions, so its label is not known"): 6,
@@ -647,7 +647,7 @@ def test_parts_of_a_file(tmp_path, content):
         ["folder:talk.wav#t=4", "folder:anna", "happy", "4.0", ""],
     ]
     path = str(tmp_path / "talk.wav")
-    assert corpora.losses(table).empty
+    assert corpora.exclusion_counts(table).empty
     assert corpora.sources(table) == [Excerpt(path, 0, 2.5), Excerpt(path, 2.5, 4), Excerpt(path, 4)]
     six = corpora.load("folder", root=tmp_path / "mine.csv", labels="six")
     assert list(six.columns) == [*COLUMNS, "start", "end", "label"]

@@ -39,7 +39,7 @@ BUILDERS = {  # a recipe with each builder of a network
 
 @pytest.fixture(scope="module")
 def house():
-    return untrained(recipes.get("house_one").changed(SMALL))
+    return untrained(recipes.get("house_one").with_settings(SMALL))
 
 
 @pytest.fixture(scope="module")

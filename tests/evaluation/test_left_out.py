@@ -136,4 +136,4 @@ def test_a_training_that_sees_a_clip_of_the_corpus_left_out_is_refused(monkeypat
 
     monkeypatch.setattr(Split, "note", planted)
     with pytest.raises(LeakageError, match=f"the {what} was fitted on test clips"):
-        quick.changed({"training.epochs": 1}).fit_fold(material, fold, progress=False)
+        quick.with_settings({"training.epochs": 1}).fit_fold(material, fold, progress=False)

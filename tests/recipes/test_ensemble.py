@@ -26,14 +26,14 @@ FUNCTIONALS, STATISTICS = Functionals(), FrameStatistics()
 
 
 def forest(name="forest", **changes):
-    recipe = recipes.get("ahmadov_forest").changed({"extractor": FUNCTIONALS, "training.n_estimators": 4, **changes})
+    recipe = recipes.get("ahmadov_forest").with_settings({"extractor": FUNCTIONALS, "training.n_estimators": 4, **changes})
     return dataclasses.replace(recipe, name=name, ablations={})
 
 
 @pytest.fixture(scope="module")
 def mixed():
     """A network of functionals and a forest of frame statistics: two extractors, two sampling rates."""
-    network = recipes.get("rastogi_mlp").changed({"training.epochs": 1})
+    network = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1})
     return Ensemble.of(network, forest(extractor=FrameStatistics(rate=22050)))
 
 
@@ -162,7 +162,7 @@ def test_what_is_no_ensemble_is_refused(make, message):
 def split_of(table, y, values=None, seed=0):
     train = np.arange(len(table))
     found = None if values is None else {FUNCTIONALS: SimpleNamespace(values=values)}
-    material = recipes.Material(found, table, ("a", "b", "c"), np.asarray(y), None)
+    material = recipes.PreparedData(found, table, ("a", "b", "c"), np.asarray(y), None)
     return recipes.Split(material, train, train[:0], seed, False, lambda part: None)
 
 
@@ -309,11 +309,11 @@ def test_the_published_ensembles_are_what_they_are_called():
 
 
 def test_settings_that_are_no_ensemble_s_own_are_changed_in_its_members():
-    both = Ensemble.of(forest("a"), forest("b")).changed({"training.n_estimators": 3, "method": "hard"}, "small")
+    both = Ensemble.of(forest("a"), forest("b")).with_settings({"training.n_estimators": 3, "method": "hard"}, "small")
     assert both.name == "a&b+small" and both.method == "hard"
     assert [member.training.n_estimators for member in both.members] == [3, 3]
     with pytest.raises(RecipeError, match="no setting 'training.leaves'"):
-        both.changed({"training.leaves": 1})
+        both.with_settings({"training.leaves": 1})
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -375,10 +375,10 @@ def test_what_a_corpus_lacks_does_not_count_as_rare():
 def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature_is_known(
     demo_functionals, monkeypatch
 ):
-    network = recipes.get("rastogi_mlp").changed(
+    network = recipes.get("rastogi_mlp").with_settings(
         {"training.epochs": 2, "training.patience": None, "training.batch_size": 128}
     )
-    system = Ensemble.of(network, method="seeds", rounds=2).changed({"temperature": 0.5})
+    system = Ensemble.of(network, method="seeds", rounds=2).with_settings({"temperature": 0.5})
     material = system.prepare(demo_functionals)
     (fold,) = system.folds(material, "speaker_80_20")
     seen, train = [], recipes.Recipe.train
@@ -392,7 +392,7 @@ def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature
     assert [split.seed for split in seen] == [training.subseed(0, "member", i) for i in range(2)]
     for split in seen:
         assert split.train.tolist() == np.union1d(fold.train, fold.validation).tolist() and not len(split.validation)
-    plain = system.changed({"temperature": 1.0}).run_fold(material, fold, progress=False).predictions
+    plain = system.with_settings({"temperature": 1.0}).run_fold(material, fold, progress=False).predictions
     columns = [f"prob_{label}" for label in evaluation.labels]
     np.testing.assert_allclose(
         apply_temperature(plain[columns].to_numpy(), 0.5), evaluation.predictions[columns], atol=1e-6
@@ -406,6 +406,6 @@ def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature
 
 
 def test_who_waits_for_the_validation_loss_cannot_know_the_temperature_before(demo_few):
-    waits = recipes.get("rastogi_mlp").changed({"temperature": 1.0})
+    waits = recipes.get("rastogi_mlp").with_settings({"temperature": 1.0})
     with pytest.raises(TrainingError, match="expected validation clips"):
         waits.run(waits.prepare(demo_few, jobs=0, progress=False), "speaker_80_20", progress=False)

@@ -151,7 +151,7 @@ def test_how_loud_and_how_long_before_and_after_changes_little():
 
 def test_the_house_system_from_samples_to_one_file(demo_few, tmp_path, eagerly):
     quick = {"training.epochs": 1, "hyperparameters": SMALL, "training.batch_size": 30, "rounds": 2}
-    system = recipes.get("house").changed(quick)
+    system = recipes.get("house").with_settings(quick)
     material = system.prepare(demo_few, jobs=0, progress=False)
     (fold,) = protocols.get("speaker_80_20")(material.table, 0)
     evaluation = system.run_fold(material, fold, progress=False)
@@ -172,7 +172,7 @@ def test_the_house_system_from_samples_to_one_file(demo_few, tmp_path, eagerly):
 
 def test_members_joined_say_what_they_said_apart(demo_few, tmp_path, eagerly):
     system = recipes.Ensemble.of(
-        recipes.get("rastogi_mlp").changed({"training.epochs": 1, "scale": False}), method="seeds", rounds=4
+        recipes.get("rastogi_mlp").with_settings({"training.epochs": 1, "scale": False}), method="seeds", rounds=4
     )
     material = system.prepare(demo_few, jobs=0, progress=False)
     (fold,) = system.folds(material, "speaker_80_20")

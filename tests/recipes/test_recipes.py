@@ -54,7 +54,7 @@ def short(system):
     if isinstance(system, recipes.Ensemble):
         members = system.members[:2] if system.method == "hard" else system.members  # those of the soft one again
         return dataclasses.replace(system, members=tuple(map(short, members)), rounds=2)
-    return system.changed({"training.epochs": 1}) if isinstance(system.training, training.Training) else system
+    return system.with_settings({"training.epochs": 1}) if isinstance(system.training, training.Training) else system
 
 
 def alone(system):
@@ -173,7 +173,7 @@ def test_stacked_parts_can_be_the_channels_of_one_picture():
     np.testing.assert_array_equal(np.unique(shown[:, 1]), 40 + np.arange(12))
     np.testing.assert_array_equal(shown[:, 2], 52 + np.arange(40))
     with pytest.raises(ValueError, match=r"channels of \(40, 12\) dims do not make up the 92"):
-        recipes.get("staged_cnn_lstm").changed({"hyperparameters.channels": (40, 12)}).build(8)
+        recipes.get("staged_cnn_lstm").with_settings({"hyperparameters.channels": (40, 12)}).build(8)
 
 
 def test_an_unknown_recipe_or_ablation_is_named():
@@ -190,7 +190,7 @@ def test_an_unknown_recipe_or_ablation_is_named():
 
 def test_any_setting_can_be_changed_and_the_rest_stays():
     recipe = recipes.get("staged_cnn_lstm")
-    changed = recipe.changed({"training.epochs": 3, "hyperparameters.dropout": 0.5, "extractor.parts": ["mfcc"]})
+    changed = recipe.with_settings({"training.epochs": 3, "hyperparameters.dropout": 0.5, "extractor.parts": ["mfcc"]})
     assert (changed.training.epochs, changed.hyperparameters["dropout"], changed.name) == (3, 0.5, recipe.name)
     assert changed.extractor.shape == (150, 40)
     assert changed.training == dataclasses.replace(recipe.training, epochs=3)
@@ -215,7 +215,7 @@ def test_any_setting_can_be_changed_and_the_rest_stays():
 )
 def test_a_setting_that_is_not_there_is_refused(name, changes):
     with pytest.raises(RecipeError, match="no setting"):
-        recipes.get(name).changed(changes)
+        recipes.get(name).with_settings(changes)
 
 
 # --------------------------------------------------------------------------------------------------------------- runs
@@ -324,8 +324,8 @@ def test_what_was_prepared_is_not_prepared_again(quick, demo_functionals, monkey
     monkeypatch.setattr("ser_kit.recipes.system.extract", lambda *_, **__: pytest.fail("extracted again"))
     assert quick.prepare(material) is material
     assert material.features[quick.extractor] is demo_functionals
-    assert quick.same_material(quick.changed({"training.epochs": 1}))
-    assert not quick.same_material(quick.changed({"copies": 1, "augmentation": (AddNoise(),)}))
+    assert quick.same_material(quick.with_settings({"training.epochs": 1}))
+    assert not quick.same_material(quick.with_settings({"copies": 1, "augmentation": (AddNoise(),)}))
 
 
 def test_scaling_never_sees_test_clips(quick, demo_functionals, monkeypatch):
@@ -344,7 +344,7 @@ def test_scaling_never_sees_test_clips(quick, demo_functionals, monkeypatch):
 
 
 def test_what_is_not_scaled_is_left_alone(demo_few):
-    recipe = recipes.get("ahmadov_forest").changed({"scale": False, "training.n_estimators": 2})
+    recipe = recipes.get("ahmadov_forest").with_settings({"scale": False, "training.n_estimators": 2})
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     split = recipe._split(material, *_folded(recipe, material), 0, None, "", False, "")
     (member,), _ = recipe.train(split)
@@ -358,7 +358,7 @@ def _folded(recipe, material):
 
 
 def test_what_each_part_was_fitted_on_is_noted(demo_functionals):
-    recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 1})
+    recipe = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1})
     material = recipe.prepare(demo_functionals, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     split = recipe._split(material, fold.train, fold.validation, 0, None, "", False, "")
@@ -372,7 +372,7 @@ def test_what_each_part_was_fitted_on_is_noted(demo_functionals):
 
 @pytest.mark.parametrize("what", ["scaler", "training", "early stopping", "calibration"])
 def test_whatever_is_fitted_on_a_test_clip_is_caught(what, demo_few, monkeypatch):
-    recipe = recipes.get("rastogi_mlp").changed({"training.epochs": 1})
+    recipe = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1})
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     note = recipes.Split.note
@@ -430,7 +430,7 @@ def test_wrong_features_and_a_single_class_are_refused(quick, demo_functionals):
 @pytest.fixture(scope="module")
 def noisy():
     """A forest of functionals with two noisy copies of each training clip."""
-    return recipes.get("ahmadov_forest").changed(
+    return recipes.get("ahmadov_forest").with_settings(
         {"training.n_estimators": 5, "copies": 2, "augmentation": (AddNoise(),), "extractor": features.Functionals()},
         "noisy",
     )

@@ -40,17 +40,17 @@ def small_corpora(demo_few):
 
 @pytest.fixture(scope="module")
 def quick():
-    return recipes.get("rastogi_mlp").changed({"training.epochs": 2})
+    return recipes.get("rastogi_mlp").with_settings({"training.epochs": 2})
 
 
 @pytest.fixture(scope="module")
 def forest():
-    return recipes.get("ahmadov_forest").changed({"extractor": features.Functionals(), "training.n_estimators": 5})
+    return recipes.get("ahmadov_forest").with_settings({"extractor": features.Functionals(), "training.n_estimators": 5})
 
 
 @pytest.fixture(scope="module")
 def systems(quick, forest):
-    return [quick, forest, forest.changed({"training.n_estimators": 2}, "small")]
+    return [quick, forest, forest.with_settings({"training.n_estimators": 2}, "small")]
 
 
 @pytest.fixture(scope="module")
@@ -168,17 +168,17 @@ def test_a_system_that_was_changed_is_run_anew_and_what_only_reads_otherwise_is_
     arguments = {"divided": ["speaker_80_20"], "seeds": [0], "out": tmp_path, "jobs": 1, "progress": False}
     reproduce.run([forest], ["demo"], **arguments)
     before = changed_at(tmp_path)
-    reproduce.run([forest.changed({"title": "Trees", "reference": "A forest"})], ["demo"], **arguments)
+    reproduce.run([forest.with_settings({"title": "Trees", "reference": "A forest"})], ["demo"], **arguments)
     assert changed_at(tmp_path) == before
-    larger = forest.changed({"training.n_estimators": 6})
+    larger = forest.with_settings({"training.n_estimators": 6})
     told = []
     reproduce.run([larger], ["demo"], **arguments, tell=told.append)
     assert len(told) == 1 and changed_at(tmp_path).keys() == before.keys() and changed_at(tmp_path) != before
     assert larger.settings != forest.settings
-    twin = forest.changed({"name": "twin"})
+    twin = forest.with_settings({"name": "twin"})
     ensemble = recipes.Ensemble.of(forest, twin)
-    assert ensemble.settings != recipes.Ensemble.of(forest, twin.changed({"training.n_estimators": 6})).settings
-    assert ensemble.settings == ensemble.changed({"title": "Twice"}).settings
+    assert ensemble.settings != recipes.Ensemble.of(forest, twin.with_settings({"training.n_estimators": 6})).settings
+    assert ensemble.settings == ensemble.with_settings({"title": "Twice"}).settings
 
 
 def test_folds_may_be_shared_out(forest, tmp_path):
@@ -229,7 +229,7 @@ def test_a_document_s_corpora_can_stand_in_for_by_others(name, tmp_path):
     """One light system of each document whose corpora are not all here, on synthetic speech under their names."""
     system = recipes.get(name)
     networks = isinstance(system.training, training.Training)
-    system = system.changed({"training.epochs": 1} if networks else {"training.n_estimators": 3})
+    system = system.with_settings({"training.epochs": 1} if networks else {"training.n_estimators": 3})
     wanted = system.published.corpora
     assert reproduce.run([system], list(wanted), seeds=[0], out=tmp_path, jobs=1, progress=False) == []
     records = reproduce.load(tmp_path)
@@ -438,7 +438,7 @@ def test_tables_can_be_made_of_few_records(records):
 
 @pytest.fixture
 def ser_kit(capsys, monkeypatch, quick, forest):
-    monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", quick.changed({"training.epochs": 1}))
+    monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", quick.with_settings({"training.epochs": 1}))
     monkeypatch.setitem(recipes.RECIPES, "ahmadov_forest", forest)
 
     def run(*arguments):
@@ -484,7 +484,7 @@ def test_the_command_tells_what_failed_and_goes_on(ser_kit, tmp_path):
 def test_the_command_runs_ablations(ser_kit, tmp_path, monkeypatch):
     small = recipes.get("ahmadov_forest")
     monkeypatch.setitem(
-        recipes.RECIPES, "ahmadov_forest", small.changed({"ablations": {"small": {"training.n_estimators": 2}}})
+        recipes.RECIPES, "ahmadov_forest", small.with_settings({"ablations": {"small": {"training.n_estimators": 2}}})
     )
     command = ("reproduce", "ahmadov_forest", "--ablations", "--corpus", "demo", "--out", tmp_path, "--seeds", "1")
     assert ser_kit(*command, "--protocols", "random_80_20", "--jobs", "1")[0] == 0

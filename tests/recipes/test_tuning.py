@@ -20,12 +20,12 @@ SPACE = {"training.learning_rate": [1e-7, 1e-2], "hyperparameters.dropout": [(0.
 
 @pytest.fixture(scope="module")
 def quick():
-    return recipes.get("rastogi_mlp").changed({"training.epochs": 2, "training.batch_size": 64})
+    return recipes.get("rastogi_mlp").with_settings({"training.epochs": 2, "training.batch_size": 64})
 
 
 @pytest.fixture(scope="module")
 def forest():
-    return recipes.get("ahmadov_forest").changed({"extractor": features.Functionals(), "training.n_estimators": 5})
+    return recipes.get("ahmadov_forest").with_settings({"extractor": features.Functionals(), "training.n_estimators": 5})
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_grid_tries_all_and_the_best_is_the_best(searched, quick):
     best = results.iloc[0]
     assert best["training.learning_rate"] == searched.best.training.learning_rate == 1e-2
     assert best["hyperparameters.dropout"] == searched.best.hyperparameters["dropout"]
-    assert searched.best == quick.changed(
+    assert searched.best == quick.with_settings(
         {key: best[key] for key in ("training.learning_rate", "hyperparameters.dropout")}
     )
     assert {"uar", "accuracy", "seconds"} < set(results.columns)
@@ -109,7 +109,7 @@ def test_a_search_goes_on_where_it_was_broken_off(quick, searched, demo_function
     with pytest.raises(RecipeError, match="another search"):
         tuning.search(quick, demo_functionals, SPACE, seed=1, **settings)
     with pytest.raises(RecipeError, match="another search"):
-        tuning.search(quick.changed({"training.batch_size": 32}), demo_functionals, SPACE, **settings)
+        tuning.search(quick.with_settings({"training.batch_size": 32}), demo_functionals, SPACE, **settings)
     (tmp_path / "candidates.json").write_text("{")
     with pytest.raises(RecipeError, match="cannot be read"):
         tuning.search(quick, demo_functionals, SPACE, **settings)
@@ -178,7 +178,7 @@ def test_candidates_of_other_copies_have_rows_of_their_own(forest, demo_few, mon
 
     monkeypatch.setattr(recipes.Recipe, "run_fold", watched)
     noisy = dataclasses.replace(forest, augmentation=(AddNoise(),))
-    for system in (noisy, noisy.changed({"copies": 1})):
+    for system in (noisy, noisy.with_settings({"copies": 1})):
         seen.clear()
         tuning.search(system, demo_few, {"copies": [0, 1]}, method="grid", jobs=0, progress=False)
         (_, clips, alone, scored), (_, both, doubled, same) = sorted(seen)

@@ -191,7 +191,7 @@ def test_unknown_name():
 
 
 def test_identity_names_the_steps():
-    step = augment.Sometimes(step="telephone")
+    step = augment.RandomApply(step="telephone")
     assert batches.Vary(steps=(step,)).identity.startswith(f"Vary/1(steps=[{step.identity}], rate=16000")
 
 

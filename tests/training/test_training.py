@@ -454,7 +454,7 @@ def test_a_penalty_needs_speakers(data, speakers):
 def test_single_segments_train_the_model_of_clips(demo_few, penalty, untraced):
     from ser_kit import recipes
 
-    recipe = recipes.get("segment_dnn").changed({"training.epochs": 1, "hyperparameters.units": (8,),
+    recipe = recipes.get("segment_dnn").with_settings({"training.epochs": 1, "hyperparameters.units": (8,),
                                                  "training.speaker_penalty": penalty})  # fmt: skip
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
@@ -469,7 +469,7 @@ def test_single_segments_train_the_model_of_clips(demo_few, penalty, untraced):
 def test_segments_carry_the_label_and_weight_of_their_clip_and_padding_is_left_out(demo_few, monkeypatch):
     from ser_kit import recipes
 
-    recipe, seen = recipes.get("segment_dnn").changed({"hyperparameters.units": (8,)}), {}
+    recipe, seen = recipes.get("segment_dnn").with_settings({"hyperparameters.units": (8,)}), {}
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     split = recipe._split(material, fold.train, fold.validation, 0, None, "", False, "")
@@ -519,7 +519,7 @@ def test_pretraining_changes_the_hidden_layers_only_and_repeats_itself(method, u
 def test_a_recipe_pretrains_on_its_training_clips(demo_few, monkeypatch, untraced):
     from ser_kit import recipes
 
-    recipe = recipes.get("deep_belief_network").changed({"training.epochs": 1})
+    recipe = recipes.get("deep_belief_network").with_settings({"training.epochs": 1})
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     seen, pretrain = [], pretraining.pretrain
@@ -530,11 +530,11 @@ def test_a_recipe_pretrains_on_its_training_clips(demo_few, monkeypatch, untrace
 
     monkeypatch.setattr("ser_kit.recipes.single.pretrain", watched)
     recipe.run_fold(material, fold, progress=False)
-    recipe.changed({"training.pretrain": None}).run_fold(material, fold, progress=False)
+    recipe.with_settings({"training.pretrain": None}).run_fold(material, fold, progress=False)
     ((x, method),) = seen
     assert method == "rbm" and len(x) == len(fold.train)
     with pytest.raises(TrainingError, match="pretrain='magic' must be one of 'autoencoder', 'rbm' or null"):
-        recipe.changed({"training.pretrain": "magic"})
+        recipe.with_settings({"training.pretrain": "magic"})
 
 
 def test_a_finished_run_is_not_trained_again(data, reference, tmp_path, monkeypatch):

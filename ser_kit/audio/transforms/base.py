@@ -38,7 +38,7 @@ STEPS: Registry[type[Step]] = Registry(
         "equalize": "ser_kit.audio.augment:Equalize",
         "room": "ser_kit.audio.augment:Room",
         "telephone": "ser_kit.audio.augment:Telephone",
-        "sometimes": "ser_kit.audio.augment:Sometimes",
+        "sometimes": "ser_kit.audio.augment:RandomApply",
     },
 )
 """Every step class by name."""
