@@ -23,9 +23,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 LONGEST = (
-    "notebooks", "odd_recordings", "widget_browser", "export", "recipes", "features_survival", "training",
+    "notebooks", "odd_recordings", "widget_browser", "exporter", "recipes", "survival", "training",
     "cli_training", "cli_answers", "cli",
-    "equal_answers", "reproduce", "models", "features_dask", "web_page", "widget", "plots",
+    "equal_answers", "reproduce", "models", "dask", "web_page", "widget", "plots",
 )  # fmt: skip
 
 
