@@ -42,7 +42,9 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
     shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    traced = tf.function(lambda inputs: model(inputs, training=False), input_signature=[shape], autograph=False)
+    traced = tf.function(
+        lambda inputs: model(inputs, training=False), input_signature=[shape], autograph=False
+    )
     # Looking for the graph that fits the arguments, of which there is one, would take a tenth of an answer's
     # time.
     graph = traced if tf.config.functions_run_eagerly() else traced.get_concrete_function()

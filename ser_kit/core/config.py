@@ -23,7 +23,9 @@ Allowed = tuple[float, float] | range | frozenset
 BOOLEAN = frozenset({True, False})
 
 
-def checked(what: str, value: Any, allowed: Allowed, error: type[SerKitError], *, optional: bool = False) -> Any:
+def checked(
+    what: str, value: Any, allowed: Allowed, error: type[SerKitError], *, optional: bool = False
+) -> Any:
     """The value as a plain number, string or bool, if it is allowed.
 
     Args:
@@ -95,7 +97,8 @@ class Settings:
     name: ClassVar[str]
     """What the registry calls it."""
     called: ClassVar[str] = ""
-    """In its :attr:`identity`, where the class had another name: what was measured by that name stays valid."""
+    """In its :attr:`identity`, where the class had another name: what was measured by that name stays
+    valid."""
     version: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions, beside NumPy, whose versions decide about what it gives."""
@@ -110,7 +113,9 @@ class Settings:
         values = {each.name: each for each in fields(self)}
         for key in filter(self.valid.__contains__, values):
             optional = values[key].default is None or "None" in str(values[key].type)
-            value = checked(self._called(key), getattr(self, key), self.valid[key], self.error, optional=optional)
+            value = checked(
+                self._called(key), getattr(self, key), self.valid[key], self.error, optional=optional
+            )
             object.__setattr__(self, key, value)
         for less, more in self.ordered:
             if values.keys() >= {less, more} and getattr(self, less) > getattr(self, more):
@@ -133,7 +138,9 @@ class Settings:
         """Its :attr:`packages`, and those of the settings among its fields."""
         values = [getattr(self, each.name) for each in fields(self)]
         inner = [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
-        return frozenset(self.packages).union(*(each.stands_on for each in inner if isinstance(each, Settings)))
+        return frozenset(self.packages).union(
+            *(each.stands_on for each in inner if isinstance(each, Settings))
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Name and settings, ready for JSON; :func:`made` reads it."""

@@ -90,7 +90,8 @@ class InvalidSamplesError(AudioError):
 
 
 class NoRuntimeWarning(UserWarning):
-    """A bundle's networks answer, which is slower: ONNX Runtime is not installed, or there is no ``model.onnx``."""
+    """A bundle's networks answer, which is slower: ONNX Runtime is not installed, or there is no
+    ``model.onnx``."""
 
 
 class SilentAudioWarning(UserWarning):

@@ -70,7 +70,9 @@ def canonical(name: str) -> str:
     """
     found = _CANONICAL.get(str(name).strip().lower())
     if found is None:
-        raise LabelError(f"unknown emotion {name!r}; expected one of {', '.join(EMOTIONS)} or a common synonym")
+        raise LabelError(
+            f"unknown emotion {name!r}; expected one of {', '.join(EMOTIONS)} or a common synonym"
+        )
     return found
 
 
@@ -112,7 +114,9 @@ LABEL_SETS: Registry[LabelSet] = Registry.of(
     LabelSet("four", ("neutral", "happy", "sad", "angry"), {"excited": "happy"}),
     LabelSet("six", ("neutral", "happy", "sad", "angry", "fear", "disgust")),
     # Calm counts as neutral, as in most work that joins RAVDESS with corpora that have no calm speech.
-    LabelSet("seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}),
+    LabelSet(
+        "seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}
+    ),
     LabelSet("eight", EMOTIONS[:8]),
 )
 

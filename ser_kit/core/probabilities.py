@@ -82,7 +82,9 @@ def logarithms(probabilities: np.ndarray) -> np.ndarray:
     """
     probabilities = np.asarray(probabilities, dtype=float)
     if probabilities.ndim != 2 or not np.isfinite(probabilities).all() or (probabilities < 0).any():
-        raise TableError(f"probabilities must be finite, not negative and [clips, labels]; got {probabilities.shape}")
+        raise TableError(
+            f"probabilities must be finite, not negative and [clips, labels]; got {probabilities.shape}"
+        )
     return np.log(np.maximum(probabilities, 1e-12))
 
 

@@ -45,12 +45,15 @@ class PreparedData:
     def originals(self) -> np.ndarray:
         """Rows that are no copies."""
         return (
-            np.flatnonzero(self.table["parent"].to_numpy() == "") if "parent" in self.table else np.arange(len(self.y))
+            np.flatnonzero(self.table["parent"].to_numpy() == "")
+            if "parent" in self.table
+            else np.arange(len(self.y))
         )
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """How many ``clips`` and ``speakers``, and a ``digest`` of their names, speakers, classes and sound."""
+        """How many ``clips`` and ``speakers``, and a ``digest`` of their names, speakers, classes and
+        sound."""
         clips = self.table.iloc[self.originals]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the audit tells of recordings that are gone
@@ -126,8 +129,8 @@ def same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
 
 
 def tested_rows(material: PreparedData, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
-    """The tested rows as :class:`Evaluation` wants them. A corpus that was left out is answered for among the emotions
-    that it has; the probabilities are those of all."""
+    """The tested rows as :class:`Evaluation` wants them. A corpus that was left out is answered for among the
+    emotions that it has; the probabilities are those of all."""
     labels = np.array(material.labels)
     frame = material.table.iloc[fold.test][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
     frame["true"] = labels[material.y[fold.test]]
@@ -146,10 +149,16 @@ def with_copies(
     parts = [replace(found, table=found.table.assign(parent=""))]
     for i in range(1, copies + 1):
         steps = (*found.extractor.preprocess, *with_seed(augmentation, i))
-        varied = extract(found.table, replace(found.extractor, preprocess=steps), jobs=jobs, progress=progress)
+        varied = extract(
+            found.table, replace(found.extractor, preprocess=steps), jobs=jobs, progress=progress
+        )
         originals = varied.table["clip_id"]
-        parts.append(replace(varied, table=varied.table.assign(clip_id=originals + f"#{i}", parent=originals)))
+        parts.append(
+            replace(varied, table=varied.table.assign(clip_id=originals + f"#{i}", parent=originals))
+        )
     table = pd.concat([part.table for part in parts], ignore_index=True)
     table.attrs = found.table.attrs
     values = np.concatenate([part.values for part in parts])
-    return replace(found, values=values, table=table, lengths=np.concatenate([part.lengths for part in parts]))
+    return replace(
+        found, values=values, table=table, lengths=np.concatenate([part.lengths for part in parts])
+    )
