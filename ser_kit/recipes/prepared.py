@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +16,7 @@ from .. import protocols
 from ..audio.augment import with_seed
 from ..audio.transforms import Step
 from ..bundles.member import rounded
+from ..core.config import digest
 from ..evaluation import left_out
 from ..extraction import Features, extract
 from ..features import Extractor
@@ -60,8 +59,7 @@ class PreparedData:
             sounds = protocols.fingerprints(clips)
         labels = np.array(self.labels)[self.y[self.originals]]
         rows = sorted(zip(clips["clip_id"], clips["speaker"], labels.tolist(), sounds.tolist(), strict=True))
-        digest = hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
-        return {"clips": len(clips), "speakers": clips["speaker"].nunique(), "digest": digest}
+        return {"clips": len(clips), "speakers": clips["speaker"].nunique(), "digest": digest(rows)}
 
     def with_copies(self, rows: np.ndarray) -> np.ndarray:
         """Rows, and those of their copies."""

@@ -7,8 +7,6 @@ are the same for all.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
 import time
@@ -26,7 +24,7 @@ from .. import _old_names, protocols
 from ..audio.transforms import Step
 from ..bundles.bundle import Bundle
 from ..bundles.member import Member
-from ..core.config import BOOLEAN, Allowed, checked
+from ..core.config import BOOLEAN, Allowed, checked, digest
 from ..core.errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..core.labels import EMOTIONS
 from ..evaluation.calibration import fit_temperature
@@ -141,7 +139,7 @@ class System(ABC):
     @property
     def settings(self) -> str:
         """A digest of :attr:`declaration`."""
-        return hashlib.blake2b(json.dumps(self.declaration).encode(), digest_size=8).hexdigest()
+        return digest(self.declaration)
 
     def with_settings(self, changes: Mapping[str, Any], name: str = "") -> Self:
         """The same system with some settings changed; what is left out of the changes stays.
