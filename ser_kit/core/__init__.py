@@ -1,4 +1,4 @@
-"""What every other folder stands on: errors, settings, files, labels, work in parallel."""
+"""Shared foundations: errors, settings, files, labels and parallel work."""
 
 import lazy_loader as _lazy
 

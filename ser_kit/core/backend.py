@@ -1,4 +1,4 @@
-"""Keras, loaded without noise, and its models as plain functions."""
+"""Import Keras quietly, and call its models as plain functions."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """A model as a function from inputs to outputs, compiled once for all batch sizes and lengths.
+    """Compile a model once for all batch sizes and lengths.
 
-    Keras's own ``predict_on_batch`` is traced anew for the second shape that it sees, which takes longer than
-    hundreds of answers.
+    Keras's own ``predict_on_batch`` is traced again for a second input shape, which takes longer than
+    hundreds of predictions.
 
     Args:
-        model: with one input and one output.
+        model: a built model with one input and one output.
 
     Returns:
-        ``float32 [n, *input] -> float32 [n, *output]``. It raises :class:`~ser_kit.core.errors.ForkedError`
-        in a process that was forked since.
+        A function ``float32 [n, *input] -> float32 [n, *output]``. It raises
+        :class:`~ser_kit.core.errors.ForkedError` in a process that was forked after TensorFlow had been used.
 
     Examples:
         >>> from ser_kit import models
@@ -42,9 +42,11 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
     shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    traced = tf.function(lambda inputs: model(inputs, training=False), input_signature=[shape], autograph=False)
-    # Looking for the graph that fits the arguments, of which there is one, would take a tenth of an answer's
-    # time.
+    traced = tf.function(
+        lambda inputs: model(inputs, training=False), input_signature=[shape], autograph=False
+    )
+    # There is one graph only. Letting TensorFlow look it up for each call takes a tenth of the time of a
+    # prediction.
     graph = traced if tf.config.functions_run_eagerly() else traced.get_concrete_function()
 
     def answer(inputs: np.ndarray) -> np.ndarray:
@@ -55,20 +57,20 @@ def forward(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def import_keras() -> ModuleType:
-    """Keras, without what TensorFlow's libraries write to standard error while they load.
+    """Import Keras without the messages that TensorFlow's libraries write to standard error.
 
-    On a machine without a GPU they say so each time, in a way that no setting of theirs turns off. Should the
-    import fail, what they wrote is shown after all.
+    On a machine without a GPU they write a warning at each import, which no setting of theirs turns off. The
+    messages are shown if the import fails.
     """
     if "keras" in sys.modules:
         return sys.modules["keras"]
-    with unheard():
+    with hidden_stderr():
         return importlib.import_module("keras")
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """Hide what native libraries write to standard error; it is shown if an error is raised."""
+def hidden_stderr() -> Iterator[None]:
+    """Hide the output of native libraries on standard error, unless an error is raised."""
     try:
         stderr = os.dup(2)
     except OSError:  # no standard error to keep clean

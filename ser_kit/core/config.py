@@ -1,8 +1,8 @@
-"""Settings: frozen dataclasses that are checked when they are made, have an identity, and go through JSON.
+"""Settings: frozen dataclasses that validate their values, have an identity, and convert to and from JSON.
 
-Steps, batch augmentations, extractors and trainings are such settings. Pydantic would check types too, but
-takes a fifth of a second to import, knows no NumPy scalars, and the one line of :attr:`Settings.identity`,
-which names features in the store, would still be our own.
+Steps, batch augmentations, extractors and trainings are such settings. Pydantic also checks types, but takes
+0.2 s to import and does not accept NumPy scalars; :attr:`Settings.identity`, which names features in the
+store, would be needed as well.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ from .errors import SerKitError
 from .registry import Registry
 
 Allowed = tuple[float, float] | range | frozenset
-"""A lowest and a highest number, a range of whole numbers, or a set of values of one type."""
+"""The valid values: lowest and highest number, a range of integers, or a set of values of one type."""
 
 BOOLEAN = frozenset({True, False})
 
 
-def checked(what: str, value: Any, allowed: Allowed, error: type[SerKitError], *, optional: bool = False) -> Any:
-    """The value as a plain number, string or bool, if it is allowed.
+def checked(
+    what: str, value: Any, allowed: Allowed, error: type[SerKitError], *, optional: bool = False
+) -> Any:
+    """Validate a value and return it as a plain number, string or bool.
 
     Args:
-        what: the setting, as it is called in the message.
-        value: what it was given.
-        allowed: what it may be.
-        error: raised where it is something else.
+        what: name of the setting, for the message.
+        value: the value to check.
+        allowed: the valid values.
+        error: class of the error to raise.
         optional: whether ``None`` is allowed too.
 
     Raises:
-        SerKitError: of the type given; the message says what would be right.
+        SerKitError: of the type given, if the value is not valid; the message names the valid values.
 
     Examples:
         >>> checked("epochs", 2.5, range(1, 101), ValueError)
@@ -59,12 +61,12 @@ def checked(what: str, value: Any, allowed: Allowed, error: type[SerKitError], *
 
 
 def digest(value: Any, *, size: int = 8, sort_keys: bool = False) -> str:
-    """A hash of what goes through JSON: equal for equal values, on every machine.
+    """Hash of a JSON-serialisable value, the same on every machine.
 
     Args:
-        value: what :func:`json.dumps` takes.
+        value: any value that :func:`json.dumps` accepts.
         size: bytes of BLAKE2b; the result has twice as many hexadecimal digits.
-        sort_keys: whether mappings are equal whatever the order of their keys.
+        sort_keys: ignore the order of keys in mappings.
 
     Examples:
         >>> digest({"a": 1, "b": 2}, sort_keys=True) == digest({"b": 2, "a": 1}, sort_keys=True)
@@ -74,10 +76,10 @@ def digest(value: Any, *, size: int = 8, sort_keys: bool = False) -> str:
 
 
 def listed(what: str, value: Any, error: type[SerKitError]) -> tuple:
-    """The value as a tuple, if it is a list or a tuple.
+    """Convert a list or tuple to a tuple.
 
     Raises:
-        SerKitError: of the type given, where it is none.
+        SerKitError: of the type given, if the value is neither.
     """
     if not isinstance(value, list | tuple):
         raise error(f"{what}={value!r} must be a list, such as []")
@@ -93,24 +95,26 @@ class Settings:
     """
 
     name: ClassVar[str]
-    """What the registry calls it."""
+    """Name in the registry."""
     called: ClassVar[str] = ""
-    """In its :attr:`identity`, where the class had another name: what was measured by that name stays valid."""
+    """Earlier name of the class, still used in :attr:`identity` so that stored features stay valid."""
     version: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ()
-    """Distributions, beside NumPy, whose versions decide about what it gives."""
+    """Distributions, besides NumPy, whose versions affect the result."""
     error: ClassVar[type[SerKitError]] = SerKitError
-    """Raised where a setting is something else than it may be."""
+    """Class of the error raised for an invalid setting."""
     valid: ClassVar[Mapping[str, Allowed]] = {}
-    """What a setting of that name may be; ``None`` too where that is its default."""
+    """Valid values by name of the setting; ``None`` is also valid where it is the default."""
     ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Pairs of settings of which the first must not exceed the second."""
+    """Pairs of settings; the first must not exceed the second."""
 
     def __post_init__(self):
         values = {each.name: each for each in fields(self)}
         for key in filter(self.valid.__contains__, values):
             optional = values[key].default is None or "None" in str(values[key].type)
-            value = checked(self._called(key), getattr(self, key), self.valid[key], self.error, optional=optional)
+            value = checked(
+                self._called(key), getattr(self, key), self.valid[key], self.error, optional=optional
+            )
             object.__setattr__(self, key, value)
         for less, more in self.ordered:
             if values.keys() >= {less, more} and getattr(self, less) > getattr(self, more):
@@ -119,7 +123,7 @@ class Settings:
 
     @classmethod
     def _called(cls, key: str) -> str:
-        """A setting as messages name it."""
+        """Name of a setting in messages."""
         return f"{cls.name}: {key}"
 
     @property
@@ -133,22 +137,24 @@ class Settings:
         """Its :attr:`packages`, and those of the settings among its fields."""
         values = [getattr(self, each.name) for each in fields(self)]
         inner = [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
-        return frozenset(self.packages).union(*(each.stands_on for each in inner if isinstance(each, Settings)))
+        return frozenset(self.packages).union(
+            *(each.stands_on for each in inner if isinstance(each, Settings))
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Name and settings, ready for JSON; :func:`made` reads it."""
+        """Name and settings, JSON-serialisable; :func:`made` is the inverse."""
         return {"name": self.name} | {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
 
 
 def _word(value: Any) -> str:
-    """A setting as a word of an identity."""
+    """A setting as text, for an identity."""
     if isinstance(value, tuple):
         return f"[{', '.join(map(_word, value))}]"
     return value.identity if isinstance(value, Settings) else repr(value)
 
 
 def _plain(value: Any) -> Any:
-    """A setting, ready for JSON."""
+    """A setting as a JSON-serialisable value."""
     if isinstance(value, tuple):
         return list(map(_plain, value))
     return value.to_dict() if isinstance(value, Settings) else value
@@ -158,15 +164,16 @@ _T = TypeVar("_T", bound=Settings)
 
 
 def made(registry: Registry[type[_T]], described: _T | str | Mapping[str, Any]) -> _T:
-    """Settings from a name or from what :meth:`Settings.to_dict` gave; settings are returned as they are.
+    """Create settings from a name or from the result of :meth:`Settings.to_dict`; settings are returned
+    unchanged.
 
     Args:
         registry: classes by name.
-        described: the name, or a mapping of ``name`` and settings.
+        described: settings, a name, or a mapping with the key ``name`` and settings.
 
     Raises:
-        UnknownNameError: the registry has no such name.
-        SerKitError: the class has no such setting, or not with this value; of the class's own type.
+        UnknownNameError: if the registry has no such name.
+        SerKitError: of the class's own type, if the class has no such setting or a value is not valid.
     """
     if isinstance(described, Settings):
         return described

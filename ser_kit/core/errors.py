@@ -1,7 +1,7 @@
 """Every exception and warning of ser_kit.
 
-A message names the bad value, what would be right, and what to do about it. Each class also derives from
-the built-in that a caller would expect (``ValueError`` for a bad value, ``ImportError`` for a missing extra).
+A message names the bad value, what would be right, and what to do about it. Each class also derives from the
+matching built-in (``ValueError`` for a bad value, ``ImportError`` for a missing extra).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
-"""Control characters, halves of surrogate pairs, and what turns the direction of writing."""
+"""Control characters, unpaired surrogates, and marks that change the writing direction."""
 
 
 def printable(text: str) -> str:
-    """A text from outside, such as a file name, with its control characters replaced.
+    """Replace the control characters of an untrusted text, such as a file name.
 
     Examples:
         >>> printable("red\\x1b[31m.wav")
@@ -25,11 +25,11 @@ def printable(text: str) -> str:
 
 
 class SerKitError(Exception):
-    """Base class: ``except SerKitError`` catches whatever ser_kit raises on purpose."""
+    """Base class of all errors that ser_kit raises on purpose."""
 
 
 class UnknownNameError(SerKitError, ValueError):
-    """A registry was asked for a name it does not hold.
+    """There is no entry of that name in a registry.
 
     Examples:
         >>> raise UnknownNameError("corpus", "ravdes", ["ravdess"])
@@ -46,11 +46,11 @@ class UnknownNameError(SerKitError, ValueError):
 
 
 class LabelError(SerKitError, ValueError):
-    """An emotion name or a label set cannot be understood."""
+    """An emotion name or a label set is not known."""
 
 
 class CorpusNotFoundError(SerKitError, FileNotFoundError):
-    """The recordings of a corpus cannot be had; the message says how to get them."""
+    """The recordings of a corpus were not found; the message says how to get them."""
 
 
 class FileNameError(SerKitError, ValueError):
@@ -58,7 +58,7 @@ class FileNameError(SerKitError, ValueError):
 
 
 class TableError(SerKitError, ValueError):
-    """A clip table lacks a column, or holds values that make no sense."""
+    """A clip table lacks a column, or holds invalid values."""
 
 
 class AudioError(SerKitError, ValueError):
@@ -70,15 +70,15 @@ class AudioNotFoundError(AudioError, FileNotFoundError):
 
 
 class EmptyAudioError(AudioError):
-    """No samples at all."""
+    """The recording has no samples."""
 
 
 class NotAudioError(AudioError):
-    """The bytes are not a sound format that can be decoded here."""
+    """The bytes are not in an audio format that can be decoded here."""
 
 
 class PointerFileError(AudioError):
-    """A Git-LFS pointer stands where the recording should be."""
+    """The file is a Git-LFS pointer, not the recording itself."""
 
 
 class TooShortError(AudioError):
@@ -90,55 +90,55 @@ class InvalidSamplesError(AudioError):
 
 
 class NoRuntimeWarning(UserWarning):
-    """A bundle's networks answer, which is slower: ONNX Runtime is not installed, or there is no ``model.onnx``."""
+    """Keras predicts, which is slower: ONNX Runtime is not installed, or there is no ``model.onnx``."""
 
 
 class SilentAudioWarning(UserWarning):
-    """Every sample of the recording is zero (or indistinguishable from it)."""
+    """Every sample of the recording is zero, or indistinguishable from zero."""
 
 
 class TruncatedAudioWarning(UserWarning):
-    """The file ends before its header says, or is damaged; what can be decoded was."""
+    """The file is shorter than its header states, or damaged; the decodable part was used."""
 
 
 class RecipeError(SerKitError, ValueError):
-    """A recipe, an ensemble or a change to one makes no sense."""
+    """A recipe, an ensemble or a change to one is not valid."""
 
 
 class PreprocessError(SerKitError, ValueError):
-    """A step cannot be made, or cannot work on these samples."""
+    """A preprocessing step has invalid settings, or cannot process these samples."""
 
 
 class FeatureError(SerKitError, ValueError):
-    """Features cannot be computed or saved as asked."""
+    """Features cannot be computed or saved as requested."""
 
 
 class EncoderError(SerKitError, ValueError):
-    """A speech encoder has no such block, or its weights are missing or changed."""
+    """A speech encoder has no such block, or its weights are missing or have been changed."""
 
 
 class StoreError(SerKitError):
-    """The feature store cannot be read or written: no room, no permission, a broken disk."""
+    """The feature store cannot be read or written, for example because the disk is full."""
 
 
 class IncompleteCorpusWarning(UserWarning):
-    """A copy of a corpus lacks many of the clips that were published."""
+    """A copy of a corpus lacks many of the published clips."""
 
 
 class DamagedStoreWarning(UserWarning):
-    """The feature store, or an entry of it, was spoiled; what was lost is extracted anew."""
+    """The feature store, or an entry of it, was damaged; its features are extracted again."""
 
 
 class DamagedCheckpointWarning(UserWarning):
-    """The state of an interrupted training was spoiled; that training starts anew."""
+    """The checkpoint of an interrupted training was damaged; the training starts again."""
 
 
 class LeakageError(SerKitError):
-    """A clip or a speaker stands on both sides of a split.
+    """A clip or a speaker is on both sides of a split.
 
     Args:
-        message: what crossed, and between which parts.
-        offenders: the clip ids or speakers, all of them.
+        message: what is shared, and by which parts.
+        offenders: all clip ids or speakers that are shared.
     """
 
     def __init__(self, message: str, offenders: Iterable[str] = ()):
@@ -149,15 +149,15 @@ class LeakageError(SerKitError):
 
 
 class FewClipsWarning(UserWarning):
-    """There are too few clips for what is fitted on them to be relied on."""
+    """There are too few clips for a reliable fit."""
 
 
 class TrainingError(SerKitError, ValueError):
-    """Training cannot start or go on as asked."""
+    """Training cannot start or resume as requested."""
 
 
 class TargetError(SerKitError, OSError):
-    """Results cannot be put where they were asked for."""
+    """Results cannot be written to the requested place."""
 
 
 class BundleError(SerKitError, ValueError):
@@ -165,19 +165,19 @@ class BundleError(SerKitError, ValueError):
 
 
 class AdaptationError(SerKitError, ValueError):
-    """What was learned of a speaker cannot be used: its file is damaged, or it is of another bundle."""
+    """A speaker adaptation cannot be used: its file is damaged, or belongs to another bundle."""
 
 
 class ForkedError(SerKitError, RuntimeError):
-    """A network would hang: this process was forked while TensorFlow's threads ran."""
+    """TensorFlow would hang: this process was forked while TensorFlow's threads were running."""
 
 
 class ExportError(SerKitError):
-    """A bundle cannot be written for another runtime, or would answer differently there."""
+    """A bundle cannot be exported to another runtime, or would predict differently there."""
 
 
 class MissingDependencyError(SerKitError, ImportError):
-    """A package is absent; the message names what to install: an extra of ser-kit, or the package itself."""
+    """A package is not installed; the message names the extra of ser-kit, or the package, to install."""
 
     def __init__(self, package: str, extra: str, purpose: str):
         wanted = f'"ser-kit[{extra}]"' if extra else package

@@ -1,14 +1,14 @@
-"""Numbers as people read them."""
+"""Format numbers for people."""
 
 from __future__ import annotations
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share in percent.
+    """Format a fraction in percent.
 
     Args:
-        share: 0 to 1.
-        digits: behind the decimal point.
+        share: fraction, 0 to 1.
+        digits: number of decimals.
 
     Examples:
         >>> percent(0.5), percent(0.482, 1)
@@ -18,11 +18,11 @@ def percent(share: float, digits: int = 0) -> str:
 
 
 def clock(seconds: float, digits: int = 0) -> str:
-    """A time as minutes and seconds.
+    """Format a time as minutes and seconds.
 
     Args:
-        seconds: 0 or more.
-        digits: of fractions of a second; with none, the seconds that are over, as a clock shows them.
+        seconds: time in seconds, 0 or more.
+        digits: number of decimals of the seconds; with 0, the seconds are rounded down, as on a clock.
 
     Examples:
         >>> clock(75.9), clock(75.28, 1), clock(59.96, 1), clock(3600)
@@ -33,7 +33,7 @@ def clock(seconds: float, digits: int = 0) -> str:
 
 
 def megabytes(size: int, digits: int = 1) -> str:
-    """A number of bytes in megabytes (10^6 bytes).
+    """Format a number of bytes in megabytes (10^6 bytes).
 
     Examples:
         >>> megabytes(1_234_567_890), megabytes(45_600, 2)

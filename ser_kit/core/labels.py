@@ -1,4 +1,4 @@
-"""Canonical emotions, their synonyms, and the label sets that corpora are joined under.
+"""Canonical emotions, their synonyms, and label sets to combine corpora with.
 
 Examples:
     >>> canonical("Fearful"), canonical("ps"), canonical("happiness")
@@ -57,7 +57,7 @@ _CANONICAL = {name: name for name in EMOTIONS} | {s: name for name, words in _SY
 
 
 def canonical(name: str) -> str:
-    """The canonical emotion for a common English name of it, whatever its case.
+    """Canonical emotion for a common English name, ignoring case.
 
     Args:
         name: such as ``"Fearful"``, ``"ps"`` or ``"anger"``.
@@ -66,27 +66,29 @@ def canonical(name: str) -> str:
         One of :data:`EMOTIONS`.
 
     Raises:
-        LabelError: the name is not known.
+        LabelError: if the name is not known.
     """
     found = _CANONICAL.get(str(name).strip().lower())
     if found is None:
-        raise LabelError(f"unknown emotion {name!r}; expected one of {', '.join(EMOTIONS)} or a common synonym")
+        raise LabelError(
+            f"unknown emotion {name!r}; expected one of {', '.join(EMOTIONS)} or a common synonym"
+        )
     return found
 
 
 NEAREST = {"calm": "neutral", "excited": "happy", "frustrated": "angry"}
-"""What an emotion is answered as where a label set has no place for it, though recordings of it teach it
-nothing."""
+"""Nearest emotion, used to map predictions to a label set that lacks an emotion. It is not used for
+training."""
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The classes that a model tells apart, in the order of its outputs.
+    """The classes of a model, in the order of its outputs.
 
     Args:
-        name: how the set is asked for.
+        name: name of the set.
         labels: canonical emotions, in output order.
-        merged: canonical emotion -> label, for emotions counted as another one.
+        merged: canonical emotion -> label, for emotions that are merged into another.
     """
 
     name: str
@@ -94,12 +96,12 @@ class LabelSet:
     merged: Mapping[str, str] = field(default_factory=dict)
 
     def label(self, emotion: str) -> str | None:
-        """The label of a canonical emotion, or ``None`` where the set has no place for it."""
+        """Label of a canonical emotion, or ``None`` if the set does not contain it."""
         emotion = self.merged.get(emotion, emotion)
         return emotion if emotion in self.labels else None
 
     def nearest(self, emotion: str) -> str | None:
-        """The same, or the label of the emotion that it is :data:`NEAREST` to."""
+        """As :meth:`label`, falling back to the label of the :data:`NEAREST` emotion."""
         return self.label(emotion) or self.label(NEAREST.get(emotion, emotion))
 
     def __len__(self) -> int:
@@ -111,21 +113,23 @@ LABEL_SETS: Registry[LabelSet] = Registry.of(
     # "Excited" counts as happy: the convention of four-class IEMOCAP (5,531 clips).
     LabelSet("four", ("neutral", "happy", "sad", "angry"), {"excited": "happy"}),
     LabelSet("six", ("neutral", "happy", "sad", "angry", "fear", "disgust")),
-    # Calm counts as neutral, as in most work that joins RAVDESS with corpora that have no calm speech.
-    LabelSet("seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}),
+    # Calm counts as neutral, as in most work that combines RAVDESS with corpora without calm speech.
+    LabelSet(
+        "seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}
+    ),
     LabelSet("eight", EMOTIONS[:8]),
 )
 
 
 def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
-    """A label set by name, or one made of the emotions given.
+    """Label set by name, or a new one of the emotions given.
 
     Args:
         labels: ``"four"``, ``"six"``, ``"seven"``, ``"eight"``; a :class:`LabelSet`; or emotion names.
 
     Raises:
-        UnknownNameError: no set has that name.
-        LabelError: an emotion is unknown, or fewer than two different ones are given.
+        UnknownNameError: if no set has that name.
+        LabelError: if an emotion is unknown, or fewer than two different ones are given.
     """
     if isinstance(labels, LabelSet):
         return labels
@@ -138,23 +142,23 @@ def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
 
 
 def labels_of(text: str | None) -> str | list[str] | None:
-    """What a text such as ``"six"`` or ``"happy,sad"`` asks for: a label set by its name, or emotions."""
+    """Parse a text such as ``"six"`` (the name of a label set) or ``"happy,sad"`` (a list of emotions)."""
     return [name.strip() for name in text.split(",") if name.strip()] if text and "," in text else text
 
 
 def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """How an answer in some labels becomes one in fewer: probabilities of those that are merged are added up.
+    """Map the labels of a model to those of a smaller label set; probabilities of merged labels are added.
 
     Args:
-        labels: what a model tells apart.
-        into: the label set to answer in, as for :func:`label_set`.
+        labels: labels of the model.
+        into: the target label set, as for :func:`label_set`.
 
     Returns:
-        Label of the set -> labels of the model. A label that is in none of them, such as surprise among six
-        emotions, is left out.
+        Label of the set -> labels of the model. Labels of the model without a counterpart, such as surprise
+        in ``"six"``, are omitted.
 
     Raises:
-        LabelError: the model does not tell two labels of the set apart.
+        LabelError: if fewer than two labels of the set can be predicted.
 
     Examples:
         >>> merged(EMOTIONS[:8], "six")["neutral"]

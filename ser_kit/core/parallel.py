@@ -1,4 +1,4 @@
-"""The cores at hand, and work that is done a little ahead of those who wait for it."""
+"""Available CPU cores, and prefetching in threads."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ONE_EACH = {"TF_NUM_INTRAOP_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Environment of a process that answers for several recordings at a time, before TensorFlow and NumPy are
-loaded: one for each core is faster than all cores for each."""
+"""Environment variables for a process that predicts several recordings at a time, to set before TensorFlow
+and NumPy are loaded. One thread for each recording is faster than all cores for each."""
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(available_cores())
 
 
 def at_once() -> int:
-    """Recordings to answer for at a time: one more than cores, since each waits for its file now and then."""
+    """Number of recordings to predict at a time: one more than cores, since reading a file takes time."""
     return cores() + 1
 
 
 def available_cores() -> list[int]:
-    """The numbers of the cores that this process may use."""
+    """Indices of the CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
-# Whether TensorFlow has threads in this process, or had them in the one that it was forked from.
+# Whether TensorFlow has threads in this process, or had them in the parent before a fork.
 _computes = _lost = False
 
 
 def before_tensorflow() -> None:
-    """Called before TensorFlow computes, since a process forked afterwards would wait for ever.
+    """Check for a fork before TensorFlow computes; a process that was forked afterwards would hang.
 
     Raises:
-        ForkedError: this process is such a child.
+        ForkedError: if this process was forked after TensorFlow had been used.
     """
     global _computes
     if _lost:
@@ -64,14 +64,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def ahead(make: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """What is made of each item, in order, the next few in threads while one is used.
+    """Apply a function to items in order, computing the next results in threads.
 
-    Worth it for what lets other threads run: decoding, resampling, Fourier transforms, networks.
+    Useful for work that releases the GIL: decoding, resampling, Fourier transforms, networks.
 
     Args:
-        make: called in any of the threads; what it raises is raised to the caller, in its turn.
-        items: taken as they are needed, ``threads`` more at most.
-        threads: 1 or more.
+        make: the function; it is called in threads. Its errors are raised when its result is due.
+        items: arguments of the function, read at most ``threads`` ahead.
+        threads: number of threads, 1 or more.
 
     Examples:
         >>> list(ahead(str, range(3), threads=2))

@@ -1,4 +1,4 @@
-"""Where ser_kit keeps what it can make again, and how files and folders appear whole or not at all."""
+"""The cache folder, and atomic writes of files and folders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AUDIO_SUFFIXES = frozenset({
 
 
 def cache_folder() -> Path:
-    """``$SER_KIT_CACHE``, or else the platform's cache folder; it need not exist yet.
+    """Cache folder: ``$SER_KIT_CACHE``, or else the platform's cache folder; it need not exist yet.
 
     Examples:
         >>> cache_folder()  # doctest: +SKIP
@@ -38,12 +38,12 @@ def cache_folder() -> Path:
 
 @contextmanager
 def workshop(folder: Path, prefix: str) -> Iterator[Path]:
-    """A temporary folder inside ``folder``; what is finished in it moves to its place in one step.
+    """Temporary folder inside ``folder``, from which finished files are moved to their place in one step.
 
     Args:
-        folder: made if need be.
-        prefix: of the temporary folder's name. Folders of that prefix that were left a day ago by processes
-            that were killed are swept up.
+        folder: created if missing.
+        prefix: prefix of the temporary folder's name. Folders with this prefix that are older than a day,
+            left by killed processes, are deleted.
 
     Examples:
         >>> target = Path(tempfile.mkdtemp()) / "greeting.txt"
@@ -55,7 +55,7 @@ def workshop(folder: Path, prefix: str) -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob(f"{prefix}*"):
-        with suppress(FileNotFoundError):  # another process may sweep too
+        with suppress(FileNotFoundError):  # another process may delete it too
             if time.time() - old.stat().st_mtime > _ABANDONED:
                 shutil.rmtree(old, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=folder, ignore_cleanup_errors=True) as unfinished:
@@ -63,7 +63,7 @@ def workshop(folder: Path, prefix: str) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
+    """Write a file atomically: a reader sees the old content or the new, never a part."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -79,7 +79,7 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write a file to, which takes the place of ``path`` when all went well.
+    """Temporary path to write to; it replaces ``path`` unless an error is raised.
 
     Examples:
         >>> target = Path(tempfile.mkdtemp()) / "greeting.txt"
@@ -98,20 +98,20 @@ def file_digest(path: str | os.PathLike) -> str:
     """SHA-256 of a file's bytes, 64 hexadecimal digits.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: if the file cannot be read.
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def writable(folder: str | os.PathLike) -> Path:
-    """A folder that files can be put into: looked at before the work whose results they hold.
+    """Check that files can be written into a folder, before the work that produces them.
 
     Args:
         folder: it need not exist yet.
 
     Raises:
-        TargetError: a file stands there, or nothing may be written there.
+        TargetError: if the path is a file, or the folder is not writable.
 
     Examples:
         >>> writable(Path(tempfile.mkdtemp()) / "results" / "first").name
@@ -128,17 +128,16 @@ def writable(folder: str | os.PathLike) -> Path:
 
 
 def replaceable(target: str | os.PathLike) -> Path:
-    """Where a folder or a file can be put as a whole by :func:`put`: looked at before the work that makes it.
+    """Check that :func:`put` can replace a file or folder, before the work that produces it.
 
     Args:
-        target: it need not exist yet. Of a link, what it points to.
+        target: it need not exist yet. Links are followed.
 
     Returns:
         The absolute path, without links.
 
     Raises:
-        TargetError: nothing may be written there, or it is the folder that one works in, or one that other
-            file systems are mounted at: these cannot change places with another.
+        TargetError: if it is not writable, is or contains the working directory, or is a mount point.
     """
     place = Path(os.path.realpath(target))
     if place.is_dir() and (Path.cwd().is_relative_to(place) or place.is_mount()):
@@ -150,15 +149,14 @@ def replaceable(target: str | os.PathLike) -> Path:
 
 
 def put(made: Path, place: Path) -> None:
-    """Move what is finished, a file or a folder, to its place; what stood there is deleted, but not before.
+    """Move a finished file or folder to its place, and delete the old one afterwards.
 
-    A kill at any moment leaves the old or the new there, whole. Where a system cannot let two folders change
-    places in one step (Linux can, on most file systems), the old one stands beside its place for a moment,
-    and :func:`standing` finds it.
+    A kill at any moment leaves the old or the new one complete. Linux exchanges two folders in one step on
+    most file systems. Elsewhere the old one is renamed for a moment, and :func:`standing` finds it.
 
     Args:
-        made: on the same file system, in a :func:`workshop`, which sweeps up what is left there.
-        place: as :func:`replaceable` gives it.
+        made: the finished file or folder, on the same file system, in a :func:`workshop`.
+        place: the target, from :func:`replaceable`.
 
     Examples:
         >>> place = Path(tempfile.mkdtemp()) / "letters"
@@ -185,7 +183,7 @@ def put(made: Path, place: Path) -> None:
 
 
 def standing(folder: Path) -> Path:
-    """Where a folder is to be read: its place, or beside it if :func:`put` was interrupted."""
+    """Path to read a folder from: its place, or the renamed one if :func:`put` was interrupted."""
     aside = _aside(folder)
     return aside if not folder.exists() and aside.is_dir() else folder
 
@@ -195,7 +193,7 @@ def _aside(folder: Path) -> Path:
 
 
 def _exchanged(one: Path, other: Path) -> bool:
-    """Whether two folders have changed places, in one step."""
+    """Exchange two folders in one step; false if that is not possible."""
     if sys.platform != "linux":
         return False
     exchange = getattr(ctypes.CDLL(None), "renameat2", None)
@@ -205,14 +203,14 @@ def _exchanged(one: Path, other: Path) -> bool:
 
 
 def audio_files(root: Path, skip: frozenset[str] = frozenset()) -> list[Path]:
-    """Sound files under a folder; of two copies of a clip, the one to prefer comes first.
+    """Audio files under a folder; of two copies of a clip, the preferred one comes first.
 
-    Pipes, sockets and devices are left out, whatever their names: who reads them may wait for ever.
+    Pipes, sockets and devices are skipped, since reading them may block forever.
 
     Args:
-        root: the folder.
-        skip: names of folders that are not looked into. Hidden ones never are: archives packed on a Mac hold
-            a ``._name.wav`` beside each ``name.wav``.
+        root: the folder to search.
+        skip: names of folders to skip. Hidden files and folders are always skipped: archives packed on a Mac
+            hold a ``._name.wav`` beside each ``name.wav``.
     """
     found = []
     for folder, folders, names in os.walk(root):

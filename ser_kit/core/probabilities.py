@@ -1,4 +1,4 @@
-"""Probabilities of labels: how sharp they are, and what is usual of a speaker taken off.
+"""Operations on class probabilities: temperature, speaker bias, and logarithms.
 
 Examples:
     >>> apply_temperature([[0.8, 0.2]], 2.0).round(3).tolist()
@@ -13,11 +13,12 @@ from .errors import TableError
 
 
 def apply_temperature(probabilities: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
-    """Probabilities made softer (temperature above 1) or sharper (below 1); the predicted label stays.
+    """Make probabilities softer (temperature above 1) or sharper (below 1); the predicted label stays the
+    same.
 
     Args:
         probabilities: rows that sum to 1, ``[n, k]``.
-        temperature: above 0, one for all or ``[n]``; 1 changes nothing.
+        temperature: above 0, a scalar or ``[n]``; 1 changes nothing.
 
     Returns:
         Rows that sum to 1, ``float64 [n, k]``.
@@ -32,12 +33,12 @@ def apply_temperature(probabilities: np.ndarray, temperature: float | np.ndarray
 
 
 def without_habit(probabilities: np.ndarray, habit: np.ndarray) -> np.ndarray:
-    """Probabilities from which a speaker's habit is taken off.
+    """Remove a speaker's bias from probabilities.
 
     Args:
         probabilities: ``[n, k]``.
-        habit: how much more often than for other people each class is predicted for the speaker, as
-            logarithms, ``[k]`` or ``[n, k]``.
+        habit: logarithm of how much more often than for other speakers each class is predicted, ``[k]`` or
+            ``[n, k]``.
 
     Returns:
         ``[n, k]``; rows sum to 1.
@@ -51,7 +52,7 @@ def without_habit(probabilities: np.ndarray, habit: np.ndarray) -> np.ndarray:
 
 
 def mean_log(probabilities: np.ndarray) -> np.ndarray:
-    """Mean logarithm of probabilities, each at least 0.001, so that no single clip decides.
+    """Mean logarithm of probabilities, floored at 0.001 so that no single clip dominates.
 
     Args:
         probabilities: ``[n, k]``.
@@ -67,26 +68,28 @@ def mean_log(probabilities: np.ndarray) -> np.ndarray:
 
 
 def floored_log(probabilities: np.ndarray) -> np.ndarray:
-    """Logarithms of probabilities, of which those below one in a thousand are all alike, in any shape."""
+    """Logarithms of probabilities, floored at 0.001, of any shape."""
     return np.log(np.maximum(np.asarray(probabilities, dtype=float), 1e-3))
 
 
 def logarithms(probabilities: np.ndarray) -> np.ndarray:
-    """Logarithms of probabilities, of at least 1e-12.
+    """Logarithms of probabilities, floored at 1e-12.
 
     Args:
         probabilities: ``[n, k]``.
 
     Raises:
-        TableError: they are no such array, or hold negative or infinite values.
+        TableError: if the array is not two-dimensional, or holds negative or infinite values.
     """
     probabilities = np.asarray(probabilities, dtype=float)
     if probabilities.ndim != 2 or not np.isfinite(probabilities).all() or (probabilities < 0).any():
-        raise TableError(f"probabilities must be finite, not negative and [clips, labels]; got {probabilities.shape}")
+        raise TableError(
+            f"probabilities must be finite, not negative and [clips, labels]; got {probabilities.shape}"
+        )
     return np.log(np.maximum(probabilities, 1e-12))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Rows of logits, ``[n, k]``, as rows of probabilities."""
+    """Softmax over the rows of logits, ``[n, k]``."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The one way to keep things by name: corpora, extractors, protocols, models, recipes, steps."""
+"""Registries by name: of corpora, extractors, protocols, models, recipes and steps."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 class Registry(MutableMapping[str, T]):
-    """Named things of one kind, in the order in which they were entered.
+    """Named objects of one kind, in insertion order.
 
-    What takes long to import is entered as ``"package.module:attribute"``, and imported when it is asked for.
-    So names and help texts can be had without loading anything.
+    An object that is slow to import is entered as ``"package.module:attribute"``, and imported on first
+    access. So names and help texts are available without importing anything.
 
     Args:
-        kind: what one of them is called in messages, such as ``"model"``.
-        entries: name -> the thing, or where it is.
+        kind: the kind of object in messages, such as ``"model"``.
+        entries: name -> the object, or where to import it from.
 
     Examples:
         >>> constants = Registry("constant", {"pi": "math:pi"})
@@ -38,7 +38,7 @@ class Registry(MutableMapping[str, T]):
 
     @classmethod
     def of(cls, kind: str, *things: T) -> Registry[T]:
-        """A registry of things that have a ``name``."""
+        """Create a registry of objects that have a ``name``."""
         return cls(kind, {thing.name: thing for thing in things})
 
     def __getitem__(self, name: str) -> T:
@@ -52,7 +52,7 @@ class Registry(MutableMapping[str, T]):
         return thing
 
     def get(self, name: str, default: T | None = None) -> T | None:
-        """The thing of that name, or the default."""
+        """The object of that name, or the default."""
         return self[name] if name in self else default  # noqa: SIM401 - Mapping.get expects a KeyError
 
     def __setitem__(self, name: str, thing: T | str) -> None:
@@ -71,12 +71,12 @@ class Registry(MutableMapping[str, T]):
         return len(self._entries)
 
     def enter(self, thing: T) -> T:
-        """Enter a thing under its own ``name``; a decorator."""
+        """Enter an object under its own ``name``; can be used as a decorator."""
         self[thing.name] = thing
         return thing
 
     def named(self, name: str) -> Callable[[T], T]:
-        """A decorator that enters a thing under this name."""
+        """Decorator that enters an object under this name."""
 
         def enter(thing: T) -> T:
             self[name] = thing

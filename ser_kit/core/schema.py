@@ -1,7 +1,7 @@
-"""What values read from JSON may be, said in a part of JSON Schema.
+"""Validation of JSON values against a subset of JSON Schema.
 
-Enough of it for the files of ser_kit, in the standard library alone, so that predicting needs no package for
-it.
+The subset is what the files of ser_kit use. It needs the standard library only, so that predicting takes no
+extra package.
 
 Examples:
     >>> check({"type": "array", "items": {"type": "number", "minimum": 0}}, [1, 2, -3], "shares")
@@ -18,22 +18,22 @@ from typing import Any
 
 
 class WrongValueError(ValueError):
-    """A value that its schema does not allow; the message names it."""
+    """A value does not match its schema; the message names it."""
 
 
 def check(schema: Mapping[str, Any], value: Any, name: str = "") -> None:
-    """Whether a value is what a schema allows.
+    """Check a value against a schema.
 
     Args:
         schema: with the keywords ``type``, ``const``, ``enum``, ``minimum``, ``maximum``, ``minLength``,
             ``maxLength``, ``pattern``, ``items`` (a schema, or one for each item), ``minItems``,
             ``maxItems``, ``uniqueItems``, ``required``, ``properties``, ``additionalProperties`` (a schema)
-            and ``dependencies`` (lists of names), which mean what they mean in JSON Schema.
-        value: as :func:`json.loads` gives it.
-        name: of the value, for messages.
+            and ``dependencies`` (lists of names), with their meaning in JSON Schema.
+        value: the value, from :func:`json.loads`.
+        name: name of the value, for messages.
 
     Raises:
-        WrongValueError: it is not.
+        WrongValueError: if the value does not match.
     """
     kinds = schema.get("type", ())
     kinds = (kinds,) if isinstance(kinds, str) else kinds
@@ -108,7 +108,8 @@ _IS = {
     "array": lambda value: isinstance(value, list),
     "boolean": lambda value: isinstance(value, bool),
     "integer": lambda value: (
-        (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
+        (isinstance(value, int) and not isinstance(value, bool))
+        or (isinstance(value, float) and value.is_integer())
     ),
     "null": lambda value: value is None,
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
@@ -122,6 +123,6 @@ def _wrong(name: str, value: Any, what: str) -> WrongValueError:
 
 
 def short(value: Any) -> str:
-    """A value as it stands in a message."""
+    """Text of a value for messages, at most 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -19,7 +19,7 @@ from .. import corpora
 from ..audio.recording import read_audio
 from ..bundles import runtime
 from ..bundles.bundle import Bundle
-from ..core.backend import unheard
+from ..core.backend import hidden_stderr
 from ..core.errors import ExportError, MissingDependencyError
 from ..evaluation.calibration import expected_calibration_error
 from ..evaluation.scores import metrics
@@ -172,7 +172,7 @@ def _litert_runner(path: Path, threads: int) -> Runner:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise MissingDependencyError("ai-edge-litert", "export", "running LiteRT") from None
-    with unheard():
+    with hidden_stderr():
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
     (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()

@@ -1,4 +1,4 @@
-"""Metrics, confidence intervals, calibration, and results on corpora that were left out."""
+"""Metrics, confidence intervals, calibration, and results on corpora left out of training."""
 
 import lazy_loader as _lazy
 

@@ -1,4 +1,4 @@
-"""Calibration: reliability diagrams, the expected calibration error, and temperatures."""
+"""Calibration: reliability diagrams, expected calibration error, and temperature scaling."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from ..core.errors import FewClipsWarning, TableError
 from ..core.probabilities import logarithms, softmax
 
 FEWEST_TO_CALIBRATE = 50
-"""Clips below which fitting a temperature gives a warning."""
+"""Number of clips below which :func:`fit_temperature` warns."""
 
 _PRIOR = 0.25
-"""Standard deviation of the logarithm of a temperature before any clip is seen: most lie between 0.6 and 1.6.
-It weighs about as much as a dozen clips."""
+"""Prior standard deviation of the logarithm of a temperature: most temperatures lie between 0.6 and 1.6. The
+prior weighs about as much as a dozen clips."""
 
 
 def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> pd.DataFrame:
-    """Accuracy against confidence, in bins of equal width.
+    """Reliability diagram: accuracy against confidence, in bins of equal width.
 
     Args:
         confidence: probability of the predicted label, 0..1, ``[n]``.
-        correct: whether it was right, ``[n]``.
+        correct: whether the prediction was correct, ``[n]``.
         bins: number of bins.
 
     Returns:
-        One row per bin: ``low``, ``high`` (edges; the upper one belongs to the bin), ``confidence`` and
-        ``accuracy`` (means; NaN in an empty bin) and ``clips``.
+        DataFrame with one row per bin: ``low`` and ``high`` (edges; the bin includes ``high``),
+        ``confidence`` and ``accuracy`` (means; NaN for an empty bin) and ``clips``.
 
     Source:
         Guo et al. (2017), On Calibration of Modern Neural Networks, arXiv:1706.04599.
@@ -36,7 +36,7 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> 
     confidence, correct = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
     if confidence.shape != correct.shape or not confidence.size:
         raise TableError(
-            f"needs one outcome per confidence, and at least one; got {confidence.shape}, {correct.shape}"
+            f"expected one outcome per confidence, and at least one; got {confidence.shape}, {correct.shape}"
         )
     if not ((confidence >= 0) & (confidence <= 1)).all():
         raise TableError("a confidence lies outside 0..1")
@@ -52,12 +52,15 @@ def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> 
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
-    """Mean distance of confidence and accuracy over bins of equal width, weighted by their clips (0 is best).
+    """Expected calibration error: mean gap between confidence and accuracy over bins, weighted by clips.
 
     Args:
         confidence: probability of the predicted label, 0..1, ``[n]``.
-        correct: whether it was right, ``[n]``.
+        correct: whether the prediction was correct, ``[n]``.
         bins: number of bins.
+
+    Returns:
+        A fraction in [0, 1]; 0 is best.
 
     Source:
         Naeini et al. (2015), Obtaining Well Calibrated Probabilities Using Bayesian Binning, AAAI.
@@ -74,22 +77,22 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
 def fit_temperature(
     probabilities: np.ndarray, true_index: np.ndarray, weights: np.ndarray | None = None
 ) -> float:
-    """The most likely temperature, given held-out labels and a prior that networks need little correction.
+    """Fit a temperature to held-out predictions by maximum a posteriori estimation.
 
-    The prior of the temperature's logarithm is normal with mean 0 and standard deviation 0.25. So a few clips
-    change it little, where maximum likelihood would make a model certain of everything or of nothing; with
-    some hundred clips the prior hardly matters.
+    The prior of the temperature's logarithm is normal with mean 0 and standard deviation 0.25. It keeps the
+    temperature near 1 when there are few clips, where maximum likelihood gives extreme values. With a few
+    hundred clips the prior hardly matters.
 
     Args:
-        probabilities: of held-out clips, ``[n, k]``.
-        true_index: position of the true label in each row, ``int [n]``.
-        weights: of the clips, ``[n]``; equal by default.
+        probabilities: probabilities of held-out clips, ``[n, k]``.
+        true_index: class index of the true label of each clip, ``int [n]``.
+        weights: weight of each clip, ``[n]``; equal by default.
 
     Returns:
         A temperature in [0.05, 20].
 
     Warns:
-        FewClipsWarning: there are fewer than :data:`FEWEST_TO_CALIBRATE` clips.
+        FewClipsWarning: if there are fewer than :data:`FEWEST_TO_CALIBRATE` clips.
 
     Source:
         Guo et al. (2017), On Calibration of Modern Neural Networks, arXiv:1706.04599, section 4.2.
@@ -97,7 +100,7 @@ def fit_temperature(
     Examples:
         >>> with warnings.catch_warnings():
         ...     warnings.simplefilter("ignore")  # ten clips are few
-        ...     round(fit_temperature([[0.65, 0.35]] * 10, [0] * 10), 1)  # all right: more confident
+        ...     round(fit_temperature([[0.65, 0.35]] * 10, [0] * 10), 1)  # all correct: more confident
         0.9
     """
     from scipy.optimize import minimize_scalar
@@ -105,12 +108,12 @@ def fit_temperature(
     logits, true_index = logarithms(probabilities), np.asarray(true_index)
     if true_index.shape != logits.shape[:1] or not len(logits):
         raise TableError(
-            f"needs one true label per row, and a row at least; got {true_index.shape} for {logits.shape}"
+            f"expected one true label for each of the rows; got {true_index.shape} for {logits.shape}"
         )
     if len(logits) < FEWEST_TO_CALIBRATE:
         warnings.warn(
-            f"only {len(logits)} clips were held back to calibrate on: take confidences as rough (expected "
-            f"{FEWEST_TO_CALIBRATE} or more)",
+            f"only {len(logits)} clips held out for calibration (expected {FEWEST_TO_CALIBRATE} or more); "
+            "confidences are approximate",
             FewClipsWarning,
             stacklevel=2,
         )

@@ -1,6 +1,6 @@
-"""Intervals over speakers: how they are printed, and how reliable they are.
+"""Format confidence intervals over speakers, and flag intervals over few speakers.
 
-Nothing heavy is imported here, since the page and the model card print intervals, too.
+The module imports nothing slow, since the web page and the model card print intervals too.
 """
 
 from __future__ import annotations
@@ -9,30 +9,30 @@ from collections.abc import Mapping
 from math import isfinite
 
 FEWEST_SPEAKERS = 10
-"""Intervals over fewer speakers are flagged wherever they are printed. Of 95 % intervals over ten normally
-distributed speakers about 90 % cover the true value, over five 84 %, over two 50 %."""
+"""Intervals over fewer speakers are flagged when printed. Nominal 95 % intervals over ten normally
+distributed speakers cover the true value in about 90 % of cases, over five in 84 %, over two in 50 %."""
 
 
 def is_of_few(numbers: Mapping[str, float | None]) -> bool:
-    """Whether an interval is over fewer speakers than :data:`FEWEST_SPEAKERS`, and too narrow.
+    """Whether an interval is over fewer than :data:`FEWEST_SPEAKERS` speakers, and so too narrow.
 
     Args:
-        numbers: with ``speakers``, as in :meth:`Evaluation.summary`.
+        numbers: mapping with ``speakers``, from :meth:`Evaluation.summary`.
     """
     return numbers.get("speakers", FEWEST_SPEAKERS) < FEWEST_SPEAKERS
 
 
 def percent(value: float | None) -> str:
-    """A fraction in percent, such as ``"48.2"``; a dash for ``None`` and NaN."""
+    """Format a fraction in percent, such as ``"48.2"``; a dash for ``None`` and NaN."""
     return f"{100 * value:.1f}" if value is not None and isfinite(value) else "–"
 
 
 def with_interval(value: float | None, numbers: Mapping[str, float | None]) -> str:
-    """A score and its interval in percent, with the number of speakers where they are few.
+    """Format a score and its interval in percent, with the number of speakers if there are few.
 
     Args:
-        value: the score.
-        numbers: ``low``, ``high`` and ``speakers``, as in :meth:`Evaluation.summary`. Bundles of earlier
+        value: the score, a fraction in [0, 1].
+        numbers: ``low``, ``high`` and ``speakers``, from :meth:`Evaluation.summary`. Bundles of earlier
             versions lack ``speakers``.
 
     Examples:
@@ -48,10 +48,10 @@ def with_interval(value: float | None, numbers: Mapping[str, float | None]) -> s
 
 
 def over_folds(numbers: Mapping[str, float | None]) -> str:
-    """Mean and standard deviation of the folds' scores in percent; with one fold its score.
+    """Format the mean and standard deviation over folds in percent; for one fold, its score.
 
     Args:
-        numbers: ``mean`` and ``std``, as in :meth:`Evaluation.summary`.
+        numbers: ``mean`` and ``std``, from :meth:`Evaluation.summary`.
 
     Examples:
         >>> over_folds({"mean": 0.682, "std": 0.031})

@@ -1,8 +1,8 @@
-"""Calibration and threshold from corpora that were left out of training.
+"""Calibration and confidence threshold from corpora left out of training.
 
-A model's confidence on the voices, languages and rooms of its training data says little about others. So for
-a model under protocol ``corpus`` temperature and threshold are fitted on the predictions for the corpora left
-out, with the same weight for every corpus. A clip's prediction is among the emotions of its corpus.
+Confidence on the training corpora does not carry over to other voices, languages and rooms. So under protocol
+``corpus`` the temperature and the threshold are fitted on predictions for the corpora left out, with equal
+weight for each corpus. Predictions are restricted to the emotions of each clip's corpus.
 
 Examples:
     >>> import numpy as np
@@ -24,17 +24,17 @@ from .calibration import expected_calibration_error, fit_temperature
 from .record import Evaluation, plain
 
 SURE_SHARE = 0.75
-"""Accuracy of certain answers, at least."""
+"""Minimum accuracy of the predictions above the threshold."""
 FEWEST_ANSWERS = 20
-"""Answers above a threshold, at least."""
+"""Minimum number of predictions above the threshold."""
 
 
 class Calibration(NamedTuple):
-    """Temperature of the probabilities, and threshold of the confidence.
+    """Temperature and confidence threshold.
 
     Args:
-        temperature: of the probabilities.
-        threshold: answers of less confidence are uncertain.
+        temperature: temperature of the probabilities, above 0.
+        threshold: predictions with lower confidence are uncertain, 0 to 1.
     """
 
     temperature: float
@@ -44,16 +44,16 @@ class Calibration(NamedTuple):
 def among(
     probabilities: np.ndarray, true: Sequence[str], corpora: Sequence[str], labels: Sequence[str]
 ) -> np.ndarray:
-    """Probabilities relative to the emotions that the clips of each corpus have; the others get 0.
+    """Restrict probabilities to the emotions of each clip's corpus; the others get 0.
 
-    An emotion that the corpus lacks is added to its nearest one (:data:`ser_kit.core.labels.NEAREST`), such
-    as calm to neutral.
+    The probability of an emotion that the corpus lacks is added to its nearest emotion
+    (:data:`ser_kit.core.labels.NEAREST`), such as calm to neutral.
 
     Args:
         probabilities: ``[n, k]``.
-        true: the clips' emotions, ``[n]``.
-        corpora: that they are of, ``[n]``.
-        labels: of the ``k`` columns.
+        true: true emotion of each clip, ``[n]``.
+        corpora: corpus of each clip, ``[n]``.
+        labels: labels of the ``k`` columns.
 
     Returns:
         ``float64 [n, k]``; rows sum to 1.
@@ -72,13 +72,13 @@ def among(
         for place in np.flatnonzero(~there):
             if home := known.nearest(labels[place]):
                 found[rows, np.argmax(labels == home)] += found[rows, place]
-        # A forest may give 0 to all of these emotions; then all are equally likely.
+        # A forest may give probability 0 to all of these emotions; then they are equally likely.
         found[rows] = np.where(there, np.maximum(found[rows], 1e-12), 0)
     return found / found.sum(axis=1, keepdims=True)
 
 
 def alike(corpora: Sequence[str]) -> np.ndarray:
-    """Weights of clips that give every corpus the same weight, ``float64 [n]`` of mean 1.
+    """Clip weights that give every corpus equal weight, ``float64 [n]`` with mean 1.
 
     Examples:
         >>> alike(["a", "a", "a", "b"]).round(2).tolist()
@@ -91,17 +91,17 @@ def alike(corpora: Sequence[str]) -> np.ndarray:
 def coverage(
     confidence: Sequence[float], correct: Sequence[bool], weights: Sequence[float] | None = None
 ) -> pd.DataFrame:
-    """Accuracy of the most confident answers, for every coverage.
+    """Accuracy of the most confident predictions at every coverage.
 
     Args:
-        confidence: of the answers, ``[n]``.
-        correct: whether each is right, ``[n]``.
-        weights: of the answers, ``[n]``; equal by default.
+        confidence: confidence of each prediction, ``[n]``.
+        correct: whether each prediction is correct, ``[n]``.
+        weights: weight of each prediction, ``[n]``; equal by default.
 
     Returns:
-        A row for each coverage, ascending: ``confidence`` (the lowest), ``answers`` (their number),
-        ``answered`` (their share) and ``right`` (their accuracy), fractions in [0, 1]. Answers of equal
-        confidence are taken together.
+        DataFrame with a row for each coverage, ascending: ``confidence`` (lowest confidence), ``answers``
+        (number of predictions), ``answered`` (coverage) and ``right`` (accuracy), fractions in [0, 1].
+        Predictions of equal confidence share a row.
     """
     confidence = np.asarray(confidence, dtype=float)
     weights = np.ones(len(confidence)) if weights is None else np.asarray(weights, dtype=float)
@@ -122,18 +122,18 @@ def coverage(
 def threshold(
     confidence: Sequence[float], correct: Sequence[bool], weights: Sequence[float] | None = None
 ) -> float:
-    """The smallest confidence at which at least three of four answers that reach it are right.
+    """Lowest confidence threshold at which at least 75 % of the predictions above it are correct.
 
     Args:
-        confidence: of the answers, ``[n]``.
-        correct: whether each is right, ``[n]``.
-        weights: of the answers, ``[n]``; equal by default.
+        confidence: confidence of each prediction, ``[n]``.
+        correct: whether each prediction is correct, ``[n]``.
+        weights: weight of each prediction, ``[n]``; equal by default.
 
     Returns:
-        A confidence that at least :data:`FEWEST_ANSWERS` answers reach; 0.75 if there is none.
+        A confidence reached by at least :data:`FEWEST_ANSWERS` predictions; 0.75 if there is none.
 
     Examples:
-        Of the 80 most confident answers 60 are right:
+        Of the 80 most confident predictions 60 are correct:
 
         >>> threshold(np.linspace(0, 1, 100), np.arange(100) >= 40).round(2)
         np.float64(0.2)
@@ -144,12 +144,12 @@ def threshold(
 
 
 def calibration(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Sequence[str]) -> Calibration:
-    """Temperature and threshold that fit predictions for corpora left out, with equal weights of the corpora.
+    """Fit temperature and threshold on predictions for corpora left out, with equal weight for each corpus.
 
     Args:
-        probabilities: not calibrated, ``[n, k]``.
-        predictions: ``true`` and ``corpus`` of each clip, ``[n]`` rows.
-        labels: of the ``k`` columns.
+        probabilities: uncalibrated probabilities, ``[n, k]``.
+        predictions: DataFrame with ``true`` and ``corpus`` of each clip, ``[n]`` rows.
+        labels: labels of the ``k`` columns.
     """
     weights, true = alike(predictions["corpus"]), pd.Index(labels).get_indexer(predictions["true"])
     given = among(probabilities, predictions["true"], predictions["corpus"], labels)
@@ -163,12 +163,12 @@ def calibration(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Se
 
 
 def answers(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Sequence[str]) -> Evaluation:
-    """Predictions among the emotions of each corpus, as an evaluation.
+    """Evaluation of predictions restricted to the emotions of each corpus.
 
     Args:
-        probabilities: calibrated, ``[n, k]``.
-        predictions: ``clip_id, corpus, speaker, sex, true, fold`` of each clip, ``[n]`` rows.
-        labels: of the ``k`` columns.
+        probabilities: calibrated probabilities, ``[n, k]``.
+        predictions: DataFrame with ``clip_id, corpus, speaker, sex, true, fold`` of each clip, ``[n]`` rows.
+        labels: labels of the ``k`` columns.
     """
     given = among(probabilities, predictions["true"], predictions["corpus"], labels)
     found = predictions[["clip_id", "corpus", "speaker", "sex", "true", "fold"]].reset_index(drop=True)
@@ -178,17 +178,16 @@ def answers(probabilities: np.ndarray, predictions: pd.DataFrame, labels: Sequen
 
 
 def measured(found: Evaluation, above: float) -> dict[str, Any]:
-    """Scores of the predictions for one corpus.
+    """Compute the scores of predictions for one corpus.
 
     Args:
-        found: from :func:`answers`.
-        above: answers of this confidence or more are certain.
+        found: evaluation from :func:`answers`.
+        above: confidence threshold; predictions that reach it are certain.
 
     Returns:
         ``corpus``, ``clips``, ``speakers``; ``uar`` with ``low`` and ``high``, its 95 % interval over
         speakers; ``recall`` (emotion -> share); ``expected_calibration_error``; ``threshold``; ``answered``
-        (the share of answers that are certain) and ``right`` (the share of these that is right, ``None``
-        where there is none).
+        (the share of certain predictions) and ``right`` (their accuracy, ``None`` if there are none).
     """
     confidence, correct = found.predictions["confidence"].to_numpy(), found.correct()
     uar, classes, certain = found.summary()["uar"], found.per_class(), confidence >= above
@@ -210,16 +209,16 @@ def measured(found: Evaluation, above: float) -> dict[str, Any]:
 
 
 def by_corpus(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Scores of a model on each corpus left out, as in its card.
+    """Compute the scores of a model on each corpus left out, as in its card.
 
-    Temperature and threshold of a corpus are fitted on the predictions for the other corpora, not those of
-    the model; with a single corpus, on its own.
+    The temperature and threshold for a corpus are fitted on the predictions for the other corpora, or, if
+    there is a single corpus, on its own. They are not the temperature and threshold of the model.
 
     Args:
-        evaluation: under protocol ``corpus``.
+        evaluation: an evaluation under protocol ``corpus``.
 
     Returns:
-        For each corpus the scores of :func:`measured`.
+        For each corpus, the scores of :func:`measured`.
     """
     raw, predictions = evaluation.uncalibrated(), evaluation.predictions
     rows = []

@@ -1,11 +1,11 @@
-"""The record of a run: every tested clip, the scores, and all that led to them.
+"""The record of a run: predictions for all test clips, scores, settings and provenance.
 
-Numbers are fractions in [0, 1]; tables for people (:func:`compare`, ``print``) show percent. The headline is
-the unweighted average recall (UAR, balanced accuracy).
+Scores are fractions in [0, 1]; tables for people (:func:`compare`, ``print``) show percent. The main metric
+is the unweighted average recall (UAR, balanced accuracy).
 
-An interval always belongs to the score of all tested clips together, and is printed beside that score alone
-(:func:`with_interval`); the mean over folds stands apart, with its standard deviation. Where folds differ in
-size or in classes, the two are different quantities.
+Intervals are for the score pooled over all test clips, and are printed beside that score
+(:func:`with_interval`). The mean over folds is printed with its standard deviation. The two differ when folds
+differ in size or classes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..core.config import digest
 from ..core.errors import TableError, TrainingError
 from ..core.paths import write_whole
 from ..core.probabilities import apply_temperature
@@ -42,30 +43,31 @@ _LATER_FIELDS = ("command", "data", "settings", "temperatures")  # records of ea
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Predictions of one recipe under one protocol, with the record of the run.
+    """Predictions of a recipe under a protocol, with the record of the run.
 
     Args:
         recipe: name of the recipe.
-        protocol: name of the protocol that divided the clips.
-        speaker_independent: no tested speaker was in training.
-        seed: of folds and training.
-        labels: in the order of the model's outputs.
-        predictions: one row per tested clip: ``clip_id, corpus, speaker, sex, fold, true, predicted,
+        protocol: name of the protocol.
+        speaker_independent: whether no test speaker was in training.
+        seed: random seed of folds and training.
+        labels: labels in the order of the model's outputs.
+        predictions: one row per test clip: ``clip_id, corpus, speaker, sex, fold, true, predicted,
             confidence`` and ``prob_<label>`` for each label.
         histories: one DataFrame per fold: ``epoch, loss, val_loss`` and other metrics.
-        seconds: of all folds.
+        seconds: duration of all folds.
         parameters: number of the model's parameters, trainable or not.
         corpora: names of the corpora.
-        versions: package name to version.
-        temperatures: of the calibration, one for each fold.
-        settings: of the recipe, all that affect the numbers (:attr:`~ser_kit.recipes.System.declaration`).
+        versions: package name -> version.
+        temperatures: calibration temperature of each fold.
+        settings: all settings of the recipe that affect the scores
+            (:attr:`~ser_kit.recipes.System.declaration`).
         data: ``clips``, ``speakers`` and ``digest`` of the clips of all folds
             (:attr:`~ser_kit.recipes.PreparedData.data`).
-        command: the command that was run; ``""`` for none.
+        command: the command line, or ``""``.
 
     Raises:
-        TableError: ``predictions`` lacks a column or is empty.
-        LabelError: a true or predicted label is not among ``labels``.
+        TableError: if ``predictions`` lacks a column or is empty.
+        LabelError: if a true or predicted label is not among ``labels``.
     """
 
     recipe: str
@@ -93,7 +95,7 @@ class Evaluation:
         missing = [column for column in expected if column not in self.predictions]
         if missing:
             raise TableError(f"predictions lack {', '.join(missing)}; expected {', '.join(expected)}")
-        self.confusion()  # raises where labels are unknown or nothing was predicted
+        self.confusion()  # raises if labels are unknown or there are no predictions
 
     @property
     def label(self) -> str:
@@ -102,21 +104,20 @@ class Evaluation:
 
     @property
     def digest(self) -> str:
-        """Hash of settings, labels and data (eight hexadecimal digits), for file names."""
-        decisive = json.dumps([plain(self.settings), self.labels, plain(self.data)], sort_keys=True)
-        return hashlib.blake2b(decisive.encode(), digest_size=4).hexdigest()
+        """Hash of settings, labels and data (8 hexadecimal digits), for file names."""
+        return digest([plain(self.settings), self.labels, plain(self.data)], size=4, sort_keys=True)
 
     def uncalibrated(self) -> np.ndarray:
         """Probabilities before calibration, ``[n, k]``.
 
         Raises:
-            TrainingError: there is not one temperature for each fold, as in records of earlier versions.
+            TrainingError: if there is not one temperature for each fold, as in records of earlier versions.
         """
         folds = sorted(self.predictions["fold"].unique())
         if len(self.temperatures) != len(folds):
             raise TrainingError(
                 f"the evaluation given has {len(self.temperatures)} temperatures for {len(folds)} folds; "
-                "expected one for each: make it anew with run()"
+                "expected one for each; run it again with run()"
             )
         found = self.predictions[[f"prob_{label}" for label in self.labels]].to_numpy(copy=True)
         for fold, used in zip(folds, self.temperatures, strict=True):
@@ -126,17 +127,17 @@ class Evaluation:
 
     @property
     def sharpness(self) -> np.ndarray:
-        """Factor of each answer's logits, by the clip's distance from the training data, ``[n]``; see
-        :class:`ser_kit.bundles.Places`."""
+        """Factor of the logits of each prediction, from the clip's distance to the training data, ``[n]``;
+        see :class:`ser_kit.bundles.Places`."""
         ones = pd.Series(1.0, self.predictions.index)
         return self.predictions.get("sharpness", ones).fillna(1.0).to_numpy()
 
     def metrics(self) -> dict[str, float]:
-        """Scores over the tested clips of all folds together, as of :func:`metrics`."""
+        """Scores pooled over the test clips of all folds, as :func:`metrics`."""
         return metrics(self.predictions["true"], self.predictions["predicted"], self.labels)
 
     def by_fold(self) -> pd.DataFrame:
-        """One row per fold: its scores, ``clips`` and ``speakers``."""
+        """Scores, ``clips`` and ``speakers`` of each fold, one row per fold."""
         rows = {
             fold: metrics(part["true"], part["predicted"], self.labels)
             | {"clips": len(part), "speakers": part["speaker"].nunique()}
@@ -146,12 +147,12 @@ class Evaluation:
         return found.astype({"clips": int, "speakers": int})
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """The numbers to report of ``uar``, ``accuracy``, ``macro_f1`` and ``weighted_f1``.
+        """Summary of ``uar``, ``accuracy``, ``macro_f1`` and ``weighted_f1``.
 
         Returns:
-            For each metric ``pooled`` (over the clips of all folds together); ``low`` and ``high``, the 95 %
-            bootstrap interval of ``pooled`` over ``speakers`` (their number); and ``mean`` and ``std`` of the
-            folds' scores (the sample's standard deviation; NaN with one fold).
+            For each metric ``pooled`` (over the clips of all folds); ``low`` and ``high``, the 95 % bootstrap
+            interval of ``pooled`` over speakers; ``speakers`` (their number); ``mean`` and ``std`` over folds
+            (sample standard deviation; NaN for one fold).
         """
         folds, pooled = self.by_fold(), self.metrics()
         resampled = resampled_scores(self.predictions, self.labels)
@@ -166,20 +167,20 @@ class Evaluation:
         return found
 
     def per_class(self) -> pd.DataFrame:
-        """Precision, recall, F1 and support of each label over all tested clips."""
+        """Precision, recall, F1 and support of each label over all test clips."""
         return per_class(self.predictions["true"], self.predictions["predicted"], self.labels)
 
     def confusion(self) -> pd.DataFrame:
-        """Clips counted by true label (rows) and predicted label (columns)."""
+        """Confusion matrix: counts by true label (rows) and predicted label (columns)."""
         return confusion(self.predictions["true"], self.predictions["predicted"], self.labels)
 
     def details(self) -> dict[str, Any]:
-        """Numbers of a model card beside :meth:`summary`, ready for JSON.
+        """Further scores for a model card, JSON-serialisable.
 
         Returns:
             ``tested`` (``corpus``, ``clips`` and ``speakers`` of each); ``folds`` (UAR of each); ``classes``
             (label -> ``recall`` with ``low`` and ``high``, its 95 % bootstrap interval over the ``speakers``
-            who have clips of it, ``precision``, ``support``); ``confusion`` (rows are true labels); ``sexes``
+            with clips of it, ``precision``, ``support``); ``confusion`` (rows are true labels); ``sexes``
             (sex -> ``uar``, ``low``, ``high``, ``speakers``, ``clips``); ``reliability`` (the bins with
             clips); ``confident_half`` (accuracy on the most confident 50 % of the clips).
         """
@@ -209,7 +210,7 @@ class Evaluation:
         )
 
     def _of_part(self, part: pd.DataFrame) -> dict[str, float]:
-        """UAR of some predictions, with its interval."""
+        """UAR of some of the predictions, with its interval."""
         low, high = bootstrap(part)
         uar = metrics(part["true"], part["predicted"], self.labels)["uar"]
         return {
@@ -221,7 +222,7 @@ class Evaluation:
         }
 
     def correct(self) -> np.ndarray:
-        """Whether each prediction is right, ``bool [n]``."""
+        """Whether each prediction is correct, ``bool [n]``."""
         return (self.predictions["true"] == self.predictions["predicted"]).to_numpy(dtype=bool)
 
     def __str__(self) -> str:
@@ -236,17 +237,17 @@ class Evaluation:
             f"({people}): {len(self.predictions)} clips, {self.predictions['speaker'].nunique()} speakers, "
             f"{self.predictions['fold'].nunique()} folds, {len(self.labels)} classes\n"
             f"{scores}\n"
-            "  in percent: all clips together [95 % interval over speakers]; mean ± sd of the folds"
+            "  in percent: all clips pooled [95 % interval over speakers]; mean ± sd over folds"
         )
 
     def save(self, directory: str | os.PathLike) -> Path:
-        """Write ``evaluation.json`` and a Parquet file of the predictions.
+        """Save as ``evaluation.json`` and a Parquet file of the predictions.
 
-        The record holds the scores, settings, command, a digest of the data, and versions. A run that is
-        killed while it writes leaves the evaluation that was there before.
+        The record holds the scores, settings, command, a digest of the data, and versions. If writing is
+        interrupted, an earlier evaluation in the directory stays complete.
 
         Args:
-            directory: created if missing; other files in it stay.
+            directory: created if missing; other files in it are kept.
 
         Returns:
             The directory.
@@ -255,7 +256,7 @@ class Evaluation:
         directory.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         self.predictions.to_parquet(buffer, index=False)
-        # Named by its content, so that the old one stays until the record points to the new one.
+        # Named by its content: the old file stays until the record refers to the new one.
         predictions = f"predictions-{hashlib.sha256(buffer.getvalue()).hexdigest()[:12]}.parquet"
         record = {
             "format": 1,
@@ -275,10 +276,10 @@ class Evaluation:
 
     @classmethod
     def load(cls, directory: str | os.PathLike) -> Evaluation:
-        """Read what :meth:`save` wrote.
+        """Load an evaluation written by :meth:`save`.
 
         Raises:
-            TableError: the directory holds no evaluation, or one this version cannot read.
+            TableError: if the directory has no evaluation, or one that this version cannot read.
         """
         directory = Path(directory)
         try:
@@ -291,7 +292,7 @@ class Evaluation:
             histories = [pd.DataFrame(h).replace({None: np.nan}).infer_objects() for h in record["histories"]]
             known = {name: record[name] for name in _FIELDS if name in record or name not in _LATER_FIELDS}
             return cls(**known, predictions=predictions, histories=histories)
-        except FileNotFoundError as error:  # pyarrow's names the file in its text only
+        except FileNotFoundError as error:  # pyarrow gives the file name only in the message
             missing = Path(error.filename or str(error)).name
             raise TableError(f"{directory} holds no saved evaluation: {missing} is missing") from error
         except (json.JSONDecodeError, KeyError, TypeError, OSError) as error:
@@ -299,7 +300,8 @@ class Evaluation:
 
 
 def plain(value: Any) -> Any:
-    """A value that JSON can hold: Python's numbers, lists, and ``None`` for numbers that are not finite."""
+    """Convert a value for JSON: to Python numbers and lists, with ``None`` for numbers that are not
+    finite."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -309,15 +311,15 @@ def plain(value: Any) -> Any:
 
 
 def compare(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
-    """Evaluations in percent, a row for each.
+    """Compare evaluations in a table, in percent.
 
     Args:
         evaluations: in the order of the rows.
 
     Returns:
-        Text columns ``recipe, corpora, protocol, speakers``, the number of ``clips``, ``UAR of folds`` (mean
-        ± standard deviation), and ``UAR, accuracy, macro F1, weighted F1`` of the clips of all folds together
-        with their 95 % intervals over speakers; :func:`to_markdown` formats it.
+        DataFrame with a row for each evaluation: text columns ``recipe, corpora, protocol, speakers``, the
+        number of ``clips``, ``UAR of folds`` (mean and standard deviation), and pooled ``UAR, accuracy, macro
+        F1, weighted F1`` with their 95 % intervals over speakers; :func:`to_markdown` formats it.
     """
     rows = []
     for evaluation in evaluations:
@@ -340,7 +342,7 @@ def compare(evaluations: Iterable[Evaluation]) -> pd.DataFrame:
 
 
 def to_markdown(frame: pd.DataFrame) -> str:
-    """A DataFrame as a Markdown table, without its index.
+    """Format a DataFrame as a Markdown table, without its index.
 
     Examples:
         >>> print(to_markdown(pd.DataFrame({"recipe": ["mlp"], "UAR": ["48.2"]})))

@@ -1,7 +1,7 @@
 """Bootstrap intervals over speakers.
 
-A resample in which a class has no clip has no recall of that class and no average over all classes: it is
-left out of their intervals.
+In a resample without clips of a class, the recall of that class and averages over classes are undefined. Such
+resamples are excluded from the intervals of these scores.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ def bootstrap(
     by: str = "speaker",
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Percentile interval of a metric: the bootstrap over whole speakers.
+    """Percentile bootstrap interval of a metric, over whole speakers.
 
-    The clips of one speaker resemble each other, so that an interval over single clips would be too narrow.
-    Resamples without clips of a class are left out of the intervals of averages over classes. An interval
-    over few speakers is too narrow, see :data:`ser_kit.evaluation.intervals.FEWEST_SPEAKERS`.
+    Clips of a speaker are similar, so an interval over single clips would be too narrow. Resamples without
+    clips of a class are excluded from the intervals of averages over classes. An interval over few speakers
+    is too narrow, see :data:`ser_kit.evaluation.intervals.FEWEST_SPEAKERS`.
 
     Args:
-        predictions: columns ``true``, ``predicted`` and the one named by ``by``.
+        predictions: DataFrame with the columns ``true``, ``predicted`` and ``by``.
         metric: one of :data:`METRICS`.
         n: number of resamples.
-        seed: of the resampling.
-        by: column whose values are resampled; ``"clip_id"`` for single clips.
+        seed: random seed of the resampling.
+        by: column of the groups to resample; ``"clip_id"`` for single clips.
         confidence: coverage of the interval, in (0, 1).
 
     Returns:
-        ``(low, high)``, fractions in [0, 1]; ``(nan, nan)`` where there is only one speaker, or where no
-        resample holds all classes.
+        ``(low, high)``, fractions in [0, 1]; ``(nan, nan)`` if there is only one speaker, or no resample has
+        all classes.
 
     Raises:
-        TableError: there is no such metric, or a prediction has no speaker.
+        TableError: if the metric is unknown, or a prediction has no speaker.
 
     Source:
         Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13 (percentile intervals).
@@ -64,11 +64,11 @@ def bootstrap(
 def resampled_scores(
     predictions: pd.DataFrame, labels: Sequence[str], n: int = 1000, seed: int = 0, by: str = "speaker"
 ) -> dict[str, np.ndarray]:
-    """Scores of ``n`` resamples of whole groups.
+    """Compute the scores of ``n`` resamples of whole groups.
 
     Returns:
-        Each of :data:`METRICS` (``[n]``), and ``recall`` (``[n, k]``, of each label). NaN where a resample
-        has no clip of a class that the score needs, and throughout where there is a single group.
+        Each of :data:`METRICS` (``[n]``), and ``recall`` of each label (``[n, k]``). NaN if a resample has no
+        clip of a class that the score needs, and for all resamples if there is a single group.
     """
     groups, names = pd.factorize(predictions[by])
     if (groups < 0).any():
@@ -89,7 +89,7 @@ def resampled_scores(
 
 
 def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """The central interval of the values that are finite; NaN where none is."""
+    """Central interval of the finite values; NaN if there are none."""
     values = values[np.isfinite(values)]
     if not len(values):
         return np.nan, np.nan

@@ -1,7 +1,7 @@
 """Scores of predictions: unweighted average recall (UAR), accuracy, F1, and confusion matrices.
 
-Scores are fractions in [0, 1]. Every macro average is over the classes that occur among the true labels, so
-that a test part without a class neither fails nor counts it as zero.
+Scores are fractions in [0, 1]. Macro averages are over the classes that occur in the true labels, so a class
+without test clips does not count as zero.
 
 Examples:
     >>> scores = metrics(["happy", "happy", "sad"], ["happy", "sad", "sad"], labels=["happy", "sad"])
@@ -25,19 +25,19 @@ TITLES = {
     "macro_f1": "macro F1",
     "weighted_f1": "weighted F1",
 }
-"""Metrics as they are printed."""
+"""Display names of the metrics."""
 METRICS = tuple(TITLES)
-"""Names of the metrics, fractions in [0, 1]; UAR is the headline."""
+"""Names of the metrics; UAR is the main metric."""
 MACRO = ("uar", "macro_precision", "macro_f1")
-"""Metrics that are averages over classes."""
+"""Names of the metrics that are averages over classes."""
 
 
 def metrics(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
-    """Scores of a set of predictions.
+    """Compute all metrics of a set of predictions.
 
     Args:
-        true: labels of the clips, ``[n]``.
-        predicted: labels predicted by the model, ``[n]``.
+        true: true labels, ``[n]``.
+        predicted: predicted labels, ``[n]``.
         labels: all labels of the model.
 
     Returns:
@@ -46,19 +46,22 @@ def metrics(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]
         has precision 0.
 
     Raises:
-        TableError: there are no predictions, or not one per clip.
-        LabelError: a label is not among ``labels``.
+        TableError: if there are no predictions, or not one for each clip.
+        LabelError: if a label is not among ``labels``.
     """
     return {name: float(values[0]) for name, values in all_scores(count(true, predicted, labels)).items()}
 
 
 def per_class(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
-    """Precision, recall, F1 (fractions in [0, 1]; 0 for 0 / 0) and support of each label.
+    """Compute precision, recall, F1 (fractions in [0, 1]; 0 for 0 / 0) and support of each label.
 
     Args:
-        true: as of :func:`metrics`.
-        predicted: as of :func:`metrics`.
-        labels: as of :func:`metrics`.
+        true: true labels, ``[n]``.
+        predicted: predicted labels, ``[n]``.
+        labels: all labels of the model, ``[k]``.
+
+    Returns:
+        DataFrame ``[k, 4]`` with the columns ``precision, recall, f1, support``.
 
     Examples:
         >>> per_class(["happy", "sad"], ["happy", "happy"], ["happy", "sad"]).loc["happy", "precision"].item()
@@ -69,7 +72,7 @@ def per_class(true: Sequence[str], predicted: Sequence[str], labels: Sequence[st
 
 
 def confusion(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> pd.DataFrame:
-    """Number of clips by true label (rows) and predicted label (columns); arguments as of :func:`metrics`."""
+    """Confusion matrix: counts by true label (rows) and predicted label (columns); see :func:`metrics`."""
     counts = count(true, predicted, labels)[0]
     return pd.DataFrame(
         counts, index=pd.Index(labels, name="true"), columns=pd.Index(labels, name="predicted")
@@ -89,7 +92,7 @@ def _codes(names: Sequence[str], labels: Sequence[str], what: str) -> np.ndarray
 def count(
     true: Sequence[str], predicted: Sequence[str], labels: Sequence[str], groups: np.ndarray | None = None
 ) -> np.ndarray:
-    """Confusion matrices ``int [groups, k, k]``, rows true; a single group by default."""
+    """Confusion matrices ``int [groups, k, k]`` with true labels in rows; a single group by default."""
     if len(true) != len(predicted):
         raise TableError(f"{len(true)} true labels but {len(predicted)} predicted ones")
     if not len(true):
@@ -101,12 +104,12 @@ def count(
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """``part / whole``, and 0 for 0 / 0."""
+    """Divide ``part / whole``, with 0 for 0 / 0."""
     return np.divide(part, whole, out=np.zeros(np.broadcast(part, whole).shape), where=np.asarray(whole) > 0)
 
 
 def class_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores of each class from confusion matrices ``[..., k, k]``, each ``[..., k]``."""
+    """Compute the scores of each class, each ``[..., k]``, from confusion matrices ``[..., k, k]``."""
     hits, support, named = np.einsum("...ii->...i", counts), counts.sum(-1), counts.sum(-2)
     return {
         "precision": _ratio(hits, named),
@@ -117,7 +120,7 @@ def class_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def all_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Every metric of :data:`METRICS` from confusion matrices ``[..., k, k]``, each ``[...]``."""
+    """Compute all :data:`METRICS`, each ``[...]``, from confusion matrices ``[..., k, k]``."""
     scores = class_scores(counts)
     support = scores["support"]
     present = support > 0

@@ -1,10 +1,9 @@
-"""Protocols, which divide clips to train, validate and test, and the audit against leakage.
+"""Protocols, which divide clips into training, validation and test sets, and the leakage audit.
 
-A protocol is called with a clip table and returns folds of row positions. ``speaker`` is the default: no
-tested speaker is in training. ``random`` is the split of most published numbers; every speaker is on both
-sides of it, so that it measures how well a model knows the voices of a corpus as much as how well it knows
-emotions. Other flaws of published splits have protocols of their own, which name them (``leaks``): to compare
-with, not to trust.
+A protocol is called with a clip table and returns folds of row positions. ``speaker`` is the default: no test
+speaker is in training. ``random`` is the split of most published numbers. It has every speaker on both sides,
+so that it also measures how well a model knows the voices of a corpus. Other flaws of published splits have
+their own protocols, with the flaws listed in ``leaks``; use them for comparison only.
 
 Examples:
     >>> import pandas as pd
@@ -50,10 +49,10 @@ PROTOCOLS: Registry[Protocol] = Registry.of(
 
 
 def get(name: str) -> Protocol:
-    """The protocol of a name.
+    """The protocol of that name.
 
     Raises:
-        UnknownNameError: there is none; the message lists the known ones.
+        UnknownNameError: if there is none; the message lists the known ones.
     """
     return PROTOCOLS[name]
 

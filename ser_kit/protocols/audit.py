@@ -1,4 +1,4 @@
-"""The audit that nothing which is tested was seen before."""
+"""The leakage audit: no test clip may have been used in training."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .table import fingerprints as hashed
 
 
 class Identity(NamedTuple):
-    """One way in which rows can be the same."""
+    """A criterion by which rows count as the same."""
 
     what: str
-    """What they have in common, such as ``"sound"``."""
+    """Name of the criterion, such as ``"sound"``."""
     codes: np.ndarray
-    """Equal for rows that are the same, ``int [n]``."""
+    """Equal integers for equal rows, ``int [n]``."""
     names: np.ndarray
-    """What to call the rows in a message, ``str [n]``."""
+    """Names of the rows for messages, ``str [n]``."""
     of_recording: bool = False
-    """It holds between a recording and its augmented copies."""
+    """Whether a recording and its augmented copies count as the same."""
 
 
 def audit(
@@ -35,28 +35,27 @@ def audit(
     fingerprints: Sequence[str] | None = None,
     fitted: Mapping[str, Sequence[int]] | None = None,
 ) -> None:
-    """Make sure that nothing which is tested was seen in training.
+    """Check that no test clip was used in training.
 
-    A clip is the same clip by its row, its ``clip_id``, its path (parts of one file: if they overlap by 0.1
-    s), the recording that it is an augmented copy of (column ``parent``), or its sound: two files with equal
-    samples are one recording, whatever they are called.
-    What folds promise independence of, such as speakers, is compared too. What a fold admits to by name (its
-    ``leaks``) passes, and nothing beyond it.
+    Two rows are the same clip if they have the same position, ``clip_id``, path (for parts of a file: if they
+    overlap by 0.1 s or more), original recording (column ``parent`` of augmented copies) or decoded samples.
+    Columns that a fold is independent of, such as speakers, are compared too. The leaks that a fold declares
+    (``leaks``) are allowed.
 
     Args:
-        table: the clip table that the folds point into.
+        table: the clip table that the folds refer to.
         folds: one fold or several.
-        fingerprints: what identifies the content of each row, ``[len(table)]``; rows made from one recording,
-            such as augmented copies, share theirs. Left out, the decoded samples of each clip are hashed,
-            once per process.
-        fitted: what was fitted for these folds -> the rows it was fitted on, such as ``{"scaler":
-            fold.train}``. Where a fold admits to test as validation, what was fitted on its validation rows
-            alone passes.
+        fingerprints: a hash of the content of each row, ``[len(table)]``, shared by rows from one recording,
+            such as augmented copies. By default the decoded samples of each clip are hashed, once per
+            process.
+        fitted: name of each fitted part -> the rows it was fitted on, such as ``{"scaler": fold.train}``. If
+            a fold declares the leak "test as validation", parts fitted on its validation rows alone are
+            allowed.
 
     Raises:
-        LeakageError: something crosses; ``.offenders`` holds every clip or speaker that does.
-        TableError: a fold points outside the table, ``fingerprints`` has another length than the table, or
-            speakers are not known whom a fold promises to be unseen.
+        LeakageError: if a clip or a speaker is on both sides; ``.offenders`` holds all of them.
+        TableError: if a fold refers to rows outside the table, ``fingerprints`` and the table differ in
+            length, or a fold promises unseen speakers and speakers are not known.
 
     Examples:
         >>> table = pd.DataFrame({"clip_id": ["a", "b", "c"], "speaker": ["x", "y", "z"]})
@@ -114,7 +113,7 @@ def _check(
             raise TableError(f"fold {fold.name}: {what} points outside the table of {len(table)} clips")
 
     def crossing(identity: Identity, left: np.ndarray, right: np.ndarray) -> set[str]:
-        """Names of what is in both."""
+        """Names of the clips or speakers that are in both."""
         if identity.of_recording and COPIES in fold.leaks:
             left, right = left[~is_copy[left]], right[~is_copy[right]]
         both = _seen(identity.codes, left) & _seen(identity.codes, right)
@@ -126,7 +125,7 @@ def _check(
         pairs = [pair for pair in pairs if pair[0][0] == "train"]
     checks = [(identity, pair) for identity in identities for pair in pairs]
     for name in fold.independent_of:
-        # Of other things than speakers, validation may share with training what the test does not.
+        # Validation may share columns other than speakers with training; the test set may not.
         checks += [(promised[name], pair) for pair in pairs if name == "speaker" or pair[1][0] == "test"]
     for identity, ((here, left), (there, right)) in checks:
         if found := crossing(identity, left, right):
@@ -148,7 +147,7 @@ def _check(
 
 
 def _seen(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Whether each code occurs in some rows."""
+    """Whether each code occurs in the rows, ``bool [codes]``."""
     seen = np.zeros(len(codes), dtype=bool)
     seen[codes[rows]] = True
     return seen

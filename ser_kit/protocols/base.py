@@ -1,4 +1,4 @@
-"""Folds, and protocols that make them."""
+"""Folds, and the protocols that create them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from .table import check_speakers_are_known, classes, first_of_same_sound, liste
 TEST_AS_VALIDATION = "test as validation"
 COPIES = "augmented copies"
 LEAKS = ("speaker", TEST_AS_VALIDATION, COPIES)
-"""What a protocol may admit to: tested speakers are heard in training; the clips that decide when to stop are
-those that are tested; augmented copies of tested clips stand in training."""
+"""Leaks that a protocol may declare: test speakers are in training; the test clips are used for early
+stopping; augmented copies of test clips are in training."""
 
 
 class Promise:
-    """What is promised of a fold, or of every fold of a protocol, and what is admitted."""
+    """Independence and leaks of a fold, or of all folds of a protocol."""
 
     independent_of: tuple[str, ...]
     leaks: tuple[str, ...]
 
     def _set_leaks(self) -> None:
-        """``"speaker"`` follows from the promise, so that no two statements of it can differ."""
+        """Derive the leak ``"speaker"`` from ``independent_of``, so that the two cannot contradict each
+        other."""
         for leak in self.leaks:
             if leak not in LEAKS:
                 raise UnknownNameError("leak", leak, LEAKS)
@@ -34,29 +35,29 @@ class Promise:
 
     @property
     def speaker_independent(self) -> bool:
-        """No speaker stands in more than one of the three parts."""
+        """Whether no speaker is in more than one of the three parts."""
         return "speaker" in self.independent_of
 
     @property
     def label(self) -> str:
-        """``"speaker-independent"`` or ``"speaker-dependent"``: belongs beside every number measured so."""
+        """``"speaker-independent"`` or ``"speaker-dependent"``, to be stated with every score."""
         return "speaker-independent" if self.speaker_independent else "speaker-dependent"
 
 
 @dataclass(frozen=True, eq=False)
 class Fold(Promise):
-    """One division of a clip table.
+    """One division of a clip table into training, validation and test rows.
 
     Args:
-        protocol: name of the protocol that made it.
+        protocol: name of the protocol that created it.
         index: its number within the protocol, from 0.
-        seed: the seed it was drawn with.
-        train: row positions to fit on, ascending, ``int [n]``.
-        validation: row positions to choose epochs, rates and temperatures on, ``int [n]``.
-        test: row positions to report on, ``int [n]``.
-        independent_of: columns of the table of whose values none is both tested and trained or validated on.
-            For ``"speaker"`` training and validation are disjoint, too.
-        leaks: what is admitted to, of :data:`LEAKS`; ``"speaker"`` is filled in from ``independent_of``.
+        seed: the random seed it was created with.
+        train: row positions of the training clips, ascending, ``int [n]``.
+        validation: row positions of the validation clips (early stopping, calibration), ``int [n]``.
+        test: row positions of the test clips, ``int [n]``.
+        independent_of: columns whose values in the test rows occur in no training or validation row. For
+            ``"speaker"``, training and validation rows are disjoint too.
+        leaks: the declared leaks, from :data:`LEAKS`; ``"speaker"`` is derived from ``independent_of``.
 
     Examples:
         >>> fold = Fold("mine", 0, 0, train=[0], validation=[1], test=[2], independent_of=("text_id",))
@@ -82,7 +83,7 @@ class Fold(Promise):
 
     @property
     def name(self) -> str:
-        """Such as ``"speaker/0"``."""
+        """Protocol and index, such as ``"speaker/0"``."""
         return f"{self.protocol}/{self.index}"
 
     def sides(self) -> dict[str, np.ndarray]:
@@ -95,7 +96,7 @@ class Fold(Promise):
 
 
 Parts = tuple[np.ndarray, np.ndarray] | tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Validation and test rows, everything else being training; or train, validation and test rows."""
+"""Validation and test rows, with all other rows for training; or training, validation and test rows."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +104,11 @@ class Protocol(Promise):
     """A named way to divide a clip table.
 
     Args:
-        name: how it is asked for.
+        name: name of the protocol.
         description: one sentence for tables and help texts.
-        split: ``(table, labels, seed)`` to the parts of each fold.
-        independent_of: what its folds promise, see :class:`Fold`.
-        leaks: what its folds admit to, see :class:`Fold`.
+        split: function ``(table, labels, seed)`` that yields the parts of each fold.
+        independent_of: see :class:`Fold`.
+        leaks: see :class:`Fold`.
     """
 
     name: str
@@ -121,31 +122,30 @@ class Protocol(Promise):
 
     @property
     def splits_copies(self) -> bool:
-        """Augmented copies are divided as if they were clips of their own."""
+        """Whether augmented copies are divided like independent clips."""
         return COPIES in self.leaks
 
     def __call__(self, table: pd.DataFrame, seed: int = 0) -> list[Fold]:
         """Divide a clip table.
 
-        Rows with a ``parent`` (the ``clip_id`` of the recording that they are augmented copies of) are
-        trained on where their parent is, and are left out of the folds that validate or test it; see also
-        ``splits_copies``.
+        Augmented copies (rows whose ``parent`` is the ``clip_id`` of the original) are in training if their
+        original is, and in no part otherwise; see also ``splits_copies``.
 
         Args:
-            table: a clip table; classes are its column ``label`` where there is one, else ``emotion``.
-            seed: the same seed on the same table gives the same folds.
+            table: a clip table; classes are the column ``label`` if there is one, else ``emotion``.
+            seed: random seed; the same seed and table give the same folds.
 
         Returns:
-            The folds, as positions into ``table`` (for ``table.iloc``, whatever its index).
+            The folds, as positions for ``table.iloc``.
 
         Raises:
-            TableError: the table lacks speakers, classes or clips for this protocol; the message says which.
-                Also where unseen speakers are promised and clips whose speaker is not known stand beside
-                others of their corpus.
+            TableError: if the table has too few speakers, classes or clips for this protocol, or if the
+                protocol promises unseen speakers and clips of unknown speakers are on two sides with others
+                of their corpus.
 
         Warns:
-            UserWarning: unseen speakers are promised, and names of speakers look alike (``1``, ``01``,
-                ``Actor_01``).
+            UserWarning: if the protocol promises unseen speakers, and speaker names look alike (``1``,
+                ``01``, ``Actor_01``).
         """
         labels = classes(table)
         kinds, kind = np.unique(labels, return_inverse=True)
@@ -153,7 +153,7 @@ class Protocol(Promise):
         origin = everything if self.splits_copies else originals(table)
         divided = np.flatnonzero(origin == everything)
         part = table if len(divided) == len(table) else table.iloc[divided]
-        # Where whole speakers are moved, the doubles of a recording move with them.
+        # Whole speakers are divided together with their duplicate recordings.
         firsts = None if self.speaker_independent else first_of_same_sound(part)
         if self.speaker_independent:
             warn_of_alike(part)
@@ -165,13 +165,13 @@ class Protocol(Promise):
             train = explicit[0] if explicit else np.setdiff1d(np.arange(len(part)), np.concatenate(parts))
             train = np.flatnonzero(np.isin(origin, divided[train]))
             validation, test = divided[validation], divided[test]
-            untaught = np.setdiff1d(kind[np.concatenate([validation, test])], kind[train])
-            if len(untaught):
+            untrained = np.setdiff1d(kind[np.concatenate([validation, test])], kind[train])
+            if len(untrained):
                 another = (
                     " and ".join(name.removesuffix("_id") for name in self.independent_of) or "recording"
                 )
                 raise TableError(
-                    f"fold {self.name}/{index} would train on no clip of {listed(kinds[untaught])}; "
+                    f"fold {self.name}/{index} would train on no clip of {listed(kinds[untrained])}; "
                     "leave the class out with load(..., labels=[...]), or add clips of it "
                     f"of another {another}"
                 )

@@ -1,4 +1,4 @@
-"""Protocols that test corpora which were left out of training."""
+"""Protocols that test on corpora that were left out of training."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _INDEPENDENT_OF = ("corpus", "speaker")
 
 
 def cross_corpus(table: pd.DataFrame, train: Iterable[str], test: Iterable[str], seed: int = 0) -> list[Fold]:
-    """Train on some corpora and test on others, over the classes that both have.
+    """Train on some corpora and test on others, over the classes in common.
 
     Args:
         table: a clip table of all these corpora; see :class:`Protocol`.
-        train: names of the corpora to train on and, with other speakers, to validate on.
-        test: names of the corpora to test.
-        seed: of the choice of validation speakers.
+        train: names of the training corpora; some of their speakers are held out for validation.
+        test: names of the test corpora.
+        seed: random seed of the choice of validation speakers.
 
     Returns:
-        One fold. Clips of other corpora, or of classes that are not on both sides, are in none of its parts.
+        One fold. Clips of other corpora, and of classes that are not on both sides, are in no part.
 
     Raises:
-        TableError: the corpora overlap, are not in the table, share fewer than two classes, or have a single
-            speaker to train on.
+        TableError: if the corpora overlap, are not in the table, share fewer than two classes, or have a
+            single training speaker.
 
     Examples:
         >>> rows = [
@@ -56,19 +56,20 @@ def cross_corpus(table: pd.DataFrame, train: Iterable[str], test: Iterable[str],
 def leave_out(
     table: pd.DataFrame, corpora: Iterable[str], seed: int = 0, *, tested: Iterable[str] | None = None
 ) -> Fold:
-    """The fold of protocol ``corpus`` that leaves out some corpora.
+    """Create the fold of protocol ``corpus`` that leaves out some corpora.
 
     Args:
         table: a clip table; see :class:`Protocol`.
-        corpora: names of the corpora to leave out; those that share speakers with them are left out, too.
-        seed: of the choice of validation speakers.
-        tested: those of them that are tested; by default all.
+        corpora: names of the corpora to leave out; corpora that share speakers with them are left out too.
+        seed: random seed of the choice of validation speakers.
+        tested: names of the corpora among them to test; by default all.
 
     Returns:
-        A fold that trains on all clips of the other corpora, and tests the clips of their classes.
+        A fold with all clips of the other corpora for training and validation, and the test clips of their
+        classes.
 
     Raises:
-        TableError: a corpus is not in the table, or too little is left to train on or to test.
+        TableError: if a corpus is not in the table, or too few clips are left for training or test.
 
     Examples:
         >>> rows = [
@@ -84,7 +85,7 @@ def leave_out(
     if not names or not tested or {*names} - {*known} or {*tested} - {*names}:
         raise TableError(
             f"corpora to leave out, {listed(names) or 'none'}, and to test, {listed(tested) or 'none'}, "
-            f"must be some of {listed(known)}, and none may be tested that is not left out"
+            f"must be some of {listed(known)}, and every tested corpus must be left out"
         )
     (fold,) = replace(CORPUS, split=partial(_leaving_out, pairs=[(names, tested)]))(table, seed)
     return fold
@@ -115,7 +116,7 @@ def _between(
         if len(common) < 2:
             raise TableError(
                 f"{listed(trained)} and {listed(tested)} have {len(common) or 'no'} "
-                f"class{'es' * (len(common) != 1)} in common; two at least are needed. "
+                f"class{'es' * (len(common) != 1)} in common; at least two are needed. "
                 "Join the corpora under a label set: load(..., labels='four')"
             )
         shared = np.isin(labels, common)
@@ -123,7 +124,7 @@ def _between(
         people = Groups.of(table.iloc[rows], labels[rows], "speaker")
         if people.count < 2:
             raise TableError(
-                f"{listed(trained)} holds one speaker only; "
+                f"{listed(trained)} has only one speaker; "
                 "to train and validate on different people takes two"
             )
         validation = rows[people.validation(np.array([], int), seed)]
@@ -140,17 +141,17 @@ def _leaving_out(
 def _without(
     table: pd.DataFrame, labels: np.ndarray, seed: int, left_out: Sequence[str], tested: Sequence[str]
 ) -> Parts:
-    """Training on all corpora but those left out and those that share a speaker with them."""
+    """Rows of all corpora but those left out and those that share a speaker with them."""
     corpora, speakers = column(table, "corpus"), column(table, "speaker")
     named = ~unknown(speakers)
     theirs = np.unique(speakers[np.isin(corpora, left_out) & named])
     related = np.unique(corpora[np.isin(speakers, theirs) & named])
     rows = np.flatnonzero(~np.isin(corpora, [*left_out, *related]))
-    what = f"with {listed(left_out)} left out, and what shares speakers with that,"
+    what = f"without {listed(left_out)} and corpora that share speakers with it,"
     people = Groups.of(table.iloc[rows], labels[rows], "speaker") if len(rows) else None
     if people is None or people.count < 2:
         raise TableError(
-            f"{what} {'one speaker only is' if len(rows) else 'nothing is'} left to learn from; "
+            f"{what} {'only one speaker is' if len(rows) else 'nothing is'} left to train on; "
             "to train and validate on different people takes two"
         )
     validation = rows[people.validation(np.array([], int), seed)]
@@ -160,17 +161,18 @@ def _without(
     common = len(set(labels[test]))
     if common < 2 or not len(validation):
         raise TableError(
-            f"{what} {listed(set(labels[train]))} are left to learn from, of which {listed(tested)} has "
-            f"{common or 'none'}; two at least are needed. "
+            f"{what} {listed(set(labels[train]))} are left to train on, of which {listed(tested)} has "
+            f"{common or 'none'}; at least two are needed. "
             "Join the corpora under a label set: load(..., labels='four')"
         )
     return train, validation, test
 
 
 def tested_corpora(table: pd.DataFrame) -> list[str]:
-    """The corpora that can be tested.
+    """Names of the corpora that can be tested.
 
-    Where all speakers of a corpus are another's, as of the songs of RAVDESS's actors, it is trained on only.
+    A corpus whose speakers are all in other corpora, such as the songs of RAVDESS's actors, is only used for
+    training.
     """
     corpora, known = column(table, "corpus"), _several(table)
     owners = pd.Series(column(table, "speaker")).str.rpartition(":")[0].groupby(corpora).unique()
@@ -178,12 +180,12 @@ def tested_corpora(table: pd.DataFrame) -> list[str]:
 
 
 def _several(table: pd.DataFrame) -> list[str]:
-    """The corpora of a table, at least two."""
+    """Names of the corpora of a table, at least two."""
     corpora = np.unique(column(table, "corpus")).tolist()
     if len(corpora) < 2:
         raise TableError(
-            f"all clips are of corpus {listed(corpora)}; "
-            "to test a corpus on what others teach takes two or more: "
+            f"all clips are from corpus {listed(corpora)}; "
+            "testing across corpora takes two or more: "
             "load(['ravdess', 'emodb'], labels='six')"
         )
     return corpora
@@ -191,19 +193,19 @@ def _several(table: pd.DataFrame) -> list[str]:
 
 CORPUS = Protocol(
     "corpus",
-    "leave one corpus out: each is tested by what was learned from all emotions of the others",
+    "leave one corpus out: test on each, train on all emotions of the others",
     _corpus,
     _INDEPENDENT_OF,
 )
 CROSS_CORPUS = Protocol(
     "cross_corpus",
-    "leave one corpus out: each is tested by what was learned from the others, over the classes in common",
+    "leave one corpus out: test on each, train on the others, over the classes in common",
     _cross_corpus,
     _INDEPENDENT_OF,
 )
 CROSS_CORPUS_PAIRS = Protocol(
     "cross_corpus_pairs",
-    "each corpus is tested by what was learned from each other one, over the classes in common",
+    "pairs of corpora: test on each, train on each other one, over the classes in common",
     _cross_corpus_pairs,
     _INDEPENDENT_OF,
 )

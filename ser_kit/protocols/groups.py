@@ -1,5 +1,4 @@
-"""How rows are put together in parts: whole speakers or texts as balanced as can be, or shares of each
-class."""
+"""Divide rows into balanced parts of whole speakers or texts, or into shares of each class."""
 
 from __future__ import annotations
 
@@ -13,30 +12,30 @@ from ..core.errors import TableError
 from .table import column, listed
 
 FOLDS = 5
-"""Folds of the protocols that divide a table into parts of equal size."""
+"""Number of folds of the protocols that divide a table into parts of equal size."""
 
 VALIDATION_SHARE = 1 / 6
-"""Share of the training clips that is held back to choose the epoch, as near as whole speakers allow."""
+"""Share of the training clips that is held out for early stopping, as near as whole speakers allow."""
 
 _BALANCED = ("sex", "corpus")
-"""Columns that parts are balanced by, beside the class, in order of importance."""
+"""Columns to balance parts by, besides the class, in order of importance."""
 
 
 @dataclass(frozen=True)
 class Groups:
-    """What belongs together in a clip table, such as all that one speaker says; integer codes ``[n]``."""
+    """Groups of clips that stay together, such as all clips of a speaker; integer codes ``[n]``."""
 
     groups: np.ndarray
     labels: np.ndarray
     sexes: np.ndarray
     strata: tuple[np.ndarray, ...]
-    """What to balance parts by, from the finest wish to none at all."""
+    """Codes to balance parts by, from the finest stratification to none."""
     what: str
-    """What a group is, for messages."""
+    """The kind of group, for messages."""
 
     @classmethod
     def of(cls, table: pd.DataFrame, labels: np.ndarray, name: str) -> Groups:
-        """The groups of rows that have the same value in a column."""
+        """Group rows by the values of a column."""
         groups = pd.factorize(column(table, name), sort=True)[0]
         clips = pd.DataFrame({"label": labels}).assign(
             **{c: table[c].fillna("").astype(str).to_numpy() if c in table else "" for c in _BALANCED}
@@ -50,11 +49,11 @@ class Groups:
 
     @property
     def count(self) -> int:
-        """How many groups there are."""
+        """Number of groups."""
         return self.groups.max() + 1
 
     def parts(self, rows: np.ndarray, most: int, seed: int) -> list[np.ndarray]:
-        """``rows`` in at most ``most`` parts of whole groups, as balanced as possible."""
+        """Divide ``rows`` into at most ``most`` parts of whole groups, as balanced as possible."""
         from sklearn.model_selection import StratifiedGroupKFold
 
         groups = self.groups[rows]
@@ -69,7 +68,7 @@ class Groups:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", UserWarning
-            )  # a class rarer than the parts: checked where it matters
+            )  # a class with fewer clips than parts is checked elsewhere
             found = [rows[part] for _, part in splitter.split(balance, balance, groups)]
         if any(len(part) == 0 for part in found):  # groups with no class in common can all end in one part
             order = np.random.default_rng(seed).permutation(known)
@@ -77,7 +76,8 @@ class Groups:
         return found
 
     def validation(self, test: np.ndarray, seed: int) -> np.ndarray:
-        """The part that validates best: with every class and sex, and without the last clips of a class."""
+        """Choose the validation part: it has every class and sex, and leaves clips of each class for
+        training."""
         rest = np.setdiff1d(np.arange(len(self.groups)), test)
 
         def merit(rows: np.ndarray) -> tuple:
@@ -93,9 +93,9 @@ def _distinct(codes: np.ndarray) -> int:
 
 
 def quotas(counts: np.ndarray, share: float) -> np.ndarray:
-    """How many clips of each class make up a share of all: right in sum, and within one for each class.
+    """Number of clips of each class for a share of all clips: exact in sum, and within one for each class.
 
-    A class of three clips or more gives one at least; a class of one clip gives none.
+    A class of three or more clips contributes at least one; a class of one clip contributes none.
 
     Examples:
         >>> quotas(np.array([192, 192, 96]), 0.15)
@@ -113,16 +113,16 @@ def quotas(counts: np.ndarray, share: float) -> np.ndarray:
 def cut(
     labels: np.ndarray, order: np.ndarray, validation: float, test: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The last clips of each class to test and those before them to validate.
+    """Cut the last clips of each class for test, and those before them for validation.
 
     Args:
         labels: the class of each row, ``[n]``.
-        order: row positions in the order that classes are cut in, ``int [n]``.
-        validation: share of all clips.
-        test: share of all clips.
+        order: row positions in the order in which classes are cut, ``int [n]``.
+        validation: share of all clips, 0 to 1.
+        test: share of all clips, 0 to 1.
 
     Raises:
-        TableError: a class has fewer than three clips, one for each part.
+        TableError: if a class has fewer than three clips, one for each part.
     """
     kinds, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     check_counts(kinds, counts, 3, "to train, validate and test on other clips")
@@ -135,28 +135,29 @@ def cut(
 
 
 def sixth(table: pd.DataFrame, labels: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
-    """A stratified sixth of some rows, drawn at random; a class of one clip is left whole.
+    """Draw a stratified sixth of some rows at random; a class of one clip contributes none.
 
     Raises:
-        TableError: there are too few clips for any to be held back.
+        TableError: if there are too few clips to hold any out.
     """
     kinds, codes, counts = np.unique(labels[rows], return_inverse=True, return_counts=True)
     order = shuffled(table.iloc[rows], seed)
     held = [order[codes[order] == kind][:n] for kind, n in enumerate(quotas(counts, VALIDATION_SHARE))]
     found = rows[np.concatenate(held)]
     if not len(found):
-        raise TableError(f"{len(rows)} clips of {listed(kinds)} are too few to hold some back for validation")
+        raise TableError(f"{len(rows)} clips of {listed(kinds)} are too few to hold some out for validation")
     return found
 
 
 def shuffled(table: pd.DataFrame, seed: int) -> np.ndarray:
-    """Row positions in an order that depends on the clips and the seed, but not on the order of the table."""
+    """Row positions in a random order that depends on the clip ids and the seed, not on the order of the
+    table."""
     order = np.argsort(column(table, "clip_id"), kind="stable")
     return order[np.random.default_rng(seed).permutation(len(order))]
 
 
 def check_counts(kinds: np.ndarray, counts: np.ndarray, least: int, purpose: str) -> None:
-    """Raises ``TableError`` with the classes that have fewer clips than are needed."""
+    """Raise ``TableError`` if a class has too few clips."""
     rare = [f"'{kind}' ({count})" for kind, count in zip(kinds, counts, strict=True) if count < least]
     if rare:
         raise TableError(

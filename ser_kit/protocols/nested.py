@@ -1,4 +1,4 @@
-"""The training clips of a fold, divided once more to tune on."""
+"""Nested divisions: the training clips of a fold, divided once more for tuning."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .table import column, parents
 def inner(
     table: pd.DataFrame, rows: np.ndarray, seed: int = 0, *, speaker_independent: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Divide training rows once more, to tune on.
+    """Divide training rows once more, for tuning.
 
     Args:
         table: a clip table.
         rows: row positions to divide, ``int [n]``.
-        seed: the same seed on the same rows gives the same parts.
-        speaker_independent: hold back whole speakers. Where there is one speaker only, or only one who speaks
-            some class, clips are held back instead.
+        seed: random seed; the same seed and rows give the same parts.
+        speaker_independent: hold out whole speakers. If there is only one speaker, or only one with clips of
+            some class, clips are held out instead.
 
     Returns:
-        Rows to train on and to validate on (about a sixth), ascending. Augmented copies of the latter are in
-        neither.
+        Training rows and validation rows (about a sixth), ascending. Augmented copies of validation clips are
+        in neither.
 
     Raises:
-        TableError: the rows hold fewer than two classes, or too few clips.
+        TableError: if the rows have fewer than two classes, or too few clips.
 
     Examples:
         >>> rows = [(f"{s}{e}", s, e) for s in "wxyz" for e in ("happy", "sad")]
@@ -46,7 +46,7 @@ def inner(
     rows = np.unique(np.asarray(rows, dtype=np.intp))
     part = table.iloc[rows]
     if "parent" in part:
-        # A fold that divides copies may train on copies of what it tests; here they are clips of their own.
+        # A fold that divides copies may train on copies of test clips; here they count as independent clips.
         made_of = parents(part)
         part = part.assign(
             parent=np.where(np.isin(made_of, part["clip_id"].to_numpy(dtype=str)), made_of, "")
@@ -57,25 +57,25 @@ def inner(
         return rows[fold.train], rows[fold.validation]
 
     if speaker_independent:
-        with contextlib.suppress(TableError):  # too few speakers, or a class that one of them alone speaks
-            return divided(_held_back_speakers, PEOPLE)
-    return divided(_held_back_clips, ())
+        with contextlib.suppress(TableError):  # too few speakers, or only one with clips of some class
+            return divided(_held_out_speakers, PEOPLE)
+    return divided(_held_out_clips, ())
 
 
 def inner_corpora(table: pd.DataFrame, fold: Fold) -> list[Fold]:
-    """What a fold that leaves a corpus out learns from, divided by corpus once more, to choose settings on.
+    """Divide the training corpora of a fold once more, leaving each out in turn, to choose settings.
 
     Args:
-        table: the clip table that the fold points into.
-        fold: one of protocol ``corpus``.
+        table: the clip table that the fold refers to.
+        fold: a fold of protocol ``corpus``.
 
     Returns:
-        A fold for each corpus that is learned from: it tests that corpus, and has no clip of the one that
-        ``fold`` tests in any of its parts. Which of two corpora is tested and which is left out for good
-        changes nothing about what is learned: one training serves both.
+        A fold for each training corpus. It tests that corpus, and has no clip of the corpus that ``fold``
+        tests in any part. Exchanging the two corpora gives the same training set, so one training serves
+        both.
 
     Raises:
-        TableError: what is left cannot be divided so; it takes three corpora.
+        TableError: if the training corpora cannot be divided so; at least three corpora are needed.
 
     Examples:
         >>> rows = [
@@ -94,10 +94,10 @@ def inner_corpora(table: pd.DataFrame, fold: Fold) -> list[Fold]:
     ]
 
 
-def _held_back_speakers(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+def _held_out_speakers(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
     nothing = np.array([], int)
     yield Groups.of(table, labels, "speaker").validation(nothing, seed), nothing
 
 
-def _held_back_clips(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
+def _held_out_clips(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
     yield sixth(table, labels, np.arange(len(table)), seed), np.array([], int)

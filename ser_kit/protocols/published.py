@@ -1,5 +1,4 @@
-"""Protocols of published systems, which test speakers who are also in training: to compare with, not to
-trust."""
+"""Protocols of published systems with test speakers also in training; for comparison only."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ def _random_shares(
 
 
 def _temporal(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
-    """Clips are in recording order by ``clip_id``; nothing is drawn, so the seed changes nothing."""
+    """Divide clips in recording order (by ``clip_id``); nothing is random, so the seed is not used."""
     clips = pd.DataFrame(
         {"clip": column(table, "clip_id"), "speaker": column(table, "speaker"), "label": labels}
     )
@@ -62,13 +61,13 @@ RANDOM_80_20 = Protocol(
 )
 RANDOM_80_20_COPIES = Protocol(
     "random_80_20_copies",
-    "the 80/20 split of clips, made after augmentation: copies of tested clips are trained on",
+    "the 80/20 split of clips, made after augmentation: copies of test clips are in training",
     _random_80_20,
     leaks=(COPIES,),
 )
 RANDOM_80_20_PEEKING = Protocol(
     "random_80_20_peeking",
-    "the 80/20 split of clips with training stopped where the tested clips come out best",
+    "the 80/20 split of clips with early stopping on the test clips",
     _random_80_20_peeking,
     leaks=(TEST_AS_VALIDATION,),
 )
@@ -82,13 +81,13 @@ RANDOM_SHARES = tuple(
 )
 RANDOM_80_10_10_COPIES = Protocol(
     "random_80_10_10_copies",
-    "the 80/10/10 split of clips, made after augmentation: copies of tested clips are trained on",
+    "the 80/10/10 split of clips, made after augmentation: copies of test clips are in training",
     partial(_random_shares, validation=10, test=10),
     leaks=(COPIES,),
 )
 TEMPORAL = Protocol(
     "temporal_80_10_10",
-    "the first 80 % of what each speaker said of each class, the next 10 %, the last 10 %",
+    "the first 80 % of each speaker's clips of each class, the next 10 %, the last 10 %",
     _temporal,
 )
 TEXT = Protocol("text", "up to five folds of unseen texts; speakers are on both sides", _text, ("text_id",))

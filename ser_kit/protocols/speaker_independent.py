@@ -1,4 +1,4 @@
-"""Protocols that test unseen speakers: folds, leave-one-speaker-out, and the folds of EmoBox."""
+"""Protocols that test on unseen speakers: folds, leave-one-speaker-out, and the folds of EmoBox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .groups import FOLDS, Groups
 from .table import column, listed, unseen_speakers
 
 PEOPLE = ("speaker",)
-"""What these protocols promise: see :class:`Fold`."""
+"""Columns that these protocols are independent of, see :class:`Fold`."""
 
 
 EMOBOX: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -24,8 +24,8 @@ EMOBOX: dict[str, tuple[tuple[str, ...], ...]] = {
     "savee": (("JE",), ("KL",), ("DC",), ("JK",)),
     "iemocap": tuple((f"Ses0{session}F", f"Ses0{session}M") for session in range(1, 6)),
 }  # fmt: skip
-"""Speakers tested in each fold: Ma et al. (2024), EmoBox: multilingual multi-corpus speech emotion
-recognition toolkit and benchmark, Interspeech, arXiv:2406.07162."""
+"""Test speakers of each fold: Ma et al. (2024), EmoBox: multilingual multi-corpus speech emotion recognition
+toolkit and benchmark, Interspeech, arXiv:2406.07162."""
 
 
 def _speaker_groups(table: pd.DataFrame, labels: np.ndarray) -> Groups:
@@ -51,7 +51,7 @@ def _speaker_80_20(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterat
 
 
 def _emobox(table: pd.DataFrame, labels: np.ndarray, seed: int) -> Iterator[Parts]:
-    """Corpora beside the one that is tested are learned from in every fold."""
+    """Corpora other than the divided one are in training in every fold."""
     corpora = np.unique(column(table, "corpus"))
     divided = [name for name in corpora if name in EMOBOX]
     if len(divided) != 1:

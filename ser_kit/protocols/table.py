@@ -1,5 +1,4 @@
-"""What protocols and the audit read from a clip table: text columns, classes, originals and copies, equal
-sounds."""
+"""Clip table columns for protocols and the audit: classes, speakers, originals and copies, equal sounds."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from ..corpora import UNKNOWN_SPEAKER, alike, sources, spans
 
 
 def column(table: pd.DataFrame, name: str) -> np.ndarray:
-    """A text column without gaps, as a NumPy array of ``str``."""
+    """A text column without missing values, as a NumPy array of ``str``."""
     if name not in table:
         raise TableError(
             f"the clip table has no column {name!r}; it has {', '.join(map(str, table.columns))}"
@@ -31,17 +30,17 @@ def column(table: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def classes(table: pd.DataFrame) -> np.ndarray:
-    """The class of each row, ``str [n]``: its ``label`` where there is that column, else its ``emotion``."""
+    """Class of each row, ``str [n]``: column ``label`` if there is one, else ``emotion``."""
     if not len(table):
         raise TableError("the clip table is empty; nothing can be divided")
     labels = column(table, "label" if "label" in table else "emotion")
     if len(set(labels)) < 2:
-        raise TableError(f"all clips are '{labels[0]}'; at least two classes are needed to tell apart")
+        raise TableError(f"all clips are '{labels[0]}'; at least two classes are needed")
     return labels
 
 
 def unseen_speakers(table: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
-    """The speaker of each row, ``str [n]``, once it is sure that any of them can be tested unseen."""
+    """Speaker of each row, ``str [n]``, after checking that each of them can be tested unseen."""
     speakers = column(table, "speaker")
     known = np.unique(speakers)
     if len(known) < 3:
@@ -57,25 +56,24 @@ def unseen_speakers(table: pd.DataFrame, labels: np.ndarray) -> np.ndarray:
         spoken = [f"'{label}' is spoken only by {who}" for label, who in alone["first"].items()]
         raise TableError(
             f"{', '.join(spoken)}; "
-            "nobody is left to learn the class from while its speaker is tested. Leave the class out, "
+            "no other speaker is left to train the class on when its speaker is tested. Leave the class out, "
             "or use protocol 'random'"
         )
     return speakers
 
 
 def unknown(speakers: np.ndarray) -> np.ndarray:
-    """Whether each speaker is one without a name, ``bool [n]``."""
+    """Whether each speaker is unknown, ``bool [n]``."""
     return np.array([name.rpartition(":")[2] == UNKNOWN_SPEAKER for name in speakers], dtype=bool)
 
 
 def check_speakers_are_known(table: pd.DataFrame, sides: Iterable[np.ndarray], what: str) -> None:
-    """See to it that no clip without a named speaker stands where it may be of somebody on another side.
+    """Check that no clip of an unknown speaker may be of a speaker on another side.
 
-    Anybody in its corpus may have spoken it, so where one such clip is used, its corpus must stay on one
-    side.
+    Any speaker of the corpus may have spoken it, so a corpus with such a clip must stay on one side.
 
     Raises:
-        TableError: it does not.
+        TableError: if it does not.
     """
     corpora, names = np.array([name.rpartition(":")[::2] for name in column(table, "speaker")], dtype=str).T
     for corpus in np.unique(corpora[names == UNKNOWN_SPEAKER]):
@@ -91,30 +89,30 @@ def check_speakers_are_known(table: pd.DataFrame, sides: Iterable[np.ndarray], w
 
 
 def warn_of_alike(table: pd.DataFrame) -> None:
-    """Point out speakers whose names look like different spellings of one."""
+    """Warn of speaker names that look like spellings of one name."""
     if groups := alike(column(table, "speaker")):
         warnings.warn(
             f"these names of speakers look alike: {'; '.join(listed(group) for group in groups)}. "
             "If they are the same person, name them the same way, "
-            "or people who were trained on are tested as unseen ones",
+            "or training speakers are tested as unseen ones",
             stacklevel=3,
         )
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names in quotes, for messages."""
+    """Join names in quotes, for messages."""
     return ", ".join(repr(str(name)) for name in names)
 
 
 def parents(table: pd.DataFrame) -> np.ndarray:
-    """The ``clip_id`` of the original of each augmented copy, ``""`` for an original, ``str [n]``."""
+    """``clip_id`` of the original of each augmented copy, ``""`` for originals, ``str [n]``."""
     if "parent" not in table:
         return np.full(len(table), "")
     return table["parent"].fillna("").to_numpy(dtype=str)
 
 
 def originals(table: pd.DataFrame) -> np.ndarray:
-    """Position of the original of each row, its own for an original, ``int [n]``."""
+    """Row position of the original of each row, ``int [n]``; originals refer to themselves."""
     of = parents(table)
     found, copies = np.arange(len(table)), np.flatnonzero(of != "")
     if len(copies):
@@ -133,15 +131,15 @@ def originals(table: pd.DataFrame) -> np.ndarray:
 
 @cache
 def _fingerprint(source: str | Excerpt, modified_ns: int, size: int) -> str:
-    """Each state of a clip is decoded once per process, however many folds and audits ask for it."""
+    """Fingerprint of a clip, cached until the file changes."""
     return fingerprint(source)
 
 
 def fingerprints(table: pd.DataFrame) -> np.ndarray:
-    """A hash of the decoded samples of each row's clip, ``str [n]``; warns of those that cannot be read."""
+    """Hash of the decoded samples of each clip, ``str [n]``; warns of clips that cannot be read."""
     found, unread = [], []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # silent or truncated: not this audit's business
+        warnings.simplefilter("ignore", UserWarning)  # silent or truncated clips do not matter here
         for path, source in zip(column(table, "path"), sources(table), strict=True):
             try:
                 status = os.stat(path)
@@ -152,16 +150,16 @@ def fingerprints(table: pd.DataFrame) -> np.ndarray:
     if unread:
         warnings.warn(
             f"{len(unread)} of {len(table)} recordings cannot be read (the first: {unread[0]}); "
-            "whether their sound is on two sides of a split could not be checked",
+            "it could not be checked whether their sound is on two sides of a split",
             stacklevel=3,
         )
     return np.array(found)
 
 
 def stretches(table: pd.DataFrame) -> np.ndarray:
-    """Equal for rows that share 0.1 s or more of a file, directly or through others, ``int [n]``.
+    """Equal integers for rows that share 0.1 s or more of a file, directly or through others, ``int [n]``.
 
-    What is shorter cannot be measured, and comes of rounded times: where one part ends, the next begins.
+    A shorter overlap comes from rounded times: one part begins where the previous one ends.
     """
     files, (start, end) = codes(column(table, "path")), spans(table)
     found, file, until = np.empty(len(table), int), -1, 0.0
@@ -174,23 +172,23 @@ def stretches(table: pd.DataFrame) -> np.ndarray:
 
 
 def first_of_same_sound(table: pd.DataFrame) -> np.ndarray:
-    """The first original with the same sound as each row: duplicates (RAVDESS has one) stay together.
+    """First original with the same sound as each row, so that duplicates (RAVDESS has one) stay together.
 
-    So do parts of a file that overlap. Augmented copies stand for themselves: their ``path`` is that of the
-    recording they were made from.
+    Overlapping parts of a file stay together too. Augmented copies are not compared: their ``path`` is that
+    of the original recording.
     """
     firsts = np.arange(len(table))
     if "path" in table:
         rows = np.flatnonzero(parents(table) == "")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the audit says which recordings cannot be read
+            warnings.simplefilter("ignore", UserWarning)  # the audit reports recordings that cannot be read
             sounds = _joined(codes(fingerprints(table.iloc[rows])), stretches(table.iloc[rows]))
         firsts[rows] = rows[np.unique(sounds, return_index=True)[1][sounds]]
     return firsts
 
 
 def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Equal for rows that are equal in one of two ways, directly or through others, ``int [n]``."""
+    """Equal integers for rows that are equal in one of two ways, directly or through others, ``int [n]``."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -200,5 +198,5 @@ def _joined(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def codes(values: np.ndarray) -> np.ndarray:
-    """Equal values as equal integers from 0, ``int [n]``."""
+    """Encode values as integers from 0, ``int [n]``."""
     return pd.factorize(values)[0]

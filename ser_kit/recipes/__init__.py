@@ -1,4 +1,5 @@
-"""Speech emotion systems by name, published ones and ser_kit's own, each runnable with one line on any clip table.
+"""Speech emotion systems by name, published ones and ser_kit's own, each runnable with one line on any clip
+table.
 
 Examples:
     >>> from ser_kit import corpora, recipes

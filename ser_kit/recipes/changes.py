@@ -26,13 +26,16 @@ def as_path(name: str) -> str:
 
 
 def decisive(thing: Any) -> Any:
-    """All settings, for JSON; fields that are off (0, none, empty) are left out, so that new options change nothing."""
+    """All settings, for JSON; fields that are off (0, none, empty) are left out, so that new options change
+    nothing."""
     if isinstance(thing, Extractor | Step):
         return thing.identity
     if is_dataclass(thing):
         aside = getattr(thing, "descriptive", ())
         values = {each.name: getattr(thing, each.name) for each in fields(thing) if each.name not in aside}
-        return {"kind": type(thing).__name__} | {key: decisive(value) for key, value in values.items() if value}
+        return {"kind": type(thing).__name__} | {
+            key: decisive(value) for key, value in values.items() if value
+        }
     if isinstance(thing, Mapping):
         return {key: decisive(thing[key]) for key in sorted(thing)}
     if isinstance(thing, tuple | list):
@@ -48,10 +51,14 @@ def with_setting(thing: Any, path: list[str], value: Any, whole: str) -> Any:
         value = _tuples(value)  # JSON has no tuples, and what has lists in it cannot be looked up
     if isinstance(thing, Mapping):
         if rest and name not in thing:
-            raise RecipeError(f"there is no setting {whole!r}: known are {', '.join(map(repr, thing)) or 'none'}")
+            raise RecipeError(
+                f"there is no setting {whole!r}: known are {', '.join(map(repr, thing)) or 'none'}"
+            )
         return {**thing, name: with_setting(thing[name], rest, value, whole) if rest else value}
     if name not in known:
-        raise RecipeError(f"there is no setting {whole!r}: {type(thing).__name__} has {', '.join(known) or 'none'}")
+        raise RecipeError(
+            f"there is no setting {whole!r}: {type(thing).__name__} has {', '.join(known) or 'none'}"
+        )
     return replace(thing, **{name: with_setting(getattr(thing, name), rest, value, whole) if rest else value})
 
 

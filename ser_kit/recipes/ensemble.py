@@ -28,13 +28,14 @@ class Ensemble(System):
 
     * ``"soft"``: the mean of their probabilities;
     * ``"hard"``: the share of their votes;
-    * ``"bagging"``: each member is trained on a bootstrap sample of the training clips (as weights; copies go with
-      their clip), then soft voting (Breiman 1996);
-    * ``"boosting"``: each member attends more to the training clips that those before it got wrong, and has the more
-      say the fewer it gets wrong itself; SAMME of Zhu, Zou, Rosset & Hastie, "Multi-class AdaBoost", 2009;
-    * ``"seeds"``: members on the same clips that differ in their first weights and the order of the clips, then soft
-      voting (Lakshminarayanan, Pritzel & Blundell, "Simple and scalable predictive uncertainty estimation using deep
-      ensembles", NIPS 30, 2017).
+    * ``"bagging"``: each member is trained on a bootstrap sample of the training clips (as weights; copies go
+      with their clip), then soft voting (Breiman 1996);
+    * ``"boosting"``: each member attends more to the training clips that those before it got wrong, and has
+      the more say the fewer it gets wrong itself; SAMME of Zhu, Zou, Rosset & Hastie, "Multi-class AdaBoost",
+      2009;
+    * ``"seeds"``: members on the same clips that differ in their first weights and the order of the clips,
+      then soft voting (Lakshminarayanan, Pritzel & Blundell, "Simple and scalable predictive uncertainty
+      estimation using deep ensembles", NIPS 30, 2017).
 
     Args:
         members: the recipes; they share labels, copies and augmentation.
@@ -62,7 +63,9 @@ class Ensemble(System):
         if not members or not all(isinstance(member, Recipe) for member in members):
             raise RecipeError(f"members={members!r} must be one recipe at least, and nothing else")
         if len({member.name for member in self.members}) < len(self.members):
-            raise RecipeError("the members of an ensemble need different names; see Recipe.with_settings(..., name)")
+            raise RecipeError(
+                "the members of an ensemble need different names; see Recipe.with_settings(..., name)"
+            )
         if len({(member.copies, member.augmentation) for member in self.members}) > 1:
             raise RecipeError("the members of an ensemble share copies and augmentation; these differ")
 
@@ -92,7 +95,9 @@ class Ensemble(System):
         own = {key: value for key, value in changes.items() if key.split(".")[0] in self.__dataclass_fields__}
         others = {key: value for key, value in changes.items() if key not in own}
         if others:
-            own["members"] = tuple(member.with_settings(others) for member in own.get("members", self.members))
+            own["members"] = tuple(
+                member.with_settings(others) for member in own.get("members", self.members)
+            )
         return super().with_settings(own, name)
 
     def check(self, temperature: float) -> None:
@@ -122,7 +127,9 @@ class Ensemble(System):
     def combine(self) -> str:
         return "hard" if self.method in ("hard", "boosting") else "soft"
 
-    def train(self, split: Split, weights: np.ndarray | None = None) -> tuple[list[Member], list[pd.DataFrame]]:
+    def train(
+        self, split: Split, weights: np.ndarray | None = None
+    ) -> tuple[list[Member], list[pd.DataFrame]]:
         if self.method == "seeds":
             return self._in_rounds(split, lambda i: weights)
         given = np.ones(len(split.train)) if weights is None else weights
@@ -141,7 +148,10 @@ class Ensemble(System):
         for i in range(self.rounds):
             recipe = replace(self.members[i % len(self.members)], name=self.parts[i])
             # Not seed + i, which would give the members of one ensemble to that of the next seed too.
-            seed, title = subseed(split.seed, "member", i), f"{split.title} {self.method} {i + 1}/{self.rounds}"
+            seed, title = (
+                subseed(split.seed, "member", i),
+                f"{split.title} {self.method} {i + 1}/{self.rounds}",
+            )
             turn = replace(split, seed=seed, title=title)
             found, epochs = recipe.train(turn, weigh(i))
             members += [after(member, i) for member in found]

@@ -177,7 +177,9 @@ class Experiment(Settings):
             SerKitError: a setting cannot have such a value.
         """
         listed = ", ".join(f"{key}={json.dumps(value)}" for key, value in self.changes.items())
-        found = [_recipe(name).with_settings(self.changes, listed if self.records else "") for name in self.recipes]
+        found = [
+            _recipe(name).with_settings(self.changes, listed if self.records else "") for name in self.recipes
+        ]
         for system in found:
             system.check(system.temperature)
         return found

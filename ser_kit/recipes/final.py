@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 
 UNCERTAIN_SHARE = 0.005
-"""A prediction is uncertain when its confidence is below that of all but this share of held-out training clips; of
-a bundle that was tested on corpora left out see :func:`ser_kit.evaluation.left_out.threshold`."""
+"""A prediction is uncertain when its confidence is below that of all but this share of held-out training
+clips; of a bundle that was tested on corpora left out see :func:`ser_kit.evaluation.left_out.threshold`."""
 
 STRANGE_SHARE = 0.01
-"""A recording is strange when it is farther from the average of the training clips than all but this share of them."""
+"""A recording is strange when it is farther from the average of the training clips than all but this share of
+them."""
 
 _COMPARED = 24  # recordings that model.onnx is compared with the networks on
 
@@ -64,12 +65,15 @@ def answering(bundle: Bundle, material: PreparedData) -> Bundle:
 
 
 def calibrate(evaluation: Evaluation) -> tuple[Evaluation, float]:
-    """The predictions of all folds, calibrated together by their own truth, and the temperature that does it."""
+    """The predictions of all folds, calibrated together by their own truth, and the temperature that does
+    it."""
     said, predictions = evaluation.uncalibrated(), evaluation.predictions
     if across_corpora(evaluation.protocol):
         temperature = left_out.calibration(said, predictions, evaluation.labels).temperature
         said = apply_temperature(said, temperature)
-        confidence = left_out.among(said, predictions["true"], predictions["corpus"], evaluation.labels).max(axis=1)
+        confidence = left_out.among(said, predictions["true"], predictions["corpus"], evaluation.labels).max(
+            axis=1
+        )
     else:
         temperature = fit_temperature(said, pd.Index(evaluation.labels).get_indexer(predictions["true"]))
         said = apply_temperature(said, temperature)

@@ -1,7 +1,7 @@
 """ser_kit's own systems: small networks on the samples themselves, trained from scratch.
 
-How their settings were chosen: ``docs/results/research_log.md``; most were chosen on training speakers of each fold, some
-after a look at test folds, so that what is reported of them is a little optimistic.
+How their settings were chosen: ``docs/results/research_log.md``; most were chosen on training speakers of
+each fold, some after a look at test folds, so that what is reported of them is a little optimistic.
 """
 
 from ..audio.augment import AddNoise, Offset, RandomApply, Room, SpeedChange, Telephone

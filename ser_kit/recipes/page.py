@@ -16,15 +16,16 @@ from .tables import ablations, classes, folds, matrix, missing, reported, report
 
 
 def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
-    """Put the tables into a Markdown page, between the marks ``<!-- NAME: ... -->`` and ``<!-- end of NAME -->``.
+    """Put the tables into a Markdown page, between the marks ``<!-- NAME: ... -->`` and ``<!-- end of NAME
+    -->``.
 
     Args:
         path: a page that is there; what stands outside the marks is left alone.
         records: from :func:`load`.
 
     Returns:
-        Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``, ``missing``,
-        ``folds``, ``matrix``, ``reported`` and ``reported_classes``.
+        Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``,
+        ``missing``, ``folds``, ``matrix``, ``reported`` and ``reported_classes``.
 
     Raises:
         TableError: the page has no marks.
@@ -33,9 +34,12 @@ def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
 
 
 def fill(
-    path: str | os.PathLike, tables: Mapping[str, Callable[[], pd.DataFrame]], made_by: str = "ser-kit reproduce"
+    path: str | os.PathLike,
+    tables: Mapping[str, Callable[[], pd.DataFrame]],
+    made_by: str = "ser-kit reproduce",
 ) -> list[str]:
-    """Put tables into a Markdown page, between the marks ``<!-- NAME: made by ... -->`` and ``<!-- end of NAME -->``.
+    """Put tables into a Markdown page, between the marks ``<!-- NAME: made by ... -->`` and ``<!-- end of
+    NAME -->``.
 
     Args:
         path: a page that is there; what stands outside the marks is left alone.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +16,7 @@ from .. import protocols
 from ..audio.augment import with_seed
 from ..audio.transforms import Step
 from ..bundles.member import rounded
+from ..core.config import digest
 from ..evaluation import left_out
 from ..extraction import Features, extract
 from ..features import Extractor
@@ -45,20 +44,22 @@ class PreparedData:
     def originals(self) -> np.ndarray:
         """Rows that are no copies."""
         return (
-            np.flatnonzero(self.table["parent"].to_numpy() == "") if "parent" in self.table else np.arange(len(self.y))
+            np.flatnonzero(self.table["parent"].to_numpy() == "")
+            if "parent" in self.table
+            else np.arange(len(self.y))
         )
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """How many ``clips`` and ``speakers``, and a ``digest`` of their names, speakers, classes and sound."""
+        """How many ``clips`` and ``speakers``, and a ``digest`` of their names, speakers, classes and
+        sound."""
         clips = self.table.iloc[self.originals]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the audit tells of recordings that are gone
             sounds = protocols.fingerprints(clips)
         labels = np.array(self.labels)[self.y[self.originals]]
         rows = sorted(zip(clips["clip_id"], clips["speaker"], labels.tolist(), sounds.tolist(), strict=True))
-        digest = hashlib.blake2b(json.dumps(rows).encode(), digest_size=8).hexdigest()
-        return {"clips": len(clips), "speakers": clips["speaker"].nunique(), "digest": digest}
+        return {"clips": len(clips), "speakers": clips["speaker"].nunique(), "digest": digest(rows)}
 
     def with_copies(self, rows: np.ndarray) -> np.ndarray:
         """Rows, and those of their copies."""
@@ -126,8 +127,8 @@ def same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
 
 
 def tested_rows(material: PreparedData, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
-    """The tested rows as :class:`Evaluation` wants them. A corpus that was left out is answered for among the emotions
-    that it has; the probabilities are those of all."""
+    """The tested rows as :class:`Evaluation` wants them. A corpus that was left out is answered for among the
+    emotions that it has; the probabilities are those of all."""
     labels = np.array(material.labels)
     frame = material.table.iloc[fold.test][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
     frame["true"] = labels[material.y[fold.test]]
@@ -146,10 +147,16 @@ def with_copies(
     parts = [replace(found, table=found.table.assign(parent=""))]
     for i in range(1, copies + 1):
         steps = (*found.extractor.preprocess, *with_seed(augmentation, i))
-        varied = extract(found.table, replace(found.extractor, preprocess=steps), jobs=jobs, progress=progress)
+        varied = extract(
+            found.table, replace(found.extractor, preprocess=steps), jobs=jobs, progress=progress
+        )
         originals = varied.table["clip_id"]
-        parts.append(replace(varied, table=varied.table.assign(clip_id=originals + f"#{i}", parent=originals)))
+        parts.append(
+            replace(varied, table=varied.table.assign(clip_id=originals + f"#{i}", parent=originals))
+        )
     table = pd.concat([part.table for part in parts], ignore_index=True)
     table.attrs = found.table.attrs
     values = np.concatenate([part.values for part in parts])
-    return replace(found, values=values, table=table, lengths=np.concatenate([part.lengths for part in parts]))
+    return replace(
+        found, values=values, table=table, lengths=np.concatenate([part.lengths for part in parts])
+    )

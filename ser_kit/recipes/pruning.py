@@ -1,8 +1,9 @@
-"""Networks with fewer weights: the smallest of each kernel become zero, and the others learn to do without them.
+"""Networks with fewer weights: the smallest of each kernel become zero, and the others learn to do without
+them.
 
 Every second weight can usually go (S. Han et al., "Learning both weights and connections for efficient neural
-networks", NIPS 28, 2015). Zeros compress well, so what is downloaded gets smaller; runtimes that multiply whole
-matrices do not get faster.
+networks", NIPS 28, 2015). Zeros compress well, so what is downloaded gets smaller; runtimes that multiply
+whole matrices do not get faster.
 
 Examples:
     >>> from ser_kit import corpora
@@ -56,14 +57,14 @@ def prune(
 ) -> Bundle:
     """A copy of a bundle whose networks have zeros for the smallest weights of each kernel.
 
-    Weights are taken away in rounds, and after each the networks are trained further as their recipe trains them.
-    Calibration stays as it was: all speakers at hand were learned from, and none is left whose clips could tell how
-    sure the networks may be of strangers.
+    Weights are taken away in rounds, and after each the networks are trained further as their recipe trains
+    them. Calibration stays as it was: all speakers at hand were learned from, and none is left whose clips
+    could tell how sure the networks may be of strangers.
 
     Args:
         bundle: stays as it is.
-        data: the clips that it learned from, no others: those of test speakers would be learned from, too. A table, or
-            what the system prepared of one.
+        data: the clips that it learned from, no others: those of test speakers would be learned from, too. A
+            table, or what the system prepared of one.
         share: of each kernel's weights, above 0 and below 1.
         epochs: of training, shared among the rounds; at least one each.
         system: that trained the bundle; by default the one that its card names.
@@ -78,7 +79,9 @@ def prune(
         TableError: a clip has an emotion that the bundle does not know.
     """
     if not 0 < share < 1 or epochs < 1:
-        raise TrainingError(f"share={share}, epochs={epochs}; expected a share between 0 and 1, and an epoch at least")
+        raise TrainingError(
+            f"share={share}, epochs={epochs}; expected a share between 0 and 1, and an epoch at least"
+        )
     system = system or recipes.get(bundle.card["name"])
     trained_by = _recipes(system, bundle)
     material = _for(bundle, system.prepare(data, jobs=jobs, progress=progress))
@@ -90,10 +93,13 @@ def prune(
     for number, (recipe, part) in enumerate(networks, start=1):
         rounds = min(ROUNDS, epochs)
         for turn in range(1, rounds + 1):
-            # Fewer each time, as M. Zhu and S. Gupta do: "To prune, or not to prune", 2017 (arXiv 1710.01878).
+            # Fewer each time, as M. Zhu and S. Gupta do: "To prune, or not to prune", 2017 (arXiv
+            # 1710.01878).
             _cut(part.model, share * (1 - (1 - turn / rounds) ** 3))
             length = epochs * turn // rounds - epochs * (turn - 1) // rounds
-            place = None if out is None else Path(out) / f"pruned-{share:g}-{seed}-network-{number}-round-{turn}"
+            place = (
+                None if out is None else Path(out) / f"pruned-{share:g}-{seed}-network-{number}-round-{turn}"
+            )
             split = Split(
                 material=material,
                 train=np.arange(len(material.y)),
@@ -122,7 +128,9 @@ def forget(out: str | Path) -> None:
 
 def zeros(bundle: Bundle) -> float:
     """Share of the weights of all kernels that are zero."""
-    found = np.concatenate([np.ravel(kernel) for member in bundle.members for kernel in kernels(member.model)])
+    found = np.concatenate(
+        [np.ravel(kernel) for member in bundle.members for kernel in kernels(member.model)]
+    )
     return float(np.mean(found == 0))
 
 
@@ -132,12 +140,16 @@ def _recipes(system: System, bundle: Bundle) -> list[Recipe]:
     found = [found[i % len(found)] for i in range(len(bundle.members))]
     for recipe, member in zip(found, bundle.members, strict=True):
         if not isinstance(recipe.training, Training) or not kernels(member.model):
-            raise TrainingError(f"{bundle.card['name']} has nothing to prune: {member.builder} is no trained network")
+            raise TrainingError(
+                f"{bundle.card['name']} has nothing to prune: {member.builder} is no trained network"
+            )
         if recipe.extractor != member.extractor or recipe.model not in (
             member.builder,
             member.hyperparameters.get("builder"),  # of a committee
         ):
-            raise RecipeError(f"{system.name} is not what trained this bundle; expected {bundle.card['name']}")
+            raise RecipeError(
+                f"{system.name} is not what trained this bundle; expected {bundle.card['name']}"
+            )
     return found
 
 
@@ -152,7 +164,9 @@ def _for(bundle: Bundle, material: PreparedData) -> PreparedData:
     """The material with the bundle's labels."""
     strange = sorted(set(material.labels) - set(bundle.labels))
     if strange:
-        raise TableError(f"there are clips of {', '.join(strange)}; the bundle knows {', '.join(bundle.labels)}")
+        raise TableError(
+            f"there are clips of {', '.join(strange)}; the bundle knows {', '.join(bundle.labels)}"
+        )
     places = np.array([bundle.labels.index(label) for label in material.labels])
     return replace(material, labels=bundle.labels, y=places[material.y])
 

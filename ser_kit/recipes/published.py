@@ -19,10 +19,12 @@ class Published:
         protocol: name in :mod:`ser_kit.protocols` of how these were divided.
         also: other protocols that the document names, or that its figures imply.
         accuracy: reported, as fractions: one figure, or the lowest and the highest.
-        others: other reported figures by metric, such as ``{"macro_f1": (0.65,)}``: one, or the lowest and the highest.
-            Metrics are those of :data:`ser_kit.evaluation.METRICS` and ``training_accuracy``; averages of which a
-            document does not say how the classes were weighted are taken as macro averages.
-        classes: reported figures of single emotions: emotion -> ``precision``, ``recall``, ``f1``, as far as given.
+        others: other reported figures by metric, such as ``{"macro_f1": (0.65,)}``: one, or the lowest and
+            the highest. Metrics are those of :data:`ser_kit.evaluation.METRICS` and ``training_accuracy``;
+            averages of which a document does not say how the classes were weighted are taken as macro
+            averages.
+        classes: reported figures of single emotions: emotion -> ``precision``, ``recall``, ``f1``, as far as
+            given.
         parameters: reported number of parameters.
     """
 

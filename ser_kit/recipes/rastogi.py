@@ -1,14 +1,16 @@
 """Two networks over functionals, from a study of several corpora.
 
-The document gives layers, dropout, Adam with a learning rate of 1e-3, batches of 32, 50 epochs (40 in another place),
-early stopping without its patience, and classes balanced during training. Here training ends after 10 epochs without a
-better validation loss, after 100 at most, and classes are not weighted; the ablation "50 epochs, balanced" follows the
-document. It names one split, 70/15/15, but reports on 1,308 tested clips, 12 % of its corpora: 76/12/12 is run beside
-it. Its preprocessing (mono, 48 kHz, peak normalisation, noise reduction, trimming at -40 dB) is that of the CNN-LSTM
-here, and an ablation of the perceptron, which came first and does without. Peak normalisation stands last here, so that
-it holds for what is measured. The convolutions run along the functionals, whose order means nothing: they are in the
-order of :class:`~ser_kit.features.Functionals`. Their batch normalisation averages with a momentum of 0.9: Keras's 0.99
-takes more batches than a small corpus gives in ten epochs, and training would stop while validation still is at chance.
+The document gives layers, dropout, Adam with a learning rate of 1e-3, batches of 32, 50 epochs (40 in another
+place), early stopping without its patience, and classes balanced during training. Here training ends after 10
+epochs without a better validation loss, after 100 at most, and classes are not weighted; the ablation "50
+epochs, balanced" follows the document. It names one split, 70/15/15, but reports on 1,308 tested clips, 12 %
+of its corpora: 76/12/12 is run beside it. Its preprocessing (mono, 48 kHz, peak normalisation, noise
+reduction, trimming at -40 dB) is that of the CNN-LSTM here, and an ablation of the perceptron, which came
+first and does without. Peak normalisation stands last here, so that it holds for what is measured. The
+convolutions run along the functionals, whose order means nothing: they are in the order of
+:class:`~ser_kit.features.Functionals`. Their batch normalisation averages with a momentum of 0.9: Keras's
+0.99 takes more batches than a small corpus gives in ten epochs, and training would stop while validation
+still is at chance.
 """
 
 from ..audio.transforms import NoiseGate, PeakNormalise, Trim
@@ -18,7 +20,9 @@ from .published import Published
 from .single import Recipe
 
 _PREPROCESS = (NoiseGate(), Trim(top_db=40.0), PeakNormalise())
-_TRAINING = Training(optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=100, patience=10, class_weights=False)
+_TRAINING = Training(
+    optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=100, patience=10, class_weights=False
+)
 _AS_WRITTEN = {"training.epochs": 50, "training.class_weights": True}
 _REFERENCE = (
     "Rastogi: multi-corpus speech emotion recognition on TESS, CREMA-D and RAVDESS; six classes, 10,898 clips, "

@@ -1,8 +1,8 @@
 """Every published system on the corpora at hand: as its authors split them, and on speakers never heard.
 
-One fold of one system with one seed is one run, and one JSON record when it is done. What has its record is not run
-again, so a reproduction that was broken off goes on where it was; and everything that is shown afterwards (the table,
-the page, the plots) is made of the records alone.
+One fold of one system with one seed is one run, and one JSON record when it is done. What has its record is
+not run again, so a reproduction that was broken off goes on where it was; and everything that is shown
+afterwards (the table, the page, the plots) is made of the records alone.
 
 Examples:
     >>> from ser_kit import recipes
@@ -89,12 +89,13 @@ def run(
     Args:
         systems: recipes, ensembles, or variants of them.
         names: of the corpora, joined under each system's label set; see :func:`ser_kit.corpora.get`.
-        divided: names in :mod:`ser_kit.protocols`, or ``"published"`` for all that each system's document names.
+        divided: names in :mod:`ser_kit.protocols`, or ``"published"`` for all that each system's document
+            names.
         seeds: of folds and trainings.
         out: folder of the records (``records/``) and of the state of what is under way (``checkpoints/``).
         labels: a label set for all systems instead of each one's own.
-        numbers: of the folds to run, from 1; ``None`` for all. So several processes can share the work and the folder;
-            a call for all, when they are done, clears up.
+        numbers: of the folds to run, from 1; ``None`` for all. So several processes can share the work and
+            the folder; a call for all, when they are done, clears up.
         root: where the corpora are; see :func:`ser_kit.corpora.load`.
         jobs: processes for extraction.
         progress: show progress bars.
@@ -127,9 +128,15 @@ def run(
             if task.is_done():
                 continue
             try:
-                if prepared is None or prepared[0] != task.labels or not task.system.same_material(prepared[1]):
+                if (
+                    prepared is None
+                    or prepared[0] != task.labels
+                    or not task.system.same_material(prepared[1])
+                ):
                     if task.labels not in tables:
-                        tables[task.labels] = corpora.load(list(names), root=root, labels=labels_of(task.labels))
+                        tables[task.labels] = corpora.load(
+                            list(names), root=root, labels=labels_of(task.labels)
+                        )
                     material = task.system.prepare(tables[task.labels], jobs=jobs, progress=progress)
                     prepared = task.labels, task.system, material
                 for line in task.run(prepared[2], chosen, progress):
@@ -170,7 +177,8 @@ class _Task:
 
     @property
     def checkpoints(self) -> Path:
-        """Shared by all systems on these corpora: the members of one ensemble are those of another, or recipes too."""
+        """Shared by all systems on these corpora: the members of one ensemble are those of another, or
+        recipes too."""
         return self.out / CHECKPOINTS / self.folder.parent.name
 
     def clean(self) -> None:
@@ -243,7 +251,8 @@ class _Task:
 
 
 def _training_accuracy(found: Evaluation) -> float | None:
-    """That of the epoch whose weights were kept, mean over the networks; ``None`` where nothing had epochs."""
+    """That of the epoch whose weights were kept, mean over the networks; ``None`` where nothing had
+    epochs."""
     kept = [
         history["accuracy"].iloc[-1 if history["val_loss"].isna().all() else history["val_loss"].argmin()]
         for history in found.histories

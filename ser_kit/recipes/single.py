@@ -36,7 +36,8 @@ class Recipe(System):
     Args:
         extractor: makes the model's input of a recording.
         training: settings of a network's training, or a scikit-learn classifier.
-        model: name of the network's builder in :mod:`ser_kit.models`; left out with a scikit-learn classifier.
+        model: name of the network's builder in :mod:`ser_kit.models`; left out with a scikit-learn
+            classifier.
         hyperparameters: the builder's arguments where they differ from its defaults.
         scale: standardise the features with the mean and standard deviation of the training clips.
         copies: augmented copies of each training clip.
@@ -97,18 +98,25 @@ class Recipe(System):
 
     def with_settings(self, changes: Mapping[str, Any], name: str = "") -> Self:
         changed = super().with_settings(changes, name)
-        network = [(each.model, each.hyperparameters, each.extractor, each.corpus_markers) for each in (self, changed)]
+        network = [
+            (each.model, each.hyperparameters, each.extractor, each.corpus_markers)
+            for each in (self, changed)
+        ]
         if network[0] == network[1]:
             return changed
         if changed.model:
             models.check(changed.model, changed.hyperparameters)
             try:
-                with models.import_keras().StatelessScope(initialize_variables=False):  # shapes, and no numbers
+                with models.import_keras().StatelessScope(
+                    initialize_variables=False
+                ):  # shapes, and no numbers
                     changed.build(2)
             except Exception as error:  # whatever Keras raises where layers do not fit
                 given = ", ".join(f"{path}={value!r}" for path, value in changes.items())
                 reason = str(error).strip().partition("\n")[0]
-                raise RecipeError(f"the network {changed.model!r} cannot be built with {given}: {reason}") from None
+                raise RecipeError(
+                    f"the network {changed.model!r} cannot be built with {given}: {reason}"
+                ) from None
         elif changed.hyperparameters:
             unknown = next(iter(changed.hyperparameters))
             raise RecipeError(
@@ -126,8 +134,14 @@ class Recipe(System):
             raise RecipeError(f"{self.name} has no network before it has seen clips: {self.training}")
         return models.get(self.model)(self.input_shape, n_classes, **self.hyperparameters)
 
-    def train(self, split: Split, weights: np.ndarray | None = None) -> tuple[list[Member], list[pd.DataFrame]]:
-        found, y, n_classes = split.material.features[self.extractor], split.material.y, len(split.material.labels)
+    def train(
+        self, split: Split, weights: np.ndarray | None = None
+    ) -> tuple[list[Member], list[pd.DataFrame]]:
+        found, y, n_classes = (
+            split.material.features[self.extractor],
+            split.material.y,
+            len(split.material.labels),
+        )
         train, values = split.note("training", split.train), chosen(found.values, self.columns)
         scaler = self._scaler(values, found.lengths, split)
         x = scaler.transform(values[train])
@@ -138,7 +152,10 @@ class Recipe(System):
             model = self.build(n_classes)
             if self.training.pretrain:
                 pretrain(model, x, self.training.pretrain, seed=split.seed)
-            parts = (x, y[train], found.lengths[train]), (values[validation], y[validation], found.lengths[validation])
+            parts = (
+                (x, y[train], found.lengths[train]),
+                (values[validation], y[validation], found.lengths[validation]),
+            )
             histories.append(self._fit(model, scaler, split, *parts, weights))
             builder = self.model
         else:
@@ -179,7 +196,9 @@ class Recipe(System):
         rows = split.note("scaler", split.train)
         return Scaler.fit(values[rows], lengths[rows] if values.ndim == 3 else None)
 
-    def _fit(self, model, scaler, split: Split, training, validation, weights, keep_zeros=False) -> pd.DataFrame:
+    def _fit(
+        self, model, scaler, split: Split, training, validation, weights, keep_zeros=False
+    ) -> pd.DataFrame:
         (x, y, lengths), (raw, y_validation, lengths_validation) = training, validation
         x_validation = scaler.transform(raw)
         table = split.material.table

@@ -1,13 +1,12 @@
 """What a system is, and how one is run under a protocol or fitted for use.
 
-A :class:`System` is anything that can be trained on the clips of a table and named: a :class:`Recipe` (one model) or an
-:class:`~ser_kit.recipes.Ensemble` (several that vote). Running, testing and the bundle's card are the same for all.
+A :class:`System` is anything that can be trained on the clips of a table and named: a :class:`Recipe` (one
+model) or an :class:`~ser_kit.recipes.Ensemble` (several that vote). Running, testing and the bundle's card
+are the same for all.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
 import time
@@ -25,7 +24,7 @@ from .. import _old_names, protocols
 from ..audio.transforms import Step
 from ..bundles.bundle import Bundle
 from ..bundles.member import Member
-from ..core.config import BOOLEAN, Allowed, checked
+from ..core.config import BOOLEAN, Allowed, checked, digest
 from ..core.errors import LabelError, RecipeError, SerKitError, TableError, TrainingError
 from ..core.labels import EMOTIONS
 from ..evaluation.calibration import fit_temperature
@@ -48,12 +47,14 @@ class System(ABC):
         reference: authors, title and reported figures as far as given.
         labels: the label set that its authors used.
         published: what they report, and under which protocol.
-        ablations: name -> changes (see :meth:`with_settings`) that the document compares, or that are worth comparing.
-        temperature: of its answers, where it is known; 0 fits each fold's on its validation clips. With it these are
-            trained on, too: only for trainings that do not wait for them. A bundle's own is always fitted on the
-            predictions of its evaluation, all of clips that were not learned from.
-        balanced: answer as if all emotions were equally frequent: what is said of each is divided by its share of the
-            training clips (the logit adjustment of Menon et al., "Long-tail learning via logit adjustment", ICLR 2021).
+        ablations: name -> changes (see :meth:`with_settings`) that the document compares, or that are worth
+            comparing.
+        temperature: of its answers, where it is known; 0 fits each fold's on its validation clips. With it
+            these are trained on, too: only for trainings that do not wait for them. A bundle's own is always
+            fitted on the predictions of its evaluation, all of clips that were not learned from.
+        balanced: answer as if all emotions were equally frequent: what is said of each is divided by its
+            share of the training clips (the logit adjustment of Menon et al., "Long-tail learning via logit
+            adjustment", ICLR 2021).
     """
 
     name: str
@@ -108,7 +109,9 @@ class System(ABC):
         return "soft"
 
     @abstractmethod
-    def train(self, split: Split, weights: np.ndarray | None = None) -> tuple[list[Member], list[pd.DataFrame]]:
+    def train(
+        self, split: Split, weights: np.ndarray | None = None
+    ) -> tuple[list[Member], list[pd.DataFrame]]:
         """Fit on a split: the members, and the history of each training that had epochs.
 
         Args:
@@ -129,13 +132,14 @@ class System(ABC):
 
     @property
     def declaration(self) -> dict[str, Any]:
-        """All that decides about its numbers, ready for JSON; its name, prose and list of ablations do not."""
+        """All that decides about its numbers, ready for JSON; its name, prose and list of ablations do
+        not."""
         return decisive(self)
 
     @property
     def settings(self) -> str:
         """A digest of :attr:`declaration`."""
-        return hashlib.blake2b(json.dumps(self.declaration).encode(), digest_size=8).hexdigest()
+        return digest(self.declaration)
 
     def with_settings(self, changes: Mapping[str, Any], name: str = "") -> Self:
         """The same system with some settings changed; what is left out of the changes stays.
@@ -191,8 +195,9 @@ class System(ABC):
         """Features, classes and copies for a clip table; what is in the feature store is not computed again.
 
         Args:
-            data: a clip table, its features where they are at hand, or what this method returned before. Classes are
-                the column ``label`` where :func:`ser_kit.corpora.load` made one, else all emotions there are.
+            data: a clip table, its features where they are at hand, or what this method returned before.
+                Classes are the column ``label`` where :func:`ser_kit.corpora.load` made one, else all
+                emotions there are.
             jobs: processes for extraction.
             progress: show progress bars.
 
@@ -218,15 +223,21 @@ class System(ABC):
             else extract(table, e, jobs=jobs, progress=progress)
             for e in self.extractors
         }  # fmt: skip
-        failures = pd.concat([f.failures for f in features.values()]).drop_duplicates("clip_id", ignore_index=True)
+        failures = pd.concat([f.failures for f in features.values()]).drop_duplicates(
+            "clip_id", ignore_index=True
+        )
         features = same_rows(features)
         found = next(iter(features.values())).table
         present = set(found[column])
         labels = tuple(label for label in order if label in present)
         if len(labels) < 2:
-            raise TableError(f"training needs two emotions at least; there are clips of {', '.join(labels) or 'none'}")
+            raise TableError(
+                f"training needs two emotions at least; there are clips of {', '.join(labels) or 'none'}"
+            )
         if self.copies:
-            features = {e: with_copies(f, self.augmentation, self.copies, jobs, progress) for e, f in features.items()}
+            features = {
+                e: with_copies(f, self.augmentation, self.copies, jobs, progress) for e, f in features.items()
+            }
             features = same_rows(features)
             found = next(iter(features.values())).table
         return PreparedData(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
@@ -264,7 +275,9 @@ class System(ABC):
             LeakageError: something was fitted on what is tested.
         """
         prefix = f"{fold.protocol}-{fold.seed}-{fold.index}"
-        split = self._split(material, fold.train, fold.validation, fold.seed, out, prefix, progress, title or self.name)
+        split = self._split(
+            material, fold.train, fold.validation, fold.seed, out, prefix, progress, title or self.name
+        )
         bare, histories = self._fitted(split)
         fitted = with_temperature(bare, self._temperature(bare, split))
         protocols.audit(material.table, fold, fitted=split.fitted)
@@ -302,7 +315,9 @@ class System(ABC):
             predictions=predictions,
             histories=histories,
             # What was trained before this call counts too.
-            seconds=max(time.perf_counter() - started, sum(history["seconds"].sum() for history in histories)),
+            seconds=max(
+                time.perf_counter() - started, sum(history["seconds"].sum() for history in histories)
+            ),
             parameters=fitted.parameters,
             corpora=sorted(material.table["corpus"].unique()),
             versions=versions(),
@@ -323,13 +338,15 @@ class System(ABC):
     ) -> Evaluation:
         """Train and test on every fold of a protocol.
 
-        Scaling, the epoch to stop at and the calibration of each fold come from its training and validation clips.
+        Scaling, the epoch to stop at and the calibration of each fold come from its training and validation
+        clips.
 
         Args:
             data: as for :meth:`prepare`.
             protocol: a name in :mod:`ser_kit.protocols`, or ``"published"``.
             seed: of the folds, the initial weights and the order of clips.
-            out: folder for checkpoints; a run that was interrupted goes on from there when it is called again.
+            out: folder for checkpoints; a run that was interrupted goes on from there when it is called
+                again.
             jobs: processes for extraction.
             progress: show progress bars.
 
@@ -367,21 +384,23 @@ class System(ABC):
     ) -> Bundle:
         """Train a system for use, on all clips.
 
-        One fold's test speakers decide when to stop, and the other folds' speakers are trained on; a system of known
-        temperature is trained on all of them. What the card says of its worth comes from ``evaluation``, in which every
-        clip was predicted by a model that never heard its speaker. All these predictions together give the temperature.
+        One fold's test speakers decide when to stop, and the other folds' speakers are trained on; a system
+        of known temperature is trained on all of them. What the card says of its worth comes from
+        ``evaluation``, in which every clip was predicted by a model that never heard its speaker. All these
+        predictions together give the temperature.
 
-        Under protocol ``corpus`` all corpora are learned from, and some speakers of them decide when to stop. Every
-        clip of ``evaluation`` was predicted by a model that never heard its corpus: temperature and threshold come from
-        these predictions (:func:`ser_kit.evaluation.left_out.calibration`), and the card says what each corpus left out shows.
+        Under protocol ``corpus`` all corpora are learned from, and some speakers of them decide when to stop.
+        Every clip of ``evaluation`` was predicted by a model that never heard its corpus: temperature and
+        threshold come from these predictions (:func:`ser_kit.evaluation.left_out.calibration`), and the card
+        says what each corpus left out shows.
 
-        The bundle gets the ``model.onnx`` that answers without TensorFlow (:func:`ser_kit.deploy.with_runtime`), unless
-        no graph can compute its features.
+        The bundle gets the ``model.onnx`` that answers without TensorFlow
+        (:func:`ser_kit.deploy.with_runtime`), unless no graph can compute its features.
 
         Args:
             data: as for :meth:`prepare`.
-            protocol: ``"speaker"``; ``"corpus"`` for voices and recordings of all kinds; ``"random"`` where the
-                speakers are not known.
+            protocol: ``"speaker"``; ``"corpus"`` for voices and recordings of all kinds; ``"random"`` where
+                the speakers are not known.
             seed: as in :meth:`run`.
             evaluation: of this system on these data; :meth:`run` makes it where it is not given.
             out: folder for checkpoints.
@@ -389,7 +408,8 @@ class System(ABC):
             progress: show progress bars.
 
         Raises:
-            TrainingError: the evaluation is of something else, or of an earlier version, which kept no temperatures.
+            TrainingError: the evaluation is of something else, or of an earlier version, which kept no
+                temperatures.
 
         Warns:
             NoRuntimeWarning: ``model.onnx`` cannot be made, for a reason that the warning and the card give.

@@ -26,7 +26,8 @@ METRIC_NAMES = {
 }  # fmt: skip
 """How the figures of documents are called in tables and plots."""
 
-# --------------------------------------------------------------------------------------------------- from the records
+# --------------------------------------------------------------------------------------------------- from the
+# records
 
 
 def load(out: str | os.PathLike) -> pd.DataFrame:
@@ -43,7 +44,9 @@ def load(out: str | os.PathLike) -> pd.DataFrame:
             record = json.loads(path.read_text(encoding="utf-8"))
             version = record.get("format")
         except (ValueError, AttributeError):
-            raise TableError(f"{path} cannot be read; delete it, and ser-kit reproduce makes it again") from None
+            raise TableError(
+                f"{path} cannot be read; delete it, and ser-kit reproduce makes it again"
+            ) from None
         if version != FORMAT:
             raise TableError(f"{path} has format {version!r}; this version reads {FORMAT}")
         name = record["recipe"]
@@ -52,7 +55,9 @@ def load(out: str | os.PathLike) -> pd.DataFrame:
         told = record.get("sources")  # the first records of this format do not tell
         rows.append({**record, **record["metrics"], "corpora": place, "sources": told})
     if not rows:
-        raise TableError(f"{Path(out) / RECORDS} holds no records; ser-kit reproduce --all --out {out} makes them")
+        raise TableError(
+            f"{Path(out) / RECORDS} holds no records; ser-kit reproduce --all --out {out} makes them"
+        )
     return pd.DataFrame(rows)
 
 
@@ -64,9 +69,10 @@ def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
         metric: one of :data:`ser_kit.evaluation.METRICS`.
 
     Returns:
-        ``recipe, ablation, corpora, protocol, speaker_independent, mean, std`` (over all folds and seeds; NaN with
-        one), ``over_seeds`` (standard deviation of the seeds' means), ``runs``, ``seeds``, ``complete`` (no fold is
-        missing), ``parameters`` (of the first), ``epochs`` (mean of a run) and ``seconds`` (median).
+        ``recipe, ablation, corpora, protocol, speaker_independent, mean, std`` (over all folds and seeds; NaN
+        with one), ``over_seeds`` (standard deviation of the seeds' means), ``runs``, ``seeds``, ``complete``
+        (no fold is missing), ``parameters`` (of the first), ``epochs`` (mean of a run) and ``seconds``
+        (median).
     """
     if metric not in METRICS:
         raise TableError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}")
@@ -96,13 +102,13 @@ def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
 
     Args:
         records: from :func:`load`.
-        name: of the corpora (joined by ``", "``) that the runs were on; a system whose runs were on others only shows
-            the first of these.
+        name: of the corpora (joined by ``", "``) that the runs were on; a system whose runs were on others
+            only shows the first of these.
 
     Returns:
-        Text columns. Accuracy and UAR are in percent, mean ± standard deviation over folds and seeds; the cost of
-        leakage is the difference of the two accuracies in points, where speakers tested by the published split are
-        known from training.
+        Text columns. Accuracy and UAR are in percent, mean ± standard deviation over folds and seeds; the
+        cost of leakage is the difference of the two accuracies in points, where speakers tested by the
+        published split are known from training.
     """
     accuracy, uar = spread(records, "accuracy"), spread(records, "uar")
     rows = []
@@ -143,10 +149,10 @@ def figures(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
         name: as in :func:`table`.
 
     Returns:
-        ``system``, ``emotion`` (``""`` for all), ``metric``, ``reported`` (a tuple of fractions), ``run on`` (``""``
-        where it was not), and for ``published`` (the split of the authors) and ``unseen`` (speakers) the values of all
-        folds and seeds, a list of fractions; empty where no record tells, as of training accuracy those of earlier
-        versions.
+        ``system``, ``emotion`` (``""`` for all), ``metric``, ``reported`` (a tuple of fractions), ``run on``
+        (``""`` where it was not), and for ``published`` (the split of the authors) and ``unseen`` (speakers)
+        the values of all folds and seeds, a list of fractions; empty where no record tells, as of training
+        accuracy those of earlier versions.
     """
     rows = []
     whole = records[records["ablation"] == ""]
@@ -158,12 +164,19 @@ def figures(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
         parts = {side: own[own["protocol"] == protocol] for side, protocol in sides.items()}
         about = {"system": system.name, "run on": place}
         for metric, reported in system.published.others.items():
-            found = {side: part.get(metric, pd.Series(dtype=float)).dropna().tolist() for side, part in parts.items()}
+            found = {
+                side: part.get(metric, pd.Series(dtype=float)).dropna().tolist()
+                for side, part in parts.items()
+            }
             rows.append({**about, "emotion": "", "metric": metric, "reported": reported, **found})
         for emotion, reported in system.published.classes.items():
             for metric, value in reported.items():
                 found = {
-                    side: [each[emotion][metric] for each in part["per_class"] if each.get(emotion, {}).get("support")]
+                    side: [
+                        each[emotion][metric]
+                        for each in part["per_class"]
+                        if each.get(emotion, {}).get("support")
+                    ]
                     for side, part in parts.items()
                 }
                 rows.append({**about, "emotion": emotion, "metric": metric, "reported": (value,), **found})
@@ -203,9 +216,9 @@ def reported_classes(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFra
         name: as in :func:`table`.
 
     Returns:
-        Text columns ``system, emotion, run on`` and, for each of ``precision``, ``recall`` and ``F1``, what is
-        reported, reproduced under the published split, and reached on unseen speakers, in percent; of ours the means
-        over folds and seeds.
+        Text columns ``system, emotion, run on`` and, for each of ``precision``, ``recall`` and ``F1``, what
+        is reported, reproduced under the published split, and reached on unseen speakers, in percent; of ours
+        the means over folds and seeds.
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for each in figures(records, name).query("emotion != ''").to_dict("records"):
@@ -231,8 +244,8 @@ def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFram
         protocol: one protocol only.
 
     Returns:
-        Text columns ``system, change, run on, protocol, accuracy, UAR`` and ``against the system itself`` (points of
-        accuracy).
+        Text columns ``system, change, run on, protocol, accuracy, UAR`` and ``against the system itself``
+        (points of accuracy).
     """
     accuracy, uar = spread(records, "accuracy"), spread(records, "uar")
     rows = []
@@ -240,8 +253,12 @@ def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFram
         if protocol not in (None, row["protocol"]):
             continue
         changed = records[_same(records, row) & (records["ablation"] == row["ablation"])]
-        whole = records[_same(records, row) & (records["ablation"] == "") & records["seed"].isin(changed["seed"])]
-        against = f"{100 * (changed['accuracy'].mean() - whole['accuracy'].mean()):+z.1f}" if len(whole) else "–"
+        whole = records[
+            _same(records, row) & (records["ablation"] == "") & records["seed"].isin(changed["seed"])
+        ]
+        against = (
+            f"{100 * (changed['accuracy'].mean() - whole['accuracy'].mean()):+z.1f}" if len(whole) else "–"
+        )
         rows.append(
             {
                 "system": row["recipe"],
@@ -258,9 +275,12 @@ def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFram
 
 
 def splits(records: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of each system under every protocol that it was run under, from the leakiest to the most honest."""
+    """Accuracy of each system under every protocol that it was run under, from the leakiest to the most
+    honest."""
     found = spread(records, "accuracy")
-    found = found[found["ablation"] == ""].sort_values(["recipe", "corpora", "mean"], ascending=[True, True, False])
+    found = found[found["ablation"] == ""].sort_values(
+        ["recipe", "corpora", "mean"], ascending=[True, True, False]
+    )
     return pd.DataFrame(
         {
             "system": found["recipe"],
@@ -280,8 +300,8 @@ def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
         metric: one of :data:`ser_kit.evaluation.METRICS`.
 
     Returns:
-        Text columns ``system, run on, protocol, parameters, seed, fold 1, fold 2, ...`` and ``mean ± sd``; after the
-        seeds of a system a row over all of them.
+        Text columns ``system, run on, protocol, parameters, seed, fold 1, fold 2, ...`` and ``mean ± sd``;
+        after the seeds of a system a row over all of them.
     """
     rows = []
     keys = ["recipe", "ablation", "corpora", "protocol"]
@@ -299,7 +319,10 @@ def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
     def text(row: list) -> list[str]:
         *shown, scores = row
         shown = shown[:5] + [f"{100 * value:.1f}" for value in shown[5:]] + ["–"] * (most + 5 - len(shown))
-        return [*shown, f"{100 * scores.mean():.1f}" + (f" ± {100 * scores.std():.1f}" if len(scores) > 1 else "")]
+        return [
+            *shown,
+            f"{100 * scores.mean():.1f}" + (f" ± {100 * scores.std():.1f}" if len(scores) > 1 else ""),
+        ]
 
     numbered = [f"fold {i + 1}" for i in range(most)]
     columns = ["system", "run on", "protocol", "parameters", "seed", *numbered, "mean ± sd"]
@@ -307,15 +330,16 @@ def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
 
 
 def matrix(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
-    """A metric on corpora that were not learned from, in percent: a row for what was, a column for what was tested.
+    """A metric on corpora that were not learned from, in percent: a row for what was, a column for what was
+    tested.
 
     Args:
         records: from :func:`load`; those of folds that divide a corpus are left out.
         metric: one of :data:`ser_kit.evaluation.METRICS`.
 
     Returns:
-        Text columns ``system``, ``labels`` (the label set), ``learned from`` and one for each tested corpus: mean ±
-        standard deviation over seeds, and the number of classes in common.
+        Text columns ``system``, ``labels`` (the label set), ``learned from`` and one for each tested corpus:
+        mean ± standard deviation over seeds, and the number of classes in common.
     """
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     across = records[_across(records)]
@@ -342,14 +366,18 @@ def _across(records: pd.DataFrame) -> np.ndarray:
 
 
 def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
-    """Recall, precision or F1 of each class, in percent, mean over folds and seeds: a row a system and protocol."""
+    """Recall, precision or F1 of each class, in percent, mean over folds and seeds: a row a system and
+    protocol."""
     rows = []
     for (recipe, place, protocol), part in records[records["ablation"] == ""].groupby(
         ["recipe", "corpora", "protocol"]
     ):
-        scores = pd.DataFrame([{label: row[metric] for label, row in one.items()} for one in part["per_class"]])
+        scores = pd.DataFrame(
+            [{label: row[metric] for label, row in one.items()} for one in part["per_class"]]
+        )
         rows.append(
-            {"system": recipe, "run on": place, "protocol": protocol} | (100 * scores.mean()).round(1).to_dict()
+            {"system": recipe, "run on": place, "protocol": protocol}
+            | (100 * scores.mean()).round(1).to_dict()
         )
     found = pd.DataFrame(rows)
     return found[[*found.columns[:3], *(label for label in EMOTIONS if label in found)]].fillna("–")
@@ -371,7 +399,9 @@ def confusion(records: pd.DataFrame, recipe: str, protocol: str, ablation: str =
     some = records[(records[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     labels = set(map(tuple, some["labels"]))
     if len(labels) != 1:
-        raise TableError(f"{recipe} under {protocol} has records of {len(labels) or 'no'} sets of emotions; expected 1")
+        raise TableError(
+            f"{recipe} under {protocol} has records of {len(labels) or 'no'} sets of emotions; expected 1"
+        )
     (names,) = map(list, labels)
     counts = np.sum(some["confusion"].tolist(), axis=0)
     return pd.DataFrame(counts, pd.Index(names, name="true"), pd.Index(names, name="predicted"))
@@ -386,7 +416,12 @@ def missing(records: pd.DataFrame) -> pd.DataFrame:
             continue
         command = f"ser-kit reproduce {system.name} --corpus {' '.join(wanted)} --out results"
         rows.append(
-            {"system": system.name, "corpora": ", ".join(wanted), "on these": "not run here", "command": f"`{command}`"}
+            {
+                "system": system.name,
+                "corpora": ", ".join(wanted),
+                "on these": "not run here",
+                "command": f"`{command}`",
+            }
         )
     return pd.DataFrame(rows, columns=["system", "corpora", "on these", "command"])
 
@@ -411,7 +446,9 @@ def _range(figures: Sequence[float]) -> str:
 def _over_runs(values: Sequence[float]) -> str:
     if not values:
         return "–"
-    return f"{100 * np.mean(values):.1f}" + (f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else "")
+    return f"{100 * np.mean(values):.1f}" + (
+        f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    )
 
 
 def _shown(row: pd.Series | None) -> str:
@@ -424,7 +461,9 @@ def _shown(row: pd.Series | None) -> str:
 
 def _named(row: pd.Series) -> str:
     """A protocol's name and what it says of the speakers."""
-    return f"{row['protocol']} ({'speaker-independent' if row['speaker_independent'] else 'speaker-dependent'})"
+    return (
+        f"{row['protocol']} ({'speaker-independent' if row['speaker_independent'] else 'speaker-dependent'})"
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -1,18 +1,19 @@
 """A time-distributed 2-D CNN with an LSTM, and with a bidirectional LSTM and attention.
 
-The document gives the convolution blocks, the attention, the rate of 16 kHz, trimming, frames of 25 ms that overlap by
-10 ms, batches of 32, noise copies, and figures after 60, 130 and 200 epochs: 60, 80 and 96.5 % of the first system, 67,
-85 and 98.1 % of the second. It augments instead of stopping early. Its ablations are of the second system: 95 % without
-LSTM, 89 % without the second direction. Here a frame begins every 10 ms, as is usual, where the overlap read literally
-gives 15 ms (the ablation "hop of 15 ms"), and training stops early (the ablation "200 epochs" does not). The document
-leaves open the mel bands (32 here), the length of the clips (3 s) and of the chunks they are cut in (640 ms, side by
-side: four, and the last 0.45 s of each clip are dropped), the LSTM (128 units) and dense layer (64), the optimiser
-(Adam, 1e-3), when to stop (after 15 epochs without a better validation loss), the noise of the first system (uniform,
-at 15 to 30 dB) and the number of copies (2). Its normalisation of the noise by the full scale of 16 bits cancels out of
-the signal-to-noise ratio, which is what :class:`~ser_kit.audio.augment.AddNoise` holds. Pooling 2 x 2 three times and 4 x 4
-three times would shrink the axes to less than one, so they are pooled as far as they go: the fifth block sees maps of 2
-x 1, the sixth of 1 x 1. Its "temporal separation" is taken as: each speaker's last recordings of each emotion are
-tested.
+The document gives the convolution blocks, the attention, the rate of 16 kHz, trimming, frames of 25 ms that
+overlap by 10 ms, batches of 32, noise copies, and figures after 60, 130 and 200 epochs: 60, 80 and 96.5 % of
+the first system, 67, 85 and 98.1 % of the second. It augments instead of stopping early. Its ablations are of
+the second system: 95 % without LSTM, 89 % without the second direction. Here a frame begins every 10 ms, as
+is usual, where the overlap read literally gives 15 ms (the ablation "hop of 15 ms"), and training stops early
+(the ablation "200 epochs" does not). The document leaves open the mel bands (32 here), the length of the
+clips (3 s) and of the chunks they are cut in (640 ms, side by side: four, and the last 0.45 s of each clip
+are dropped), the LSTM (128 units) and dense layer (64), the optimiser (Adam, 1e-3), when to stop (after 15
+epochs without a better validation loss), the noise of the first system (uniform, at 15 to 30 dB) and the
+number of copies (2). Its normalisation of the noise by the full scale of 16 bits cancels out of the
+signal-to-noise ratio, which is what :class:`~ser_kit.audio.augment.AddNoise` holds. Pooling 2 x 2 three times
+and 4 x 4 three times would shrink the axes to less than one, so they are pooled as far as they go: the fifth
+block sees maps of 2 x 1, the sixth of 1 x 1. Its "temporal separation" is taken as: each speaker's last
+recordings of each emotion are tested.
 """
 
 from ..audio.augment import AddNoise
@@ -23,7 +24,9 @@ from .published import Published
 from .single import Recipe
 
 _DOCUMENT = "Time-distributed 2D CNN-LSTM"
-_EXTRACTOR = LogMel(rate=16000, n_fft=512, window=400, hop=160, n_mels=32, seconds=3.0, preprocess=(Trim(top_db=30.0),))
+_EXTRACTOR = LogMel(
+    rate=16000, n_fft=512, window=400, hop=160, n_mels=32, seconds=3.0, preprocess=(Trim(top_db=30.0),)
+)
 _TRAINING = Training(
     optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=200, patience=15, class_weights=False
 )  # fmt: skip
@@ -32,7 +35,10 @@ _AS_WRITTEN = {"hop of 15 ms": {"extractor.hop": 240}, "200 epochs": {"training.
 
 
 def _classes(**figures: tuple[float, float, float]) -> dict[str, dict[str, float]]:
-    return {emotion: dict(zip(("precision", "recall", "f1"), each, strict=True)) for emotion, each in figures.items()}
+    return {
+        emotion: dict(zip(("precision", "recall", "f1"), each, strict=True))
+        for emotion, each in figures.items()
+    }
 
 
 td_cnn_lstm = Recipe(

@@ -1,10 +1,12 @@
 """Transfer learning: a frozen network of others, and a linear layer on its embeddings.
 
-Whisper's two smallest encoders here are part of the package; the other networks are fetched through kagglehub.
+Whisper's two smallest encoders here are part of the package; the other networks are fetched through
+kagglehub.
 
-``whisper_small_linear``, ``whisper_medium_linear`` and ``whisper_large_linear`` are ``whisper_base_linear`` on larger
-encoders, for machines with a GPU and a network. Their blocks stand at half, two thirds and five sixths of the depth, as
-3, 4 and 5 of base's 6 do; that choice was not measured, nor was anything else of theirs: they were not run here.
+``whisper_small_linear``, ``whisper_medium_linear`` and ``whisper_large_linear`` are ``whisper_base_linear``
+on larger encoders, for machines with a GPU and a network. Their blocks stand at half, two thirds and five
+sixths of the depth, as 3, 4 and 5 of base's 6 do; that choice was not measured, nor was anything else of
+theirs: they were not run here.
 """
 
 from dataclasses import replace
@@ -68,9 +70,9 @@ whisper_base_linear = Recipe(
     "2023, frozen",
     labels="eight",
     published=OURS,
-    # The blocks that do best across corpora come first; the lower ones help within a corpus.
-    # How loud a recording is says more of the microphone than of the speaker.
-    # The click of a button, or what a rumble leaves at the ends, must not keep the quiet before and after the speech.
+    # The blocks that do best across corpora come first; the lower ones help within a corpus. How loud a
+    # recording is says more of the microphone than of the speaker. The click of a button, or what a rumble
+    # leaves at the ends, must not keep the quiet before and after the speech.
     extractor=SpeechEncoder(
         blocks=(3, 4, 5, 1, 2),
         preprocess=(HighPass(), Trim(margin_seconds=0.1, shortest_seconds=0.08), PeakNormalise()),
@@ -94,7 +96,8 @@ whisper_base_linear = Recipe(
 )
 
 
-# What gradient descent makes of the same features; nothing here was better on corpora left out (docs/results/unheard.md).
+# What gradient descent makes of the same features; nothing here was better on corpora left out
+# (docs/results/unheard.md).
 whisper_base_mlp = replace(
     whisper_base_linear,
     name="whisper_base_mlp",
@@ -138,5 +141,9 @@ def _on(name: str, whisper: str, encoder: str, blocks: tuple[int, ...], remark: 
 
 whisper_tiny_linear = _on("whisper_tiny_linear", "tiny.en", "whisper_tiny_en", (1, 2, 3))
 whisper_small_linear = _on("whisper_small_linear", "small", "whisper_small", (6, 8, 10), "; not run here")
-whisper_medium_linear = _on("whisper_medium_linear", "medium", "whisper_medium", (12, 16, 20), "; not run here")
-whisper_large_linear = _on("whisper_large_linear", "large", "whisper_large_v2", (16, 21, 27), "; not run here")
+whisper_medium_linear = _on(
+    "whisper_medium_linear", "medium", "whisper_medium", (12, 16, 20), "; not run here"
+)
+whisper_large_linear = _on(
+    "whisper_large_linear", "large", "whisper_large_v2", (16, 21, 27), "; not run here"
+)

@@ -1,8 +1,8 @@
 """Grid and random search over the settings of a recipe, on speakers of the training part only.
 
-The rows that a fold trains and validates on are divided once more, into three parts without a speaker in common: fitted
-on the first, stopped by the second, scored on the third. The fold's test speakers are never touched, and the audit
-checks that.
+The rows that a fold trains and validates on are divided once more, into three parts without a speaker in
+common: fitted on the first, stopped by the second, scored on the third. The fold's test speakers are never
+touched, and the audit checks that.
 
 Examples:
     >>> from ser_kit import corpora, recipes
@@ -40,8 +40,8 @@ class Search:
 
     Args:
         best: the system with the best settings.
-        results: a row for each candidate, the best first: its settings, ``uar`` and ``accuracy`` on the scored
-            speakers, ``seconds``.
+        results: a row for each candidate, the best first: its settings, ``uar`` and ``accuracy`` on the
+            scored speakers, ``seconds``.
         scored: speakers that the candidates were scored on.
     """
 
@@ -70,7 +70,8 @@ def search(
         system: a recipe or an ensemble.
         data: a clip table or its features.
         space: a setting, as :meth:`~ser_kit.recipes.System.with_settings` names it -> values to try.
-        method: ``"grid"`` tries every combination; ``"random"`` draws ``candidates`` of them without repetition.
+        method: ``"grid"`` tries every combination; ``"random"`` draws ``candidates`` of them without
+            repetition.
         candidates: how many a random search tries.
         protocol: whose training part is searched on.
         fold: which of the protocol's folds.
@@ -80,8 +81,8 @@ def search(
         progress: show progress bars.
 
     Raises:
-        RecipeError: an unknown method, an empty space, a setting that the system does not have, a fold that is not
-            there, or a folder with another search in it.
+        RecipeError: an unknown method, an empty space, a setting that the system does not have, a fold that
+            is not there, or a folder with another search in it.
         LeakageError: a candidate was fitted on what the fold tests.
         TableError: the training part has too few speakers to be divided in three.
 
@@ -91,7 +92,9 @@ def search(
     from tqdm.auto import tqdm
 
     tried = _tried(space, method, candidates, seed)
-    changed = [system.with_settings(settings) for settings in tried]  # before any work: a misspelt setting fails here
+    changed = [
+        system.with_settings(settings) for settings in tried
+    ]  # before any work: a misspelt setting fails here
     for candidate in changed:
         candidate.check(candidate.temperature)
 
@@ -116,7 +119,11 @@ def search(
             checkpoints = None if out is None else Path(out) / "checkpoints" / _digest(key)
             found = candidate.run_fold(own, part, out=checkpoints, progress=progress)
             metrics = found.metrics()
-            known[key] = {"uar": metrics["uar"], "accuracy": metrics["accuracy"], "seconds": round(found.seconds, 1)}
+            known[key] = {
+                "uar": metrics["uar"],
+                "accuracy": metrics["accuracy"],
+                "seconds": round(found.seconds, 1),
+            }
             if record is not None:
                 record.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(record, json.dumps(plain({**about, "candidates": known}), indent=1).encode())
@@ -130,7 +137,9 @@ def search(
     return Search(changed[order[0]], results, speakers)
 
 
-def _tried(space: Mapping[str, Sequence[Any]], method: str, candidates: int, seed: int) -> list[dict[str, Any]]:
+def _tried(
+    space: Mapping[str, Sequence[Any]], method: str, candidates: int, seed: int
+) -> list[dict[str, Any]]:
     """The settings of each candidate."""
     from sklearn.model_selection import ParameterGrid, ParameterSampler
 

@@ -1,20 +1,20 @@
 """A CNN, an LSTM and a CNN-LSTM that vote; a network on raw segments; and what both were compared with.
 
-The document gives the kinds of features, networks and votes, L2, dropout, early stopping, Adam or RMSprop and 30
-epochs. It leaves every size open, and here they are small, so that a fold takes minutes on two cores: log-mel
-spectrograms and frame features of 3 s every 20 to 23 ms; networks of 10 to 70 thousand parameters; one augmented copy a
-clip; three rounds of bagging and boosting, of the LSTM, the cheapest. Batch normalisation averages with a momentum of
-0.9: in 30 short epochs Keras's 0.99 lags so far behind that the CNN tells training clips no better than chance once
-they are normalised by it. Its "overlapping frames" are those of the short-time Fourier transform. K-fold
-cross-validation is the five stratified folds of ``random``. Its grids and random searches are :data:`SPACE`, for
-:func:`ser_kit.recipes.tuning.search`.
+The document gives the kinds of features, networks and votes, L2, dropout, early stopping, Adam or RMSprop and
+30 epochs. It leaves every size open, and here they are small, so that a fold takes minutes on two cores:
+log-mel spectrograms and frame features of 3 s every 20 to 23 ms; networks of 10 to 70 thousand parameters;
+one augmented copy a clip; three rounds of bagging and boosting, of the LSTM, the cheapest. Batch
+normalisation averages with a momentum of 0.9: in 30 short epochs Keras's 0.99 lags so far behind that the CNN
+tells training clips no better than chance once they are normalised by it. Its "overlapping frames" are those
+of the short-time Fourier transform. K-fold cross-validation is the five stratified folds of ``random``. Its
+grids and random searches are :data:`SPACE`, for :func:`ser_kit.recipes.tuning.search`.
 
-The second system's figure is 96.97 % of whole files, on 271 recordings of 783 s in all, of a corpus that is not named
-there (a table gives the same figure for RAVDESS). The document says neither the widths of its network (256, 128, 64
-here) nor how segments decide for the file (the mean of their probabilities). The baselines' features are not told
-(means and deviations of the frame features here), nor are the layers of the deep belief network and the stacked
-autoencoder on EMO-DB (128 and 64 sigmoid units over functionals; sigmoid layers begin on a plateau, hence the patience
-of 60 epochs).
+The second system's figure is 96.97 % of whole files, on 271 recordings of 783 s in all, of a corpus that is
+not named there (a table gives the same figure for RAVDESS). The document says neither the widths of its
+network (256, 128, 64 here) nor how segments decide for the file (the mean of their probabilities). The
+baselines' features are not told (means and deviations of the frame features here), nor are the layers of the
+deep belief network and the stacked autoencoder on EMO-DB (128 and 64 sigmoid units over functionals; sigmoid
+layers begin on a plateau, hence the patience of 60 epochs).
 """
 
 from ..audio.augment import AddNoise, PitchShift, TimeStretch
@@ -34,7 +34,9 @@ _AUGMENTATION = (
     TimeStretch(low=0.9, high=1.1),
     AddNoise(kind="white", snr_low=15.0, snr_high=30.0),
 )
-_SPECTROGRAM = LogMel(rate=16000, n_fft=1024, window=640, hop=320, n_mels=40, seconds=3.0, preprocess=_PREPROCESS)
+_SPECTROGRAM = LogMel(
+    rate=16000, n_fft=1024, window=640, hop=320, n_mels=40, seconds=3.0, preprocess=_PREPROCESS
+)
 _FRAMES = FrameFeatures(n_mels=40, frames=130, preprocess=_PREPROCESS)
 _TRAINING = Training(
     optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=30, patience=8, class_weights=False
@@ -56,7 +58,8 @@ def _network(kind: str, title: str, extractor, model: str, published: Published,
     return Recipe(
         name=f"voting_{kind}",
         title=title,
-        reference=_REFERENCE + (f"reported accuracy {published.accuracy[0]:.0%}" if published.accuracy else "a member"),
+        reference=_REFERENCE
+        + (f"reported accuracy {published.accuracy[0]:.0%}" if published.accuracy else "a member"),
         labels="eight",
         published=published,
         extractor=extractor,
@@ -109,7 +112,8 @@ SPACE = {
     "training.learning_rate": [1e-4, 3e-4, 1e-3, 3e-3],
     "training.batch_size": [16, 32, 64],
 }
-"""What the document searches for the CNN-LSTM: filters, kernels, LSTM units and layers, dropout, rate, batch size."""
+"""What the document searches for the CNN-LSTM: filters, kernels, LSTM units and layers, dropout, rate, batch
+size."""
 
 voting_svm = Recipe(
     name="voting_svm",
@@ -140,7 +144,13 @@ segment_dnn = Recipe(
     model="segment_dnn",
     scale=False,
     training=Training(
-        optimizer="sgd", learning_rate=0.01, batch_size=128, epochs=30, patience=5, class_weights=False, by_segment=True
+        optimizer="sgd",
+        learning_rate=0.01,
+        batch_size=128,
+        epochs=30,
+        patience=5,
+        class_weights=False,
+        by_segment=True,
     ),
 )
 
@@ -167,7 +177,13 @@ def _pretrained(name: str, title: str, method: str, accuracy: float, **others: f
 
 
 deep_belief_network = _pretrained(
-    "deep_belief_network", "Deep belief network on functionals", "rbm", 0.65, precision=0.63, recall=0.66, f1=0.64
+    "deep_belief_network",
+    "Deep belief network on functionals",
+    "rbm",
+    0.65,
+    precision=0.63,
+    recall=0.66,
+    f1=0.64,
 )
 stacked_autoencoder = _pretrained(
     "stacked_autoencoder", "Stacked autoencoders on functionals", "autoencoder", 0.705,

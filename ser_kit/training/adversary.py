@@ -1,4 +1,5 @@
-"""A second head that learns who speaks, and whose gradient is turned round so that the network below forgets it."""
+"""A second head that learns who speaks, and whose gradient is turned round so that the network below forgets
+it."""
 
 from __future__ import annotations
 

@@ -74,8 +74,8 @@ class State:
         }  # fmt: skip
         packed = io.BytesIO()
         np.savez(packed, **arrays)
-        # The JSON names its arrays, which are on the disk before it, and is replaced in one step: a kill or a power cut
-        # at any moment leaves a whole state.
+        # The JSON names its arrays, which are on the disk before it, and is replaced in one step: a kill or a
+        # power cut at any moment leaves a whole state.
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / state["arrays"], packed.getbuffer())
         write_whole(self.folder / "state.json", json.dumps(state).encode())
@@ -97,7 +97,9 @@ class State:
                     best = [arrays[name] for name in sorted(arrays.files) if name.startswith("best_")]
                 for value, variable in zip([*found, *best], [*variables, *self.model.weights], strict=False):
                     if value.shape != tuple(variable.shape):
-                        raise ValueError(f"an array of shape {value.shape} stands for one of {tuple(variable.shape)}")
+                        raise ValueError(
+                            f"an array of shape {value.shape} stands for one of {tuple(variable.shape)}"
+                        )
         except Exception as error:  # JSON, ZIP and NumPy raise many kinds over spoiled bytes
             warnings.warn(
                 f"{self.folder} holds a damaged checkpoint ({error}); this training starts anew",

@@ -51,7 +51,8 @@ class Scaler:
         return cls(rows.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32))
 
     def transform(self, values: np.ndarray) -> np.ndarray:
-        """Standardised copy, float32, of the shape given; the values themselves where nothing would change."""
+        """Standardised copy, float32, of the shape given; the values themselves where nothing would
+        change."""
         if not self.mean.any() and (self.scale == 1).all():
             return values.astype(np.float32, copy=False)
         return ((values - self.mean) / self.scale).astype(np.float32)
@@ -69,13 +70,16 @@ def shuffled(x, targets, voices, weights, training: Training, seed: int, epoch: 
         inputs, wanted, who, counts = x[rows], targets[rows], voices[rows], weights[rows]
         if training.augment:
             rng = np.random.default_rng(sequence(seed, "epoch", epoch, "batch", index))
-            # What mixes clips mixes all that is wanted of them. A label counts as much as its clip, so that one of
-            # weight 0 says nothing where it is mixed with another.
+            # What mixes clips mixes all that is wanted of them. A label counts as much as its clip, so that
+            # one of weight 0 says nothing where it is mixed with another.
             joined = np.column_stack([wanted * counts[:, None], who, counts])
             for change in training.augment:
                 inputs, joined = change(inputs, joined, rng)
             wanted, who, counts = np.split(joined, [wanted.shape[1], joined.shape[1] - 1], axis=1)
-            wanted, counts = np.divide(wanted, counts, out=np.zeros_like(wanted), where=counts > 0), counts[:, 0]
+            wanted, counts = (
+                np.divide(wanted, counts, out=np.zeros_like(wanted), where=counts > 0),
+                counts[:, 0],
+            )
         return _batch(inputs, wanted, who, counts, heard=1)
 
     count = -(-len(x) // training.batch_size)
@@ -104,7 +108,9 @@ def checked_inputs(x) -> np.ndarray:
     """Inputs of clips as float32 ``[clips, features]``, if they are that and finite."""
     x = np.asarray(x, np.float32)
     if x.ndim != 2 or len(x) == 0:
-        raise TrainingError(f"expected inputs of shape [clips, features] with at least one clip, not {list(x.shape)}")
+        raise TrainingError(
+            f"expected inputs of shape [clips, features] with at least one clip, not {list(x.shape)}"
+        )
     if not np.isfinite(x).all():
         raise TrainingError("the inputs hold NaN or infinite values; expected finite features")
     return x
@@ -119,7 +125,9 @@ def counted_clips(x, y, n_classes, weights):
         return x, y, None
     weights = np.asarray(weights, np.float64)
     if weights.shape != y.shape or not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
-        raise TrainingError(f"expected {len(x)} finite weights, none negative and not all 0, one for each clip")
+        raise TrainingError(
+            f"expected {len(x)} finite weights, none negative and not all 0, one for each clip"
+        )
     rows = weights > 0
     return x[rows], y[rows], weights[rows]
 

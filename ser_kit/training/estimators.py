@@ -1,5 +1,5 @@
-"""What is trained without gradient steps in batches, as Keras models: linear classifiers across corpora, and what
-scikit-learn trains: random forests, support vector machines and layer-wise pretraining.
+"""What is trained without gradient steps in batches, as Keras models: linear classifiers across corpora, and
+what scikit-learn trains: random forests, support vector machines and layer-wise pretraining.
 
 Each of them comes back as a model of :mod:`ser_kit.models` whose weights are set, so that it
 predicts, is saved and is exported like any network, and no bundle holds a pickle.
@@ -28,11 +28,13 @@ class Forest(OfTraining):
     Args:
         n_estimators: number of trees.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
-        max_features: features tried at each node: ``"sqrt"``, ``"log2"``, a number, a share, or ``None`` for all.
+        max_features: features tried at each node: ``"sqrt"``, ``"log2"``, a number, a share, or ``None`` for
+            all.
         min_samples_leaf: the fewest clips in a leaf.
 
     Source:
-        Breiman (2001), Random Forests, Machine Learning 45; trained by scikit-learn's ``RandomForestClassifier``.
+        Breiman (2001), Random Forests, Machine Learning 45; trained by scikit-learn's
+        ``RandomForestClassifier``.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
@@ -60,14 +62,24 @@ class Forest(OfTraining):
         super().__post_init__()
         most = self.max_features
         whole = isinstance(most, int) and not isinstance(most, bool) and most >= 1
-        if most not in ("sqrt", "log2", None) and not whole and not (isinstance(most, float) and 0 < most <= 1):
+        if (
+            most not in ("sqrt", "log2", None)
+            and not whole
+            and not (isinstance(most, float) and 0 < most <= 1)
+        ):
             raise TrainingError(
                 f"training.max_features={most!r} must be 'sqrt', 'log2', a whole number from 1, a share above 0 and up "
                 "to 1.0, or null (None)"
             )
 
     def fit(
-        self, x: np.ndarray, y: np.ndarray, n_classes: int, *, weights: np.ndarray | None = None, seed: int = 0
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        n_classes: int,
+        *,
+        weights: np.ndarray | None = None,
+        seed: int = 0,
     ) -> tuple[keras.Model, dict]:
         """Train; the same data and seed give the same forest on any number of cores.
 
@@ -116,7 +128,9 @@ class Forest(OfTraining):
             "nodes": shape[1],
             "depth": max(int(tree.max_depth) for tree in trees),
         }
-        return model_with_weights(self.model, x, n_classes, hyperparameters, [feature, threshold, left, right, leaf])
+        return model_with_weights(
+            self.model, x, n_classes, hyperparameters, [feature, threshold, left, right, leaf]
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +143,8 @@ class SVM(OfTraining):
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
 
     Source:
-        Cortes & Vapnik (1995), Support-Vector Networks, Machine Learning 20; trained by scikit-learn's ``SVC``.
+        Cortes & Vapnik (1995), Support-Vector Networks, Machine Learning 20; trained by scikit-learn's
+        ``SVC``.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=(60, 2)).astype("float32")
@@ -151,24 +166,33 @@ class SVM(OfTraining):
         super().__post_init__()
         if self.gamma not in ("scale", "auto"):
             if isinstance(self.gamma, str):
-                raise TrainingError(f"training.gamma={self.gamma!r} must be 'scale', 'auto' or a number above 0")
+                raise TrainingError(
+                    f"training.gamma={self.gamma!r} must be 'scale', 'auto' or a number above 0"
+                )
             checked("training.gamma", self.gamma, (1e-9, 1e9), TrainingError)
 
     def fit(
-        self, x: np.ndarray, y: np.ndarray, n_classes: int, *, weights: np.ndarray | None = None, seed: int = 0
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        n_classes: int,
+        *,
+        weights: np.ndarray | None = None,
+        seed: int = 0,
     ) -> tuple[keras.Model, dict]:
         """Train.
 
         Args:
             x: ``[clips, features]``, taken as float32; standardise them.
-            y: ``[clips]`` class indices, of two classes at least; one without clips comes last in every decision.
+            y: ``[clips]`` class indices, of two classes at least; one without clips comes last in every
+                decision.
             n_classes: number of classes.
             weights: ``[clips]``, not negative; a clip of weight 0 is as if it were not there.
             seed: nothing here is drawn by chance; taken so that all estimators are called alike.
 
         Returns:
-            The model, ``[batch, features] -> [batch, n_classes]``, and its builder's hyperparameters. The most likely
-            class is the one that scikit-learn's ``SVC(break_ties=True)`` predicts.
+            The model, ``[batch, features] -> [batch, n_classes]``, and its builder's hyperparameters. The
+            most likely class is the one that scikit-learn's ``SVC(break_ties=True)`` predicts.
 
         Raises:
             TrainingError: ``x``, ``y`` or ``weights`` cannot be trained on.
@@ -178,14 +202,16 @@ class SVM(OfTraining):
         x, y, weights = counted_clips(x, y, n_classes, weights)
         if len(np.unique(y)) < 2:
             raise TrainingError("all clips are of one class; a support vector machine needs two at least")
-        classifier = SVC(C=self.C, gamma=self.gamma, class_weight="balanced" if self.class_weights else None).fit(
-            x, y, weights
-        )
+        classifier = SVC(
+            C=self.C, gamma=self.gamma, class_weight="balanced" if self.class_weights else None
+        ).fit(x, y, weights)
         classes = classifier.classes_
         # scikit-learn turns the signs round when there are two classes only.
         sign = -1 if len(classes) == 2 else 1
         ends = np.cumsum(classifier.n_support_)
-        members = {c: slice(end - n, end) for c, end, n in zip(classes, ends, classifier.n_support_, strict=True)}
+        members = {
+            c: slice(end - n, end) for c, end, n in zip(classes, ends, classifier.n_support_, strict=True)
+        }
         intercepts = iter(sign * classifier.intercept_)
 
         vectors = classifier.support_vectors_
@@ -208,6 +234,7 @@ class SVM(OfTraining):
 
 
 def _round_down(threshold: np.ndarray) -> np.ndarray:
-    """The greatest float32 up to each threshold: of float32 values, the same are at most the one as the other."""
+    """The greatest float32 up to each threshold: of float32 values, the same are at most the one as the
+    other."""
     single = threshold.astype(np.float32)
     return np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single)

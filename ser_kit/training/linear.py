@@ -20,31 +20,35 @@ class Linear(OfTraining):
     """Linear classifiers for corpora that they are trained on, and for others:
     :func:`ser_kit.models.experts.experts`.
 
-    **For all corpora.** Each training corpus is standardised by itself, so that what sets corpora apart does not help.
-    Principal components of unit variance follow, and a multinomial logistic regression on them, shrunk strongly, in
-    which every corpus and, within it, every class counts alike. A class that a corpus does not have is half excluded
-    for its clips: its odds are divided by ``exp(absent)``. Two such classifiers are averaged: of the features as they
-    are, and of the features less the mean of their speaker, each emotion counting alike. A new clip is standardised by
-    the average mean and deviation of the training corpora.
+    **For all corpora.** Each training corpus is standardised by itself, so that what sets corpora apart does
+    not help. Principal components of unit variance follow, and a multinomial logistic regression on them,
+    shrunk strongly, in which every corpus and, within it, every class counts alike. A class that a corpus
+    does not have is half excluded for its clips: its odds are divided by ``exp(absent)``. Two such
+    classifiers are averaged: of the features as they are, and of the features less the mean of their speaker,
+    each emotion counting alike. A new clip is standardised by the average mean and deviation of the training
+    corpora.
 
-    **For each corpus.** A regression on the clips of one corpus, whose logits are added to those of the classifier for
-    all, times what makes them most likely for speakers that they are not trained on (four groups of the corpus's
-    speakers in turn). Both standardised by that corpus, they answer for clips that are much nearer to it than to any
-    other.
+    **For each corpus.** A regression on the clips of one corpus, whose logits are added to those of the
+    classifier for all, times what makes them most likely for speakers that they are not trained on (four
+    groups of the corpus's speakers in turn). Both standardised by that corpus, they answer for clips that are
+    much nearer to it than to any other.
 
     Args:
-        shrinkage: of the regressions: half of it times the squared weights is added to the mean cross-entropy.
-        components: number of principal components for all corpora, at most as many as there are features and clips.
+        shrinkage: of the regressions: half of it times the squared weights is added to the mean
+            cross-entropy.
+        components: number of principal components for all corpora, at most as many as there are features and
+            clips.
         own_components: the same for each corpus; 0 has no classifiers for single corpora.
-        shared: how many features, from the first on, the classifier for all corpora and the distances rest on; ``None``
-            for all. Classifiers for single corpora rest on all.
-        absent: logarithm of what the odds of classes that a corpus lacks are divided by, for its clips: 0 takes these
-            classes for wrong, 100 excludes them.
-        speaker_centred: share of the classifier that is trained on features less their speaker's mean, 0 to 1.
-        near: a clip counts as one of the nearest corpus where its squared distance is less than this times that from
-            the second, 0 to 1.
-        doubt: how much less sure answers are with the distance of other clips: their logits are divided by the squared
-            distance to this power.
+        shared: how many features, from the first on, the classifier for all corpora and the distances rest
+            on; ``None`` for all. Classifiers for single corpora rest on all.
+        absent: logarithm of what the odds of classes that a corpus lacks are divided by, for its clips: 0
+            takes these classes for wrong, 100 excludes them.
+        speaker_centred: share of the classifier that is trained on features less their speaker's mean, 0 to
+            1.
+        near: a clip counts as one of the nearest corpus where its squared distance is less than this times
+            that from the second, 0 to 1.
+        doubt: how much less sure answers are with the distance of other clips: their logits are divided by
+            the squared distance to this power.
 
     Source:
         chosen by leaving corpora out, see ``docs/results/unheard.md``.
@@ -163,8 +167,8 @@ class Linear(OfTraining):
         """Weights and biases of the classifier for all corpora.
 
         Args:
-            views: of the features: share of the classifier that is trained on it, ``[clips, features]``, and its
-                components, ``[features, components]``.
+            views: of the features: share of the classifier that is trained on it, ``[clips, features]``, and
+                its components, ``[features, components]``.
             y: ``[clips]`` class indices.
             corpus: ``[clips]`` number of the corpus.
             weights: ``[clips]`` that sum to 1.
@@ -177,7 +181,8 @@ class Linear(OfTraining):
         return kernel, bias
 
     def _own(self, x, y, weights, speaker, common, has, seed) -> tuple[np.ndarray, np.ndarray]:
-        """Weights and biases for one corpus, to be added to logits for all: as they help with unknown speakers."""
+        """Weights and biases for one corpus, to be added to logits for all: as they help with unknown
+        speakers."""
         from scipy.optimize import minimize_scalar
         from sklearn.model_selection import GroupKFold
 
@@ -186,7 +191,9 @@ class Linear(OfTraining):
 
         def fitted(rows):
             part = weights[rows] / weights[rows].sum()
-            return _regression(z[rows], y[rows], part, np.broadcast_to(out, (len(part), len(has))), self.shrinkage)
+            return _regression(
+                z[rows], y[rows], part, np.broadcast_to(out, (len(part), len(has))), self.shrinkage
+            )
 
         scale, groups = 1.0, min(4, len(np.unique(speaker)))
         if groups > 1:
@@ -213,7 +220,8 @@ _REFERENCE = 2.0
 
 
 def _less_speakers(x: np.ndarray, y: np.ndarray, corpus: np.ndarray, speaker: np.ndarray) -> np.ndarray:
-    """Features less the mean over the emotions of each speaker in each corpus, where these are two or more."""
+    """Features less the mean over the emotions of each speaker in each corpus, where these are two or
+    more."""
     x = x.copy()
     _, groups = np.unique(np.stack([corpus, speaker]), axis=1, return_inverse=True)
     for group in range(groups.max() + 1):
@@ -241,7 +249,11 @@ def _regression(
 
     d, k = z.shape[1], excluded.shape[1]
     hot = np.eye(k, dtype=np.float32)[y]
-    z, excluded, weights = z.astype(np.float32), excluded.astype(np.float32), weights.astype(np.float32)[:, None]
+    z, excluded, weights = (
+        z.astype(np.float32),
+        excluded.astype(np.float32),
+        weights.astype(np.float32)[:, None],
+    )
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         kernel, bias = flat[: d * k].reshape(d, k), flat[d * k :]
@@ -250,9 +262,13 @@ def _regression(
         powers = np.exp(logits)
         total = powers.sum(axis=1, keepdims=True)
         error = (powers / total - hot) * weights
-        value = (weights * ((np.log(total) - logits) * hot)).sum(dtype=float) + shrinkage / 2 * (kernel**2).sum()
+        value = (weights * ((np.log(total) - logits) * hot)).sum(dtype=float) + shrinkage / 2 * (
+            kernel**2
+        ).sum()
         slope = np.concatenate([(z.T @ error + shrinkage * kernel).ravel(), error.sum(axis=0)])
         return float(value), slope.astype(float)
 
-    best = minimize(loss, np.zeros(d * k + k), jac=True, method="L-BFGS-B", options={"maxiter": 100, "ftol": 1e-7}).x
+    best = minimize(
+        loss, np.zeros(d * k + k), jac=True, method="L-BFGS-B", options={"maxiter": 100, "ftol": 1e-7}
+    ).x
     return best[: d * k].reshape(d, k), best[d * k :]

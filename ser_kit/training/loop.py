@@ -1,8 +1,8 @@
 """One Keras model, fitted: seeds, class weights, early stopping, a progress bar, interruption and resume.
 
-The order of the clips in epoch *e* follows from the seed and *e* alone and everything else that changes during training
-(weights, optimiser, dropout generators, early stopping) is in the checkpoint, so a run that was killed and started
-again ends with the same weights as one that was left alone.
+The order of the clips in epoch *e* follows from the seed and *e* alone and everything else that changes
+during training (weights, optimiser, dropout generators, early stopping) is in the checkpoint, so a run that
+was killed and started again ends with the same weights as one that was left alone.
 """
 
 from __future__ import annotations
@@ -51,17 +51,18 @@ def fit(
         model: uncompiled, built after :func:`seed_everything`.
         x: ``[clips, ...]`` training inputs.
         y: ``[clips]`` class indices.
-        validation: the same for the validation clips, whose loss decides when to stop; ``None`` where nothing waits for
-            it, and all clips are better trained on.
+        validation: the same for the validation clips, whose loss decides when to stop; ``None`` where nothing
+            waits for it, and all clips are better trained on.
         training: the settings.
         weights: ``[clips]`` of the training clips, multiplied with the class weights.
         speakers: ``[clips]`` who speaks in the training clips, any values; needed for a speaker penalty.
-        corpora: of the training clips and of the validation clips, ``[clips]`` each; needed to mask absent classes.
+        corpora: of the training clips and of the validation clips, ``[clips]`` each; needed to mask absent
+            classes.
         seed: order of the clips in each epoch, and what batch augmentation draws.
         checkpoint: folder for the state after each epoch. When it holds a state, training goes on from there;
             after Ctrl-C (or a power cut) call again with the same arguments.
-        keep_zeros: weights of :func:`ser_kit.models.kernels` that are zero stay so, as those of a pruned network; not
-            together with a speaker penalty.
+        keep_zeros: weights of :func:`ser_kit.models.kernels` that are zero stay so, as those of a pruned
+            network; not together with a speaker penalty.
         progress: show a progress bar.
         title: what stands before the bar.
 
@@ -69,8 +70,8 @@ def fit(
         A row an epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds``.
 
     Raises:
-        TrainingError: an input is empty or not finite, patience lacks validation clips, a speaker penalty its speakers
-            or a mask its corpora, or the checkpoint belongs to another run.
+        TrainingError: an input is empty or not finite, patience lacks validation clips, a speaker penalty its
+            speakers or a mask its corpora, or the checkpoint belongs to another run.
 
     Examples:
         >>> import numpy as np
@@ -101,17 +102,26 @@ def fit(
         voices = np.eye(codes.max() + 1, dtype=np.float32)[codes]
 
     kept = [np.asarray(kernel) != 0 for kernel in kernels(model)] if keep_zeros else []
-    identity = _run_identity(model, (x, targets, x_val, targets_val, clip_weights, voices, *kept), training, seed)
+    identity = _run_identity(
+        model, (x, targets, x_val, targets_val, clip_weights, voices, *kept), training, seed
+    )
     if training.speaker_penalty:
         from .adversary import with_adversary
 
-        model = with_adversary(model, voices.shape[1], training.speaker_penalty)  # around it, sharing its layers
+        model = with_adversary(
+            model, voices.shape[1], training.speaker_penalty
+        )  # around it, sharing its layers
     with _compiled(model, training, steps=-(-len(x) // training.batch_size)) as compiled:
         state = State(compiled, training, checkpoint, identity)
         step = _keeping_zeros(compiled, kept) if keep_zeros else compiled.train_on_batch
         nobody = np.zeros((len(y_val), voices.shape[1]), np.float32)
         with tqdm(
-            total=training.epochs, initial=state.epoch, desc=title, unit="epoch", disable=not progress, leave=False
+            total=training.epochs,
+            initial=state.epoch,
+            desc=title,
+            unit="epoch",
+            disable=not progress,
+            leave=False,
         ) as bar:
             while not state.finished:
                 began, epoch = time.perf_counter(), state.epoch
@@ -130,7 +140,9 @@ def fit(
 def _check(x, y, validation, training: Training, speakers, corpora, keep_zeros: bool) -> None:
     """Refuse what cannot be trained on."""
     if validation is None and (training.patience is not None or training.halve_after):
-        raise TrainingError("patience and halve_after wait for the validation loss; expected validation clips")
+        raise TrainingError(
+            "patience and halve_after wait for the validation loss; expected validation clips"
+        )
     given = [("training", x, y)] if validation is None else [("training", x, y), ("validation", *validation)]
     for name, inputs, targets in given:
         if len(inputs) == 0 or len(inputs) != len(targets):
@@ -144,10 +156,14 @@ def _check(x, y, validation, training: Training, speakers, corpora, keep_zeros: 
     if training.speaker_penalty and keep_zeros:
         raise TrainingError("a pruned network is trained further without a speaker penalty")
     if training.mask_absent and corpora is None:
-        raise TrainingError("to mask the classes that a corpus lacks, training needs the corpora of the clips")
+        raise TrainingError(
+            "to mask the classes that a corpus lacks, training needs the corpora of the clips"
+        )
 
 
-def _mask_absent(targets: np.ndarray, targets_val: np.ndarray, corpora: np.ndarray, corpora_val: np.ndarray) -> None:
+def _mask_absent(
+    targets: np.ndarray, targets_val: np.ndarray, corpora: np.ndarray, corpora_val: np.ndarray
+) -> None:
     """Mark in each clip's targets the classes that no training clip of its corpus has."""
     for corpus in np.unique(corpora):
         absent = np.flatnonzero(~targets[corpora == corpus].any(axis=0))
@@ -160,20 +176,26 @@ _DRAWN = 2  # another number when the same seed begins to draw otherwise
 _ABSENT = -1.0  # in a clip's targets: a class that its corpus does not have
 
 _idle: dict[tuple, tuple[keras.Model, list[np.ndarray]]] = {}
-"""The compiled model that was trained last and the first state of its optimiser, by all that its training function
-depends on."""
+"""The compiled model that was trained last and the first state of its optimiser, by all that its training
+function depends on."""
 
 
 @contextmanager
 def _compiled(model: keras.Model, training: Training, steps: int) -> Iterator[keras.Model]:
     """A compiled copy of the model, whose state the model takes over when the training ends.
 
-    To trace and compile a training function takes seconds, longer than a small network learns. So networks that differ
-    in nothing but their weights, such as those of a run's folds, are trained in one copy after the other.
+    To trace and compile a training function takes seconds, longer than a small network learns. So networks
+    that differ in nothing but their weights, such as those of a run's folds, are trained in one copy after
+    the other.
     """
     import keras
 
-    key = (_architecture(model), repr(training), steps if training.cosine else None, keras.config.dtype_policy().name)
+    key = (
+        _architecture(model),
+        repr(training),
+        steps if training.cosine else None,
+        keras.config.dtype_policy().name,
+    )
     if key in _idle:
         copy, first = _idle.pop(key)
     else:
@@ -203,8 +225,8 @@ def _keeping_zeros(model: keras.Model, kept: Sequence[np.ndarray]) -> Callable[.
 
 
 def _architecture(model: keras.Model) -> str:
-    """The layers, their settings and how they are joined; layers go by their places, since Keras numbers their names
-    within a process."""
+    """The layers, their settings and how they are joined; layers go by their places, since Keras numbers
+    their names within a process."""
     places: dict[str, int] = {}
 
     def nameless(value):
@@ -227,8 +249,14 @@ def _compile(model: keras.Model, training: Training, steps: int) -> None:
     if training.cosine:
         steps *= training.epochs
         rise = max(1, steps // 10)
-        rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - rise), warmup_target=rate, warmup_steps=rise)
-    settings = {"learning_rate": rate, "weight_decay": training.weight_decay, "global_clipnorm": training.clip_norm}
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, max(1, steps - rise), warmup_target=rate, warmup_steps=rise
+        )
+    settings = {
+        "learning_rate": rate,
+        "weight_decay": training.weight_decay,
+        "global_clipnorm": training.clip_norm,
+    }
     settings = {key: value for key, value in settings.items() if value}
     optimizer = keras.optimizers.get({"class_name": training.optimizer, "config": settings})
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing)
@@ -281,10 +309,14 @@ def _mean(step: Callable, batches: Iterable[tuple]) -> dict[str, float]:
     return {name: value / clips for name, value in sums.items()}
 
 
-def _row(logs: dict[str, float], training: Training, optimizer, epoch: int, seconds: float) -> dict[str, float]:
+def _row(
+    logs: dict[str, float], training: Training, optimizer, epoch: int, seconds: float
+) -> dict[str, float]:
     """What the history says of an epoch."""
     names = ["loss", "accuracy", "val_loss", "val_accuracy"]
     # With an adversary beside it, the emotion's own figures go by longer names.
-    known = {n: re.sub(r"(loss|accuracy)$", r"emotion_\1", n) if training.speaker_penalty else n for n in names}
+    known = {
+        n: re.sub(r"(loss|accuracy)$", r"emotion_\1", n) if training.speaker_penalty else n for n in names
+    }
     found = {name: logs.get(known[name], np.nan) for name in names}
     return {"epoch": epoch, **found, "learning_rate": float(optimizer.learning_rate), "seconds": seconds}

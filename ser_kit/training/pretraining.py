@@ -28,23 +28,25 @@ def pretrain(
     learning_rate: float | None = None,
     seed: int = 0,
 ) -> None:
-    """Train the hidden layers of a perceptron one after the other, each without labels on what comes out of the last.
+    """Train the hidden layers of a perceptron one after the other, each without labels on what comes out of
+    the last.
 
-    The dense layers of the model get the weights found; the softmax is left alone. Batch normalisation and dropout
-    between them do what they do in prediction.
+    The dense layers of the model get the weights found; the softmax is left alone. Batch normalisation and
+    dropout between them do what they do in prediction.
 
     Args:
         model: a chain such as :func:`ser_kit.models.mlp <ser_kit.models.mlp.mlp>` builds.
         x: ``[clips, features]``.
-        method: ``"rbm"``: each layer is a restricted Boltzmann machine (for ``mlp`` with ``activation="sigmoid"`` and
-            ``squash=True``). ``"autoencoder"``: each is the encoder of an autoencoder of squared error, whose linear
-            decoder is thrown away.
+        method: ``"rbm"``: each layer is a restricted Boltzmann machine (for ``mlp`` with
+            ``activation="sigmoid"`` and ``squash=True``). ``"autoencoder"``: each is the encoder of an
+            autoencoder of squared error, whose linear decoder is thrown away.
         epochs: of each layer.
         learning_rate: of the Boltzmann machine's steps (0.1 if not given), or of Adam (0.001).
         seed: what is found follows from it, the data and the model's initial weights.
 
     Raises:
-        TrainingError: the method is unknown, ``x`` cannot be trained on, or the model is none for Boltzmann machines.
+        TrainingError: the method is unknown, ``x`` cannot be trained on, or the model is none for Boltzmann
+            machines.
 
     Source:
         Hinton, Osindero & Teh (2006), A Fast Learning Algorithm for Deep Belief Nets, Neural Computation 18;

@@ -12,8 +12,8 @@ from ..core.backend import import_keras
 def sequence(seed: int, *place: str | int) -> np.random.SeedSequence:
     """What a generator of its own is seeded with, for one of the places where a training draws.
 
-    ``numpy.random.default_rng((seed, epoch))`` would be the generator of ``(seed, epoch, 0)`` too, and seeds that are
-    added up meet those of other runs.
+    ``numpy.random.default_rng((seed, epoch))`` would be the generator of ``(seed, epoch, 0)`` too, and seeds
+    that are added up meet those of other runs.
 
     Args:
         seed: of the whole, 0 or more.
@@ -29,7 +29,8 @@ def sequence(seed: int, *place: str | int) -> np.random.SeedSequence:
 
 
 def subseed(seed: int, *place: str | int) -> int:
-    """The seed of a part of a run, such as of one member of an ensemble, which no other part and no other run has.
+    """The seed of a part of a run, such as of one member of an ensemble, which no other part and no other run
+    has.
 
     Args:
         seed: of the whole, 0 or more.

@@ -10,7 +10,20 @@ from ..core.errors import TrainingError
 from .batches import BatchAugmentation, Mixup, batch_augmentation
 
 _OPTIMIZERS = frozenset(
-    ["adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lion", "muon", "nadam", "rmsprop", "sgd"]
+    [
+        "adadelta",
+        "adafactor",
+        "adagrad",
+        "adam",
+        "adamax",
+        "adamw",
+        "ftrl",
+        "lion",
+        "muon",
+        "nadam",
+        "rmsprop",
+        "sgd",
+    ]
 )
 
 
@@ -39,23 +52,26 @@ class Training(OfTraining):
         label_smoothing: of the cross-entropy, 0 to 0.99.
         batch_size: clips in a step.
         epochs: the most epochs to train.
-        patience: stop when the validation loss has not improved for that many epochs; the best weights are kept.
-            ``None`` trains all epochs and keeps the last weights.
+        patience: stop when the validation loss has not improved for that many epochs; the best weights are
+            kept. ``None`` trains all epochs and keeps the last weights.
         halve_after: halve the learning rate when it has not improved for that many; ``None`` never does.
-        cosine: let the learning rate rise over the first tenth of the steps and fall along a half cosine to nothing
-            over the others (Loshchilov & Hutter, "SGDR", ICLR 2017).
+        cosine: let the learning rate rise over the first tenth of the steps and fall along a half cosine to
+            nothing over the others (Loshchilov & Hutter, "SGDR", ICLR 2017).
         weight_decay: of the optimiser, as a share of the learning rate; 0 is none.
         clip_norm: longest gradient of all weights together; 0 is no limit.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
-        mask_absent: judge each clip among the classes only that its corpus has: one without surprise says nothing about
-            surprise. Not together with :class:`~ser_kit.training.batches.Mixup`.
-        augment: changes of each training batch, such as :class:`~ser_kit.training.batches.SpecAugment` or its name, drawn anew
-            every epoch.
-        speaker_penalty: weight of the reversed gradient of a second head that learns to tell the training speakers
-            apart from what the last layer sees; above 0 the network is pushed to forget who speaks (Ganin et al.,
-            "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016). 0 leaves the head out.
-        pretrain: ``"rbm"`` or ``"autoencoder"``: train the hidden layers of an ``mlp`` greedily, without labels, first.
-        by_segment: train the inner model of ``segment_dnn`` on single segments; the whole network judges clips.
+        mask_absent: judge each clip among the classes only that its corpus has: one without surprise says
+            nothing about surprise. Not together with :class:`~ser_kit.training.batches.Mixup`.
+        augment: changes of each training batch, such as :class:`~ser_kit.training.batches.SpecAugment` or its
+            name, drawn anew every epoch.
+        speaker_penalty: weight of the reversed gradient of a second head that learns to tell the training
+            speakers apart from what the last layer sees; above 0 the network is pushed to forget who speaks
+            (Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016). 0 leaves the head
+            out.
+        pretrain: ``"rbm"`` or ``"autoencoder"``: train the hidden layers of an ``mlp`` greedily, without
+            labels, first.
+        by_segment: train the inner model of ``segment_dnn`` on single segments; the whole network judges
+            clips.
     """
 
     optimizer: str = "adam"
@@ -102,4 +118,6 @@ class Training(OfTraining):
         if self.cosine and self.halve_after:
             raise TrainingError("cosine and halve_after both set the learning rate; expected one of them")
         if self.mask_absent and any(isinstance(change, Mixup) for change in self.augment):
-            raise TrainingError("mask_absent tells what a clip cannot be, which is lost where mixup joins two")
+            raise TrainingError(
+                "mask_absent tells what a clip cannot be, which is lost where mixup joins two"
+            )
