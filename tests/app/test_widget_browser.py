@@ -88,7 +88,7 @@ def host(request, browser, demo_bundle, tmp_path_factory):
             page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_text("Run All Cells", exact=True).click()
-        expect(page.get_by_role("heading", name="Which emotion does this recording carry?")).to_be_visible()
+        expect(page.get_by_role("heading", name="Which emotion does this recording express?")).to_be_visible()
         yield page, wrong
         page.close()
 
