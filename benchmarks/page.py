@@ -129,7 +129,7 @@ def _measure(page, clip: Path, before: int) -> tuple[float, float]:
     page.get_by_label("Choose recordings").set_input_files(clip)
     page.locator(".sk-card .sk-verdict").nth(before).wait_for()
     answered = time.perf_counter() - began
-    page.locator(".sk-card .sk-told").nth(before).wait_for()
+    page.locator(".sk-card .sk-traits").nth(before).wait_for()
     done = time.perf_counter() - began
     page.get_by_text("Save the picture").nth(before).wait_for()  # so that the next upload finds nothing to wait for
     return answered, done

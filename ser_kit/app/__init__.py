@@ -1,9 +1,9 @@
 """The page: upload or record speech, and see its emotion.
 
-It works wherever ipywidgets 7.7 or later does: JupyterLab, Notebook, Voila, Colab, Kaggle, VS Code. Its
-content is plain HTML in core widgets; a small anywidget uploads files by button, drag or microphone, in
-parts, and moves a line over the pictures while a recording is played. Where Colab's frame refuses the upload
-button or the microphone, :func:`upload_in_colab` and :func:`record_in_colab` use Colab's own.
+It runs with ipywidgets 7.7 or later in JupyterLab, Notebook, Voila, Colab, Kaggle and VS Code. Its content is
+HTML in core widgets. A small anywidget uploads files in parts (by button, drag or microphone) and moves a
+playhead over the pictures. Where Colab's frame blocks the upload button or the microphone,
+:func:`upload_in_colab` and :func:`record_in_colab` use Colab's own.
 
 Examples:
     >>> from ser_kit import app

@@ -1,4 +1,4 @@
-"""One recording, worked out piece by piece, so that each piece can be shown as soon as it is there."""
+"""Analyses one recording step by step, so that each part of the answer is shown as soon as it is ready."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ ACCEPTED = (
     "audio/*,video/*,.wav,.flac,.ogg,.opus,.mp3,.m4a,.aac,.mp4,.webm,"
     ".aif,.aiff,.au,.caf,.w64,.wma,.3gp,.amr,.ac3"
 )
-"""What the page's file dialog offers: media types and suffixes, with commas."""
+"""Media types and suffixes that the file dialog accepts, separated by commas."""
 LARGEST_UPLOAD = 1 << 30
-"""Most bytes of a file; its most seconds are :data:`ser_kit.audio.MAX_SECONDS`."""
+"""Maximum file size in bytes. The maximum duration is :data:`ser_kit.audio.MAX_SECONDS`."""
 PLAYED_SECONDS = 600
-"""Seconds of a recording in player and picture. The answer is always that of the whole recording."""
+"""Maximum duration in player and picture (s). The answer is always for the whole recording."""
 RIBBON_FROM = 4.0
-"""Recordings longer than this, in seconds, show their emotion over time."""
+"""Recordings longer than this (s) show emotion over time."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class Answer:
-    """What is known of one file.
+    """The answer for one file so far.
 
     Args:
-        name: the file's.
-        result: the prediction, as soon as there is one.
-        parts: what to show, HTML by its place on the card: ``head``, ``verdict``, ``picture``, ``ribbon``,
-            ``features``; and ``player``, the bytes of a WAV file.
-        played: the sound that the player and the picture hold.
-        moments: emotion over time of what is played, one moment a second, not smoothed; ``None`` for short
+        name: file name.
+        result: the prediction; ``None`` until it is ready.
+        parts: HTML of the parts of the card, ``head``, ``verdict``, ``picture``, ``ribbon`` and ``features``;
+            and ``player``, the bytes of a WAV file.
+        played: the audio in player and picture.
+        moments: emotion over time of ``played``, one moment per second, not smoothed; ``None`` for short
             recordings.
     """
 
@@ -59,17 +59,18 @@ def work_out(
     watch: Callable[[float], object] = lambda share: None,
     known: Callable[[Predictor, Recording], Predictor] = lambda predictor, recording: predictor,
 ) -> Iterator[Answer]:
-    """An answer that grows: it is given again after each piece that is added.
-
-    Errors become part of the answer.
+    """Analyse one file; errors become part of the answer.
 
     Args:
-        predictor: gives the answer.
-        name: of the file.
-        content: its bytes, or the error that kept them from coming.
-        watch: called now and then with the share of the work that is done. It may raise
+        predictor: the predictor.
+        name: file name.
+        content: the bytes of the file, or the error of its upload.
+        watch: called repeatedly with the progress, in [0, 1]. It may raise
             :class:`concurrent.futures.CancelledError`, which is passed on.
-        known: gives the predictor for the speaker of a recording; by default the same one.
+        known: returns the predictor for the speaker of a recording; by default the same one.
+
+    Yields:
+        The same answer after each part that is added.
     """
     answer = Answer(name)
     try:
@@ -121,13 +122,13 @@ def _pieces(
 def _read(
     name: str, content: bytes | AudioError, rate: int, watch: Callable[[float], object]
 ) -> tuple[Recording, list[str]]:
-    """The recording at the model's rate, decoded once for player, picture and model; and warnings."""
+    """Decode once for player, picture and model: the recording at the model's rate, and warnings."""
     if isinstance(content, AudioError):
         raise content
     if len(content) > LARGEST_UPLOAD:
         raise too_large(name, len(content))
     file = io.BytesIO(content)
-    file.name = name  # what messages call it
+    file.name = name  # for error messages
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TruncatedAudioWarning)
         warnings.simplefilter("ignore", SilentAudioWarning)  # the predictor refuses silence
@@ -136,22 +137,22 @@ def _read(
 
 
 def too_large(name: str, size: int) -> AudioError:
-    """The error for a file of so many bytes."""
+    """The error for a file of ``size`` bytes."""
     return AudioError(
         f"{name} has {size >> 20:,} MiB; expected at most {LARGEST_UPLOAD >> 20:,}: "
-        "cut it into parts, or save it as FLAC or MP3"
+        "split it, or save it as FLAC or MP3"
     )
 
 
 def _beginning(recording: Recording) -> Recording:
     if recording.duration <= PLAYED_SECONDS:
         return recording
-    # A copy: a part of the array would keep the whole of it.
+    # A copy: a view would keep the whole array in memory.
     return replace(recording, samples=recording.samples[: PLAYED_SECONDS * recording.rate].copy())
 
 
 def wav(recording: Recording) -> bytes:
-    """A WAV file of 16 bits."""
+    """Encode as a 16-bit WAV file."""
     import soundfile
 
     buffer = io.BytesIO()
@@ -160,8 +161,8 @@ def wav(recording: Recording) -> bytes:
 
 
 def plain(error: Exception) -> str:
-    """The message of an error. One that is not ser_kit's is a bug, and its traceback is logged."""
+    """The message of an error. Errors other than ser_kit's are bugs; their traceback is logged."""
     if isinstance(error, SerKitError):
         return str(error)
     _log.error("unexpected error", exc_info=error)
-    return f"something went wrong inside ser_kit ({type(error).__name__}: {error}); please report it"
+    return f"internal error in ser_kit ({type(error).__name__}: {error}); please report it"

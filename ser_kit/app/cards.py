@@ -1,4 +1,4 @@
-"""The cards of the page, one for each recording, and what can be saved of them."""
+"""The cards of the page, one per recording, and the downloads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SILENT = Markup(
 
 
 class Card(widgets.VBox):
-    """What is shown of one recording; pieces are added as soon as they are known."""
+    """One recording; parts are added as soon as they are ready."""
 
     def __init__(self):
         super().__init__()
@@ -34,12 +34,12 @@ class Card(widgets.VBox):
         self.add_class("sk-card")
 
     def fill(self) -> None:
-        """Show the parts that the answer has now."""
+        """Show the parts that the answer has so far."""
         parts, before, self._pieces = self.answer.parts, self._pieces, {}
         for place in _PLACES:
             if place in parts:
                 content, piece = before.get(place, (None, None))
-                # Notebook servers limit how often a widget may change, but not how many are added.
+                # Notebook servers limit the rate of changes to a widget, but not the number of new widgets.
                 piece = piece if content is parts[place] else _piece(parts[place])
                 self._pieces[place] = (parts[place], piece)
         self.children = tuple(piece for _, piece in self._pieces.values())
@@ -55,17 +55,17 @@ class Card(widgets.VBox):
 
     @property
     def waiting(self) -> int:
-        """Bytes of the sound that is kept for the picture."""
+        """Bytes of audio kept for drawing the picture."""
         return 0 if self.answer.played is None else self.answer.played.samples.nbytes
 
     @property
     def played(self) -> int:
-        """Bytes of the sound in its player."""
+        """Bytes of audio in the player."""
         player = self.answer.parts.get("player")
         return len(player) if isinstance(player, bytes) else 0
 
     def silence(self) -> None:
-        """Replace the player by a note."""
+        """Replace the player with a note."""
         if self.played:
             self.answer.parts["player"] = _SILENT
             self.fill()
@@ -77,14 +77,14 @@ def set_shown(widget: widgets.DOMWidget, shown: bool) -> None:
 
 
 def replace(box: widgets.Box, content: str) -> None:
-    """Show some HTML as the only thing in a box; ``""`` for nothing."""
+    """Replace the content of a box with HTML; ``""`` empties it."""
     before, box.children = box.children, (markup(content),) if content else ()
     for one in before:
         close(one)
 
 
 def close(widget: widgets.Widget) -> None:
-    """Close a widget with its children, its layout and its style, which are widgets, too."""
+    """Close a widget, its children, its layout and its style (which are widgets too)."""
     parts = [*getattr(widget, "children", ()), *(getattr(widget, name, None) for name in ("layout", "style"))]
     widget.close()
     for part in parts:
@@ -104,17 +104,17 @@ def markup(content: str) -> widgets.HTML:
 
 
 def portrait_png(answer: Answer) -> bytes:
-    """The picture of a recording that can be saved."""
+    """The picture of a recording as a PNG file."""
     from .. import plots
 
-    # Without the file's name: Matplotlib reads a $ as mathematics, and lacks many scripts.
+    # Without the file name: Matplotlib reads $ as mathematics, and its font lacks many scripts.
     doubt = "not sure, nearest " if answer.result.uncertain else ""
     title = f"{doubt}{answer.result.emotion}, {answer.result.confidence:.0%}"
     return plots.png(plots.portrait(answer.played, ("waveform", "mel"), title=title.replace("$", r"\$")))
 
 
 def links(predictor: Predictor, answers: Sequence[Answer]) -> Markup:
-    """All answers as a CSV file and a JSON file, with the columns of ``ser-kit predict``."""
+    """Links to all answers as CSV and JSON, with the columns of ``ser-kit predict``."""
     rows = [row for answer in answers for row in results.rows(answer.result)]
     table = results.csv_text(rows, results.columns(predictor))
     data = [results.to_dict(answer.result, answer.moments) for answer in answers]

@@ -1,4 +1,4 @@
-"""Upload and recording by Google Colab's own means, where its frame refuses those of the page."""
+"""Upload and recording with Google Colab's own functions, for when its frame blocks those of the page."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .page import opened
 def upload_in_colab(
     predictor: Predictor | None = None, preset: str | os.PathLike | None = None
 ) -> list[Prediction | Failure]:
-    """The same answers with Google Colab's own upload button and no widget at all.
+    """Upload files with Google Colab's own button and show their answers, without widgets.
 
-    Colab also keeps the uploaded files in the working directory of its machine.
+    Colab also saves the uploaded files in its working directory.
 
     Args:
         predictor: as for :class:`UploadWidget`.
         preset: as for :class:`UploadWidget`.
 
     Returns:
-        An answer for each file, in order; ``path`` holds the file's name.
+        One answer per file, in order; ``path`` is the file name.
 
     Raises:
         SerKitError: this is not Colab.
@@ -44,7 +44,7 @@ def upload_in_colab(
 def record_in_colab(
     predictor: Predictor | None = None, preset: str | os.PathLike | None = None
 ) -> Prediction | Failure:
-    """Record from the microphone below the cell, which waits for it, and show the answer.
+    """Record from the microphone and show the answer; the cell waits for the recording.
 
     Args:
         predictor: as for :class:`UploadWidget`.
@@ -68,7 +68,7 @@ def record_in_colab(
 
 
 def recording_script() -> str:
-    """JavaScript with a record button; its value is the promise of a WAV file in base64."""
+    """JavaScript with a record button; it evaluates to the promise of a WAV file in base64."""
     sound = (HERE / "sound.js").read_text(encoding="utf-8")
     return f"""new Promise((resolve) => {{
 {sound}

@@ -1,6 +1,6 @@
 """Uploads in the browser: a button, dropped files, the microphone.
 
-Files come in parts, since servers drop large messages; so there is progress, and uploads can be cancelled.
+Files are sent in parts, since servers drop large messages. Uploads show progress and can be cancelled.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .answer import ACCEPTED, LARGEST_UPLOAD, too_large
 
 HERE = Path(__file__).parent
 MOST_SECONDS = 600
-"""Longest recording from the microphone."""
+"""Maximum duration of a microphone recording (s)."""
 
 
 @dataclass
 class _Coming:
-    """A file of which parts have arrived."""
+    """A partly uploaded file."""
 
     name: str
     size: int
@@ -30,19 +30,19 @@ class _Coming:
 
 
 class Controls(anywidget.AnyWidget):
-    """The button, the place to drop files, and the recorder.
+    """The upload button, the drop area and the recorder.
 
-    Recording needs a page that is served by https or from the same machine. The browser decodes the
-    recording: a WAV file of 16 kHz, mono.
+    Recording needs a page that is served over https or from the same machine. The browser converts the
+    recording to a WAV file, 16 kHz, mono.
 
     Args:
-        announced: called with the number of files to come.
-        arrived: called after each part with the name of a file, the bytes that have arrived, and its size.
-        received: called with the name of a file and its bytes, or the error of its upload.
+        announced: called with the number of files about to be uploaded.
+        arrived: called after each part with the file name, the bytes received and the file size.
+        received: called with the file name and its bytes, or the error of its upload.
 
     Attributes:
-        closed: no more files are accepted.
-        said: text for screen readers.
+        closed: whether uploads are disabled.
+        status: text for screen readers.
     """
 
     _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("sound.js", "page.js"))
@@ -50,7 +50,7 @@ class Controls(anywidget.AnyWidget):
     largest = traitlets.Int(LARGEST_UPLOAD).tag(sync=True)
     most_seconds = traitlets.Int(MOST_SECONDS).tag(sync=True)
     closed = traitlets.Bool(False).tag(sync=True)
-    said = traitlets.Unicode("").tag(sync=True)
+    status = traitlets.Unicode("").tag(sync=True)
 
     def __init__(
         self,
@@ -64,14 +64,14 @@ class Controls(anywidget.AnyWidget):
         self.on_msg(self._on_message)
 
     def stop(self) -> None:
-        """Take no more of the files that are coming."""
+        """Cancel all uploads in progress."""
         self._coming.clear()
         self.send({"kind": "stop"})
 
     def _on_message(self, _, message: Mapping, buffers: Sequence[memoryview]) -> None:
         if message["kind"] == "files":
             self._expect(message["files"])
-        elif message["id"] in self._coming:  # otherwise it was stopped
+        elif message["id"] in self._coming:  # otherwise it was cancelled
             if message["kind"] == "part":
                 self._take(message["id"], buffers[0])
             elif message["kind"] == "lost":

@@ -1,8 +1,8 @@
-"""What the page says, as HTML.
+"""The texts of the page, as HTML.
 
-All of it is made by filling :class:`markupsafe.Markup`: whatever is put into such a text is escaped, unless
-it is ``Markup`` itself, and :func:`shown` escapes once more what reaches the page as plain text. So names of
-files, labels and cards of bundles, which may come from anyone, can be nothing but text there.
+All HTML is built with :class:`markupsafe.Markup`, which escapes every value that is not ``Markup`` itself,
+and :func:`shown` escapes plain text once more. So file names, labels and cards of bundles, which come from
+anyone, are always shown as text.
 """
 
 from __future__ import annotations
@@ -17,27 +17,29 @@ from markupsafe import Markup, escape
 from ..audio.recording import Recording
 from ..bundles.adaptation import ENOUGH_CLIPS
 from ..bundles.bundle import BASELINE, Bundle
+from ..core import formats
+from ..core.formats import clock
 from ..core.labels import COLOURS
 from ..evaluation.intervals import is_of_few
 from ..inference.prediction import Failure, Prediction
 
 _NOTABLE = 0.5  # standard deviations from a neutral voice
-_MOST_TRAITS = 3  # named in words
+_MOST_TRAITS = 3  # listed
 
 INTRODUCTION = Markup(
-    "<h2>Which emotion does this recording carry?</h2>"
+    "<h2>Which emotion does this recording express?</h2>"
     "<p>One or several recordings of speech, in any common format. They are processed on the computer that"
-    " runs this page, and go nowhere else.</p>"
+    " runs this page and are sent nowhere else.</p>"
 )
-SAME_SPEAKER = "This is one speaker: adapt to the voice"
+SAME_SPEAKER = "All recordings are of one speaker: adapt to the voice"
 LARGE_FILES = Markup(
-    '<p class="sk-facts">Nothing happens? Many notebook servers drop uploads above 10 MB. Take fewer files at'
-    " once, or FLAC or MP3 instead of WAV.</p>"
+    '<p class="sk-facts">Nothing happens? Many notebook servers drop uploads above 10 MB. Upload fewer files'
+    " at once, or FLAC or MP3 instead of WAV.</p>"
 )
 
 
 def shown(content: str) -> str:
-    """What a widget may show as HTML: the markup as it is, any other text escaped."""
+    """HTML for a widget: ``Markup`` unchanged, any other text escaped."""
     return str(escape(content))
 
 
@@ -49,16 +51,11 @@ def style() -> Markup:
 
 def percent(share: float) -> Markup:
     """0.5 as 50 %."""
-    return Markup("{:.0f}&nbsp;%").format(100 * share)
-
-
-def clock(seconds: float) -> str:
-    """75 as 1:15."""
-    return f"{int(seconds // 60)}:{int(seconds % 60):02d}"
+    return Markup(formats.percent(share).replace(" ", "&nbsp;"))
 
 
 def colour(emotion: str) -> str:
-    """Of an emotion, everywhere."""
+    """The colour of an emotion, the same in all pictures."""
     return COLOURS.get(emotion, COLOURS["other"])
 
 
@@ -67,32 +64,32 @@ def _sentence(text: str) -> str:
 
 
 def voice(clips: int) -> Markup:
-    """How many clips of a voice the page has adapted to."""
+    """A note with the number of clips that the page has adapted to."""
     if clips < ENOUGH_CLIPS:
-        text = f"Getting used to this voice: {clips} of {ENOUGH_CLIPS} clips."
+        text = f"Adapting to this voice: {clips} of {ENOUGH_CLIPS} clips."
     else:
-        text = f"Used to this voice, from {clips} clips."
-    return Markup('<p class="sk-facts">{} Answers on the page stay as they are.</p>').format(text)
+        text = f"Adapted to this voice ({clips} clips)."
+    return Markup('<p class="sk-facts">{} Earlier answers do not change.</p>').format(text)
 
 
 def summary(results: Sequence[Prediction | Failure]) -> str:
-    """How many recordings have an answer, in a few words."""
+    """The number of recordings, and of those without an answer."""
     failed = sum(isinstance(result, Failure) for result in results)
     recordings = "recording" if len(results) == 1 else "recordings"
     return f"{len(results)} {recordings}" + (f", {failed} without an answer" if failed else "")
 
 
 def head(name: str, recording: Recording, notes: Sequence[str], played: float) -> Markup:
-    """Name and facts of a recording.
+    """File name, duration, sampling rate and channels.
 
     Args:
-        name: the file's.
-        recording: what was read.
+        name: file name.
+        recording: the recording.
         notes: warnings.
-        played: seconds that player and picture hold.
+        played: duration in player and picture (s).
     """
     channels = {1: "mono", 2: "stereo"}.get(recording.channels, f"{recording.channels} channels")
-    bounded = f" Player and picture hold the first {clock(played)}." if recording.duration > played else ""
+    bounded = f" Player and picture show the first {clock(played)}." if recording.duration > played else ""
     return Markup(
         '<h3 class="sk-name">{}</h3><p class="sk-facts">{:.2f} s, {:,} Hz, {}.{}</p>{}'
     ).format(
@@ -102,17 +99,17 @@ def head(name: str, recording: Recording, notes: Sequence[str], played: float) -
 
 
 def concatenated(parts: Iterable[str]) -> Markup:
-    """Parts of a page one after the other."""
+    """Join parts of a page."""
     return Markup("").join(parts)
 
 
 def card(parts: Iterable[str]) -> Markup:
-    """Parts on a card, where no widget is one."""
+    """A card as HTML, without widgets."""
     return Markup('<div class="ser-kit sk-card">{}</div>').format(concatenated(parts))
 
 
 def failure(result: Failure) -> Markup:
-    """Why there is no answer."""
+    """A card for a recording without an answer, with the reason."""
     return Markup(
         '<h3 class="sk-name">{}</h3><p class="sk-verdict">No answer</p>'
         '<p class="sk-error" role="alert">{}</p>'
@@ -120,11 +117,11 @@ def failure(result: Failure) -> Markup:
 
 
 def verdict(prediction: Prediction) -> Markup:
-    """The emotion, or that it is not sure, the probabilities, and what these rest on."""
+    """The emotion or "Not sure", the probabilities, and the basis of the confidence."""
     confidence = percent(prediction.confidence)
     if prediction.uncertain:
         answer = "Not sure"
-        explained = Markup("{} The nearest is <strong>{}</strong>, {}.").format(
+        explained = Markup("{} The most probable is <strong>{}</strong>, {}.").format(
             _sentence(prediction.reason), prediction.emotion, confidence
         )
     else:
@@ -136,7 +133,7 @@ def verdict(prediction: Prediction) -> Markup:
         ).format(label, 100 * p, colour(label), percent(p))
         for label, p in sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     )
-    rests = Markup("<p><small>The confidence rests on {}.</small></p>").format(prediction.rests_on)
+    rests = Markup("<p><small>The confidence is based on {}.</small></p>").format(prediction.rests_on)
     return Markup(
         '<p class="sk-verdict{}">{}</p><p>{}</p>'
         '<h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>{}'
@@ -154,7 +151,7 @@ def verdict(prediction: Prediction) -> Markup:
 
 
 class _Shown(NamedTuple):
-    """How a feature is written: title, unit, what to multiply it with, decimals."""
+    """Format of a feature: title, unit, scale factor, decimals."""
 
     title: str
     unit: str = ""
@@ -187,21 +184,20 @@ _SHOWN: dict[str, _Shown] = {
     "flux_mean": _Shown("Spectral flux", decimals=2),
     "zcr_mean": _Shown("Zero crossings", "%", 100, 1),
 }
-"""Features that mean something to people."""
+"""Features with a familiar meaning, shown first."""
 _UNSHOWN = ("duration", "sample_rate")
-"""These stand under the file's name; how long a recording is, or how it was stored, is no trait of the
-voice."""
+"""Shown under the file name; they are no traits of the voice."""
 _VOICE = ("pitch_", "jitter_", "shimmer_")
-"""Beginnings of the features that need a voice to be measured."""
+"""Prefixes of features that can only be measured in voiced speech."""
 
 
 def features(prediction: Prediction, measured: Mapping[str, float], card: Mapping) -> Markup:
-    """What was measured, beside what is typical of the clips that the model learned from.
+    """Acoustic features of the recording beside their means over the training clips.
 
     Args:
-        prediction: of the recording.
-        measured: as :meth:`ser_kit.Predictor.measure` gives it.
-        card: of the bundle.
+        prediction: the prediction for the recording.
+        measured: the result of :meth:`ser_kit.Predictor.measure`.
+        card: the card of the bundle.
     """
     rest = [name for name in measured if name not in _SHOWN and name not in _UNSHOWN]
     more = {name: _Shown(name.replace("_", " "), decimals=3) for name in rest}
@@ -216,7 +212,7 @@ def features(prediction: Prediction, measured: Mapping[str, float], card: Mappin
 
 
 def _traits(measured: Mapping[str, float], card: Mapping) -> Markup:
-    """The features that are farthest from a neutral voice, in words."""
+    """A sentence on the features that differ most from neutral speech."""
     usual = card.get("typical", {}).get(BASELINE, {})
     found = {
         feature.title: (measured[name] - usual[name][0]) / usual[name][1]
@@ -229,12 +225,12 @@ def _traits(measured: Mapping[str, float], card: Mapping) -> Markup:
         ((z, title) for title, z in found.items() if abs(z) >= _NOTABLE), key=lambda each: -abs(each[0])
     )
     if not farthest:
-        return Markup('<p class="sk-told">All of these lie close to {} speech.</p>').format(BASELINE)
+        return Markup('<p class="sk-traits">All of these are close to {} speech.</p>').format(BASELINE)
     words = [
         f"{title.lower()} {abs(z):.1f} standard deviations {'above' if z > 0 else 'below'} {BASELINE} speech"
         for z, title in farthest[:_MOST_TRAITS]
     ]
-    return Markup('<p class="sk-told">{}</p>').format(_sentence(", ".join(words)))
+    return Markup('<p class="sk-traits">{}</p>').format(_sentence(", ".join(words)))
 
 
 def _measurable(name: str, measured: Mapping[str, float]) -> bool:
@@ -258,14 +254,14 @@ def _feature_table(
 
 
 def scrolling(html: Markup, label: str, style: str = "") -> Markup:
-    """A part that is scrolled on a narrow screen, by keyboard too."""
+    """Content that scrolls on narrow screens, also by keyboard."""
     return Markup('<div class="sk-scroll {}" role="region" aria-label="{}" tabindex="0">{}</div>').format(
         style, label, html
     )
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    """A table with the heads of its columns and, first in them, of its rows."""
+    """A table; the first cell of each row is its header."""
     top = concatenated(Markup("<th scope=col>{}</th>").format(head) for head in heads)
     body = concatenated(
         Markup("<tr><th scope=row>{}</th>{}</tr>").format(
@@ -291,7 +287,7 @@ def _compared(value: float, numbers: Sequence[float] | None) -> str:
 
 
 def about(bundle: Bundle) -> Markup:
-    """What the model was trained on, what it is worth, and what it must not be used for."""
+    """Training corpora, evaluation, limits and licences of the model."""
     card = bundle.card
     used = card.get("trained_on", ())
     corpora = " and ".join(
@@ -299,15 +295,15 @@ def about(bundle: Bundle) -> Markup:
     )
     licences = "; ".join(f"{c['corpus']}: {c['licence']}" for c in used)
     items = [
-        f"It tells apart {len(bundle.labels)} emotions: {', '.join(bundle.labels)}.",
-        f"Trained on {corpora}. Other languages, rooms, microphones and ways to speak are strange to it."
+        f"{len(bundle.labels)} emotions: {', '.join(bundle.labels)}.",
+        f"Trained on {corpora}. Expect less in other languages, rooms, microphones and styles of speech."
         if corpora else "",
         _score(card),
         Markup(
             "It recognises how something is said, not what a person feels. <strong>Do not use it to decide"
             " about people</strong> (work, credit, insurance, policing, health, education)."
         ),
-        f"Licence of the recordings it learned from, which binds it too: {licences}." if licences else "",
+        f"Licences of the training recordings, which also apply to the model: {licences}." if licences else "",
         f"Licence of the model: {card['licence']}." if card.get("licence") else "",
     ]  # fmt: skip
     return Markup("<h3>About this model</h3><p>{}.</p><ul>{}</ul>").format(
@@ -319,32 +315,29 @@ def about(bundle: Bundle) -> Markup:
 def _score(card: Mapping) -> Markup | str:
     scores = card.get("evaluation", {}).get("scores", {}).get("uar")
     if not scores:
-        return "How well it does was not measured."
+        return "Its accuracy was not measured."
     guessing = percent(1 / len(card["labels"]))
     if card.get("left_out"):
         each = Markup(", ").join(
-            Markup("{} of {}{}").format(percent(row["uar"]), "" if place else "the clips of ", row["corpus"])
-            for place, row in enumerate(card["left_out"])
+            Markup("{} on {}").format(percent(row["uar"]), row["corpus"]) for row in card["left_out"]
         )
         return Markup(
-            "On corpora that were left out of training it named {} rightly, averaged over the emotions (UAR; "
-            "guessing: {} with all of them)."
+            "Unweighted average recall (UAR) on corpora left out of training: {}; guessing gives {} with all "
+            "emotions."
         ).format(each, guessing)
     unseen = card["evaluation"].get("speaker_independent")
     interval = ""
     if all(scores.get(bound) is not None and math.isfinite(scores[bound]) for bound in ("low", "high")):
-        few = f" from {scores['speakers']} speakers only, which is too narrow" if is_of_few(scores) else ""
-        interval = Markup(", 95&nbsp;% interval {} to {}{}").format(
+        few = f", too narrow with only {scores['speakers']} speakers" if is_of_few(scores) else ""
+        interval = Markup(" (95&nbsp;% interval {} to {}{})").format(
             percent(scores["low"]), percent(scores["high"]), few
         )
     tested = " and ".join(each["corpus"] for each in card["evaluation"].get("tested", ()))
-    return Markup(
-        "{} it named {} of the clips{} rightly, averaged over the emotions (UAR{}; guessing: {}).{}"
-    ).format(
-        "On speakers it was not trained on" if unseen else "On speakers it was also trained on",
+    return Markup("Unweighted average recall (UAR) on {}{}: {}{}; guessing gives {}.{}").format(
+        "speakers not in training" if unseen else "speakers also in training",
+        f" (corpora: {tested})" if tested else "",
         percent(scores["pooled"]),
-        f" of {tested}" if tested else "",
         interval,
         guessing,
-        "" if unseen else " Expect less of a new voice.",
+        "" if unseen else " Expect less on a new speaker.",
     )

@@ -1,7 +1,7 @@
-"""Runs the notebooks, headless and in order, in a kernel of this interpreter, and collects their results.
+"""Run the notebooks, in order, in a kernel of this interpreter, and collect their results.
 
-Two environment variables configure the notebooks: ``SER_KIT_CORPUS`` (names with commas between them) and
-``SER_KIT_OUTPUT`` (a folder, into which each also writes its key facts as ``<notebook>.json``).
+Two environment variables configure the notebooks: ``SER_KIT_CORPUS`` (names separated by commas) and
+``SER_KIT_OUTPUT`` (a folder for their output; each also writes its key facts there, ``<notebook>.json``).
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class NotebookRun:
     """The result of one notebook.
 
     Args:
-        name: of the notebook, without suffix.
-        seconds: wall-clock time, starting the kernel included.
-        cells: code cells that ran to their end.
-        total: code cells there are.
-        notebook: the executed notebook.
-        page: the same as HTML.
-        error: the failing cell and its traceback; ``""`` when all went well.
+        name: name of the notebook, without suffix.
+        seconds: wall-clock time including the start of the kernel (s).
+        cells: number of code cells that succeeded.
+        total: number of code cells.
+        notebook: path of the executed notebook.
+        page: path of the same as HTML.
+        error: the failing cell and its traceback; ``""`` if none failed.
     """
 
     name: str
@@ -58,7 +58,7 @@ class NotebookRun:
 
     @property
     def ok(self) -> bool:
-        """Whether every cell ran."""
+        """Whether every cell succeeded."""
         return not self.error
 
 
@@ -67,11 +67,11 @@ class Demo:
     """The results of the notebooks.
 
     Args:
-        corpora: names of the corpora they ran on.
+        corpora: names of the corpora.
         out: folder with the executed notebooks, figures and results.
         runs: one per notebook that was started; the last one may have failed.
-        facts: notebook -> the key facts that it wrote.
-        seconds: wall-clock time of all notebooks.
+        facts: name of a notebook -> its key facts.
+        seconds: wall-clock time of all notebooks (s).
     """
 
     corpora: tuple[str, ...]
@@ -82,7 +82,7 @@ class Demo:
 
     @property
     def ok(self) -> bool:
-        """Whether every notebook ran to its end."""
+        """Whether every notebook succeeded."""
         return all(run.ok for run in self.runs)
 
 
@@ -96,18 +96,21 @@ def run(
     """Execute the notebooks; the first failing cell ends the run.
 
     Args:
-        notebooks: their folder; by default ``./notebooks``, else those installed with ser_kit.
+        notebooks: folder of the notebooks; by default ``./notebooks``, else those installed with ser_kit.
         out: folder for the executed notebooks (``.ipynb`` and ``.html``), their figures and results. A
             notebook that fails or is interrupted is saved with the cells that ran.
-        corpora: names, see :func:`ser_kit.corpora.get`; by default those in ``SER_KIT_CORPUS``, else the
+        corpora: names (see :func:`ser_kit.corpora.get`); by default those in ``SER_KIT_CORPUS``, else the
             synthetic demo corpus.
-        progress: show a bar, and then a line, for each notebook on standard error.
+        progress: show a progress bar and a line per notebook on standard error.
+
+    Returns:
+        The runs and the key facts.
 
     Raises:
-        SerKitError: there are no notebooks, or they would be overwritten.
-        TargetError: nothing can be written in ``out``.
+        SerKitError: notebooks not found, or ``out`` is their own folder.
+        TargetError: ``out`` is not writable.
         UnknownNameError: a corpus is unknown.
-        MissingDependencyError: the packages that run notebooks are not installed.
+        MissingDependencyError: a package for running notebooks is not installed.
 
     Examples:
         >>> from ser_kit.app import notebooks
@@ -127,10 +130,10 @@ def run(
         **os.environ,
         CORPUS_VARIABLE: ",".join(names),
         OUTPUT_VARIABLE: str(out),
-        # Else the debugger, which is not used, warns in every notebook that it cannot see frozen modules.
+        # Otherwise the (unused) debugger warns about frozen modules in every notebook.
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
-    # The kernel draws into the notebook unless this says otherwise.
+    # If set, the kernel would not draw into the notebook.
     environment.pop("MPLBACKEND", None)
     fragments = {path.stem: out / f"{path.stem}.json" for path in paths}
     for fragment in fragments.values():
@@ -145,7 +148,7 @@ def run(
 
 
 def _corpora(given: Iterable[str] | None) -> tuple[str, ...]:
-    """Names of the corpora to run on; places are absolute, since the notebooks run in another folder."""
+    """Names of the corpora; paths are made absolute, since the notebooks run in another folder."""
     from .. import corpora
 
     listed = os.environ.get(CORPUS_VARIABLE, DEFAULT_CORPUS).split(",")
@@ -163,12 +166,12 @@ def _find(folder: str | os.PathLike | None) -> list[Path]:
     expected = f"{NOTEBOOKS[0]}.ipynb to {NOTEBOOKS[-1]}.ipynb"
     raise SerKitError(
         f"no notebooks in {' or '.join(map(str, places))}; expected {expected}. "
-        "Run it where the repository is checked out, or give --notebooks FOLDER"
+        "Run it in a clone of the repository, or give --notebooks FOLDER"
     )
 
 
 def _read(fragment: Path) -> Any:
-    # Python's json writes NaN, which is not JSON; here, as in saved evaluations, null stands for it.
+    # Python's json writes NaN, which is not JSON; as in saved evaluations, it becomes null.
     return json.loads(fragment.read_text("utf-8"), parse_constant=lambda _: None)
 
 
@@ -181,11 +184,10 @@ def _require() -> None:
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """An event loop in which nbclient cannot take Ctrl-C for itself.
+    """An event loop in which nbclient cannot install its own handler of Ctrl-C.
 
-    nbclient's own handler kills the kernel and lets the cell fail as if it had crashed. Left to
-    ``asyncio.Runner``, Ctrl-C cancels the execution, the kernel is shut down on the way out, and
-    ``KeyboardInterrupt`` is raised.
+    That handler kills the kernel, so that the cell fails as if it had crashed. Without it, ``asyncio.Runner``
+    cancels the execution on Ctrl-C, shuts down the kernel and raises ``KeyboardInterrupt``.
     """
 
     def add_signal_handler(self, sig, callback, *args):
@@ -198,7 +200,7 @@ async def _run(client: Any, **kernel: Any) -> None:
     try:
         await client.async_execute(cleanup_kc=True, **kernel)
     except DeadKernelError:
-        # nbclient reports every cancelled cell as one whose kernel died.
+        # nbclient also reports cancelled cells as a dead kernel.
         if asyncio.current_task().cancelling():
             raise asyncio.CancelledError from None
         raise
@@ -223,7 +225,7 @@ def _execute(path: Path, out: Path, environment: dict[str, str], progress: bool)
             done += execute_reply["content"]["status"] == "ok"
             bar.update()
 
-        # Without folders to look in, the only kernel is that of sys.executable.
+        # Without kernel folders, the only kernel is that of sys.executable.
         specs = KernelSpecManager(kernel_dirs=[])
         client = NotebookClient(
             notebook,

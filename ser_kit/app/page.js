@@ -1,17 +1,17 @@
-// What the page does in the browser: takes in files by button, drag or microphone, sends them in parts, and moves a
-// line over the pictures of a recording while it is played. `recordButton` is in sound.js, which stands before this.
+// The page's script: uploads files (button, drag, microphone) in parts, and moves a playhead over the pictures of a
+// recording. `recordButton` is defined in sound.js, which is prepended to this file.
 
 const PART = 1 << 20; // bytes; servers drop messages above 10 MB
-const QUIET = 3000; // ms that a screen reader is left in peace between two emotions
+const QUIET = 3000; // minimum ms between two announcements to screen readers
 
-// Files go one after the other, and each part waits until the one before has arrived: so nothing piles up on the way,
-// and a stop is heard at once.
+// Files are sent one after the other, and each part only when the one before has arrived: so nothing queues up, and
+// cancelling takes effect at once.
 function sender(model) {
   let queue = [];
   let arrived = null;
   let sending = false;
 
-  const heard = (message) => {
+  const onMessage = (message) => {
     if (message.kind === "stop") queue = [];
     if (message.kind === "stop" || message.id === queue[0]?.id) arrived?.();
   };
@@ -46,13 +46,13 @@ function sender(model) {
     if (!sending) send();
   };
 
-  model.on("msg:custom", heard);
-  return { take, leave: () => model.off("msg:custom", heard) };
+  model.on("msg:custom", onMessage);
+  return { take, leave: () => model.off("msg:custom", onMessage) };
 }
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
-// The line over the pictures of the card whose sound it is, and the emotion at that time in words.
+// Shows the playhead over the pictures of a player's card, and the emotion at that time as text.
 function show(audio) {
   const card = audio.closest(".sk-card");
   const stage = card?.querySelector(".sk-stage");
@@ -64,8 +64,8 @@ function show(audio) {
   if (!ribbon) return;
   ribbon.moments ??= JSON.parse(ribbon.dataset.moments);
   const moment = ribbon.moments.find(([start, end]) => start <= time && time < end);
-  const said = moment ? `${moment[2]}, ${moment[3]} %` : "no speech";
-  card.querySelector(".sk-now").textContent = `${clock(time)} ${said}`;
+  const answer = moment ? `${moment[2]}, ${moment[3]} %` : "no speech";
+  card.querySelector(".sk-now").textContent = `${clock(time)} ${answer}`;
   const aloud = card.querySelector(".sk-aloud");
   const emotion = moment?.[2] ?? "no speech";
   if (aloud.textContent !== emotion && Date.now() - (aloud.since ?? 0) >= QUIET) {
@@ -116,7 +116,7 @@ function render({ model, el }) {
     const { left, width } = stage.getBoundingClientRect();
     audio.currentTime = Math.max(0, (stage.dataset.seconds * (event.clientX - left)) / width);
   };
-  // The events of a player do not rise, but they can be caught on their way down.
+  // Media events do not bubble, but they can be captured.
   const listeners = [
     ...["dragover", "dragleave", "drop"].map((kind) => [kind, over]),
     ...["play", "timeupdate", "seeking"].map((kind) => [kind, sound]),
@@ -124,16 +124,16 @@ function render({ model, el }) {
   ];
   listeners.forEach(([kind, listener]) => document.addEventListener(kind, listener, true));
 
-  const told = () => {
-    el.querySelector("[role=status]").textContent = model.get("said");
+  const update = () => {
+    el.querySelector("[role=status]").textContent = model.get("status");
     input.disabled = el.querySelector(".sk-record").disabled = model.get("closed");
   };
-  model.on("change:said change:closed", told);
-  told();
+  model.on("change:status change:closed", update);
+  update();
   return () => {
     release();
     leave();
-    model.off("change:said change:closed", told);
+    model.off("change:status change:closed", update);
     listeners.forEach(([kind, listener]) => document.removeEventListener(kind, listener, true));
   };
 }

@@ -1,4 +1,4 @@
-"""The page as a widget, and the thread that works in the background."""
+"""The page as a widget, and its background thread."""
 
 from __future__ import annotations
 
@@ -25,33 +25,34 @@ from .cards import Card, close, links, markup, portrait_png, replace, set_shown
 from .controls import Controls
 
 BUNDLE_VARIABLE = "SER_KIT_BUNDLE"
-"""Environment variable with the default preset or bundle folder."""
+"""Environment variable that names the default preset or bundle folder."""
 _KAGGLE_VARIABLE = "KAGGLE_KERNEL_RUN_TYPE"
-"""Set by Kaggle, whose pages load no widgets that were not installed when they were opened."""
+"""Set by Kaggle, whose pages cannot load widgets installed after they were opened."""
 _WARM_RATE = 16_000  # Hz
-_PROGRESS_SECONDS = 0.1  # between two steps of the progress bar
+_PROGRESS_SECONDS = 0.1  # minimum time between two updates of the progress bar
 _KEPT_BYTES = 64 << 20
-"""Most sound in players (half an hour at 16 kHz), and most sound of pictures to be drawn, without the newest
-recording's."""
-
+"""Maximum bytes of audio in players (half an hour at 16 kHz), and of audio kept for drawing pictures, not
+counting the newest recording."""
 
 _log = logging.getLogger(__name__)
 
 
 class UploadWidget(widgets.VBox):
-    """Upload or record speech; each recording gets a card with its sound, picture, emotion and features.
+    """Upload or record speech; each recording gets a card with player, picture, emotion and features.
 
-    The model is loaded and recordings are processed in the background: neither the page nor the notebook
-    waits. Recordings that are uploaded meanwhile are queued. Cards stay until they are cleared, the newest at
-    the top.
+    The model is loaded and recordings are processed in the background, so neither the page nor the notebook
+    blocks. Further recordings are queued. Cards stay until they are cleared, the newest at the top.
 
     Args:
-        predictor: gives the answers, if it is loaded already.
-        preset: name of a preset or folder of a bundle, if no predictor is given; by default that of the
-            environment variable ``SER_KIT_BUNDLE`` or the default preset.
+        predictor: a loaded predictor.
+        preset: name of a preset or folder of a bundle, if no predictor is given; by default the environment
+            variable ``SER_KIT_BUNDLE``, else the default preset.
 
     Attributes:
-        results: the answers on the page, in the order of processing; ``path`` is the file's name.
+        results: the answers on the page, in the order of processing; ``path`` is the file name.
+
+    Raises:
+        TypeError: both a predictor and a preset are given.
 
     Examples:
         >>> widget = UploadWidget()                               # doctest: +SKIP
@@ -61,7 +62,7 @@ class UploadWidget(widgets.VBox):
 
     def __init__(self, predictor: Predictor | None = None, preset: str | os.PathLike | None = None):
         if predictor is not None and preset is not None:
-            raise TypeError("give a predictor or a preset, not both")
+            raise TypeError("expected a predictor or a preset, not both")
         self.results: list[Prediction | Failure] = []
         self._cards: list[Card] = []  # the newest run first
         self._lock = threading.RLock()
@@ -80,10 +81,10 @@ class UploadWidget(widgets.VBox):
             self._submit(self._load, preset)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until all recordings so far have answers, in a program that cannot look at the page.
+        """Wait until all recordings so far have answers.
 
         Args:
-            timeout: most seconds to wait.
+            timeout: maximum time to wait (s); ``None`` for no limit.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while jobs := [job for job in list(self._jobs) if not job.done()]:
@@ -93,15 +94,14 @@ class UploadWidget(widgets.VBox):
             wait(jobs, left)
 
     def close(self) -> None:
-        """Remove the page with all that is on it, and stop the work in progress."""
-        if run := vars(self).get("_run"):  # not there where the arguments were refused
+        """Close the page and all its widgets, and stop the work in progress."""
+        if run := vars(self).get("_run"):  # missing if the arguments were invalid
             run.cancelled = True
         for one in (*vars(self).get("_cards", ()), *self.children, self.layout):
             close(one)
         super().close()
 
-    # ------------------------------------------------------------------------------------------------- what
-    # is there
+    # ----------------------------------------------------------------------------------------------- widgets
 
     def _build(self) -> None:
         self._upload = widgets.FileUpload(accept=ACCEPTED, multiple=True, description="Choose recordings")
@@ -148,16 +148,15 @@ class UploadWidget(widgets.VBox):
         text = Markup('<p class="sk-status sk-{}"{}>{}</p>').format(kind, role, message)
         self._status.value = html.shown(text)
         if self._controls:
-            self._controls.said = message
+            self._controls.status = message
 
     def _set_progress(self, share: float | None) -> None:
-        """Show the share of the work that is done, in [0, 1]; ``None`` hides the bar."""
+        """Show the progress, in [0, 1]; ``None`` hides the bar."""
         bar = '<progress class="sk-progress" max="1" value="{:.3f}" aria-label="Progress"></progress>'
         self._progress.value = "" if share is None else bar.format(share)
         self._progress_at = time.monotonic()
 
-    # --------------------------------------------------------------------------------------------------- the
-    # model
+    # ------------------------------------------------------------------------------------------------- model
 
     def _load(self, preset: str | os.PathLike | None) -> None:
         try:
@@ -183,7 +182,7 @@ class UploadWidget(widgets.VBox):
             self._set_status("Ready: choose one or several recordings.")
 
     def _speaking(self, predictor: Predictor, recording: Recording) -> Predictor:
-        """The predictor, adapted to the voice (with this recording) if all recordings are of one speaker."""
+        """The predictor, adapted to the voice with this recording if all recordings are of one speaker."""
         if not self._same_speaker.value or self._speaker is None:
             return predictor
         with suppress(AudioError):  # the answer says so
@@ -196,13 +195,12 @@ class UploadWidget(widgets.VBox):
         self._show_voice()
 
     def _show_voice(self) -> None:
-        """Show how many clips of the voice the page has adapted to."""
+        """Show the number of clips that the page has adapted to."""
         wanted = self._same_speaker.value
         self._known.value = html.shown(html.voice(self._speaker.adaptation.clips)) if wanted else ""
         set_shown(self._reset, wanted)
 
-    # ----------------------------------------------------------------------------------------------- what
-    # comes in
+    # ----------------------------------------------------------------------------------------------- uploads
 
     def _uploaded(self, change) -> None:
         files = _files(change["new"])
@@ -212,7 +210,7 @@ class UploadWidget(widgets.VBox):
         for name, content in files:
             self._received(name, content)
         if isinstance(self._upload.value, tuple):
-            # ipywidgets 8, so that the same file can be chosen again. In 7 the value is read-only.
+            # So that the same file can be chosen again (ipywidgets 8; in 7 the value is read-only).
             self._upload.value = ()
 
     def _announced(self, count: int) -> None:
@@ -247,8 +245,7 @@ class UploadWidget(widgets.VBox):
         with self._lock:
             self._jobs = [each for each in self._jobs if not each.done()] + [future]
 
-    # ---------------------------------------------------------------------------------------------- what is
-    # made of it
+    # ----------------------------------------------------------------------------------------------- answers
 
     def _answer(self, run: _Run, name: str, content: bytes | AudioError) -> None:
         if run.cancelled or self._predictor is None:
@@ -283,7 +280,7 @@ class UploadWidget(widgets.VBox):
             self._submit(self._draw, card)
 
     def _make_room(self) -> None:
-        """Where the cards hold too much sound, draw the oldest recordings now and remove their players."""
+        """If the cards hold too much audio, draw the oldest recordings now and remove their players."""
         _, *older = sorted(self._cards, key=lambda card: card.begun, reverse=True)
         waiting = played = 0
         for card in older:
@@ -308,10 +305,10 @@ class UploadWidget(widgets.VBox):
         if self._controls:
             self._controls.stop()
         self._set_status("Stopping…")
-        self._submit(self._finish, run)  # behind the recording in progress
+        self._submit(self._finish, run)  # after the recording in progress
 
     def _finish(self, run: _Run) -> None:
-        """Show the result of a run, unless the next one has begun."""
+        """Show the result of a run, unless the next one has started."""
         if self._run is not None:
             return
         if run.cancelled:
@@ -323,10 +320,10 @@ class UploadWidget(widgets.VBox):
         self._offer()
 
     def _draw(self, card: Card) -> None:
-        """Draw the picture to save, which takes longer than all that is shown."""
+        """Draw the picture for download, which takes longer than everything on the card."""
         if card in self._cards and card.answer.played is not None:
             card.save(portrait_png(card.answer))
-            card.answer.played = None  # it holds twice as much as the player
+            card.answer.played = None  # twice as large as the player
 
     def _empty(self) -> None:
         self._stop()
@@ -341,11 +338,10 @@ class UploadWidget(widgets.VBox):
             close(card)
         self._set_status("Ready: choose one or several recordings.")
 
-    # -------------------------------------------------------------------------------------- what can be done
-    # with it
+    # ------------------------------------------------------------------------------ downloads and comparison
 
     def _offer(self) -> None:
-        """Downloads of all answers, and pairs to compare."""
+        """Show the downloads of all answers and the choice of two to compare."""
         set_shown(self._clear, bool(self._cards))
         answers = [card.answer for card in self._cards if card.answer is not None]
         replace(self._downloads, links(self._predictor, answers) if answers else "")
@@ -395,7 +391,7 @@ def opened(preset: str | os.PathLike | None) -> Predictor:
 
 
 def _warm_up(predictor: Predictor) -> None:
-    """Answer a second of noise, since the first answer of a network is slow."""
+    """Analyse one second of noise, since the first answer of a network is slow."""
     noise = np.random.default_rng(0).normal(size=_WARM_RATE).astype(np.float32) / 10
     for _ in work_out(predictor, "", wav(Recording(noise, _WARM_RATE, _WARM_RATE, 1, "noise"))):
         pass

@@ -1,5 +1,4 @@
-"""The picture of a recording as HTML and SVG: sharp at any width, and drawn in a tenth of the time of a
-figure."""
+"""The picture of a recording as HTML and SVG: sharp at any width, and ten times as fast as a figure."""
 
 from __future__ import annotations
 
@@ -14,16 +13,17 @@ import numpy as np
 from markupsafe import Markup
 
 from ..audio.recording import Recording
+from ..core.formats import clock
 from ..features.spectra import mel_corners
 from ..inference.prediction import Prediction, Segment
 from ..inference.stream import Moment
 from ..plots import tracks
-from .html import clock, colour, concatenated, percent, scrolling, table
+from .html import colour, concatenated, percent, scrolling, table
 
-_WIDTH = 1000  # of all drawings, in units of their own
+_WIDTH = 1000  # of all drawings, in SVG units
 _TICKS = (500, 1000, 2000, 4000)  # Hz
 _PITCH_TICKS = (100, 200, 300, 400)  # Hz
-_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)  # s between the times below a picture
+_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)  # s between ticks of the time axis
 _MOST_TIMES = 8
 
 
@@ -31,8 +31,8 @@ def picture(name: str, recording: Recording) -> Markup:
     """Waveform, and mel spectrogram with pitch and intensity drawn over it.
 
     Args:
-        name: what to call it.
-        recording: what to draw.
+        name: name in the text alternative.
+        recording: the recording.
     """
     times, hertz = tracks.pitch(recording)
     voiced = bool(np.isfinite(hertz).any())
@@ -80,7 +80,7 @@ def _points(x: np.ndarray, y: np.ndarray) -> str:
 def _line(
     style: str, recording: Recording, times: np.ndarray, values: np.ndarray, limits: tuple[float, float]
 ) -> Markup:
-    """A track, broken where it has no value, with a dark edge."""
+    """A track with a dark edge; it has gaps where there is no value."""
     low, high = limits
     x, y = times / recording.duration * _WIDTH, 100 * (high - values) / (high - low)
     there = np.isfinite(values)
@@ -110,7 +110,7 @@ def _palette() -> list[int]:
 
 
 def _mel(recording: Recording) -> bytes:
-    """The spectrogram as a PNG file, a pixel for each value."""
+    """The spectrogram as a PNG file, one pixel per value."""
     from PIL import Image
 
     levels, _ = tracks.mel(recording)
@@ -146,8 +146,7 @@ def _times(duration: float) -> Markup:
     return Markup('<div class="sk-times" aria-hidden="true">{}</div>').format(times)
 
 
-# ------------------------------------------------------------------------------------------------- emotion
-# over time
+# ----------------------------------------------------------------------------------------- emotion over time
 
 
 @dataclass(frozen=True)
@@ -155,10 +154,10 @@ class Stretch:
     """A stretch of a recording with one emotion.
 
     Args:
-        start: s.
-        end: s.
-        emotion: what it is.
-        confidence: its probability, 0..1; the mean, where stretches were joined.
+        start: start time (s).
+        end: end time (s).
+        emotion: the most probable emotion.
+        confidence: its probability, in [0, 1]; the mean where stretches were joined.
     """
 
     start: float
@@ -168,11 +167,11 @@ class Stretch:
 
 
 def stretches(moments: Sequence[Moment], duration: float) -> list[Stretch]:
-    """What each moment of a timeline stands for: the time around the middle of its window.
+    """The stretch of each moment of a timeline: the time around the middle of its window.
 
     Args:
-        moments: as they follow each other; those in which nobody speaks have no stretch.
-        duration: of the recording, s.
+        moments: in order; moments without speech have no stretch.
+        duration: duration of the recording (s).
     """
     middles = [(moment.start + moment.end) / 2 for moment in moments]
     edges = [0.0, *((a + b) / 2 for a, b in zip(middles, middles[1:], strict=False)), duration]
@@ -184,7 +183,7 @@ def stretches(moments: Sequence[Moment], duration: float) -> list[Stretch]:
 
 
 def joined(parts: Sequence[Stretch | Segment]) -> Iterator[Stretch]:
-    """Neighbours with the same emotion as one; where nobody speaks, a stretch ends."""
+    """Join neighbours with the same emotion; a pause ends a stretch."""
     together: list[Stretch | Segment] = []
     for part in parts:
         if together and (part.emotion != together[-1].emotion or part.start > together[-1].end + 1e-3):
@@ -202,12 +201,12 @@ def _one(parts: Sequence[Stretch | Segment]) -> Stretch:
 
 
 def ribbon(prediction: Prediction, moments: Sequence[Moment], played: float) -> Markup:
-    """Emotion over time below the picture, and of the whole recording where the picture holds less.
+    """Emotion over time below the picture, and for the whole recording where the picture shows less.
 
     Args:
-        prediction: of the recording.
-        moments: of what the picture holds.
-        played: how long that is, s.
+        prediction: the prediction for the recording.
+        moments: emotion over time of what the picture shows.
+        played: duration of what the picture shows (s).
     """
     parts = stretches(moments, played)
     data = [[round(p.start, 2), round(p.end, 2), p.emotion, round(100 * p.confidence)] for p in parts]
@@ -221,7 +220,7 @@ def ribbon(prediction: Prediction, moments: Sequence[Moment], played: float) -> 
     return Markup(
         '<div class="sk-stage" data-seconds="{:.3f}" data-moments="{}">{}'
         '<div class="sk-playhead"></div></div><h4>Emotion over time</h4>'
-        '<p class="sk-now" aria-hidden="true">Play, or choose a place in the picture.</p>'
+        '<p class="sk-now" aria-hidden="true">Play, or click in the picture.</p>'
         '<p class="sk-aloud sk-unseen" aria-live="polite"></p>{}{}{}'
     ).format(played, json.dumps(data), _band(found, played), _legend(found), _list(found), whole)
 
@@ -253,6 +252,6 @@ def _list(parts: Sequence[Stretch]) -> Markup:
         for p in parts
     ]
     count = f"{len(parts)} stretch" + ("" if len(parts) == 1 else "es")
-    return Markup("<details><summary>{} in words</summary>{}</details>").format(
+    return Markup("<details><summary>{} as a table</summary>{}</details>").format(
         count, scrolling(table(("Time", "Emotion", "Confidence"), rows), "Emotion over time", "sk-tall")
     )

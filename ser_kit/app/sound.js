@@ -1,4 +1,4 @@
-// A button that records from the microphone and hands over a WAV file: mono, 16 bits.
+// A button that records from the microphone to a WAV file (mono, 16 bits).
 
 const RATE = 16000;
 
@@ -21,7 +21,7 @@ function wav(samples, rate) {
   return view;
 }
 
-// What the browser recorded, decoded by the browser itself, so that the other side needs no decoder.
+// Decodes the recording in the browser, so that the server needs no decoder.
 async function decoded(blob) {
   const context = new OfflineAudioContext(1, RATE, RATE);
   const sound = await context.decodeAudioData(await blob.arrayBuffer());
@@ -33,8 +33,8 @@ async function decoded(blob) {
   return (await mix.startRendering()).getChannelData(0);
 }
 
-// Adds the button, and a note beside it, to an element. `recorded` is called with each WAV file; what is returned ends
-// a recording and gives the microphone back.
+// Adds the button and a note to an element. `recorded` is called with each WAV file. The returned function stops a
+// recording and releases the microphone.
 function recordButton(element, mostSeconds, recorded) {
   const button = document.createElement("button");
   const note = document.createElement("span");
@@ -46,12 +46,12 @@ function recordButton(element, mostSeconds, recorded) {
   let recorder = null;
   let ticking = null;
 
-  const idle = (said = "") => {
+  const idle = (message = "") => {
     clearInterval(ticking);
     recorder = null;
     button.textContent = "Record";
     button.setAttribute("aria-pressed", "false");
-    note.textContent = said;
+    note.textContent = message;
   };
 
   const start = async () => {
@@ -59,7 +59,7 @@ function recordButton(element, mostSeconds, recorded) {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     } catch (error) {
-      // Pages that are not served by https, and browsers without one, have no mediaDevices at all.
+      // Without https, and in some browsers, mediaDevices is undefined.
       idle(`The microphone cannot be used: ${error.message}`);
       return;
     }

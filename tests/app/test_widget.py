@@ -255,7 +255,7 @@ def test_names_of_files_cannot_smuggle_html_or_mathematics(predictor, clip):
 def test_progress_counts_the_files(predictor):
     page = app.UploadWidget(predictor)
     said = []
-    inside(page, Controls)[0].observe(lambda change: said.append(change["new"]), names="said")
+    inside(page, Controls)[0].observe(lambda change: said.append(change["new"]), names="status")
     upload(page, a=PNG, b=PNG, c=PNG)
     assert [re.search(r"(\d of \d|Done)", message)[0] for message in said] == ["1 of 3", "2 of 3", "3 of 3", "Done"]
 
@@ -264,9 +264,8 @@ def test_an_uncertain_answer_says_not_sure_and_why(predictor, clip):
     page = app.UploadWidget(Stub(predictor.bundle, uncertain=True, reason="no emotion stands out"))
     upload(page, clip=clip)
     (answer,) = page.results
-    assert f"Not sure No emotion stands out. The nearest is {answer.emotion} , {100 * answer.confidence:.0f} %" in text(
-        page
-    )
+    nearest = f"The most probable is {answer.emotion} , {100 * answer.confidence:.0f} %"
+    assert f"Not sure No emotion stands out. {nearest}" in text(page)
     assert "confident" not in text(page)
 
 
@@ -276,7 +275,7 @@ def test_what_needs_a_voice_is_not_measured_without_one(predictor, clip, monkeyp
     page = app.UploadWidget(predictor)
     upload(page, hum=clip)
     assert "Pitch not measurable" in text(page) and "Pitch 0 Hz" not in text(page)
-    (told,) = re.findall(r'<p class="sk-told">(.*?)</p>', html(page))
+    (told,) = re.findall(r'<p class="sk-traits">(.*?)</p>', html(page))
     assert "pitch" not in told.lower() and "jitter" not in told.lower()
 
 
@@ -301,7 +300,7 @@ def test_an_upload_beyond_the_limit_is_refused(predictor, clip, monkeypatch):
     monkeypatch.setattr(answering, "LARGEST_UPLOAD", 1000)
     page = app.UploadWidget(predictor)
     upload(page, large=clip)
-    assert isinstance(page.results[0], Failure) and "cut it into parts" in text(page)
+    assert isinstance(page.results[0], Failure) and "split it, or save it" in text(page)
 
 
 def test_a_fault_inside_is_said_plainly_and_logged(predictor, clip, caplog):
@@ -409,7 +408,7 @@ def measured_at(card: dict, **distances: float) -> dict[str, float]:
 
 def told(measured: dict, card: dict) -> str:
     prediction = Prediction("sad", 0.5, {"sad": 0.5}, False, "", (), 1.0)
-    return re.findall(r'<p class="sk-told">(.*?)</p>', said_in_html.features(prediction, measured, card))[0]
+    return re.findall(r'<p class="sk-traits">(.*?)</p>', said_in_html.features(prediction, measured, card))[0]
 
 
 def test_the_most_telling_features_are_said_in_words(predictor):
@@ -502,9 +501,9 @@ def test_the_page_says_what_the_model_is_worth_and_what_it_is_not_for(predictor)
     said = text(app.UploadWidget(predictor))
     card = predictor.bundle.card
     assert f"{card['trained_on'][0]['clips']} clips by {card['trained_on'][0]['speakers']} speakers" in said
-    assert f"{100 * card['evaluation']['scores']['uar']['pooled']:.0f} % of the clips of demo rightly" in said
-    assert "interval" in said and "from 2 speakers only, which is too narrow" in said
-    assert "On speakers it was not trained on" in said and "guessing: 17 %" in said
+    pooled = f"{100 * card['evaluation']['scores']['uar']['pooled']:.0f} %"
+    assert f"(UAR) on speakers not in training (corpora: demo): {pooled}" in said and "guessing gives 17 %" in said
+    assert "interval" in said and "too narrow with only 2 speakers" in said
     assert "Do not use it to decide about people" in said and escape(card["trained_on"][0]["licence"]) in said
 
 
@@ -512,15 +511,14 @@ def test_corpora_that_were_left_out_are_named_one_by_one(predictor):
     left_out = [{"corpus": "north", "uar": 0.512}, {"corpus": "west", "uar": 0.33}]
     card = dict(predictor.bundle.card) | {"left_out": left_out}
     said = text(app.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
-    assert "On corpora that were left out of training it named" in said
-    assert "51 % of the clips of north, 33 % of west" in said and "guessing: 17 %" in said
+    assert "on corpora left out of training: 51 % on north, 33 % on west" in said and "guessing gives 17 %" in said
 
 
 def test_a_score_on_known_speakers_is_not_passed_off_as_one_on_new_ones(predictor):
     scores = {"uar": {"mean": 0.7, "pooled": 0.9, "low": float("nan"), "high": float("nan")}}
     card = dict(predictor.bundle.card) | {"evaluation": {"speaker_independent": False, "scores": scores}}
     said = text(app.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
-    assert "speakers it was also trained on it named 90 %" in said and "Expect less of a new voice" in said
+    assert "on speakers also in training: 90 %" in said and "Expect less on a new speaker" in said
     assert "nan" not in said and "interval" not in said
 
 

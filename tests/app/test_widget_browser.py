@@ -88,7 +88,7 @@ def host(request, browser, demo_bundle, tmp_path_factory):
             page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_text("Run All Cells", exact=True).click()
-        expect(page.get_by_role("heading", name="Which emotion does this recording carry?")).to_be_visible()
+        expect(page.get_by_role("heading", name="Which emotion does this recording express?")).to_be_visible()
         yield page, wrong
         page.close()
 
@@ -194,7 +194,7 @@ def test_a_recording_is_answered(page, clip):
     )
     row = card.get_by_role("row", name="Pitch variation")
     expect(row).to_contain_text(re.compile(r"±.*(sd above|sd below|as typical)"))
-    expect(card.locator(".sk-told")).to_contain_text("neutral speech")
+    expect(card.locator(".sk-traits")).to_contain_text("neutral speech")
     expect(page.get_by_text("Do not use it to decide about people")).to_be_visible()
     assert fits(page)
 
@@ -238,19 +238,20 @@ def test_where_the_script_does_not_load_there_is_a_plain_button(page, clip):
 def test_the_page_gets_used_to_one_voice_and_forgets_it(page, demo_table):
     speaker = demo_table[demo_table["speaker"] == demo_table["speaker"].iloc[0]]
     clips = [Path(path) for path in speaker.groupby("label")["path"].first()[:3]]
-    switch, reset = page.get_by_label("This is one speaker"), page.get_by_role("button", name="Forget the voice")
+    switch = page.get_by_label("All recordings are of one speaker")
+    reset = page.get_by_role("button", name="Forget the voice")
     expect(switch).not_to_be_checked()
     expect(reset).not_to_be_visible()
     switch.check()
-    expect(page.get_by_text("Getting used to this voice: 0 of 10 clips.")).to_be_visible()
+    expect(page.get_by_text("Adapting to this voice: 0 of 10 clips.")).to_be_visible()
     upload(page, *clips)
     said(page, "Done: 3 recordings.")
-    expect(page.get_by_text("Getting used to this voice: 3 of 10 clips.")).to_be_visible()
+    expect(page.get_by_text("Adapting to this voice: 3 of 10 clips.")).to_be_visible()
     assert fits(page)
     reset.click()
-    expect(page.get_by_text("Getting used to this voice: 0 of 10 clips.")).to_be_visible()
+    expect(page.get_by_text("Adapting to this voice: 0 of 10 clips.")).to_be_visible()
     switch.uncheck()
-    expect(page.get_by_text("Getting used to this voice")).to_have_count(0)
+    expect(page.get_by_text("Adapting to this voice")).to_have_count(0)
 
 
 def test_dropped_files_are_answered(page, clip):

@@ -389,18 +389,18 @@ def test_the_page_gets_used_to_a_voice_while_it_is_asked_to(predictor, clips, tm
     upload(page, clips[0])
     assert page.results[-1].probabilities == predictor.predict(clips[0]).probabilities
     switch.value = True
-    assert "Getting used to this voice: 0 of 10 clips" in shown(page) and reset.layout.display is None
+    assert "Adapting to this voice: 0 of 10 clips" in shown(page) and reset.layout.display is None
     (tmp_path / "broken.wav").write_text("no sound")
     upload(page, *clips, str(tmp_path / "broken.wav"))
-    assert "Getting used to this voice: 6 of 10 clips" in shown(page)
+    assert "Adapting to this voice: 6 of 10 clips" in shown(page)
     assert page.results[-2].probabilities == predictor.adapt(clips).predict(clips[-1]).probabilities
     switch.value = False
     upload(page, clips[0])
-    assert "Getting used" not in shown(page) and page.results[-1].probabilities == page.results[0].probabilities
+    assert "Adapting to" not in shown(page) and page.results[-1].probabilities == page.results[0].probabilities
     switch.value = True
     reset.click()
     page.wait(300)
-    assert "Getting used to this voice: 0 of 10 clips" in shown(page)
+    assert "Adapting to this voice: 0 of 10 clips" in shown(page)
     page.close()
 
 
@@ -417,4 +417,4 @@ def test_the_page_offers_no_adaptation_that_its_model_cannot_do(predictor):
         page = UploadWidget(Predictor(bundle))
         assert page._voice.layout.display == display
         page.close()
-    assert "Used to this voice, from 10 clips." in voice(10)
+    assert "Adapted to this voice (10 clips)." in voice(10)
