@@ -61,21 +61,35 @@ class Features:
             lengths=self.lengths[indices],
         )
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(
+        self, *, before: Sequence[str] = (*FRAME_COLUMNS, "label"), after: Sequence[str] = ()
+    ) -> pd.DataFrame:
         """One row per clip: ``clip_id, corpus, speaker, sex, emotion`` (and ``label``), then the features.
+
+        Args:
+            before: columns of the clip table that stand before the features, as far as it has them.
+            after: those that stand after them.
 
         Raises:
             FeatureError: a clip's features are not one row.
         """
         check_is_row(self.extractor)
-        return frame_of(self.table, self.values, self.extractor)
+        return frame_of(self.table, self.values, self.extractor, before, after)
 
-    def save(self, path: str | os.PathLike) -> Path:
+    def save(
+        self,
+        path: str | os.PathLike,
+        *,
+        before: Sequence[str] = (*FRAME_COLUMNS, "label"),
+        after: Sequence[str] = (),
+    ) -> Path:
         """Write :meth:`to_frame` as a table, or all arrays; a file of that name is replaced as a whole.
 
         Args:
             path: ends in ``.parquet``, ``.csv`` or ``.xlsx`` (the table), or ``.npz`` (``values``,
                 ``lengths``, ``feature_names`` and the columns of the clip table, for features of any shape).
+            before: columns of the clip table before the features of a table, as of :meth:`to_frame`.
+            after: those after them.
 
         Returns:
             The path.
@@ -94,7 +108,7 @@ class Features:
             if suffix == ".npz":
                 _write_npz(self, unfinished)
             else:
-                frame = self.to_frame()
+                frame = self.to_frame(before=before, after=after)
                 parts = [frame.iloc[i : i + ROWS] for i in range(0, max(1, len(frame)), ROWS)]
                 _WRITERS[suffix](parts, unfinished)
         return path
@@ -131,11 +145,19 @@ def check_is_row(extractor: Extractor) -> None:
         )
 
 
-def frame_of(table: pd.DataFrame, values: np.ndarray, extractor: Extractor) -> pd.DataFrame:
-    """One row per clip: columns of the clip table, then a column for each feature."""
+def frame_of(
+    table: pd.DataFrame,
+    values: np.ndarray,
+    extractor: Extractor,
+    before: Sequence[str] = (*FRAME_COLUMNS, "label"),
+    after: Sequence[str] = (),
+) -> pd.DataFrame:
+    """One row per clip: columns of the clip table, a column for each feature, and others of the clip table."""
     numbers = pd.DataFrame(values, columns=list(extractor.feature_names))
-    columns = [name for name in (*FRAME_COLUMNS, "label") if name in table]
-    return pd.concat([table[columns].reset_index(drop=True), numbers], axis=1)
+    sides = [
+        table[[name for name in names if name in table]].reset_index(drop=True) for names in (before, after)
+    ]
+    return pd.concat([sides[0], numbers, sides[1]], axis=1)
 
 
 def _write_parquet(frames: Iterable[pd.DataFrame], path: Path) -> None:

@@ -6,8 +6,8 @@ features, stacked frames, log-mel spectrograms, segments of the waveform, and it
 Examples:
     >>> from ser_kit import features
     >>> features.names()
-    ['frame_statistics', 'frames', 'functionals', 'logmel', 'segments', 'speech_encoder', 'stacked',
-    'trillsson', 'waveform', 'yamnet']
+    ['frame_statistics', 'frames', 'functionals', 'librosa_functionals', 'logmel', 'segments',
+    'speech_encoder', 'stacked', 'trillsson', 'waveform', 'yamnet']
     >>> features.get("logmel")(seconds=3.0).shape
     (301, 64)
 """
@@ -31,6 +31,7 @@ EXTRACTORS: Registry[type[Extractor]] = Registry(
     "extractor",
     {
         "functionals": f"{__name__}.functionals:Functionals",
+        "librosa_functionals": f"{__name__}.librosa_functionals:LibrosaFunctionals",
         "frame_statistics": f"{__name__}.statistics:FrameStatistics",
         "frames": f"{__name__}.frames:FrameFeatures",
         "stacked": f"{__name__}.stacked:StackedFrames",

@@ -6,6 +6,7 @@ from .embeddings import TRILLsson as TRILLsson
 from .embeddings import YAMNet as YAMNet
 from .frames import FrameFeatures as FrameFeatures
 from .functionals import Functionals as Functionals
+from .librosa_functionals import LibrosaFunctionals as LibrosaFunctionals
 from .logmel import LogMel as LogMel
 from .segments import Segments as Segments
 from .speech_encoder import SpeechEncoder as SpeechEncoder

@@ -166,15 +166,22 @@ def zero_crossing_rates(samples: np.ndarray, length: int, hop: int) -> np.ndarra
     return (so_far[starts + length - 1] - so_far[starts]) / length
 
 
-def tempo(mel_decibels: np.ndarray, frame_rate: float) -> float:
+def tempo(mel_decibels: np.ndarray, frame_rate: float, delay: int = 0) -> float:
     """Beats per minute of ``[frames, bands]`` decibels; 0 when nothing in them ever rises.
 
     As of ``librosa.onset.onset_strength`` (mean rise over the bands from frame to frame) and
     ``librosa.feature.tempo``: the autocorrelation of the onsets in 8 s windows around each frame, scaled to
     its largest value and averaged over the frames, weighted by a log-normal prior around 120 BPM with a
     spread of one octave, up to 320 BPM.
+
+    Args:
+        mel_decibels: float64 ``[frames, bands]``.
+        frame_rate: frames per second.
+        delay: frames by which the onsets are shifted; Librosa shifts them by half a window,
+            ``n_fft // (2 * hop)``.
     """
-    onsets = np.concatenate(([0.0], np.maximum(0, np.diff(mel_decibels, axis=0)).mean(axis=1)))
+    rises = np.maximum(0, np.diff(mel_decibels, axis=0)).mean(axis=1)
+    onsets = np.concatenate((np.zeros(1 + delay), rises))[: len(mel_decibels)]
     if not onsets.any():
         return 0.0
     size = int(8 * frame_rate)

@@ -158,6 +158,7 @@ _ALLOWED: dict[Any, Allowed] = {
     ("activation", "str"): frozenset(
         {"elu", "gelu", "relu", "selu", "sigmoid", "silu", "softplus", "softsign", "swish", "tanh"}
     ),
+    ("padding", "str"): frozenset({"same", "valid"}),
     ("pool", "str"): frozenset({"last", "mean"}),
 } | dict.fromkeys(
     [("trees", "int"), ("nodes", "int"), ("depth", "int"), ("support_vectors", "int"), ("shared", "int")],

@@ -24,11 +24,14 @@ def conv1d_lstm(
     dense_dropout: Sequence[float] = (0.5, 0.3),
     dense_batch_norm: Sequence[bool] = (True, False),
     momentum: float = 0.99,
+    padding: str = "same",
+    pool_first: bool = False,
 ) -> keras.Model:
     """One-dimensional convolutions and LSTMs along the functionals of a clip, as along a sequence.
 
     Args:
-        input_shape: ``(n_features,)``, at least ``pool ** len(filters)``.
+        input_shape: ``(n_features,)``, at least ``pool ** len(filters)`` with padding ``"same"``; 28 without
+            padding.
         n_classes: number of emotions, at least 2.
         filters: channels of each convolution, which batch normalisation and max-pooling follow.
         kernels: length of each convolution, in features.
@@ -40,6 +43,8 @@ def conv1d_lstm(
         dense_dropout: rate after each of them; 0 leaves the layer out.
         dense_batch_norm: whether batch normalisation follows each of them.
         momentum: of the averages that batch normalisation keeps, in [0, 1).
+        padding: of the convolutions: ``"same"`` keeps the length, ``"valid"`` adds nothing at the ends.
+        pool_first: max-pooling before batch normalisation, not after it.
 
     Returns:
         An uncompiled model, ``[batch, n_features] -> [batch, n_classes]``;
@@ -56,9 +61,10 @@ def conv1d_lstm(
     inputs = keras.Input(input_shape, name="functionals")
     x = layers.Reshape((*input_shape, 1))(inputs)
     for channels, kernel_size, rate in together(filters=filters, kernels=kernels, conv_dropout=conv_dropout):
-        x = layers.Conv1D(channels, kernel_size, padding="same", activation="relu")(x)
-        x = layers.BatchNormalization(momentum=momentum)(x)
-        x = layers.MaxPooling1D(pool)(x)
+        x = layers.Conv1D(channels, kernel_size, padding=padding, activation="relu")(x)
+        steps = [layers.BatchNormalization(momentum=momentum), layers.MaxPooling1D(pool)]
+        for step in reversed(steps) if pool_first else steps:
+            x = step(x)
         if rate:
             x = layers.Dropout(rate)(x)
     for i, units in enumerate(lstm_units, start=1):

@@ -159,6 +159,43 @@ def test_what_the_documents_say_of_their_splits_and_settings():
     assert recipes.get("staged_cnn_lstm+16 kHz").extractor.rate == 16000
 
 
+def test_the_perceptron_on_functionals_as_documented():
+    for epochs in (40, 50):
+        recipe = recipes.get(f"rastogi_mlp+as documented, {epochs} epochs")
+        model = recipe.build(6)
+        assert (model.input_shape, model.count_params()) == ((None, 30), 51_014)
+        assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == 50_246
+        kinds = [type(layer).__name__ for layer in model.layers[1:]]
+        assert kinds == ["Dense", "BatchNormalization", "Dropout"] * 2 + ["Dense", "Dense"]
+        settings = recipe.training
+        assert (settings.optimizer, settings.learning_rate, settings.batch_size) == ("adam", 1e-3, 32)
+        assert (settings.epochs, settings.patience, settings.class_weights) == (epochs, epochs, True)
+        assert recipe.published.protocol == "random_70_15_15"
+        assert [recipe.extractor.feature_names[i] for i in recipe.columns][:2] == ["duration_sec", "sample_rate"]
+
+
+@pytest.mark.parametrize(
+    ("name", "steps"), [("as documented", [26, 9, 2, 1]), ("as documented, 43 columns", [39, 15, 5, 2])]
+)
+def test_the_cnn_lstm_on_functionals_as_documented(name, steps):
+    import keras
+
+    model = recipes.get(f"rastogi_cnn_lstm+{name}").build(6)
+    block = ["Conv1D", "MaxPooling1D", "BatchNormalization"]
+    kinds = [type(layer).__name__ for layer in model.layers[2:]]
+    assert kinds == [
+        *block, *block, "Dropout", *block, "Dropout", "LSTM", "Dropout", "LSTM", "Dropout",
+        "Dense", "BatchNormalization", "Dropout", "Dense", "Dropout", "Dense",
+    ]  # fmt: skip
+    rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert rates == [0.3, 0.3, 0.4, 0.4, 0.5, 0.3]
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv1D)]
+    assert [(layer.filters, *layer.kernel_size) for layer in convolutions] == [(64, 5), (128, 5), (256, 3)]
+    recurrent = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]
+    assert [layer.output.shape[1] for layer in convolutions] + [recurrent[0].input.shape[1]] == steps
+    assert [layer.units for layer in recurrent] == [128, 64] and model.count_params() == 405_830
+
+
 def test_stacked_parts_can_be_the_channels_of_one_picture():
     import keras
 
