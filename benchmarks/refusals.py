@@ -28,7 +28,7 @@ from . import sounds
 SOUNDS_AT_LEAST, CLIPS_AT_MOST = 95, 3  # %
 DOUBTS = {
     "no speech": "it does not sound like speech",
-    "strange": "it is unlike the recordings that the model learned from",
+    "strange": "it is unlike the training recordings",
     "no emotion": "no emotion stands out",
 }
 """Why an answer is uncertain, and how the predictor's reason then begins."""

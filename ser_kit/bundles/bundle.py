@@ -1,9 +1,8 @@
-"""A bundle: one folder that predicts, ``card.json`` and Keras files, and nothing that runs code when it is loaded.
+"""A bundle: a folder with a trained system, from which no code is run when it is loaded.
 
-``README.md`` in it is the model card, for people.
-
-The card names the builders that make the networks; only weights are read from the Keras files, after their hashes have
-been compared with the card's. So neither a pickle nor a Keras configuration from a stranger is ever executed.
+``card.json`` names the builders of the networks. Only weights are read from the Keras files, after their
+hashes have been compared with the card's; no pickle and no Keras configuration is executed. ``README.md`` is
+the model card.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ import numpy as np
 
 from .. import features, models
 from ..core.errors import BundleError, NoRuntimeWarning
-from ..core.paths import put, standing, workshop
+from ..core.paths import file_digest, put, standing, workshop
 from ..core.probabilities import apply_temperature
 from . import runtime
 from .card import FORMAT, check, parsed, printable
 from .card import read as read_card
-from .files import MOST_RUNTIME, Unread, check_target, file_digest, files_of
+from .files import MOST_RUNTIME, Unread, check_target, files_of
 from .member import Member, Places, check_version, extractor_of
 
 if TYPE_CHECKING:
@@ -35,24 +34,24 @@ if TYPE_CHECKING:
     from .runtime import Runtime
 
 BASELINE = "neutral"
-"""The emotion that speakers are enrolled with."""
+"""The emotion of clips for enrolling a speaker."""
 
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
-    """A trained system with all that is needed to use it: one network, or several that agree.
+    """A trained system: one network or an ensemble, with everything needed to predict.
 
     Args:
-        card: what ``card.json`` holds beside its members. Needed to predict: ``labels``, ``combine`` (one of
-            :data:`ser_kit.bundles.card_schema.COMBINATIONS`), ``temperature``; for a :class:`~ser_kit.inference.predictor.Predictor` also
-            ``uncertain_below``, ``typical`` (``"all"`` or an emotion -> functional -> mean and standard deviation over
-            the training clips) and, where strange recordings are to be called so, ``strange_above``; to enroll
-            speakers ``baseline`` (label -> mean logarithm of its probability for neutral clips of unheard speakers);
-            to adapt to them ``voices`` (of :class:`ser_kit.bundles.adaptation.Voices`).
-            For people: ``title``, ``reference``, ``trained_on``, ``licence``, ``limits``, ``evaluation``, ``versions``.
-        members: the networks. Those of a bundle that was loaded with its ``model.onnx`` are read when they are first
-            asked for.
-        runtime: answers instead of the networks, where it was made of this bundle.
+        card: content of ``card.json`` without the members. Required to predict: ``labels``, ``combine`` (one
+            of :data:`ser_kit.bundles.card_schema.COMBINATIONS`), ``temperature``; for a
+            :class:`~ser_kit.inference.predictor.Predictor` also ``uncertain_below``, ``typical`` (``"all"``
+            or an emotion -> functional -> mean and standard deviation over the training clips) and, to detect
+            recordings unlike the training data, ``strange_above``; to enroll speakers ``baseline`` (label ->
+            mean log probability for neutral clips of unseen speakers); to adapt to speakers ``voices`` (see
+            :class:`ser_kit.bundles.adaptation.Voices`). Information only: ``title``, ``reference``,
+            ``trained_on``, ``licence``, ``limits``, ``evaluation``, ``versions``.
+        members: the networks. If the bundle was loaded with its ``model.onnx``, they are read on first use.
+        runtime: ONNX Runtime session, used instead of the networks if it was made from this bundle.
     """
 
     card: Mapping[str, Any]
@@ -61,53 +60,63 @@ class Bundle:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Emotions in the order of the outputs."""
+        """Labels in the order of the outputs."""
         return tuple(self.card["labels"])
 
     @cached_property
     def described(self) -> list[dict[str, Any]]:
-        """What ``card.json`` says of the members."""
-        return self.members.described if isinstance(self.members, Unread) else [m.to_card() for m in self.members]
+        """Entries of the members in ``card.json``."""
+        return (
+            self.members.described
+            if isinstance(self.members, Unread)
+            else [m.to_card() for m in self.members]
+        )
 
     @cached_property
     def identity(self) -> str:
-        """A digest of all that decides about its probabilities, and about what is learned of speakers from them."""
-        decisive = {key: self.card.get(key) for key in ("labels", "combine", "temperature", "prior", "voices")}
+        """Digest of everything that determines the probabilities and the adaptation to speakers."""
+        decisive = {
+            key: self.card.get(key) for key in ("labels", "combine", "temperature", "prior", "voices")
+        }
         members = [{key: each[key] for key in each if key != "sha256"} for each in self.described]
         text = json.dumps(printable([decisive, members]), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @property
     def is_file(self) -> bool:
-        """Whether it answers with its ``model.onnx``, and its networks can be read from its folder when they are asked
-        for: then it can be pickled as it is."""
+        """Whether it predicts with ``model.onnx`` and reads its networks on demand, so pickling is simple."""
         return self._answering is not None and isinstance(self.members, Unread)
 
     @cached_property
     def _answering(self) -> Runtime | None:
-        """What answers instead of the networks; nothing where the card was changed since it was made."""
-        return self.runtime if self.runtime is not None and self.runtime.facts["bundle"] == self.identity else None
+        """The runtime; ``None`` if there is none or the card has changed since it was made."""
+        return (
+            self.runtime
+            if self.runtime is not None and self.runtime.facts["bundle"] == self.identity
+            else None
+        )
 
     @cached_property
     def extractors(self) -> tuple[features.Extractor, ...]:
-        """What makes the members' inputs of a recording, each once."""
+        """Extractors of the members, without duplicates."""
         return tuple(dict.fromkeys(extractor_of(each) for each in self.described))
 
     @property
     def rate(self) -> int | None:
-        """The rate in Hz to read recordings at; ``None``, their own, where the members want different ones."""
+        """Sampling rate (Hz) to read recordings at; ``None`` if the members need different ones."""
         rates = {extractor.rate for extractor in self.extractors}
         return rates.pop() if len(rates) == 1 else None
 
     @property
     def parameters(self) -> int:
-        """Numbers that the networks hold, trained or not."""
+        """Number of parameters of all networks, trainable or not."""
         return sum(each["model"]["parameters"] for each in self.described)
 
     def joined(self) -> Bundle:
-        """The same bundle with one network, where its members differ in their weights only and have an equal say.
+        """The same bundle with its members merged into one network.
 
-        One network is one file, and computes once what all members would begin with.
+        Only possible if the members differ in nothing but their weights, and vote softly; otherwise the
+        bundle is returned unchanged. A merged network is one file, and computes shared first layers once.
         """
         first, *others = self.members
         alike = all(
@@ -120,54 +129,62 @@ class Bundle:
         few = 0 < len(others) < models.MOST_NETWORKS
         if not few or not alike or self.card["combine"] != "soft":
             return self
-        described = {
+        settings = {
             "builder": first.builder,
             "members": len(self.members),
             "hyperparameters": dict(first.hyperparameters),
         }
-        model = models.get("committee")(first.model.input_shape[1:], first.model.output_shape[-1], **described)
+        model = models.get("committee")(first.model.input_shape[1:], first.model.output_shape[-1], **settings)
         for i, member in enumerate(self.members, start=1):
             model.get_layer(f"member_{i}").set_weights(member.model.get_weights())
-        return replace(self, members=(replace(first, builder="committee", hyperparameters=described, model=model),))
+        return replace(
+            self, members=(replace(first, builder="committee", hyperparameters=settings, model=model),)
+        )
 
     def combined(self, values: Mapping[features.Extractor, np.ndarray]) -> np.ndarray:
-        """What the members agree on, before calibration.
+        """Combined probabilities of the members, before calibration.
 
-        Where the card tells how frequent the classes were in training, this is taken off: an answer is then what it
-        would be if all of them were equally frequent.
+        If the card has the class frequencies of the training data (``prior``), the probabilities are
+        corrected to equally frequent classes.
 
         Args:
-            values: ``[n, *extractor.shape]`` of each extractor.
+            values: features of each extractor, ``[n, *extractor.shape]``.
 
         Returns:
             ``[n, labels]``, float64; rows sum to 1.
         """
-        said = self._agreed(values)
+        found = self._agreed(values)
         if "prior" not in self.card:
-            return said
-        said = said / np.array(self.card["prior"])
-        return said / said.sum(axis=1, keepdims=True)
+            return found
+        found = found / np.array(self.card["prior"])
+        return found / found.sum(axis=1, keepdims=True)
 
     def _agreed(self, values: Mapping[features.Extractor, np.ndarray]) -> np.ndarray:
-        """Hard voting counts the members' mean probability as a vote more, or a part of one: it breaks ties and
-        overturns nothing."""
-        said = np.stack([member.probabilities(values[member.extractor]) for member in self.members]).astype(float)
+        """Probabilities of the ensemble.
+
+        Hard voting adds the mean probability as up to one further vote, which breaks ties but changes no
+        majority.
+        """
+        found = np.stack([member.probabilities(values[member.extractor]) for member in self.members]).astype(
+            float
+        )
         weights = np.array([member.weight for member in self.members])
-        mean = np.tensordot(weights / weights.sum(), said, axes=1)
-        if self.card["combine"] == "soft" or len(said) == 1:
+        mean = np.tensordot(weights / weights.sum(), found, axes=1)
+        if self.card["combine"] == "soft" or len(found) == 1:
             return mean
-        votes = np.tensordot(weights, np.eye(said.shape[-1])[said.argmax(axis=-1)], axes=1)
-        # The mean's word is no longer than the lead of the winners over those behind them.
+        votes = np.tensordot(weights, np.eye(found.shape[-1])[found.argmax(axis=-1)], axes=1)
+        # The weight of the mean is at most the winners' lead over the next class.
         lead = votes.max(axis=1, keepdims=True) - votes
         lead = np.where(lead > 1e-9, lead, np.inf).min(axis=1, keepdims=True)
-        say = np.minimum(weights.min(), lead)
-        return (votes + say * mean) / (weights.sum() + say)
+        share = np.minimum(weights.min(), lead)
+        return (votes + share * mean) / (weights.sum() + share)
 
     def probabilities(self, values: Mapping[features.Extractor, np.ndarray] | np.ndarray) -> np.ndarray:
-        """Calibrated probabilities for arrays that the extractors made.
+        """Calibrated probabilities from features.
 
         Args:
-            values: ``[n, *extractor.shape]`` of each extractor; the array alone where there is only one extractor.
+            values: features of each extractor, ``[n, *extractor.shape]``; the array alone if there is only
+                one extractor.
 
         Returns:
             ``[n, labels]``, float64; rows sum to 1.
@@ -178,26 +195,30 @@ class Bundle:
         return apply_temperature(self.combined(values), self.card["temperature"])
 
     def places(self, values: Mapping[features.Extractor, np.ndarray]) -> Places:
-        """How near clips are to what was learned; nothing is known of it where there are several members.
+        """How near clips are to the training data; not measured for ensembles.
 
         Args:
-            values: ``[n, *extractor.shape]`` of each extractor.
+            values: features of each extractor, ``[n, *extractor.shape]``.
         """
         first, *others = self.members
         found = values[first.extractor]
         return Places.nowhere(len(found)) if others else first.places(found)
 
-    def answer(self, piece: Recording, values: Mapping[features.Extractor, np.ndarray]) -> tuple[np.ndarray, Places]:
-        """Calibrated probabilities for one stretch of speech, ``float64 [labels]``, and how near it is to what was
-        learned: by ONNX Runtime where the bundle has a file for it, else by its networks.
+    def answer(
+        self, piece: Recording, values: Mapping[features.Extractor, np.ndarray]
+    ) -> tuple[np.ndarray, Places]:
+        """Classify one window, with ``model.onnx`` if the bundle has it, otherwise with the networks.
 
         Args:
-            piece: at the bundle's rate.
-            values: features of it that are there already.
+            piece: the window, at the bundle's sampling rate.
+            values: features of the window that have been computed before.
+
+        Returns:
+            Calibrated probabilities, ``float64 [labels]``, and the distance from the training data.
         """
         if self._answering is not None:
-            said = self._answering.run(piece.samples)
-            return said.probabilities, Places(np.array([said.sharpness]), np.array([said.corpus]))
+            found = self._answering.run(piece.samples)
+            return found.probabilities, Places(np.array([found.sharpness]), np.array([found.corpus]))
         values = {
             extractor: (values[extractor] if extractor in values else extractor.extract(piece))[None]
             for extractor in self.extractors
@@ -205,14 +226,19 @@ class Bundle:
         return self.probabilities(values)[0], self.places(values)
 
     def save(self, folder: str | os.PathLike) -> Path:
-        """Write the bundle; a bundle already there is replaced as a whole or not at all.
+        """Write the bundle; an existing bundle is replaced atomically.
 
-        With ``model.onnx``, which answers without TensorFlow, where it has one that was made of it:
-        :func:`ser_kit.deploy.with_runtime`.
+        ``model.onnx`` is included if it was made from this bundle (:func:`ser_kit.deploy.with_runtime`).
+
+        Args:
+            folder: target folder.
+
+        Returns:
+            The folder.
 
         Raises:
-            BundleError: the folder holds something else than a bundle, or more.
-            TargetError: nothing can be written there, or a folder there cannot be replaced.
+            BundleError: the folder holds other files than a bundle.
+            TargetError: the folder cannot be written or replaced.
         """
         from . import card_page
 
@@ -224,13 +250,13 @@ class Bundle:
             for member, file in zip(self.members, files_of(len(self.members)), strict=True):
                 member.stripped().save(part / file)
                 described.append(member.to_card() | {"sha256": file_digest(part / file)})
-            said = {key: value for key, value in self.card.items() if key != "runtime"}
+            fields = {key: value for key, value in self.card.items() if key != "runtime"}
             if self._answering is not None:
                 (part / runtime.FILE).write_bytes(self._answering.content)
-                said["runtime"] = {**self.card["runtime"], "sha256": file_digest(part / runtime.FILE)}
+                fields["runtime"] = {**self.card["runtime"], "sha256": file_digest(part / runtime.FILE)}
             elif "none_since" in self.card.get("runtime", {}):
-                said["runtime"] = self.card["runtime"]
-            card = printable({"format": FORMAT, **said, "members": described})
+                fields["runtime"] = self.card["runtime"]
+            card = printable({"format": FORMAT, **fields, "members": described})
             text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
             check(parsed(text))
             (part / "card.json").write_text(text, encoding="utf-8")
@@ -243,17 +269,17 @@ class Bundle:
         """Read a bundle.
 
         Args:
-            folder: that it was saved in.
-            networks: answer with the networks, though there be a ``model.onnx``.
+            folder: folder of the bundle.
+            networks: use the networks even if there is a ``model.onnx``.
 
         Raises:
-            BundleError: a file is missing, the card holds something that cannot be used (see :mod:`ser_kit.bundles.card`), the
-                weights or ``model.onnx`` are not the card's, or this version of ser_kit measures the features in
-                another way than the one that trained the model.
-            ForkedError: the networks answer, and TensorFlow has computed in the process that this one was forked from.
+            BundleError: a file is missing, the card is invalid (see :mod:`ser_kit.bundles.card`), the weights
+                or ``model.onnx`` do not match the card, or this ser_kit computes another version of the
+                features.
+            ForkedError: the networks are used, and this process was forked from one that had used TensorFlow.
 
         Warns:
-            NoRuntimeWarning: the networks answer, since onnxruntime is not installed.
+            NoRuntimeWarning: the networks are used because onnxruntime is not installed.
         """
         folder = standing(Path(folder))
         described = read_card(folder / "card.json")
@@ -265,7 +291,7 @@ class Bundle:
                     members.check()
                     return cls(card, members)._with_runtime(folder / runtime.FILE)
                 warnings.warn(
-                    "onnxruntime is not installed: TensorFlow answers instead, which takes some seconds to load; "
+                    "onnxruntime is not installed: using TensorFlow, which takes some seconds to load; "
                     "pip install onnxruntime",
                     NoRuntimeWarning,
                     stacklevel=2,
@@ -275,31 +301,37 @@ class Bundle:
             raise BundleError(f"{folder}: {error}") from None
 
     def _with_runtime(self, file: Path) -> Bundle:
-        """The same, answering with a file that is this bundle's."""
-        again = f"ser-kit export {file.parent} --format bundle makes a bundle with a new one"
+        """The same bundle with its ``model.onnx``."""
+        again = f"ser-kit export {file.parent} --format bundle writes a bundle with a new one"
         most = 8 * self.parameters + MOST_RUNTIME
         if not file.is_file() or file.stat().st_size > most:
-            raise BundleError(f"{file.name} is missing, no regular file, or larger than {most >> 20} MiB; {again}")
+            raise BundleError(
+                f"{file.name} is missing, not a regular file, or larger than {most >> 20} MiB; {again}"
+            )
         if file_digest(file) != self.card["runtime"]["sha256"]:
-            raise BundleError(f"{file.name} is not the file that card.json was written for; {again}")
+            raise BundleError(f"{file.name} is not the file that card.json describes; {again}")
         for each in self.described:
             check_version(extractor_of(each), each)
         found = runtime.Runtime.open(file)
-        said = found.facts
-        if (said["bundle"], tuple(said["labels"]), said["rate"]) != (self.identity, self.labels, self.rate):
-            raise BundleError(f"{file.name} was made of another bundle than card.json describes; {again}")
+        facts = found.facts
+        if (facts["bundle"], tuple(facts["labels"]), facts["rate"]) != (
+            self.identity,
+            self.labels,
+            self.rate,
+        ):
+            raise BundleError(f"{file.name} was made from another bundle than card.json describes; {again}")
         return replace(self, runtime=found)
 
 
 def strangeness(functionals: np.ndarray, typical: Mapping[str, tuple[float, float]]) -> np.ndarray:
-    """How far recordings lie from those of a corpus: squared standard deviations from its means.
+    """Squared distance of recordings from a corpus, in standard deviations of each functional.
 
     Args:
         functionals: rows of :class:`~ser_kit.features.Functionals`, ``[n, features]``.
         typical: functional -> mean and standard deviation over the corpus.
 
     Returns:
-        ``[n, functionals that models see]``; about 1 on average for recordings like those of the corpus.
+        ``[n, functionals used by models]``; about 1 on average for recordings of the corpus.
     """
     extractor = features.Functionals()
     columns = list(extractor.model_columns)

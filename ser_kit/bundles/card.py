@@ -1,7 +1,6 @@
-"""What the card of a bundle may hold, whoever wrote it.
+"""Read and validate the card of a bundle from any source.
 
-Everything that is read from ``card.json`` is checked here before it is used: that each value is of its type and within
-its range, that values fit each other, and that nothing asks for more time or memory than a model of ours needs.
+Everything in ``card.json`` is checked before use: types, ranges, consistency, and limits of time and memory.
 """
 
 from __future__ import annotations
@@ -25,28 +24,28 @@ from .weights import MOST_PARAMETERS
 
 FORMAT = 2
 LONGEST = 8.0
-"""Seconds of sound that a network is given at a time, at most."""
+"""Maximum input of a network (s)."""
 MOST_VALUES = 10_000_000
-"""Numbers in any one array that features are made of."""
+"""Maximum size of an array during feature extraction."""
 _MOST_BYTES = 16 << 20
 _MOST_TEXT, _MOST_DEPTH, _MOST_ENTRIES, _LARGEST = 20_000, 20, 500_000, 1e15
-_MOST_STEPS, _SLOWEST = 16, 4  # of a chain of preprocessing; times that a step can make a clip longer
+_MOST_STEPS, _SLOWEST = 16, 4  # of preprocessing; maximum lengthening of a clip by a step
 _REQUIRED = (
     "format", "name", "labels", "members", "combine", "temperature", "uncertain_below", "typical",
 )  # fmt: skip
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A card whose values can be used as they are.
+    """Read and validate a card.
 
     Args:
-        path: of ``card.json``.
+        path: path of ``card.json``.
 
     Returns:
-        What it holds. Numbers that are not known, NaN in JSON as Python writes it, are ``None``.
+        The card. NaN, as Python writes it in JSON, becomes ``None``.
 
     Raises:
-        BundleError: it is not there, cannot be read, or holds something else; the message names the field.
+        BundleError: the file is missing, cannot be read, or is invalid; the message names the field.
     """
     try:
         card = parsed(content(path))
@@ -62,16 +61,19 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def check(card: Any) -> None:
-    """Whether a card, as JSON gives it, can be used.
+    """Validate a card.
+
+    Args:
+        card: parsed JSON.
 
     Raises:
-        BundleError: it cannot; the message names the field.
+        BundleError: the card is invalid; the message names the field.
 
     Examples:
         >>> check([])  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        ser_kit.core.errors.BundleError: it lacks format, name, labels, members, combine, temperature, uncertain_below, ...
+        ser_kit.core.errors.BundleError: it lacks format, name, labels, members, combine, ...
     """
     missing = [key for key in _REQUIRED if not isinstance(card, dict) or key not in card]
     if missing:
@@ -87,40 +89,51 @@ def check(card: Any) -> None:
 
 
 def check_member(card: Mapping[str, Any], extractor: Extractor) -> None:
-    """Whether what a card says of a member fits the features that it takes, and these can be had at all.
+    """Validate the entry of a member against its features.
+
+    Args:
+        card: entry of the member.
+        extractor: its extractor.
 
     Raises:
-        BundleError: it does not; the message names the field.
+        BundleError: they do not match, or the features would need too much memory; the message names the
+            field.
     """
     columns, shape = card["columns"], extractor.shape
     if max(columns) >= shape[-1]:
-        raise BundleError(f"columns={max(columns)} is out of range: {extractor.name} has {shape[-1]} features")
+        raise BundleError(
+            f"columns={max(columns)} is out of range: {extractor.name} has {shape[-1]} features"
+        )
     expected = [*shape[:-1], len(columns)]
     if card["model"]["input_shape"] != expected:
-        raise BundleError(f"model.input_shape={card['model']['input_shape']} must be {expected}, as its features are")
+        raise BundleError(
+            f"model.input_shape={card['model']['input_shape']} must be {expected}, the shape of its features"
+        )
     steps = list(_steps(extractor.preprocess))
     if len(steps) > _MOST_STEPS:
-        raise BundleError(f"extractor.parameters.preprocess has {len(steps)} steps; expected at most {_MOST_STEPS}")
+        raise BundleError(
+            f"extractor.parameters.preprocess has {len(steps)} steps; expected at most {_MOST_STEPS}"
+        )
     for what, values in _sizes(extractor, steps):
         if values > MOST_VALUES:
             raise BundleError(
-                f"its features would need {what} of {values:,.0f} numbers; expected at most {MOST_VALUES:,}"
+                f"its features would need {what} of {values:,.0f} values; expected at most {MOST_VALUES:,}"
             )
 
 
 def longest(extractor: Extractor) -> int:
-    """Rows of the longest array that a network is given, where the extractor leaves their number to the clip."""
+    """Maximum number of frames of a network's input, for extractors without a fixed number."""
     seconds = getattr(extractor, "seconds", None) or LONGEST
     return 1 + math.ceil(seconds * extractor.rate / getattr(extractor, "hop", 1))
 
 
 def parsed(content: str | bytes) -> Any:
-    """What JSON holds, with ``None`` for NaN and the infinities: Python writes them for what could not be told."""
+    """Parse JSON, with ``None`` for NaN and the infinities, which Python writes for unknown numbers."""
     return json.loads(content, parse_constant=lambda _: None)
 
 
 def printable(value: Any) -> Any:
-    """A card of one's own whose texts, names of files among them, hold a mark for what cannot be printed."""
+    """A copy of a card in which a mark replaces each unprintable character."""
     if isinstance(value, str):
         return printable_text(value)
     if isinstance(value, Mapping):
@@ -129,13 +142,15 @@ def printable(value: Any) -> Any:
 
 
 def content(path: Path) -> bytes:
-    """Bytes of a regular file of at most 16 MiB: what a pipe or a device holds has no end.
+    """Read a regular file of at most 16 MiB; a pipe or a device has no end.
 
     Raises:
-        BundleError: it is something else, or larger.
+        BundleError: it is not a regular file, or larger.
         OSError: it cannot be read.
     """
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+    with open(
+        os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
+    ) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BundleError(f"{path} is not a regular file")
         content = file.read(_MOST_BYTES + 1)
@@ -145,36 +160,42 @@ def content(path: Path) -> bytes:
 
 
 def _check_values(card: dict) -> None:
-    """Of any field, known or not: text that can be printed and sent, numbers that can be calculated with."""
+    """Check all fields, known or not: printable text, finite numbers of reasonable size."""
     left: list[tuple[str, Any, int]] = [("", card, 0)]
     entries = 0
     while left:
         place, value, depth = left.pop()
         entries += 1
         if entries > _MOST_ENTRIES or depth > _MOST_DEPTH:
-            raise BundleError(f"it has more than {_MOST_ENTRIES:,} entries, or nested ones without end")
+            raise BundleError(f"it has more than {_MOST_ENTRIES:,} entries, or too many levels")
         if isinstance(value, dict):
             left += [(f"{place}.{key}".lstrip("."), each, depth + 1) for key, each in value.items()]
             left += [(f"the name of {place}.{short(key)}", key, depth) for key in value]
         elif isinstance(value, list):
-            # Long lists are of numbers, and are gone through without a name for each.
-            plain = {i for i, each in enumerate(value) if type(each) in (int, float) and abs(each) <= _LARGEST}
+            # Valid numbers are skipped here, as long lists hold numbers.
+            plain = {
+                i for i, each in enumerate(value) if type(each) in (int, float) and abs(each) <= _LARGEST
+            }
             entries += len(plain)
             left += [(f"{place}[{i}]", each, depth + 1) for i, each in enumerate(value) if i not in plain]
         elif isinstance(value, str) and (len(value) > _MOST_TEXT or printable_text(value) != value):
-            raise BundleError(f"{place}={short(value)} must be text of at most {_MOST_TEXT:,} printable characters")
+            raise BundleError(
+                f"{place}={short(value)} must be text of at most {_MOST_TEXT:,} printable characters"
+            )
         elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise BundleError(f"{place}={short(value)} must be a number of at most {_LARGEST:g}")
 
 
 def _check_fit(card: dict) -> None:
-    """Whether the fields of a card fit each other."""
+    """Check that the fields of a card are consistent."""
     labels, members = card["labels"], card["members"]
     if "prior" in card and len(card["prior"]) != len(labels):
-        raise BundleError(f"prior has {len(card['prior'])} shares; expected one for each of {len(labels)} labels")
+        raise BundleError(
+            f"prior has {len(card['prior'])} shares; expected one for each of {len(labels)} labels"
+        )
     baseline = card.get("baseline")
     if baseline and set(baseline) != set(labels):
-        raise BundleError(f"baseline is of {short(', '.join(baseline))}; expected {', '.join(labels)}")
+        raise BundleError(f"baseline has labels {short(', '.join(baseline))}; expected {', '.join(labels)}")
     for key, matrix in card.get("voices", {}).items():
         if key in VOICES and {len(matrix), *map(len, matrix)} != {len(labels)}:
             raise BundleError(f"voices.{key} must have a row and a column for each of {len(labels)} labels")
@@ -185,18 +206,22 @@ def _check_fit(card: dict) -> None:
     for i, member in enumerate(members):
         for key, values in member["scaler"].items():
             if len(values) != len(member["columns"]):
-                count = len(member["columns"])
-                raise BundleError(f"members[{i}].scaler.{key} has {len(values)} numbers; expected {count}, as columns")
+                raise BundleError(
+                    f"members[{i}].scaler.{key} has {len(values)} numbers; expected one for each of "
+                    f"{len(member['columns'])} columns"
+                )
     parameters = sum(member["model"]["parameters"] for member in members)
     if parameters > MOST_PARAMETERS:
-        raise BundleError(f"its networks would have {parameters:,} numbers; expected at most {MOST_PARAMETERS:,}")
+        raise BundleError(
+            f"its networks would have {parameters:,} parameters; expected at most {MOST_PARAMETERS:,}"
+        )
     confusion = card.get("evaluation", {}).get("confusion")
     if confusion is not None and [len(row) for row in confusion] != [len(labels)] * len(labels):
         raise BundleError("evaluation.confusion must have a row and a column for each label")
 
 
 def _steps(steps: Any) -> Iterator[Any]:
-    """Steps of a chain, and those inside others."""
+    """Preprocessing steps, including nested ones."""
     for step in steps:
         yield step
         if hasattr(step, "step"):
@@ -204,7 +229,7 @@ def _steps(steps: Any) -> Iterator[Any]:
 
 
 def _sizes(extractor: Extractor, steps: list) -> Iterator[tuple[str, float]]:
-    """The largest arrays that a clip's features are made of, and how many numbers they hold."""
+    """The largest arrays during feature extraction of a clip, as ``(name, number of values)``."""
     seconds = getattr(extractor, "seconds", None) or LONGEST
     longer = _SLOWEST ** sum(hasattr(step, "low") and hasattr(step, "high") for step in steps)
     fixed = max((step.seconds for step in steps if isinstance(step, Fix)), default=0.0)

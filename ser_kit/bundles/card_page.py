@@ -1,4 +1,4 @@
-"""What a trained model is, what it is worth and what it must not be used for, as a page for people.
+"""Model card of a bundle in Markdown: training data, evaluation, limits.
 
 Source: M. Mitchell et al., "Model cards for model reporting", FAT* 2019.
 """
@@ -16,24 +16,24 @@ from ..evaluation.record import to_markdown
 
 
 def markdown(card: Mapping[str, Any]) -> str:
-    """A model card.
+    """Write a model card.
 
     Args:
-        card: of a bundle, :attr:`ser_kit.bundles.bundle.Bundle.card`, with its ``members``; what it does not tell is left out.
+        card: card of a bundle with its ``members``, as in ``card.json``; missing fields are left out.
 
     Returns:
-        Markdown. All figures are those of the card: measured on speakers who were not trained on, where it says so.
+        Markdown, with the figures of the card.
     """
     made = card.get("training")
     card = _plain(card)
-    if made:  # shown as code, in which there is no other markup
+    if made:  # shown as code, where only backticks are special
         card["training"]["command"] = " ".join((made["command"] or "").replace("`", "'").split())
     parts = [_head(card), _data(card), _worth(card), _left_out(card), _use(card)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _plain(value: Any) -> Any:
-    """A card whose texts are nothing but text in Markdown, and in the HTML that may stand in it."""
+    """A copy of a card with its texts escaped for Markdown and HTML."""
     if isinstance(value, str):
         return re.sub(r"([\\`*\[\]<>])", r"\\\1", " ".join(value.split())).replace("&", "&amp;")
     if isinstance(value, Mapping):
@@ -45,11 +45,11 @@ def _head(card: Mapping[str, Any]) -> str:
     members = card.get("members", ())
     parameters = sum(member["model"]["parameters"] for member in members)
     count = sum(member["model"]["hyperparameters"].get("members", 1) for member in members)
-    networks = f"{count} networks that vote" if count > 1 else "one network"
+    networks = f"ensemble of {count} networks" if count > 1 else "one network"
     return "\n\n".join(
         [
             f"# {card['name']}",
-            f"{card.get('title', '')}. Answers with one of {len(card['labels'])} emotions: "
+            f"{card.get('title', '')}. Predicts one of {len(card['labels'])} emotions: "
             f"{', '.join(card['labels'])}; {networks}, {parameters:,} parameters.",
             f"Source: {card['reference']}" if card.get("reference") else "",
         ]
@@ -61,7 +61,7 @@ def _data(card: Mapping[str, Any]) -> str:
     if not used:
         return ""
     rows = [(each["corpus"], f"{each['clips']:,}", each["speakers"], each["licence"]) for each in used]
-    return "## Trained on\n\n" + _table(("corpus", "clips", "speakers", "licence"), rows)
+    return "## Training data\n\n" + _table(("corpus", "clips", "speakers", "licence"), rows)
 
 
 def _worth(card: Mapping[str, Any]) -> str:
@@ -70,15 +70,18 @@ def _worth(card: Mapping[str, Any]) -> str:
         return ""
     scores, protocol = found["scores"], found["protocol"]
     speakers = (
-        "no tested speaker was in training" if found["speaker_independent"] else "tested speakers were also in training"
+        "no test speaker was in training"
+        if found["speaker_independent"]
+        else "test speakers were also in training"
     )
     lines = [
-        "## What it is worth",
-        f"Protocol `{protocol}`, seed {found['seed']}: {speakers}{_tested(found)}. In percent; in brackets the 95 % "
-        "interval from drawing whole speakers, without the draws in which an emotion has no clip. Where fewer than "
-        f"{FEWEST_SPEAKERS} speakers are drawn from, the interval is too narrow, and their number stands beside it.",
+        "## Evaluation",
+        f"Protocol `{protocol}`, seed {found['seed']}: {speakers}{_tested(found)}. In percent; in "
+        "brackets the 95 % interval from a bootstrap over speakers, without the draws in which an emotion "
+        f"has no clip. With fewer than {FEWEST_SPEAKERS} speakers the interval is too narrow, and their "
+        "number is given.",
         _table(
-            ("", "all clips together", "mean of folds", "deviation"),
+            ("", "all clips", "mean of folds", "standard deviation"),
             [
                 (name, with_interval(each["pooled"], each), percent(each["mean"]), percent(each["std"]))
                 for name, each in scores.items()
@@ -87,7 +90,7 @@ def _worth(card: Mapping[str, Any]) -> str:
     ]
     if "pruned" in card:
         share = 100 * card["pruned"]["share"]
-        lines.insert(1, f"**All of this was measured before {share:g} % of the weights were taken away.**")
+        lines.insert(1, f"**Measured before {share:g} % of the weights were pruned.**")
     if "folds" in found:
         lines.append(f"UAR of each fold: {', '.join(map(percent, found['folds']))}.")
     if "classes" in found:
@@ -97,9 +100,14 @@ def _worth(card: Mapping[str, Any]) -> str:
         ]
         lines += ["### By emotion", _table(("emotion", "recall", "precision", "clips"), rows)]
         rows = [(label, *counts) for label, counts in zip(card["labels"], found["confusion"], strict=True)]
-        lines += ["Clips by their emotion (rows) and by the answer (columns):", _table(("", *card["labels"]), rows)]
+        lines += [
+            "Confusion matrix: true emotion (rows), prediction (columns), in clips.",
+            _table(("", *card["labels"]), rows),
+        ]
     if "sexes" in found:
-        rows = [(sex, with_interval(each["uar"], each), each["clips"]) for sex, each in found["sexes"].items()]
+        rows = [
+            (sex, with_interval(each["uar"], each), each["clips"]) for sex, each in found["sexes"].items()
+        ]
         lines += ["### By sex of the speaker", _table(("sex", "UAR", "clips"), rows)]
     if "reliability" in found:
         rows = [
@@ -108,9 +116,9 @@ def _worth(card: Mapping[str, Any]) -> str:
             for each in found["reliability"]
         ]  # fmt: skip
         lines += [
-            "### Whether its confidence can be believed",
-            f"Expected calibration error {percent(found['expected_calibration_error'])} (15 bins). Of the half of the "
-            f"clips that it is surest of, {percent(found['confident_half'])} are right.",
+            "### Calibration",
+            f"Expected calibration error {percent(found['expected_calibration_error'])} (15 bins). Accuracy "
+            f"on the most confident 50 % of the clips: {percent(found['confident_half'])}.",
             _table(("confidence", "mean confidence", "accuracy", "clips"), rows),
         ]
     return "\n\n".join(lines)
@@ -125,23 +133,26 @@ def _left_out(card: Mapping[str, Any]) -> str:
          percent(each["expected_calibration_error"]), percent(each["answered"]), percent(each["right"]))
         for each in found
     ]  # fmt: skip
-    recalls = [(each["corpus"], *(percent(each["recall"].get(label)) for label in card["labels"])) for each in found]
+    recalls = [
+        (each["corpus"], *(percent(each["recall"].get(label)) for label in card["labels"])) for each in found
+    ]
     return "\n\n".join(
         [
-            "### On corpora that were left out",
-            "Each corpus was answered for, among the emotions that it has, by a model that learned from the others. In "
-            "percent. Temperature and the confidence from which on an answer is certain are those that fit the other "
-            "corpora left out.",
-            _table(("left out", "clips", "UAR", "calibration error", "certain", "of these right"), rows),
+            "### Held-out corpora",
+            "Each corpus was predicted, among its own emotions, by a model trained on the other corpora. In "
+            "percent. The temperature, and the threshold from which a prediction is certain, were fitted on "
+            "the other held-out corpora.",
+            _table(("held out", "clips", "UAR", "calibration error", "certain", "accuracy of these"), rows),
             "Recall of each emotion:",
-            _table(("left out", *card["labels"]), recalls),
+            _table(("held out", *card["labels"]), recalls),
         ]
     )
 
 
 def _tested(found: Mapping[str, Any]) -> str:
     parts = [
-        f"{each['clips']:,} clips of {each['corpus']} ({each['speakers']} speakers)" for each in found.get("tested", ())
+        f"{each['clips']:,} clips of {each['corpus']} ({each['speakers']} speakers)"
+        for each in found.get("tested", ())
     ]
     return f"; tested on {' and '.join(parts)}" if parts else ""
 
@@ -149,27 +160,30 @@ def _tested(found: Mapping[str, Any]) -> str:
 def _use(card: Mapping[str, Any]) -> str:
     lines = ["## Limits", card["limits"]] if card.get("limits") else []
     if card.get("licence"):
-        lines += ["## Licence", f"Those of the corpora bind the weights: {card['licence']}."]
+        lines += ["## Licence", f"The licences of the corpora apply to the weights: {card['licence']}."]
     if answers := card.get("runtime"):
-        said = f"No `model.onnx`, so TensorFlow answers: {answers.get('none_since')}"
+        text = f"No `model.onnx`; predictions need TensorFlow. Reason: {answers.get('none_since')}"
         if "difference" in answers:
-            said = (
-                "`model.onnx` answers, without TensorFlow; on recordings of several lengths, "
-                f"{answers['recordings']} in all, its probabilities differ from the network's by "
-                f"{answers['difference']:.1g} at most."
+            text = (
+                "Predictions use `model.onnx`, without TensorFlow. Its probabilities differ from the "
+                f"network's by {answers['difference']:.1g} at most, on {answers['recordings']} recordings "
+                "of several lengths."
             )
-        lines += ["## What answers", said]
+        lines += ["## Runtime", text]
     if made := card.get("training"):
         data = made["data"]
         lines += [
-            "## How it was made",
+            "## Training",
             f"`{made['command']}`" if made["command"] else "",
-            f"Protocol `{made['protocol']}`, seed {made['seed']}; {data['clips']:,} clips of {data['speakers']} "
-            f"speakers, whose names, emotions and sound have the digest `{data['digest']}`. All settings are in "
-            "`card.json`, under `training`.",
+            f"Protocol `{made['protocol']}`, seed {made['seed']}; {data['clips']:,} clips of "
+            f"{data['speakers']} speakers. Digest of names, emotions and audio: `{data['digest']}`. All "
+            "settings are in `card.json`, under `training`.",
         ]
     if card.get("versions"):
-        lines += ["## Made with", ", ".join(f"{name} {version}" for name, version in card["versions"].items()) + "."]
+        lines += [
+            "## Versions",
+            ", ".join(f"{name} {version}" for name, version in card["versions"].items()) + ".",
+        ]
     return "\n\n".join(filter(None, lines))
 
 

@@ -1,4 +1,4 @@
-"""The schema of a bundle's card. Fields that it does not name are of no use to ser_kit, and may be anything."""
+"""JSON schema of a bundle's card. Unknown fields are ignored."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any
 
 COMBINATIONS = ("soft", "hard")
-"""How several members agree: mean of their probabilities, or share of their votes."""
+"""How members are combined: mean of probabilities (soft) or share of votes (hard)."""
 MOST_MEMBERS = 100
-"""Networks in a bundle: as many as an ensemble may have rounds."""
+"""Maximum number of networks in a bundle, and of rounds of an ensemble."""
 VOICES = ("classes", "within", "speakers")
 """The matrices of :class:`ser_kit.bundles.adaptation.Voices`."""
 
@@ -49,15 +49,24 @@ _INTERVAL = {"low": _KNOWN, "high": _KNOWN, "speakers": _COUNT}
 def _evaluation() -> dict:
     scores = _object({"mean": _number(), "pooled": _number()}, {"std": _KNOWN, **_INTERVAL})
     found = _object(
-        {"protocol": _TEXT, "seed": _COUNT, "speaker_independent": {"type": "boolean"}, "scores": _by_name(scores)},
+        {
+            "protocol": _TEXT,
+            "seed": _COUNT,
+            "speaker_independent": {"type": "boolean"},
+            "scores": _by_name(scores),
+        },
         {
             "tested": _list(_object(_CORPUS)),
             "folds": _list(_KNOWN),
-            "classes": _by_name(_object({"recall": _KNOWN, "precision": _KNOWN, "support": _COUNT}, _INTERVAL)),
+            "classes": _by_name(
+                _object({"recall": _KNOWN, "precision": _KNOWN, "support": _COUNT}, _INTERVAL)
+            ),
             "confusion": _list(_list(_COUNT)),
             "sexes": _by_name(_object({"uar": _KNOWN, "clips": _COUNT}, _INTERVAL)),
             "reliability": _list(
-                _object({"low": _SHARE, "high": _SHARE, "confidence": _KNOWN, "accuracy": _KNOWN, "clips": _COUNT})
+                _object(
+                    {"low": _SHARE, "high": _SHARE, "confidence": _KNOWN, "accuracy": _KNOWN, "clips": _COUNT}
+                )
             ),
             "expected_calibration_error": _KNOWN,
             "confident_half": _KNOWN,
@@ -96,7 +105,9 @@ def _voices() -> dict:
     def matrix(most: float) -> dict:
         return _list(_list(_number(-most, most), 2, 100), 2, 100)
 
-    return _object({**dict.fromkeys(VOICES, matrix(1000)), "classes": matrix(10), "spread": _list(_number(0), 2, 2)})
+    return _object(
+        {**dict.fromkeys(VOICES, matrix(1000)), "classes": matrix(10), "spread": _list(_number(0), 2, 2)}
+    )
 
 
 def _left_out() -> dict:
@@ -107,11 +118,11 @@ def _left_out() -> dict:
 
 @cache
 def schema() -> dict[str, Any]:
-    """The schema of a card, for :func:`ser_kit.core.schema.check`."""
+    """JSON schema of a card, for :func:`ser_kit.core.schema.check`."""
     spread = {"type": "array", "items": [_number(), _number(0)], "minItems": 2, "maxItems": 2}
     return _object(
         {
-            # An exported file is called so where no other name is given.
+            # The default name of an exported file.
             "name": {**_NAME, "pattern": r"^[^./\\][^/\\]*$"},
             "labels": _list(_NAME, 2, 100, uniqueItems=True),
             "members": _list(_member(), 1, MOST_MEMBERS),

@@ -1,8 +1,7 @@
-"""The files of a bundle: which there may be, whether they are the card's, and where one may be written."""
+"""The files of a bundle: their names, their checks, and the target folder."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -11,22 +10,22 @@ from typing import Any
 
 from ..core.errors import BundleError, SerKitError
 from ..core.parallel import before_tensorflow
-from ..core.paths import replaceable
+from ..core.paths import file_digest, replaceable
 from .member import Member
 from .weights import load as load_weights
 from .weights import most_bytes
 
 _OWN = re.compile(r"card\.json|README\.md|model\.onnx|model(_\d+)?\.keras")
-MOST_RUNTIME = 8 << 20  # bytes of ``model.onnx`` beside its weights: filters, Fourier transforms, the graph
+MOST_RUNTIME = 8 << 20  # bytes of ``model.onnx`` besides its weights: filters, Fourier transforms, the graph
 
 
 class Unread(Sequence):
-    """The members of a saved bundle, which are read when they are first asked for: TensorFlow takes long to load.
+    """The members of a saved bundle, read on first use because TensorFlow takes long to load.
 
     Args:
-        folder: of the bundle.
-        described: what its card says of each.
-        labels: how many.
+        folder: folder of the bundle.
+        described: entry of each member in the card.
+        labels: number of labels.
     """
 
     def __init__(self, folder: Path, described: Sequence[Mapping[str, Any]], labels: int):
@@ -35,7 +34,7 @@ class Unread(Sequence):
         self._found: tuple[Member, ...] = ()
 
     def check(self) -> None:
-        """Whether the files are there and the card's."""
+        """Check that the files exist and match the card."""
         for card, file in zip(self.described, files_of(len(self.described)), strict=True):
             _check_file(card, self.folder / file)
 
@@ -61,16 +60,18 @@ class Unread(Sequence):
 
 
 def files_of(members: int) -> list[str]:
-    """Names of the members' files, which a card has no say in."""
+    """File names of the members; a card cannot change them."""
     return ["model.keras"] if members == 1 else [f"model_{i}.keras" for i in range(1, members + 1)]
 
 
 def _check_file(card: Mapping[str, Any], weights: Path) -> None:
-    # Its size first: a file may be said to be as long as one likes, and a pipe has no end.
+    # Size first: a file may be huge, and a pipe has no end.
     if not weights.is_file() or weights.stat().st_size > most_bytes(card["model"]["parameters"]):
-        raise BundleError(f"{weights.name} is missing, no regular file, or larger than its network's weights can be")
+        raise BundleError(
+            f"{weights.name} is missing, not a regular file, or larger than its network's weights can be"
+        )
     if file_digest(weights) != card["sha256"]:
-        raise BundleError(f"{weights.name} is not the file that card.json was written for")
+        raise BundleError(f"{weights.name} is not the file that card.json describes")
 
 
 def _load_member(card: Mapping[str, Any], weights: Path, n_labels: int) -> Member:
@@ -84,30 +85,30 @@ def _load_member(card: Mapping[str, Any], weights: Path, n_labels: int) -> Membe
 
 
 def check_target(folder: str | os.PathLike) -> Path:
-    """Where a bundle may be saved: a folder that is not there, is empty, or holds a bundle and nothing else.
+    """Check, before training, that a bundle can be saved in a folder.
 
-    To be called before the training whose bundle it is for.
+    The folder must be new or empty, or hold a bundle and nothing else.
 
     Returns:
         The absolute path, without links.
 
     Raises:
-        BundleError: it holds something else, which saving would destroy.
-        TargetError: nothing can be written there, or a folder there cannot be replaced.
+        BundleError: the folder holds other files, which saving would delete.
+        TargetError: the folder cannot be written or replaced.
     """
     place = Path(os.path.realpath(folder))
-    if place.exists() and not (place / "card.json").is_file() and (not place.is_dir() or any(place.iterdir())):
-        raise BundleError(f"{folder} exists and is not a bundle; give a new folder")
-    others = sorted(each.name for each in place.glob("*") if not (_OWN.fullmatch(each.name) and each.is_file()))
+    if (
+        place.exists()
+        and not (place / "card.json").is_file()
+        and (not place.is_dir() or any(place.iterdir()))
+    ):
+        raise BundleError(f"{folder} exists and is not a bundle; choose a new folder")
+    others = sorted(
+        each.name for each in place.glob("*") if not (_OWN.fullmatch(each.name) and each.is_file())
+    )
     if others:
         raise BundleError(
-            f"{folder} holds {', '.join(others[:3])} beside its bundle, and is replaced as a whole; give a new folder, "
-            "or move what is not the bundle's elsewhere"
+            f"{folder} holds {', '.join(others[:3])} besides its bundle, and would be replaced as a whole; "
+            "choose a new folder, or move the other files away"
         )
     return replaceable(folder)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""One model of a bundle, and what rebuilds it."""
+"""One network of a bundle, with its features and scaling."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     import keras
 
 
-_BATCH = 32  # clips at a time: what convolutions make of a clip is a hundred times as large as the clip
+_BATCH = 32  # clips at a time: outputs of convolutions are a hundred times as large as a clip
 
 
 class Places(NamedTuple):
-    """How near clips are to what a model learned from; see :class:`ser_kit.models.experts.Experts`.
+    """How near clips are to the training data; see :class:`ser_kit.models.experts.Experts`.
 
     Args:
-        sharpness: what the logits of each answer were multiplied by for it, ``float64 [n]``; 1 for models that take no
-            notice.
-        corpus: place of the corpus that each clip was taken to be of, among the sorted names of all that were learned
-            from, ``int [n]``; -1 for none.
+        sharpness: factor of each clip's logits, ``float64 [n]``; 1 for models that do not measure the
+            distance.
+        corpus: index of the training corpus that each clip resembles, in the sorted names of the training
+            corpora, ``int [n]``; -1 for none.
     """
 
     sharpness: np.ndarray
@@ -40,22 +40,22 @@ class Places(NamedTuple):
 
     @classmethod
     def nowhere(cls, clips: int) -> Places:
-        """Of so many clips, nothing is known."""
+        """Places of clips that were not measured."""
         return cls(np.ones(clips), np.full(clips, -1))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Member:
-    """One trained network with what belongs to it.
+    """One trained network with its features and scaling.
 
     Args:
-        extractor: makes its input of a recording.
-        columns: places of the features that it sees, along the last axis.
-        scaler: standardises them.
-        builder: name in :mod:`ser_kit.models` of what built the network.
+        extractor: computes the features.
+        columns: indices of the features that the network uses, along the last axis.
+        scaler: standardises the features.
+        builder: name of the network's builder in :mod:`ser_kit.models`.
         hyperparameters: the builder's arguments.
         model: the network, ``[batch, ..., columns] -> [batch, labels]``.
-        weight: how much its word counts, above 0.
+        weight: weight in the ensemble, above 0.
     """
 
     extractor: features.Extractor
@@ -67,25 +67,24 @@ class Member:
     weight: float = 1.0
 
     def probabilities(self, values: np.ndarray) -> np.ndarray:
-        """The network's own probabilities for arrays that the extractor made.
+        """The network's probabilities, not calibrated.
 
         Args:
-            values: ``[n, *extractor.shape]``.
+            values: features, ``[n, *extractor.shape]``.
 
         Returns:
             ``[n, labels]``.
         """
         found = []
         for part in self._batches(values):
-            inputs = self.scaler.transform(chosen(part, self.columns))
-            found.append(self._forward(inputs))
+            found.append(self._forward(self.scaler.transform(chosen(part, self.columns))))
         return np.concatenate(found)
 
     def places(self, values: np.ndarray) -> Places:
-        """How near clips are to what was learned.
+        """How near clips are to the training data.
 
         Args:
-            values: ``[n, *extractor.shape]``.
+            values: features, ``[n, *extractor.shape]``.
         """
         measure = getattr(self.model.layers[-1], "places", None)
         if measure is None:
@@ -103,27 +102,29 @@ class Member:
             for start in range(0, len(values), _BATCH):
                 yield values[start : start + _BATCH]
             return
-        # One clip at a time, without the zeros that only fill it up to the longest: these would change its last steps.
+        # One clip at a time, without padding, which would change its last steps.
         for clip in values:
             yield without_filling(clip)[None]
 
     def stripped(self) -> keras.Model:
-        """The network without its optimiser, whose state would treble a file and is of no use for predicting.
+        """The network without its optimiser, whose state would triple the file size.
 
-        It is built as loading builds it, so that what could not be loaded is not saved.
+        It is rebuilt from its card, so that a network that could not be loaded is not saved.
 
         Raises:
-            BundleError: it could not be loaded.
+            BundleError: the network cannot be rebuilt.
         """
         try:
             model = self.from_card(self.to_card(), self.model.output_shape[-1]).model
         except SerKitError as error:
-            raise BundleError(f"a bundle with this {self.builder!r} network could not be loaded: {error}") from None
+            raise BundleError(
+                f"a bundle with this {self.builder!r} network could not be loaded: {error}"
+            ) from None
         model.set_weights(self.model.get_weights())
         return model
 
     def to_card(self) -> dict[str, Any]:
-        """What ``card.json`` says of it."""
+        """Entry of the member in ``card.json``."""
         return {
             "extractor": {
                 "name": self.extractor.name,
@@ -138,7 +139,9 @@ class Member:
                 "hyperparameters": models.arguments(self.builder, self.hyperparameters),
                 "parameters": int(self.model.count_params()),
             },
-            "scaler": {key: rounded(getattr(self.scaler, key), digits=9) for key in ("mean", "scale")},  # exact
+            "scaler": {
+                key: rounded(getattr(self.scaler, key), digits=9) for key in ("mean", "scale")
+            },  # exact
             "weight": self.weight,
             "weights": self._digest,
         }
@@ -152,29 +155,32 @@ class Member:
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any], n_labels: int) -> Member:
-        """The member that a card describes, its network with first weights.
+        """The member described by a card, with initial weights.
 
         Raises:
-            SerKitError, KeyError, TypeError, ValueError: the card makes no sense.
+            SerKitError, KeyError, TypeError, ValueError: the card is invalid.
         """
         model, extractor = card["model"], extractor_of(card)
         check_version(extractor, card)
-        built, version = (
-            models.version(model["builder"], model["hyperparameters"]),
-            model.get("version", 1),
-        )  # cards had none at first
+        built = models.version(model["builder"], model["hyperparameters"])
+        version = model.get("version", 1)  # old cards have none
         if built != version:
             raise BundleError(
-                f"its network is of version {version} of the builder {model['builder']!r}, this ser_kit builds version "
-                f"{built}; train it again"
+                f"its network was built by version {version} of {model['builder']!r}, this ser_kit has "
+                f"version {built}; train it again"
             )
         check_member(card, extractor)
         network = build(
-            model["builder"], tuple(model["input_shape"]), n_labels, model["hyperparameters"], longest(extractor)
+            model["builder"],
+            tuple(model["input_shape"]),
+            n_labels,
+            model["hyperparameters"],
+            longest(extractor),
         )
         if network.count_params() != model["parameters"]:
+            count = network.count_params()
             raise BundleError(
-                f"its network has {network.count_params():,} numbers; the card says {model['parameters']:,}"
+                f"its network has {count:,} parameters; the card states {model['parameters']:,}"
             )
         return cls(
             extractor=extractor,
@@ -188,25 +194,25 @@ class Member:
 
 
 def check_version(extractor: features.Extractor, card: Mapping[str, Any]) -> None:
-    """Whether a member's features are still measured as they were."""
+    """Check that the installed version of the features is the one that the member was trained on."""
     version = card["extractor"]["version"]
     if extractor.version != version:
         raise BundleError(
-            f"it was trained on version {version} of the {extractor.name!r} features, this ser_kit computes version "
-            f"{extractor.version}; train it again"
+            f"it was trained on version {version} of the {extractor.name!r} features, this ser_kit computes "
+            f"version {extractor.version}; train it again"
         )
 
 
 def extractor_of(card: Mapping[str, Any]) -> features.Extractor:
-    """The extractor of a member that a card describes."""
+    """The extractor of a member, from its card."""
     return features.get(card["extractor"]["name"])(**card["extractor"]["parameters"])
 
 
 def chosen(values: np.ndarray, columns: Sequence[int]) -> np.ndarray:
-    """The columns that a model sees; the array itself where it sees them all, since it may be large."""
+    """The columns that a model uses; the array itself if it uses all, to avoid a copy."""
     return values if len(columns) == values.shape[-1] else values[..., list(columns)]
 
 
 def rounded(values, digits: int = 7) -> list[float]:
-    """Plain floats with the seven digits that float32 has; nine of them name one float32 and no other."""
+    """Floats with ``digits`` significant digits. Nine digits identify a float32 exactly."""
     return [float(f"{value:.{digits}g}") for value in np.asarray(values, dtype=float)]

@@ -1,4 +1,4 @@
-"""What a bundle's model.onnx may hold: read here, before ONNX Runtime sees it, and refused where it holds anything else."""
+"""Validate a bundle's ``model.onnx`` before ONNX Runtime opens it."""
 
 from __future__ import annotations
 
@@ -13,44 +13,41 @@ from ..core.errors import BundleError
 from ..features import encoders
 
 FILE = "model.onnx"
-"""Its name in a bundle."""
+"""File name in a bundle."""
 ENCODER = "encoder/"
-"""What the names of weights begin with that are not in the file but in ser_kit's own encoder."""
+"""Prefix of the names of weights that belong to an encoder of ser_kit and are not in the file."""
 OPERATORS = frozenset({
     "Abs", "Add", "And", "ArgMax", "AveragePool", "BatchNormalization", "Cast", "Ceil", "Clip", "Concat",
     "ConstantOfShape", "Conv", "Cos", "DequantizeLinear", "Div", "Equal", "Erf", "Exp", "Expand", "Flatten",
     "Floor", "GRU", "Gather", "GatherND", "Gemm", "GlobalAveragePool", "GlobalMaxPool", "Greater",
-    "GreaterOrEqual", "Identity", "InstanceNormalization", "LSTM", "LayerNormalization", "LeakyRelu", "Less",
-    "LessOrEqual", "Log", "MatMul", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "NonZero", "Not", "Or", "Pad",
-    "Pow", "Range", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-    "ReduceSumSquare", "Relu", "Reshape", "ReverseSequence", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice",
-    "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Unsqueeze",
-    "Where",
+    "GreaterOrEqual", "Identity", "InstanceNormalization", "LSTM", "LayerNormalization", "LeakyRelu",
+    "Less", "LessOrEqual", "Log", "MatMul", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "NonZero", "Not",
+    "Or", "Pad", "Pow", "Range", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "ReverseSequence", "Shape", "Sigmoid", "Sign", "Sin",
+    "Size", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile",
+    "Transpose", "Unsqueeze", "Where",
 })  # fmt: skip
-"""What a file may compute with: nothing that holds a graph of its own (``If``, ``Loop``, ``Scan``) is among them."""
+"""Allowed operators; none has a graph of its own (``If``, ``Loop``, ``Scan``)."""
 MOST_BYTES = 512 << 20
 _MOST_NODES = 20_000
-_MOST_NUMBER = 10_000_000  # in a constant that lengths may be made of
+_MOST_NUMBER = 10_000_000  # in a constant that may be used as a length
 _ENDS = frozenset({10**9, 2**31 - 1, 2**31, 2**63 - 1, 2**63})
-"""Numbers that mean "to the end" or "without limit" to :data:`_CUTTING` operators."""
+"""Values that mean "to the end" or "no limit" for the operators in :data:`_CUTTING`."""
 _CUTTING = frozenset({"Slice", "Min", "Where", "Equal"})
 
 
-# -------------------------------------------------------------------------------------------------- what a file holds
-
-
 def facts(content: bytes, name: str = FILE) -> dict[str, Any]:
-    """What a file says of itself, once it is known to hold nothing that a bundle's file does not.
+    """Validate a file and read its metadata.
 
     Args:
-        content: of the file.
-        name: of the file, for messages.
+        content: content of the file.
+        name: name of the file, for messages.
 
     Returns:
-        The metadata that :func:`ser_kit.deploy.metadata` gave.
+        The metadata from :func:`ser_kit.deploy.metadata`.
 
     Raises:
-        BundleError: it is cut, or holds a part, an operator or a constant that no bundle's file has.
+        BundleError: the file is truncated, or holds a part, an operator or a constant that is not allowed.
     """
     if len(content) > MOST_BYTES:
         raise BundleError(f"{name} is larger than {MOST_BYTES >> 20} MiB")
@@ -58,16 +55,22 @@ def facts(content: bytes, name: str = FILE) -> dict[str, Any]:
         return _Reader(memoryview(content)).model()
     except _RefusedError as error:
         raise BundleError(f"{name} {error}") from None
-    except (ValueError, IndexError, KeyError, TypeError, RecursionError):  # a field of another kind, among others
-        raise BundleError(f"{name} is cut, or no ONNX file") from None
+    except (
+        ValueError,
+        IndexError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):  # such as a field of another type
+        raise BundleError(f"{name} is truncated, or not an ONNX file") from None
 
 
 class _RefusedError(Exception):
-    """What a file holds that it may not."""
+    """Part of a file that is not allowed."""
 
 
 def _fields(part: memoryview) -> Iterator[tuple[int, Any]]:
-    """Numbers and values of a message of Protocol Buffers: integers, or bytes."""
+    """Field numbers and values (integers or bytes) of a Protocol Buffers message."""
     place = 0
     while place < len(part):
         key, place = _varint(part, place)
@@ -78,7 +81,7 @@ def _fields(part: memoryview) -> Iterator[tuple[int, Any]]:
             length, place = _varint(part, place) if kind == 2 else ({5: 4, 1: 8}[kind], place)
             value, place = part[place : place + length], place + length
             if place > len(part):
-                raise ValueError("cut")
+                raise ValueError("truncated")
         yield number, value
 
 
@@ -92,7 +95,7 @@ def _varint(part: memoryview, place: int) -> tuple[int, int]:
             return value, place
         shift += 7
         if shift > 63:
-            raise ValueError("no such number")
+            raise ValueError("number too large")
 
 
 def _text(value: memoryview) -> str:
@@ -100,19 +103,19 @@ def _text(value: memoryview) -> str:
 
 
 _BYTES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}
-"""Types of numbers in a tensor that are allowed: float32, uint8, int8, int32, int64, bool, float16, float64."""
+"""Allowed tensor types -> bytes: float32, uint8, int8, int32, int64, bool, float16, float64."""
 
 
 class _Reader:
-    """Reads an ONNX file as far as is needed to know what it would do; field numbers are those of ``onnx.proto``."""
+    """Parses an ONNX file as far as validation needs; field numbers are those of ``onnx.proto``."""
 
     def __init__(self, content: memoryview):
         self.content = content
-        self.users: dict[str, set[str]] = {}  # name of a value -> operators that take it
-        self.whole: list[tuple[str, list[int]]] = []  # constants of integers
+        self.users: dict[str, set[str]] = {}  # name of a value -> operators with this input
+        self.integers: list[tuple[str, list[int]]] = []  # integer constants
 
     def model(self) -> dict[str, Any]:
-        graphs, said = 0, {}
+        graphs, metadata = 0, {}
         for number, value in _fields(self.content):
             if number == 7:
                 graphs += 1
@@ -121,29 +124,31 @@ class _Reader:
                 self._domain(value)
             elif number == 14:
                 key, text = (_text(each) for _, each in sorted(_fields(value)))
-                said[key] = text
+                metadata[key] = text
             elif number not in (1, 2, 3, 4, 5, 6):
-                raise _RefusedError(f"holds a part of kind {number} that is not needed to answer (functions, training)")
+                raise _RefusedError(
+                    f"holds a part of kind {number} that prediction does not need (functions, training)"
+                )
         if graphs != 1:
             raise _RefusedError(f"holds {graphs} graphs; expected one")
-        for name, numbers in self.whole:
+        for name, numbers in self.integers:
             cuts = self.users.get(name, set()) <= _CUTTING
             if any(abs(n) > _MOST_NUMBER and not (cuts and abs(n) in _ENDS) for n in numbers):
                 raise _RefusedError(f"holds a number beyond {_MOST_NUMBER:,} in its constant {name!r}")
         for key in ("labels", "rate"):
-            said[key] = json.loads(said[key])
-        labels, rate, encoder = said["labels"], said["rate"], said.get("encoder", "")
+            metadata[key] = json.loads(metadata[key])
+        labels, rate, encoder = metadata["labels"], metadata["rate"], metadata.get("encoder", "")
         texts = isinstance(labels, list) and all(isinstance(each, str) for each in labels)
-        if not texts or not isinstance(rate, int) or "bundle" not in said:
-            raise _RefusedError("does not say its labels, its rate and the bundle that it was made of")
+        if not texts or not isinstance(rate, int) or "bundle" not in metadata:
+            raise _RefusedError("lacks its labels, its rate or the identity of its bundle")
         if encoder and encoder not in encoders.names(packaged=True):
-            raise _RefusedError(f"rests on an encoder {encoder!r} that is no part of this ser_kit")
-        return said
+            raise _RefusedError(f"needs the encoder {encoder!r}, which this ser_kit does not have")
+        return metadata
 
     def _domain(self, part: memoryview) -> None:
         domains = [_text(value) for number, value in _fields(part) if number == 1]
         if any(domain not in ("", "ai.onnx") for domain in domains):
-            raise _RefusedError(f"wants operators of {domains[0]!r}; expected ONNX's own only")
+            raise _RefusedError(f"needs operators of {domains[0]!r}; expected standard ONNX operators")
 
     def _graph(self, part: memoryview) -> None:
         nodes = 0
@@ -156,14 +161,18 @@ class _Reader:
             elif number == 5:
                 self._tensor(value)
             elif number not in (2, 10, 11, 12, 13):
-                raise _RefusedError(f"holds a part of kind {number} in its graph (sparse or quantised by annotation)")
+                raise _RefusedError(
+                    f"holds a part of kind {number} in its graph (sparse or quantised by annotation)"
+                )
 
     def _node(self, part: memoryview) -> None:
         fields = list(_fields(part))
         operator = next((_text(value) for number, value in fields if number == 4), "")
         domain = "".join(_text(value) for number, value in fields if number == 7)
         if operator not in OPERATORS or domain not in ("", "ai.onnx"):
-            raise _RefusedError(f"computes {domain and domain + '.'}{operator}, which no bundle does")
+            raise _RefusedError(
+                f"uses the operator {domain and domain + '.'}{operator}, which is not allowed"
+            )
         for number, value in fields:
             if number == 1:
                 self.users.setdefault(_text(value), set()).add(operator)
@@ -177,7 +186,7 @@ class _Reader:
             if number == 5:
                 self._tensor(value)
             elif number not in (1, 2, 3, 4, 7, 8, 9, 13, 20):
-                raise _RefusedError(f"holds a graph or the like (kind {number}) in a node {operator}")
+                raise _RefusedError(f"holds a graph or similar (kind {number}) in a node {operator}")
             elif number == 3 and _signed(value) not in range(-_MOST_NUMBER, _MOST_NUMBER):
                 raise _RefusedError(f"holds a number beyond {_MOST_NUMBER:,} in a node {operator}")
             elif number == 8:
@@ -204,17 +213,17 @@ class _Reader:
             elif number == 14 and value == 0:
                 pass
             elif number != 12:
-                raise _RefusedError(f"holds a constant {name!r} outside the file, or of texts (kind {number})")
+                raise _RefusedError(f"holds a constant {name!r} of external data or text (kind {number})")
         if kind not in _BYTES:
             raise _RefusedError(f"holds a constant {name!r} of type {kind}")
         count = math.prod(dims)
         held = len(listed) if raw is None else len(raw) // _BYTES[kind]
         if count != held:
-            raise _RefusedError(f"holds a constant {name!r} of {held:,} numbers; its shape says {count:,}")
+            raise _RefusedError(f"holds a constant {name!r} of {held:,} numbers; its shape needs {count:,}")
         if kind in (6, 7):
             if raw is not None:
                 listed = np.frombuffer(raw, "<i4" if kind == 6 else "<i8").tolist()
-            self.whole.append((name, [_signed(n) for n in listed]))
+            self.integers.append((name, [_signed(n) for n in listed]))
 
 
 def _varints(part: memoryview) -> list[int]:
@@ -230,7 +239,7 @@ def _signed(value: int) -> int:
 
 
 def written(value: int) -> bytes:
-    """A whole number as Protocol Buffers write it."""
+    """An integer as a Protocol Buffers varint."""
     found = bytearray()
     while value > 127:
         found.append(value & 127 | 128)
@@ -239,5 +248,5 @@ def written(value: int) -> bytes:
 
 
 def tagged(number: int, content: bytes) -> bytes:
-    """A field of that number, as Protocol Buffers write it."""
+    """A length-delimited Protocol Buffers field."""
     return written(number << 3 | 2) + written(len(content)) + content

@@ -1,4 +1,4 @@
-"""Bundles that are part of the package."""
+"""Bundles that ship with the package."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from ..core.errors import BundleError, UnknownNameError
 from ..core.paths import standing
 
 PRESETS = Path(__file__).parents[1] / "presets"
-
-
 RENAMED = {"house": "from_scratch"}
-"""Names of presets up to 0.5, which still load, with a warning."""
+"""Old name -> new name. Old names (up to 0.5) still load, with a warning."""
 
 
 def preset_names() -> list[str]:
@@ -22,20 +20,20 @@ def preset_names() -> list[str]:
 
 
 def bundle_path(name: str | os.PathLike) -> Path:
-    """Where a bundle lies, by the name of a preset or by its folder.
+    """Folder of a bundle, from the name of a preset or the folder itself.
 
     Raises:
-        BundleError: it is neither.
+        BundleError: ``name`` is neither.
     """
     if str(name) in preset_names() or (str(name) in RENAMED and not standing(Path(name)).is_dir()):
         return preset_path(str(name))
     if not standing(Path(name)).is_dir():
-        raise BundleError(f"{name} is neither a bundle's folder nor a preset ({', '.join(preset_names())})")
+        raise BundleError(f"{name} is neither a bundle folder nor a preset ({', '.join(preset_names())})")
     return Path(name)
 
 
 def preset_path(name: str) -> Path:
-    """Where a shipped bundle lies.
+    """Folder of a bundle that ships with the package.
 
     Raises:
         UnknownNameError: no preset has that name.

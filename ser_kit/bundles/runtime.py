@@ -1,9 +1,9 @@
-"""ONNX Runtime: a bundle's answers without TensorFlow.
+"""Run a bundle with ONNX Runtime, without TensorFlow.
 
-``model.onnx`` of a bundle takes samples and gives calibrated probabilities, and how near the recording is to what was
-learned from. The weights of a speech encoder are part of ser_kit (:mod:`ser_kit.features.encoders`) and not of the file: they
-are added when it is opened. A file is read here, before the runtime sees it, and refused where it holds anything that a
-bundle's does not.
+``model.onnx`` of a bundle maps samples to calibrated probabilities and the distance from the training data.
+The weights of a speech encoder are part of ser_kit (:mod:`ser_kit.features.encoders`), not of the file; they
+are added when it is opened. Each file is validated (:mod:`ser_kit.bundles.onnx_file`) before ONNX Runtime
+opens it.
 
 Examples:
     >>> from ser_kit.bundles import preset_path
@@ -29,16 +29,16 @@ from ..features import encoders
 from .onnx_file import ENCODER, FILE, facts, tagged, written
 
 _MEMORY = 2 << 30
-"""Bytes that all files together may take while they compute: what ours take for 8 s of sound, many times over."""
+"""Memory limit of all sessions together (bytes): many times what ours need for 8 s of audio."""
 
 
 class Answer(NamedTuple):
-    """What a file gives for one recording.
+    """Output for one recording.
 
     Args:
-        probabilities: calibrated, float64 ``[labels]``.
-        sharpness: of :class:`ser_kit.bundles.Places`.
-        corpus: likewise.
+        probabilities: calibrated, ``float64 [labels]``.
+        sharpness: see :class:`ser_kit.bundles.Places`.
+        corpus: see :class:`ser_kit.bundles.Places`.
     """
 
     probabilities: np.ndarray
@@ -47,14 +47,16 @@ class Answer(NamedTuple):
 
 
 class Runtime:
-    """A bundle's ``model.onnx``, ready to answer; it may be called from several threads, each of which uses one core.
+    """An ONNX Runtime session for a bundle's ``model.onnx``.
+
+    It can be used from several threads; each uses one core.
 
     Args:
-        content: of the file.
-        name: of the file, for messages.
+        content: content of the file.
+        name: name of the file, for messages.
 
     Raises:
-        BundleError: it holds what no bundle's file does, or cannot be run.
+        BundleError: the file is not valid for a bundle, or cannot be run.
         MissingDependencyError: onnxruntime is not installed.
     """
 
@@ -67,10 +69,10 @@ class Runtime:
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> Runtime:
-        """The file of a bundle.
+        """Open a file.
 
         Raises:
-            BundleError: as for the class; or it cannot be read.
+            BundleError: as for the class, or the file cannot be read.
             MissingDependencyError: onnxruntime is not installed.
         """
         path = Path(path)
@@ -80,30 +82,33 @@ class Runtime:
             raise BundleError(f"{path} cannot be read: {error.strerror}") from None
 
     def run(self, samples: np.ndarray) -> Answer:
-        """What one recording sounds like.
+        """Classify one recording.
 
         Args:
-            samples: float32 ``[n]`` at the rate of :attr:`facts`, 0.1 s or more, as they were read.
+            samples: ``float32 [n]`` at the sampling rate of :attr:`facts`, 0.1 s or more.
 
         Raises:
-            BundleError: the file cannot be run, or would take too much memory.
+            BundleError: the file cannot be run, needs too much memory, or gives no probabilities.
         """
         session = self._session
         names = [each.name for each in session.get_outputs()]
         try:
             found = session.run(names, {"samples": np.asarray(samples, np.float32)[None]})
-        except Exception as error:  # the runtime's errors are of many kinds of its own
+        except Exception as error:  # ONNX Runtime has many error classes of its own
             raise _cannot(self.name, error) from None
-        said = {"sharpness": np.ones(1), "corpus": np.full(1, -1), **dict(zip(names, found, strict=True))}
-        probabilities, sharpness = said["probabilities"].astype(float), float(said["sharpness"].ravel()[0])
-        shares = (probabilities >= 0).all() and 0 < probabilities.sum() < np.inf
-        if probabilities.shape != (1, len(self.facts["labels"])) or not shares or not 0 < sharpness < np.inf:
+        outputs = {"sharpness": np.ones(1), "corpus": np.full(1, -1), **dict(zip(names, found, strict=True))}
+        probabilities, sharpness = (
+            outputs["probabilities"].astype(float),
+            float(outputs["sharpness"].ravel()[0]),
+        )
+        valid = (probabilities >= 0).all() and 0 < probabilities.sum() < np.inf and 0 < sharpness < np.inf
+        if probabilities.shape != (1, len(self.facts["labels"])) or not valid:
             raise BundleError(f"{self.name} gives no probabilities for {len(self.facts['labels'])} labels")
-        return Answer(probabilities[0] / probabilities.sum(), sharpness, int(said["corpus"].ravel()[0]))
+        return Answer(probabilities[0] / probabilities.sum(), sharpness, int(outputs["corpus"].ravel()[0]))
 
     @property
     def _session(self):
-        """One for each process, since its threads are not there in a child that is forked."""
+        """One session per process, since a forked child has none of its threads."""
         process, session = self._open
         if process != os.getpid():
             with self._lock:
@@ -117,7 +122,7 @@ class Runtime:
         return {"content": self.content, "name": self.name, "facts": self.facts}
 
     def __setstate__(self, state):
-        """Without opening it: an error then would end a worker of ``multiprocessing.Pool`` in silence."""
+        """Open no session: an error would end a worker of ``multiprocessing.Pool`` without a message."""
         vars(self).update(state, _lock=threading.Lock(), _open=(0, None))
 
 
@@ -131,26 +136,31 @@ def available() -> bool:
 
 
 def onnxruntime():
-    """The package.
+    """Import the package.
 
     Raises:
-        MissingDependencyError: it is not installed.
+        MissingDependencyError: onnxruntime is not installed.
     """
     try:
         import onnxruntime
     except ImportError:
-        raise MissingDependencyError("onnxruntime", "", "answering without TensorFlow") from None
+        raise MissingDependencyError("onnxruntime", "", "predicting without TensorFlow") from None
     return onnxruntime
 
 
 @cache
 def _limited() -> int:
-    """Let all sessions of this process compute in one arena, which refuses to grow beyond a limit: lengths of arrays
-    are computed, and so cannot all be known before. Gives the number of the process."""
+    """Give all sessions of this process one arena with a memory limit.
+
+    Array sizes are only known at run time.
+
+    Returns:
+        The process id.
+    """
     ort = onnxruntime()
     place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-    as_asked = {"max_mem": _MEMORY, "arena_extend_strategy": 1}
-    ort.create_and_register_allocator(place, ort.OrtArenaCfg(as_asked))
+    as_requested = {"max_mem": _MEMORY, "arena_extend_strategy": 1}
+    ort.create_and_register_allocator(place, ort.OrtArenaCfg(as_requested))
     return os.getpid()
 
 
@@ -160,9 +170,9 @@ def _session(content: bytes, facts: Mapping[str, Any], name: str):
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    # Weights of eight bits are made float32 once, and not for each answer.
+    # Convert 8-bit weights to float32 once, not in every run.
     options.add_session_config_entry("session.disable_quant_qdq", "1")
-    if _limited() == os.getpid():  # the arena of a process that this one was forked from may be locked for ever
+    if _limited() == os.getpid():  # after a fork, the parent's arena may be locked for ever
         options.add_session_config_entry("session.use_env_allocators", "1")
     whole = io.BytesIO()
     whole.write(content)
@@ -170,17 +180,25 @@ def _session(content: bytes, facts: Mapping[str, Any], name: str):
         whole.write(part)
     try:
         session = ort.InferenceSession(whole.getvalue(), options, providers=["CPUExecutionProvider"])
-        session._model_bytes = None  # 20 MB that the package keeps for other providers than the one there is
+        session._model_bytes = None  # 20 MB that the package keeps for other providers
         given, found = session.get_inputs(), {each.name: each for each in session.get_outputs()}
         shapes = [each.shape for each in given]
-        if [each.name for each in given] != ["samples"] or len(shapes[0]) != 2 or given[0].type != "tensor(float)":
-            raise BundleError(f"{name} takes {[(each.name, each.shape) for each in given]}; expected samples [1, n]")
+        if (
+            [each.name for each in given] != ["samples"]
+            or len(shapes[0]) != 2
+            or given[0].type != "tensor(float)"
+        ):
+            raise BundleError(
+                f"{name} has inputs {[(each.name, each.shape) for each in given]}; expected samples [1, n]"
+            )
         expected = {"probabilities"}, {"probabilities", "sharpness", "corpus"}
         if set(found) not in expected or found["probabilities"].shape[-1] not in (len(facts["labels"]), None):
-            raise BundleError(f"{name} gives {sorted(found)}; expected probabilities of {len(facts['labels'])} labels")
+            raise BundleError(
+                f"{name} gives {sorted(found)}; expected probabilities of {len(facts['labels'])} labels"
+            )
     except SerKitError:
         raise
-    except Exception as error:  # likewise
+    except Exception as error:  # as above
         raise _cannot(name, error) from None
     return session
 
@@ -189,17 +207,14 @@ def _cannot(name: str, error: Exception) -> BundleError:
     return BundleError(f"{name} cannot be run: {str(error)[:300]}")
 
 
-# ---------------------------------------------------------------------------------------------- an encoder's weights
-
-
 def encoder_weights(name: str) -> Iterator[bytes | memoryview]:
-    """The weights of an encoder as the end of an ONNX file, in parts, whose graph they are added to.
+    """The weights of an encoder as bytes to append to an ONNX file, in parts.
 
-    Messages of Protocol Buffers, one after the other, are one that holds the parts of all: each weight is a graph of
-    its own. Matrices are eight-bit integers, as :func:`quantised` gives them.
+    Concatenated Protocol Buffers messages are merged, so each weight is appended as a graph of its own.
+    Matrices are 8-bit integers, see :func:`quantised`.
 
     Args:
-        name: of the encoder.
+        name: name of the encoder.
 
     Raises:
         EncoderError: the weights are missing, or were changed.
@@ -214,13 +229,16 @@ def encoder_weights(name: str) -> Iterator[bytes | memoryview]:
 
 
 def quantised(name: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Matrices and kernels of an encoder as ONNX takes them: ``encoder/KEY``, int8, and ``encoder/KEY.scale``, float32
-    ``[outputs]``. A matrix is ``[inputs, outputs]``, a kernel ``[outputs, inputs, 1, width]``.
+    """Matrices and kernels of an encoder in the layout of ONNX.
 
     Args:
-        name: of the encoder.
+        name: name of the encoder.
+
+    Yields:
+        ``encoder/KEY``, int8, and ``encoder/KEY.scale``, ``float32 [outputs]``. A matrix is ``[inputs,
+        outputs]``, a kernel ``[outputs, inputs, 1, width]``.
     """
     for key, values in encoders.stored(encoders.get(name).content()).items():
-        if values.dtype != np.float16:  # vectors, which are part of the file
-            turned = values[:, :, None] if values.ndim == 3 else values.T  # of a vector, the vector itself
+        if values.dtype != np.float16:  # vectors are part of the file
+            turned = values[:, :, None] if values.ndim == 3 else values.T  # unchanged for a vector
             yield f"{ENCODER}{key}", np.ascontiguousarray(turned)

@@ -1,4 +1,4 @@
-"""From the probabilities of a bundle's labels to an answer in the labels asked for, and what its confidence rests on."""
+"""Merge a bundle's labels into the requested ones, and describe what the confidence was calibrated on."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ from typing import Any
 
 import numpy as np
 
+from ..bundles.bundle import strangeness
+from ..core.formats import percent
 from ..core.probabilities import mean_log
+from ..features import Functionals
+from . import speech_check
 
 ENROLLED_SHARE = 0.5
-"""How much of what sets a speaker's neutral voice apart is taken for the speaker's and not for an emotion."""
+"""Share of a speaker's deviation from the average neutral voice that is subtracted as the speaker's habit."""
+
+BEYOND = "it sounds most like {}, which is not among the labels"
+"""Reason given where the most probable emotion is not among the labels."""
+NO_SPEECH = "it does not sound like speech"
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Labels of a bundle, merged into those of an answer.
+    """Maps the labels of a bundle to the labels of an answer.
 
     Args:
         given: the bundle's labels, in the order of its probabilities.
-        merged: label of an answer -> those of the bundle that count as it.
+        merged: label of the answer -> labels of the bundle that count as it.
     """
 
     given: tuple[str, ...]
@@ -29,35 +37,49 @@ class LabelMap:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions of an answer."""
+        """Labels of the answer."""
         return tuple(self.merged)
 
     def shares(self, probabilities: np.ndarray) -> np.ndarray:
-        """Probabilities of the bundle's labels, added up to those of the answer's; their sum is what is covered."""
+        """Sum the probabilities of the bundle's labels for each label of the answer.
+
+        Args:
+            probabilities: of the bundle's labels, ``[k]``.
+
+        Returns:
+            ``float [labels]``. The sum is below 1 where the answer leaves out labels of the bundle.
+        """
         places = [[self.given.index(each) for each in labels] for labels in self.merged.values()]
         return np.array([probabilities[place].sum() for place in places])
 
     @cached_property
     def _left_out(self) -> set[str]:
-        """Labels of the bundle that have no place in the answer."""
+        """Labels of the bundle that the answer leaves out."""
         return set(self.given).difference(*self.merged.values())
 
     def covered(self, probabilities: np.ndarray) -> float:
         """Probability that the emotion is one of the answer's labels, 0..1."""
-        return min(1.0, float(self.shares(probabilities).sum())) if self._left_out else 1.0  # not 0.9999999999999999
+        # Exactly 1 where no label is left out, not 0.9999999999999999.
+        return min(1.0, float(self.shares(probabilities).sum())) if self._left_out else 1.0
 
     def beyond(self, probabilities: np.ndarray) -> str:
-        """The emotion that the answer's labels leave out and that is more probable than each of them, or ``""``."""
+        """The left-out emotion that is more probable than every label of the answer, or ``""``."""
         given = dict(zip(self.given, probabilities, strict=True))
         most, label = max(((given[label], label) for label in self._left_out), default=(0.0, ""))
         return label if most > self.shares(probabilities).max() else ""
 
     def named(self, probabilities: np.ndarray) -> dict[str, Any]:
-        """Probabilities of the bundle's labels as the fields ``emotion``, ``confidence`` and ``probabilities`` of an
-        answer, as if the emotion were certainly one of its labels."""
+        """The fields ``emotion``, ``confidence`` and ``probabilities`` of an answer.
+
+        The probabilities are renormalised over the labels of the answer.
+
+        Args:
+            probabilities: of the bundle's labels, ``[k]``.
+        """
         probabilities = self.shares(probabilities)
-        covered = probabilities.sum()  # a forest may give nothing at all to what is left
-        probabilities = probabilities / covered if covered else np.full(len(probabilities), 1 / len(probabilities))
+        covered = probabilities.sum()  # a forest may give the remaining labels a probability of exactly 0
+        uniform = np.full(len(probabilities), 1 / len(probabilities))
+        probabilities = probabilities / covered if covered else uniform
         return {
             "emotion": self.labels[int(probabilities.argmax())],
             "confidence": float(probabilities.max()),
@@ -66,33 +88,77 @@ class LabelMap:
 
 
 def rests_on(card: Mapping[str, Any], known: set[str]) -> str:
-    """What a confidence rests on.
+    """Describe the clips that the confidence was calibrated on.
 
     Args:
-        card: of the bundle.
-        known: the corpora that the windows of the recording are like, ``""`` for none.
+        card: card of the bundle.
+        known: training corpora that the windows of the recording resemble; ``""`` for a window that resembles
+            none.
+
+    Returns:
+        A phrase for :attr:`ser_kit.inference.prediction.Prediction.rests_on`; ``""`` where the card has no
+        evaluation.
     """
     if known and "" not in known:
-        return f"speakers of {', '.join(sorted(known))} that were left out in turn, since the recording is like these"
+        return f"held-out speakers of {', '.join(sorted(known))}, which the recording resembles"
     if "left_out" in card:
-        return f"corpora that were left out in turn: {', '.join(sorted(row['corpus'] for row in card['left_out']))}"
+        return f"held-out corpora: {', '.join(sorted(row['corpus'] for row in card['left_out']))}"
     if not card.get("evaluation") or not card.get("trained_on"):
         return ""
     corpora = ", ".join(sorted(each["corpus"] for each in card["trained_on"]))
     if card["evaluation"]["speaker_independent"]:
-        return f"speakers of {corpora} that were left out in turn"
-    return f"clips of {corpora} whose speakers were trained on"
+        return f"held-out speakers of {corpora}"
+    return f"clips of {corpora} by speakers of the training data"
+
+
+def doubt(
+    card: Mapping[str, Any],
+    answers: LabelMap,
+    functionals: Functionals,
+    probabilities: np.ndarray,
+    evidence: Sequence[speech_check.Evidence],
+    rows: Sequence[np.ndarray | None],
+    weights: np.ndarray,
+) -> str:
+    """Why a prediction is uncertain, or ``""``.
+
+    Args:
+        card: card of the bundle.
+        answers: labels of the answer.
+        functionals: extractor of ``rows``.
+        probabilities: of the bundle's labels, ``[k]``.
+        evidence: measurements of the speech check, one for each window.
+        rows: functionals of each window, ``[features]``; ``None`` where the card has no ``strange_above``.
+        weights: weight of each window, ``[windows]``.
+    """
+    against = speech_check.against(evidence, weights)
+    if against:
+        return f"{NO_SPEECH} ({', '.join(against)})"
+    if card.get("strange_above") is not None:
+        strange = weights @ strangeness(np.stack(rows), card["typical"]["all"])
+        if strange.mean() > card["strange_above"]:
+            names = [functionals.feature_names[column] for column in functionals.model_columns]
+            farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
+            return f"it is unlike the training recordings (most of all in {farthest})"
+    if label := answers.beyond(probabilities):
+        return BEYOND.format(label)
+    if answers.shares(probabilities).max() < card["uncertain_below"]:
+        named = answers.named(probabilities)["probabilities"]
+        likely = sorted(named.items(), key=lambda each: -each[1])[:2]
+        return f"no emotion stands out: {', '.join(f'{label} {percent(p)}' for label, p in likely)}"
+    return ""
 
 
 def habit(neutral: Sequence[Sequence[float]] | np.ndarray, usual: Sequence[float] | np.ndarray) -> np.ndarray:
-    """What is taken for a speaker's habit, to be taken off by :func:`ser_kit.core.probabilities.without_habit`.
+    """Estimate a speaker's habit from neutral clips.
 
     Args:
         neutral: probabilities of the speaker's neutral clips, ``[n, k]``.
-        usual: mean log probabilities of other people's, ``[k]``.
+        usual: mean log probabilities of other speakers' neutral clips, ``[k]``.
 
     Returns:
-        ``float64 [k]``.
+        ``float64 [k]``, the log probabilities that :func:`ser_kit.core.probabilities.without_habit`
+        subtracts.
 
     Examples:
         >>> habit([[0.5, 0.5]], np.log([0.5, 0.125])).round(2).tolist()

@@ -1,26 +1,32 @@
-"""A recording in pieces: windows of a long one, and clips of a speaker."""
+"""Cut long recordings into windows, and weight the windows."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from ..audio.recording import Recording
+from ..audio.recording import SILENT_PEAK, Excerpt, Recording, Source, read_audio
 from ..bundles.card import LONGEST
+from ..core.errors import AudioError, SilentAudioWarning, TooShortError
 from ..features import MIN_SECONDS
 from . import speech_check
 
+Watch = Callable[[float], object] | None
+
 LONG_SECONDS = LONGEST
-"""Recordings longer than this are judged window by window."""
+"""Longer recordings are classified in windows (s)."""
 WINDOW_SECONDS = 4.0
-"""About the length of the utterances that corpora hold."""
+"""Length of a window (s): about that of an utterance in the corpora."""
 
 
-def watched(pieces: Sequence[tuple], watch: Callable[[float], object] | None) -> Iterator[tuple]:
-    """The windows one by one; before each, whoever watches is told which share is done."""
+def watched(pieces: Sequence[tuple], watch: Watch) -> Iterator[tuple]:
+    """Yield the windows; before each, call ``watch`` with the share that is done, 0..1."""
     for place, piece in enumerate(pieces):
         if watch is not None:
             watch(place / len(pieces))
@@ -28,31 +34,35 @@ def watched(pieces: Sequence[tuple], watch: Callable[[float], object] | None) ->
 
 
 def report_part(watch: Callable[[float], object], place: int, count: int, share: float) -> None:
-    """Say how far the whole is, where one of its parts is so far."""
+    """Call ``watch`` with the share of the whole, from the share of part ``place`` of ``count``."""
     watch((place + share) / count)
 
 
 def spread(things: list, most: int) -> list:
-    """All of them, or so many from beginning to end."""
+    """At most ``most`` of the things, evenly spaced from first to last."""
     if len(things) <= most:
         return things
     return [things[place] for place in np.linspace(0, len(things) - 1, most).round().astype(int)]
 
 
 def digest(piece: Recording) -> str:
-    """A digest of the samples."""
+    """Hexadecimal digest of the samples."""
     return hashlib.blake2b(piece.samples, digest_size=16).hexdigest()
 
 
 def voiced_shares(evidence: Sequence[speech_check.Evidence]) -> np.ndarray:
-    """How much each window counts: by how much of it is voiced; they add up to 1."""
+    """Weight of each window, proportional to its voiced share; the weights sum to 1."""
     voiced = np.array([piece.voiced for piece in evidence])
     voiced = voiced if voiced.any() else np.ones(len(voiced))
     return voiced / voiced.sum()
 
 
 def cut(recording: Recording) -> list[tuple[float, Recording]]:
-    """``(start, piece)`` of equal length, the whole recording where it is short."""
+    """Cut a recording into windows of equal length; a short one stays whole.
+
+    Returns:
+        ``(start, window)``, the start in seconds; empty where the recording is too short.
+    """
     if recording.duration < MIN_SECONDS:
         return []
     if recording.duration <= LONG_SECONDS:
@@ -60,9 +70,42 @@ def cut(recording: Recording) -> list[tuple[float, Recording]]:
     count = int(np.ceil(recording.duration / WINDOW_SECONDS))
     edges = np.linspace(0, len(recording.samples), count + 1).astype(int)
     return [
-        (
-            float(start / recording.rate),
-            replace(recording, samples=recording.samples[start:end]),
-        )
+        (float(start / recording.rate), replace(recording, samples=recording.samples[start:end]))
         for start, end in zip(edges[:-1], edges[1:], strict=True)
     ]
+
+
+def windows(
+    source: Source, rate: int | None, watch: Watch
+) -> tuple[Recording, list[tuple[float, Recording]]]:
+    """Read a recording and cut it into windows.
+
+    Args:
+        source: as for :func:`~ser_kit.audio.read_audio`.
+        rate: sampling rate (Hz); ``None`` keeps that of the recording.
+        watch: called during reading with 0.0; an exception raised in it stops the reading.
+
+    Returns:
+        The recording, and its windows that are not silent as ``(start in seconds, window)``, at least one.
+
+    Raises:
+        AudioError: the recording cannot be read, is too short, or is silent.
+    """
+    with warnings.catch_warnings():
+        # Silence raises an error below. A truncated file is used as far as it goes.
+        warnings.simplefilter("ignore", SilentAudioWarning)
+        recording = read_audio(source, rate=rate, watch=watch and partial(watch, 0.0))
+    found = [(start, piece) for start, piece in cut(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
+    if not found:
+        name, seconds = recording.name or "the recording", recording.duration
+        if seconds < MIN_SECONDS:
+            raise TooShortError(f"{name} lasts {seconds:.3f} s; expected {MIN_SECONDS} s or more")
+        raise AudioError(f"{name} is silent; expected a recording with speech in it")
+    return recording, found
+
+
+def path_of(source: Source) -> str:
+    """Path of a source, or ``""`` where it has none."""
+    if isinstance(source, Excerpt):
+        return str(source)
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else ""

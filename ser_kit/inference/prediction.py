@@ -1,4 +1,4 @@
-"""What is answered for a recording, and what for one that cannot be read."""
+"""Predictions, and failures for recordings that cannot be read."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Segment:
     """One window of a recording.
 
     Args:
-        start: s.
-        end: s.
+        start: seconds.
+        end: seconds.
         emotion: the most probable label.
         confidence: its calibrated probability, 0..1.
         probabilities: label -> probability.
@@ -36,20 +36,21 @@ class Segment:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a recording sounds like to the model.
+    """The predicted emotion of a recording.
 
     Args:
         emotion: the most probable label.
-        confidence: its calibrated probability, 0..1; given that it is one of the labels, where ``covered`` is below 1.
+        confidence: its calibrated probability, 0..1. Where ``covered`` is below 1, this is the probability
+            given that the emotion is one of the labels.
         probabilities: label -> probability; they sum to 1.
-        uncertain: the answer should not be relied on.
-        reason: why, in a sentence; ``""`` when it is not uncertain.
+        uncertain: whether the answer is unreliable.
+        reason: why the answer is unreliable; ``""`` when it is not uncertain.
         segments: the windows of a long recording, or one segment for a short one.
-        duration: s.
-        path: where the recording came from, or ``""``.
-        covered: probability that the emotion is one of the labels at all, 0..1; below 1 only where the labels of the
-            predictor leave some of the bundle's out.
-        rests_on: what clips the model's confidence was fitted on that counts here.
+        duration: seconds.
+        path: path of the recording, or ``""``.
+        covered: probability that the emotion is one of the labels, 0..1; below 1 only where the predictor's
+            labels leave out labels of the bundle.
+        rests_on: the clips that the confidence was calibrated on.
     """
 
     emotion: str
@@ -64,7 +65,7 @@ class Prediction:
     rests_on: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as plain values, ready for JSON."""
+        """The prediction as plain values, ready for JSON."""
         return {
             "path": self.path,
             "emotion": self.emotion,
@@ -79,15 +80,15 @@ class Prediction:
 
 
 class Judged(NamedTuple):
-    """What :meth:`Predictor.judge` finds.
+    """Result of :meth:`Predictor.judge` for one window.
 
     Args:
-        probabilities: ``[labels of the bundle]``.
-        evidence: for and against its being speech.
-        functionals: ``[46]``, where the answer needs them.
-        unadapted: probabilities as they are for a speaker of whom nothing is known, ``[labels of the bundle]``.
-        sharpness: of :class:`ser_kit.bundles.Places`.
-        corpus: name of the training corpus whose recordings this is like, or ``""``.
+        probabilities: adapted to the speaker, ``[labels of the bundle]``.
+        evidence: measurements of the speech check.
+        functionals: ``[46]``, or ``None`` where the bundle does not need them.
+        unadapted: probabilities for an unknown speaker, ``[labels of the bundle]``.
+        sharpness: see :class:`ser_kit.bundles.Places`.
+        corpus: name of the training corpus that the window resembles, or ``""``.
     """
 
     probabilities: np.ndarray
@@ -99,11 +100,12 @@ class Judged(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What :meth:`Predictor.observe` finds in one stretch of speech.
+    """Result of :meth:`Predictor.observe` for one clip or window of a speaker.
 
     Args:
-        probabilities: calibrated, without adaptation and for a distance of no account, ``[labels of the bundle]``.
-        sound: a digest of its samples.
+        probabilities: calibrated, without adaptation and without the correction for distance from the
+            training data, ``[labels of the bundle]``.
+        sound: digest of the samples.
     """
 
     probabilities: np.ndarray
@@ -111,20 +113,28 @@ class Observation(NamedTuple):
 
     @classmethod
     def of(cls, piece: Recording, judged: Judged) -> Observation:
-        """What is learned from a stretch of speech, from the probabilities that it was given."""
+        """The observation of a window, from its probabilities."""
         return cls(apply_temperature(judged.unadapted[None], judged.sharpness)[0], digest(piece))
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A recording that could not be judged, and why."""
+    """A recording without a prediction.
+
+    Args:
+        path: path of the recording, or ``""``.
+        error: the error message.
+    """
 
     path: str
     error: str
 
     @classmethod
     def of(cls, path: str, error: Exception) -> Failure:
-        """What an error says of a recording; that of a library with its kind, since its text alone may say little."""
+        """The failure for an error.
+
+        Errors of other libraries are named with their class, as their text may be terse.
+        """
         return cls(path, str(error) if isinstance(error, SerKitError) else f"{type(error).__name__}: {error}")
 
     def to_dict(self) -> dict[str, str]:

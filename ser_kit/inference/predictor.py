@@ -1,4 +1,4 @@
-"""Recordings in, predictions out.
+"""Predict the emotion of recordings with a trained bundle.
 
 Examples:
     >>> from ser_kit.inference.predictor import Predictor
@@ -13,60 +13,63 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from ..audio.recording import SILENT_PEAK, Excerpt, Recording, Source, read_audio
+from ..audio.recording import Recording, Source
 from ..bundles.adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
-from ..bundles.bundle import BASELINE, Bundle, strangeness
+from ..bundles.bundle import BASELINE, Bundle
 from ..bundles.member import Member
 from ..bundles.presets import bundle_path, preset_path
-from ..core.errors import AdaptationError, AudioError, BundleError, ForkedError, SilentAudioWarning, TooShortError
+from ..core.errors import AdaptationError, AudioError, BundleError, ForkedError
 from ..core.labels import LabelSet, merged
 from ..core.parallel import ahead, cores
 from ..core.probabilities import without_habit
-from ..features import MIN_SECONDS, Functionals
+from ..features import Functionals
 from . import speech_check
-from .answers import LabelMap, habit, rests_on
-from .pieces import cut, report_part, spread, voiced_shares, watched
+from .answers import NO_SPEECH, LabelMap, doubt, habit, rests_on
+from .pieces import Watch, path_of, report_part, spread, voiced_shares, watched, windows
 from .prediction import Failure, Judged, Observation, Prediction, Segment
 
 DEFAULT_PRESET = "cross_corpus"
 
-BEYOND = "it sounds most like {}, which is not among the labels"
-"""What is said of a recording whose most probable emotion the labels leave out."""
-
-_NO_SPEECH = "it does not sound like speech"
+Labels = str | LabelSet | Iterable[str] | None
 
 
 class Predictor:
-    """Names the emotion of recordings with a trained bundle.
+    """Predicts the emotion of recordings with a trained bundle.
 
     Args:
-        bundle: what to predict with.
-        labels: answer in another label set, such as ``"six"`` where the bundle tells eight emotions apart; see
-            :func:`ser_kit.core.labels.merged`. ``None`` answers in the bundle's own. Probabilities are then relative to
-            these labels; what the bundle gives to emotions that they leave out counts as doubt.
+        bundle: the trained bundle.
+        labels: label set of the answers, such as ``"six"`` for a bundle of eight emotions; see
+            :func:`ser_kit.core.labels.merged`. ``None`` uses the labels of the bundle. Probabilities are
+            renormalised over these labels; where a left-out emotion is more probable, the prediction is
+            uncertain.
 
     Raises:
         LabelError: the bundle cannot answer in these labels.
     """
 
-    def __init__(self, bundle: Bundle, labels: str | LabelSet | Iterable[str] | None = None):
+    def __init__(self, bundle: Bundle, labels: Labels = None):
         self.bundle = bundle
         self._habit, self._enrolled = np.zeros(len(bundle.labels)), []
         self._adaptation: Adaptation | None = None
-        given = {label: (label,) for label in bundle.labels} if labels is None else merged(bundle.labels, labels)
+        given = (
+            {label: (label,) for label in bundle.labels} if labels is None else merged(bundle.labels, labels)
+        )
         self.answers = LabelMap(bundle.labels, given)
 
     @classmethod
-    def from_preset(cls, name: str = DEFAULT_PRESET, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
-        """A bundle that ships with ser_kit; :func:`ser_kit.bundles.preset_names` lists them.
+    def from_preset(cls, name: str = DEFAULT_PRESET, labels: Labels = None) -> Predictor:
+        """Load a bundle that ships with ser_kit; :func:`ser_kit.bundles.preset_names` lists them.
+
+        Args:
+            name: name of the preset.
+            labels: as for the class.
 
         Raises:
             UnknownNameError: no preset has that name.
@@ -74,20 +77,26 @@ class Predictor:
         return cls.from_bundle(preset_path(name), labels)
 
     @classmethod
-    def from_bundle(cls, folder: str | os.PathLike, labels: str | LabelSet | Iterable[str] | None = None) -> Predictor:
-        """A bundle saved by :meth:`ser_kit.bundles.bundle.Bundle.save`.
+    def from_bundle(cls, folder: str | os.PathLike, labels: Labels = None) -> Predictor:
+        """Load a bundle saved by :meth:`ser_kit.bundles.bundle.Bundle.save`.
+
+        Args:
+            folder: folder of the bundle.
+            labels: as for the class.
 
         Raises:
             BundleError: the folder is not a usable bundle.
-            ForkedError: the networks answer, and TensorFlow has computed in the process that this one was forked from.
+            ForkedError: the networks are used, and this process was forked from one that had used TensorFlow.
         """
         return cls(Bundle.load(folder), labels)
 
     @classmethod
-    def open(
-        cls, name: str | os.PathLike | None = None, labels: str | LabelSet | Iterable[str] | None = None
-    ) -> Predictor:
-        """A preset by name, a bundle by folder, or the default preset.
+    def open(cls, name: str | os.PathLike | None = None, labels: Labels = None) -> Predictor:
+        """Load a preset by name, a bundle by folder, or the default preset.
+
+        Args:
+            name: name of a preset or folder of a bundle; ``None`` is the default preset.
+            labels: as for the class.
 
         Raises:
             BundleError: it is neither.
@@ -95,20 +104,22 @@ class Predictor:
         return cls.from_bundle(bundle_path(DEFAULT_PRESET if name is None else name), labels)
 
     def enroll(self, clips: Iterable[Source]) -> Predictor:
-        """A predictor that knows how one person sounds without emotion, and hears the others against that.
+        """Calibrate to one speaker with neutral clips.
 
-        Some voices always sound a little sad, or angry. Half of what the model says of a person's neutral clips more or
-        less often than of other people's is taken off, as odds, from what it says of that person's other clips.
+        Some voices always sound a little sad or angry. Half the difference in log probability between the
+        speaker's neutral clips and those of other speakers is subtracted from the predictions for this
+        speaker.
 
         Args:
-            clips: two or more recordings of the person speaking neutrally, each as for :meth:`predict`; one will do.
+            clips: neutral recordings of the speaker, each as for :meth:`predict`; two or more are better than
+                one.
 
         Returns:
-            The predictor for this person; the one it is called on stays as it is, for everyone else.
+            A new predictor for this speaker; the original is unchanged.
 
         Raises:
-            AudioError: a clip cannot be read, or does not sound like speech.
-            BundleError: the bundle does not tell the neutral voice from others.
+            AudioError: there are no clips, or a clip cannot be read or does not sound like speech.
+            BundleError: the bundle has no neutral baseline.
 
         Examples:
             >>> mine = Predictor.from_preset().enroll(["me1.wav", "me2.wav"])  # doctest: +SKIP
@@ -117,50 +128,52 @@ class Predictor:
         """
         usual = self.bundle.card.get("baseline")
         if not usual:
-            raise BundleError(f"the card of this bundle has no baseline of {BASELINE} clips, so nobody can be enrolled")
+            raise BundleError(
+                f"the bundle's card has no baseline of {BASELINE} clips; speakers cannot be enrolled"
+            )
         clips = list(clips)
         if not clips:
-            raise AudioError(f"no clips to enroll; expected one or more of a {BASELINE} voice")
+            raise AudioError(f"no clips to enroll; expected one or more {BASELINE} clips")
         observed = [self.observe(clip) for clip in clips]
-        said = [np.mean([each.probabilities for each in windows], axis=0) for windows in observed]
-        # Their samples, since the habit may differ in its last digits with the number of threads.
+        neutral = [np.mean([each.probabilities for each in windows], axis=0) for windows in observed]
+        # Samples identify the speaker: the last digits of the habit may differ with the number of threads.
         sounds = sorted(each.sound for windows in observed for each in windows)
         usual = [usual[label] for label in self.bundle.labels]
-        return self._for(_habit=habit(said, usual), _enrolled=sounds, _adaptation=None)
+        return self._copy_with(_habit=habit(neutral, usual), _enrolled=sounds, _adaptation=None)
 
-    def adapt(self, clips: Iterable[Source], *, watch: Callable[[float], object] | None = None) -> Predictor:
-        """A predictor that is used to one person's voice, from clips of the person in whatever emotion, without labels.
+    def adapt(self, clips: Iterable[Source], *, watch: Watch = None) -> Predictor:
+        """Adapt to one speaker with unlabelled clips of any emotion.
 
-        What the model says of these clips more or less often than of other people's is taken off, as odds, from what it
-        says of the person's other clips: the more, the more clips there are and the more these differ in emotion. From
-        clips that sound alike it learns nothing, since their emotion cannot be separated from the voice. ``adaptation``
-        holds what was learned, and which clips could not be used.
+        The difference in log probability between these clips and those of other speakers is subtracted from
+        the predictions for this speaker. It counts more, the more clips there are and the more they differ in
+        emotion. If all clips sound alike, nothing is subtracted: the emotion cannot be separated from the
+        voice. ``adaptation`` holds the result, and the clips that could not be used.
 
-        A predictor is adapted or enrolled (:meth:`enroll`), not both: each replaces the other. One that is adapted
-        already goes on from there with the same person.
+        Adapting replaces enrolling (:meth:`enroll`) and the other way round. An adapted predictor continues
+        with the same speaker.
 
         Args:
-            clips: of one person, each as for :meth:`predict`; ten or more are worth most. That they are of several is
-                not noticed (``docs/results/unheard.md``). Of more than 200, 200 are taken evenly. One longer than 8 s counts as
-                several, its windows of about 4 s.
-            watch: called while the clips are read, with the share of them that is done;
-                :class:`concurrent.futures.CancelledError`, raised there, ends the work.
+            clips: clips of one speaker, each as for :meth:`predict`; ten or more work best. Clips of several
+                speakers are not detected (``docs/results/unheard.md``). Of more than 200, 200 are used,
+                evenly spaced. A clip longer than 8 s counts as several: its windows of about 4 s.
+            watch: called with the share that is done, 0..1; raise :class:`concurrent.futures.CancelledError`
+                in it to stop.
 
         Returns:
-            The predictor for this person; the one it is called on stays as it is, for everyone else.
+            A new predictor for this speaker; the original is unchanged.
 
         Raises:
-            AudioError: fewer than two clips can be used; those that are silent, cannot be read or do not sound like
-                speech are left out.
-            BundleError: the bundle's card does not say how voices differ.
+            AudioError: fewer than two clips can be used. Clips that are silent, cannot be read or do not
+                sound like speech are left out.
+            BundleError: the bundle's card has no speaker statistics.
 
         Examples:
-            >>> hers = Predictor.from_bundle("bundle").adapt(["ann1.wav", "ann2.wav", "ann3.wav"])  # doctest: +SKIP
-            >>> hers.adaptation.clips, hers.adaptation.left_out                                     # doctest: +SKIP
-            (3, ())
+            >>> predictor = Predictor.from_preset().adapt(["ann1.wav", "ann2.wav"])  # doctest: +SKIP
+            >>> predictor.adaptation.clips, predictor.adaptation.left_out            # doctest: +SKIP
+            (2, ())
         """
         clips = spread(list(clips), MOST_CLIPS)
-        known = self._known
+        before = self._current
         found: list[Observation] = []
         left_out: list[LeftOut] = []
         for place, clip in enumerate(clips):
@@ -168,33 +181,33 @@ class Predictor:
                 found += self.observe(clip, watch=watch and partial(report_part, watch, place, len(clips)))
             except (ForkedError, CancelledError):
                 raise
-            except Exception as error:  # whatever is wrong with one recording, the others can be used
-                failure = Failure.of(_path(clip) or f"clip {place + 1}", error)
+            except Exception as error:  # any error of one recording; the others are used
+                failure = Failure.of(path_of(clip) or f"clip {place + 1}", error)
                 left_out.append(LeftOut(failure.path, failure.error))
         one = self.used_to(spread(found, MOST_CLIPS), left_out)
-        if one.adaptation.clips < 2 or one.adaptation.sounds == known.sounds:
-            used = {each.sound for each in found} - {*known.sounds}
+        if one.adaptation.clips < 2 or one.adaptation.sounds == before.sounds:
+            used = {each.sound for each in found} - {*before.sounds}
             reasons = "; ".join(reason for _, reason in left_out[:3])
             raise AudioError(
-                f"{len(used)} of {len(clips)} clips can be used to adapt to a speaker; expected two different ones or "
-                f"more, with speech in them{reasons and f' ({reasons})'}"
+                f"{len(used)} of {len(clips)} clips can be used to adapt to a speaker; expected at least two "
+                f"different clips of speech{reasons and f' ({reasons})'}"
             )
         return one
 
-    def observe(self, source: Source, *, watch: Callable[[float], object] | None = None) -> list[Observation]:
-        """What a recording says of its speaker; :meth:`adapt` gathers it from several.
+    def observe(self, source: Source, *, watch: Watch = None) -> list[Observation]:
+        """Observations of a speaker from one recording, for :meth:`used_to`.
 
         Args:
             source: as for :meth:`predict`.
             watch: as for :meth:`predict`.
 
         Returns:
-            One for a short recording, one for each window of a long one that holds speech, at most 200.
+            One observation for a short recording, one per window with speech for a long one, at most 200.
 
         Raises:
             AudioError: the recording cannot be read, or does not sound like speech.
         """
-        _, pieces = self._heard(source, watch)
+        _, pieces = windows(source, self.bundle.rate, watch)
         found, against = [], []
         for _, piece in watched(spread(pieces, MOST_CLIPS), watch):
             judged = self.judge(piece)
@@ -202,69 +215,75 @@ class Predictor:
             if not against:
                 found.append(Observation.of(piece, judged))
         if not found:
-            raise AudioError(f"{_path(source) or 'the recording'}: {_NO_SPEECH} ({', '.join(against)})")
+            raise AudioError(f"{path_of(source) or 'the recording'}: {NO_SPEECH} ({', '.join(against)})")
         return found
 
     def used_to(self, observations: Sequence[Observation], left_out: Sequence[LeftOut] = ()) -> Predictor:
-        """A predictor that has learned from further clips of its speaker: a step of :meth:`adapt`.
+        """Adapt to further clips of the speaker: one step of :meth:`adapt`.
 
         Args:
-            observations: of the clips; none or one are taken too, and say little.
+            observations: observations of the clips; may be empty.
             left_out: recordings that could not be used.
 
+        Returns:
+            A new predictor; the original is unchanged.
+
         Raises:
-            BundleError: the bundle's card does not say how voices differ.
+            BundleError: the bundle's card has no speaker statistics.
         """
         probabilities, sounds = zip(*observations, strict=True) if observations else ((), ())
-        return self.with_adaptation(self._known.more(self.voices, probabilities, sounds, left_out))
+        return self.with_adaptation(self._current.more(self.voices, probabilities, sounds, left_out))
 
     @property
-    def _known(self) -> Adaptation:
+    def _current(self) -> Adaptation:
         return self.adaptation or Adaptation.begin(self.bundle.identity, self.voices.labels)
 
     def with_adaptation(self, adaptation: Adaptation | None) -> Predictor:
-        """A predictor with what was learned of a speaker before, in place of what this one knows of any.
+        """Replace the adaptation or enrolment by an earlier adaptation.
 
         Args:
-            adaptation: of this bundle, as :attr:`adaptation` or :meth:`ser_kit.bundles.adaptation.Adaptation.load` gives it;
-                ``None`` for a predictor that is neither adapted nor enrolled.
+            adaptation: an adaptation of this bundle, from :attr:`adaptation` or
+                :meth:`ser_kit.bundles.adaptation.Adaptation.load`; ``None`` removes adaptation and enrolment.
+
+        Returns:
+            A new predictor; the original is unchanged.
 
         Raises:
-            AdaptationError: it is of another bundle.
+            AdaptationError: the adaptation belongs to another bundle.
         """
         if adaptation is None:
-            return self._for(_habit=np.zeros(len(self.bundle.labels)), _enrolled=[], _adaptation=None)
+            return self._copy_with(_habit=np.zeros(len(self.bundle.labels)), _enrolled=[], _adaptation=None)
         if (adaptation.bundle, adaptation.labels) != (self.bundle.identity, self.bundle.labels):
             raise AdaptationError(
-                f"the adaptation is of another bundle, for {', '.join(adaptation.labels)}; expected one made with this "
-                f"bundle ({self.bundle.card['name']}, for {', '.join(self.bundle.labels)}): adapt anew"
+                f"the adaptation is of another bundle (labels {', '.join(adaptation.labels)}); expected one "
+                f"of {self.bundle.card['name']} (labels {', '.join(self.bundle.labels)}): adapt again"
             )
-        return self._for(_habit=np.array(adaptation.offset), _enrolled=[], _adaptation=adaptation)
+        return self._copy_with(_habit=np.array(adaptation.offset), _enrolled=[], _adaptation=adaptation)
 
     @property
     def adaptation(self) -> Adaptation | None:
-        """What it has learned of a speaker; ``None`` where it was not adapted."""
+        """The adaptation to a speaker; ``None`` if the predictor is not adapted."""
         return self._adaptation
 
     @cached_property
     def voices(self) -> Voices:
-        """How voices differ for the bundle, beside emotions.
+        """Speaker statistics of the bundle.
 
         Raises:
-            BundleError: the bundle's card does not say so.
+            BundleError: the bundle's card has none.
         """
         numbers = self.bundle.card.get("voices")
         if not numbers:
             raise BundleError(
-                "the card of this bundle does not say how voices differ, so it cannot adapt to one; train the bundle "
-                "again, with a protocol of unseen speakers"
+                "the bundle's card has no speaker statistics, which adaptation needs; train it again with "
+                "a speaker-independent protocol"
             )
         return Voices.from_dict(numbers, self.bundle.labels)
 
-    def _for(self, **known: Any) -> Predictor:
-        """A copy for a speaker of whom this is known."""
+    def _copy_with(self, **attributes: Any) -> Predictor:
+        """A copy with other values of attributes."""
         one = object.__new__(type(self))
-        vars(one).update(vars(self), **known)
+        vars(one).update(vars(self), **attributes)
         vars(one).pop("identity", None)
         return one
 
@@ -277,8 +296,11 @@ class Predictor:
 
     @cached_property
     def bundle(self) -> Bundle:
-        """What it predicts with. After pickling the networks are built when they are needed, not while they are read:
-        an error then would end a worker of ``multiprocessing.Pool`` in silence, and its pool would wait for ever."""
+        """The trained bundle.
+
+        After unpickling the networks are built on first use: an error during unpickling would end a worker of
+        ``multiprocessing.Pool`` without a message, and the pool would wait for ever.
+        """
         if isinstance(self._packed, Bundle):
             return self._packed
         card, packed = self._packed
@@ -289,42 +311,42 @@ class Predictor:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The emotions that it answers with."""
+        """Labels of the predictions."""
         return self.answers.labels
 
     @cached_property
     def identity(self) -> str:
-        """A digest of all that decides about its answers: the bundle, the labels, and the clips of who was enrolled or
-        adapted to."""
+        """Digest of everything that determines the predictions: bundle, labels, and clips of the speaker."""
         known = None if self.adaptation is None else sorted(self.adaptation.sounds)
         described = [self.bundle.identity, self.bundle.card, self.answers.merged, self._enrolled, known]
         return hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @cached_property
     def _functionals(self) -> Functionals:
-        return next((e for e in self.bundle.extractors if type(e) is Functionals and not e.preprocess), Functionals())
+        return next(
+            (e for e in self.bundle.extractors if type(e) is Functionals and not e.preprocess), Functionals()
+        )
 
-    def predict(self, source: Source, *, watch: Callable[[float], object] | None = None) -> Prediction:
-        """The emotion of one recording.
+    def predict(self, source: Source, *, watch: Watch = None) -> Prediction:
+        """Predict the emotion of one recording.
 
-        A recording longer than 8 s is judged in windows of about 4 s; the answer is their mean, silent windows left
-        out, each weighted by how much of it is voiced.
+        A recording longer than 8 s is cut into windows of about 4 s. The prediction is the mean over the
+        windows that are not silent, weighted by their voiced share.
 
         Args:
             source: path, bytes, binary file object, ``(array, rate)`` or :class:`~ser_kit.audio.Recording`.
-            watch: told while the recording is read, and before each window, which share of the windows is done; what it
-                raises ends the work.
+            watch: called during reading and before each window with the share of windows that is done, 0..1;
+                an exception raised in it stops the prediction.
 
         Raises:
-            AudioError: the recording cannot be read, is too short, or holds no sound; the message says which.
-            ForkedError: TensorFlow has computed in the process that this one was forked from.
+            AudioError: the recording cannot be read, is too short, or is silent.
+            ForkedError: this process was forked from one that had used TensorFlow.
         """
-        recording, pieces = self._heard(source, watch)
-        heard = self._judged(pieces, watch)
-        by_window, evidence, rows, *_, known = zip(*heard, strict=True)
+        recording, pieces = windows(source, self.bundle.rate, watch)
+        by_window, evidence, rows, *_, known = zip(*self._judge_all(pieces, watch), strict=True)
         weights = voiced_shares(evidence)
-        pooled = weights @ np.stack(by_window)  # a window that is alone has weight 1, and its answer is the recording's
-        reason = self._doubt(pooled, evidence, rows, weights)
+        pooled = weights @ np.stack(by_window)
+        reason = doubt(self.bundle.card, self.answers, self._functionals, pooled, evidence, rows, weights)
         return Prediction(
             **self.answers.named(pooled),
             covered=self.answers.covered(pooled),
@@ -335,20 +357,20 @@ class Predictor:
                 for (start, piece), p in zip(pieces, by_window, strict=True)
             ),
             duration=recording.duration,
-            path=_path(source),
+            path=path_of(source),
             rests_on=rests_on(self.bundle.card, set(known)),
         )
 
-    def measure(self, source: Source, *, watch: Callable[[float], object] | None = None) -> dict[str, float]:
-        """Acoustic features of one recording, to be held against those that the bundle's card calls typical.
+    def measure(self, source: Source, *, watch: Watch = None) -> dict[str, float]:
+        """Acoustic features of one recording, for comparison with the typical values in the bundle's card.
 
         Args:
             source: as for :meth:`predict`.
             watch: as for :meth:`predict`.
 
         Returns:
-            :class:`~ser_kit.features.Functionals`, name -> value. Those of a recording longer than 8 s are the means
-            over the windows that :meth:`predict` judges, weighted alike; ``duration`` is the recording's own.
+            :class:`~ser_kit.features.Functionals`, name -> value. For a recording longer than 8 s, the mean
+            over the windows of :meth:`predict` with the same weights; ``duration`` is that of the recording.
 
         Raises:
             AudioError: as for :meth:`predict`.
@@ -357,117 +379,71 @@ class Predictor:
             >>> Predictor.from_preset().measure("clip.wav")["pitch_mean"]  # doctest: +SKIP
             187.2
         """
-        recording, pieces = self._heard(source, watch)
-        heard = [
+        recording, pieces = windows(source, self.bundle.rate, watch)
+        found = [
             (speech_check.measure(piece.at(speech_check.RATE)), self._functionals.measure(piece)[0])
             for _, piece in watched(pieces, watch)
         ]
-        evidence, rows = zip(*heard, strict=True)
+        evidence, rows = zip(*found, strict=True)
         means = voiced_shares(evidence) @ np.stack(rows).astype(float)
-        found = dict(zip(self._functionals.feature_names, means.tolist(), strict=True))
-        return found | {"duration": recording.duration}
+        named = dict(zip(self._functionals.feature_names, means.tolist(), strict=True))
+        return named | {"duration": recording.duration}
 
-    def _heard(
-        self, source: Source, watch: Callable[[float], object] | None
-    ) -> tuple[Recording, list[tuple[float, Recording]]]:
-        """A recording, and the windows of it that are not silent, with their beginnings in seconds."""
-        with warnings.catch_warnings():
-            # Silence is answered below, and a truncated file by what is there.
-            warnings.simplefilter("ignore", SilentAudioWarning)
-            recording = read_audio(source, rate=self.bundle.rate, watch=watch and partial(watch, 0.0))
-        pieces = [(start, piece) for start, piece in cut(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
-        if not pieces:
-            name, seconds = recording.name or "the recording", recording.duration
-            if seconds < MIN_SECONDS:
-                raise TooShortError(f"{name} lasts {seconds:.3f} s; expected {MIN_SECONDS} s or more")
-            raise AudioError(f"{name} is silent; expected a recording with speech in it")
-        return recording, pieces
-
-    def _judged(
-        self, pieces: Sequence[tuple[float, Recording]], watch: Callable[[float], object] | None
-    ) -> Iterable[Judged]:
-        """What is found in the windows, in order; several are worked on at a time, each by one core."""
+    def _judge_all(self, pieces: Sequence[tuple[float, Recording]], watch: Watch) -> Iterable[Judged]:
+        """Results of :meth:`judge` for the windows, in order; computed in parallel, one core each."""
         if len(pieces) == 1:
             return [self.judge(piece) for _, piece in watched(pieces, watch)]
         return ahead(lambda window: self.judge(window[1]), watched(pieces, watch), cores())
 
     def judge(self, piece: Recording) -> Judged:
-        """What the networks say of one stretch of sound, and what was measured of it; :meth:`predict` says it plainly.
+        """Probabilities and measurements of one window; :meth:`predict` combines them.
 
-        One stretch at a time: its answer must not depend, not even in the last digit, on its neighbours.
+        Windows are not batched: a result must not depend on other windows, not even in the last digit.
 
         Args:
-            piece: 0.1 s or more, at the bundle's rate, and not silent.
+            piece: 0.1 s or more, at the bundle's sampling rate, not silent.
         """
         row = self._functionals.measure(piece)[0] if self._measures else None
         unadapted, places = self.bundle.answer(piece, {} if row is None else {self._functionals: row})
         sharpness, place = float(places.sharpness[0]), int(places.corpus[0])
         corpora = sorted(each["corpus"] for each in self.bundle.card.get("trained_on", ()))
         corpus = corpora[place] if 0 <= place < len(corpora) else ""
-        said = self.adapted(unadapted, sharpness)
-        return Judged(said, speech_check.measure(piece.at(speech_check.RATE)), row, unadapted, sharpness, corpus)
+        evidence = speech_check.measure(piece.at(speech_check.RATE))
+        return Judged(self.adapted(unadapted, sharpness), evidence, row, unadapted, sharpness, corpus)
 
     def adapted(self, unadapted: np.ndarray, sharpness: float) -> np.ndarray:
-        """Probabilities for the speaker who was enrolled or adapted to; the same where there is none.
+        """Probabilities adapted to the enrolled or adapted speaker; unchanged if there is none.
 
         Args:
-            unadapted: of :class:`Judged`.
-            sharpness: likewise.
+            unadapted: probabilities for an unknown speaker, ``[labels of the bundle]``.
+            sharpness: see :class:`Judged`.
         """
         return without_habit(unadapted, sharpness * self._habit)
 
     @property
     def _measures(self) -> bool:
-        """Whether an answer needs the functionals."""
-        return self._functionals in self.bundle.extractors or self.bundle.card.get("strange_above") is not None
+        """Whether predictions need the functionals."""
+        return (
+            self._functionals in self.bundle.extractors or self.bundle.card.get("strange_above") is not None
+        )
 
     def predict_many(self, sources: Iterable[Source], *, jobs: int = 1) -> Iterator[Prediction | Failure]:
-        """Predictions one by one, in order, as they are ready; one that fails yields a :class:`Failure`.
+        """Predict many recordings, in order; one that fails yields a :class:`Failure`.
 
         Args:
-            sources: each as for :meth:`predict`; taken a few at a time.
-            jobs: threads to work in, at most a few more than there are cores. The answers are the same.
+            sources: each as for :meth:`predict`; consumed a few at a time.
+            jobs: number of threads, about the number of cores. The predictions do not depend on it.
+
+        Yields:
+            A prediction or a failure for each source.
         """
 
         def answer(source: Source) -> Prediction | Failure:
             try:
                 return self.predict(source)
             except ForkedError:
-                raise  # no recording is at fault, and none will have an answer
-            except Exception as error:  # whatever is wrong with one recording, the others have their answers
-                return Failure.of(_path(source), error)
+                raise  # affects every recording
+            except Exception as error:  # any error of one recording; the others continue
+                return Failure.of(path_of(source), error)
 
         return map(answer, sources) if jobs == 1 else ahead(answer, sources, jobs)
-
-    def _doubt(
-        self,
-        probabilities: np.ndarray,
-        evidence: Sequence[speech_check.Evidence],
-        rows: Sequence[np.ndarray | None],
-        weights: np.ndarray,
-    ) -> str:
-        """Why an answer should not be relied on, or an empty string."""
-        against = speech_check.against(evidence, weights)
-        if against:
-            return f"{_NO_SPEECH} ({', '.join(against)})"
-        card = self.bundle.card
-        strange_above = card.get("strange_above")
-        if strange_above is not None:
-            strange = weights @ strangeness(np.stack(rows), card["typical"]["all"])
-            if strange.mean() > strange_above:
-                names = [self._functionals.feature_names[column] for column in self._functionals.model_columns]
-                farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
-                return f"it is unlike the recordings that the model learned from (most of all in {farthest})"
-        if label := self.answers.beyond(probabilities):
-            return BEYOND.format(label)
-        if self.answers.shares(probabilities).max() < card["uncertain_below"]:
-            likely = sorted(self.answers.named(probabilities)["probabilities"].items(), key=lambda each: -each[1])[:2]
-            return f"no emotion stands out: {', '.join(f'{label} {100 * share:.0f} %' for label, share in likely)}"
-        return ""
-
-
-def _path(source: Source) -> str:
-    """Where a recording came from, where that is a path at all."""
-    if isinstance(source, Excerpt):
-        return str(source)
-    return os.fspath(source) if isinstance(source, str | os.PathLike) else ""

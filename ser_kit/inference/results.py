@@ -1,4 +1,4 @@
-"""Answers for many recordings in a file that grows: what it holds is not computed again.
+"""Write predictions for many recordings to a file, and resume where it ends.
 
 Examples:
     >>> from ser_kit import Predictor
@@ -31,53 +31,52 @@ from .stream import HOP_SECONDS, SMOOTHING_SECONDS, WINDOW_SECONDS, Moment
 
 try:
     import fcntl
-except ImportError:  # Windows, where two commands that write one file are not noticed
+except ImportError:  # Windows, where two processes writing one file are not detected
     fcntl = None
 
 SUFFIXES = (".csv", ".jsonl")
 _OURS = ("content", "model")
-"""Columns that say what an answer is of, and by what: digests of the recording's bytes, and of bundle and settings."""
+"""Columns with digests of the recording's bytes, and of bundle and settings."""
 _FORMULA = tuple("=+-@\t\r'")
-"""First characters of a text that spreadsheets take for a formula, and the one that keeps them from it."""
+"""First characters that make a spreadsheet read text as a formula, and the apostrophe that prevents it."""
 
 
 def to_dict(answer: Prediction | Failure, moments: Sequence[Moment] | None = None) -> dict[str, Any]:
-    """An answer, with the moments of its timeline where there is one, ready for JSON."""
-    told = answer.to_dict()
-    return told if moments is None else told | {"timeline": [moment.to_dict() for moment in moments]}
+    """An answer as plain values, with the moments of its timeline if given, ready for JSON."""
+    values = answer.to_dict()
+    return values if moments is None else values | {"timeline": [moment.to_dict() for moment in moments]}
 
 
 def rows(answer: Prediction | Failure, moments: Sequence[Moment] | None = None) -> list[dict[str, Any]]:
-    """An answer as flat rows, for CSV: one for the recording, or one for each moment of its timeline."""
-    told = answer.to_dict()
+    """An answer as flat rows for CSV: one for the recording, or one for each moment of its timeline."""
     if moments is None or isinstance(answer, Failure):
-        return [_flat(told)]
-    return [_flat({"path": told["path"], **moment.to_dict()}) for moment in moments]
+        return [_flat(answer.to_dict())]
+    return [_flat({"path": answer.path, **moment.to_dict()}) for moment in moments]
 
 
 def columns(predictor: Predictor, timeline: bool = False) -> list[str]:
-    """The columns of these rows."""
-    said = ["emotion", "confidence", *(f"p_{label}" for label in predictor.labels)]
+    """Columns of these rows."""
+    named = ["emotion", "confidence", *(f"p_{label}" for label in predictor.labels)]
     if timeline:
-        return ["path", "start", "end", *said, "covered", "reason", "error"]
-    return ["path", *said, "covered", "uncertain", "reason", "duration", "error"]
+        return ["path", "start", "end", *named, "covered", "reason", "error"]
+    return ["path", *named, "covered", "uncertain", "reason", "duration", "error"]
 
 
-def _flat(told: dict[str, Any]) -> dict[str, Any]:
-    probabilities = told.pop("probabilities", {})
-    return told | {f"p_{label}": p for label, p in probabilities.items()}
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    probabilities = values.pop("probabilities", {})
+    return values | {f"p_{label}": p for label, p in probabilities.items()}
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], header: bool = True) -> str:
     """Rows as comma-separated values that are safe to open in a spreadsheet.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe before it, and so does one that begins with an
-    apostrophe; numbers stay as they are.
+    Text that a spreadsheet would read as a formula, or that begins with an apostrophe, is prefixed with an
+    apostrophe. Numbers are unchanged.
 
     Args:
-        rows: column -> value; what a row lacks stays empty.
+        rows: column -> value; missing values are empty.
         columns: names, in order.
-        header: whether the names come first.
+        header: whether to begin with the names.
 
     Examples:
         >>> print(csv_text([{"path": "=1+1.wav", "p_sad": -0.5}], ["path", "p_sad"]), end="")
@@ -89,7 +88,7 @@ def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], header: 
     text = []
     for line in lines:
         buffer = io.StringIO(newline="")
-        csv.writer(buffer).writerow(line)  # it quotes what its own line ending holds: a bare CR, too
+        csv.writer(buffer).writerow(line)  # quotes a bare CR, as its line ending holds one
         text.append(buffer.getvalue().removesuffix("\r\n") + "\n")
     return "".join(text)
 
@@ -99,7 +98,7 @@ def _guarded(value: Any) -> Any:
 
 
 class _Record(NamedTuple):
-    """One answer as it stands in a file."""
+    """One answer in the file."""
 
     path: str
     content: str
@@ -108,23 +107,23 @@ class _Record(NamedTuple):
 
 
 class Results:
-    """A CSV or JSON Lines file of answers, each written as soon as it is known.
+    """A CSV or JSON Lines file of answers, each written as soon as it is computed.
 
-    Each answer stands beside a digest of the recording's bytes and one of bundle, labels, speaker (the clips that were
-    enrolled or adapted to) and timeline settings, so that answers of something else are never taken for these.
+    Each answer has a digest of the recording's bytes, and one of bundle, labels, speaker (the clips used to
+    enroll or adapt) and timeline settings. Answers with other digests are not reused.
 
     Args:
-        path: ``.csv`` or ``.jsonl``; what is there already is kept and gone on with. A last line that a kill cut short
-            is removed.
-        predictor: whose answers they are.
-        timeline: whether the answers come with their moments.
-        settings: ``window``, ``hop`` and ``smoothing`` of the timeline, in seconds, where they are not the defaults.
-        speakers: predictors for single speakers, where some answers are theirs.
+        path: ``.csv`` or ``.jsonl``; an existing file is resumed. An incomplete last line is removed.
+        predictor: the predictor that gives the answers.
+        timeline: whether the answers include their moments.
+        settings: ``window``, ``hop`` and ``smoothing`` of the timeline (s), where they differ from the
+            defaults.
+        speakers: further predictors, for single speakers.
 
     Raises:
-        TableError: the file's name says of no known format, it holds something else than such answers or answers of
-            another bundle or other settings, or another process is writing it.
-        OSError: it cannot be read or written.
+        TableError: the suffix is unknown, the file holds other content or answers of another bundle or other
+            settings, or another process is writing it.
+        OSError: the file cannot be read or written.
     """
 
     def __init__(
@@ -160,9 +159,9 @@ class Results:
             self._write(csv_text([], self._columns))
 
     def missing(self, paths: Iterable[str]) -> list[str]:
-        """Recordings to answer for: those that it has no answer for, that failed, or whose bytes have changed since.
+        """Recordings without an answer: new ones, failed ones, and ones whose bytes have changed.
 
-        What it holds of the latter two is taken out of the file.
+        Answers of the latter two are removed from the file.
         """
         known = {record.path: record for record in self._records}
         missing = [
@@ -174,15 +173,17 @@ class Results:
         return missing
 
     def add(self, answer: Prediction | Failure, moments: Sequence[Moment] | None = None) -> None:
-        """Write an answer; it counts as a whole or not at all."""
+        """Write an answer; an incomplete one is not read back."""
         ours = dict(zip(_OURS, (_content(answer.path), self._model), strict=True))
         if self.path.suffix == ".csv":
-            told = [row | ours for row in rows(answer, moments)]
-            for row in told[:-1]:
-                row["content"] = ""  # the last one says that all are there
-            self._write(csv_text(told, self._columns, header=False))
+            lines = [row | ours for row in rows(answer, moments)]
+            for row in lines[:-1]:
+                row["content"] = ""  # only the last row has it, and shows that the answer is complete
+            self._write(csv_text(lines, self._columns, header=False))
         else:
-            self._write(json.dumps(to_dict(answer, moments) | ours, ensure_ascii=False, allow_nan=False) + "\n")
+            self._write(
+                json.dumps(to_dict(answer, moments) | ours, ensure_ascii=False, allow_nan=False) + "\n"
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -191,27 +192,31 @@ class Results:
         self._file.close()
 
     def _locked(self, file: IO[bytes]) -> IO[bytes]:
-        """The open file, which no other process may write until it is closed."""
+        """Lock the open file against other processes until it is closed."""
         if fcntl is None:
             return file
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(file.fileno()).st_ino == self.path.stat().st_ino:  # else it was replaced in between
+            if (
+                os.fstat(file.fileno()).st_ino == self.path.stat().st_ino
+            ):  # otherwise the file was replaced meanwhile
                 return file
         except BlockingIOError:
             pass
-        except OSError:  # a file system without locks
+        except OSError:  # the file system has no locks
             return file
         file.close()
-        raise TableError(f"{self.path} is being written by another process; wait for it, or name another file")
+        raise TableError(
+            f"{self.path} is being written by another process; wait for it, or choose another file"
+        )
 
     def _forget(self, paths: set[str]) -> None:
-        """Take answers out: the file is replaced as a whole."""
+        """Remove answers; the file is replaced as a whole."""
         if not paths:
             return
         self._records = [record for record in self._records if record.path not in paths]
         head = csv_text([], self._columns).encode() if self.path.suffix == ".csv" else b""
-        target = self.path.resolve()  # a link stays one
+        target = self.path.resolve()  # keeps a symbolic link
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         file = os.fdopen(handle, "a+b")
         try:
@@ -220,7 +225,7 @@ class Results:
             os.fsync(file.fileno())
             os.chmod(name, stat.S_IMODE(target.stat().st_mode))
             if fcntl is None:
-                self._file.close()  # Windows replaces no open file
+                self._file.close()  # Windows cannot replace an open file
             else:
                 with suppress(OSError):
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -237,18 +242,18 @@ class Results:
         self._file.flush()
 
     def _lines(self, content: bytes) -> list[bytes]:
-        """Its records, each with its line ending, less a last one that was cut short."""
+        """Complete records, each with its line ending."""
         found, pending = [], b""
         for line in content.split(b"\n")[:-1]:
             pending += line + b"\n"
-            # In comma-separated values a name may hold a newline, between quotation marks.
+            # In CSV, a quoted name may contain a newline.
             if self.path.suffix == ".jsonl" or pending.count(b'"') % 2 == 0:
                 found.append(pending)
                 pending = b""
         return found
 
     def _begins(self, content: bytes) -> bool:
-        """Whether content without a whole line is what a kill left of the first one, and nobody else's."""
+        """Whether content without a complete line is the beginning of our own first line."""
         first = csv_text([], self._columns) if self.path.suffix == ".csv" else '{"path": "'
         return content.startswith(first.encode()) or first.encode().startswith(content)
 
@@ -257,13 +262,13 @@ class Results:
             found = list(self._of_csv(lines) if self.path.suffix == ".csv" else self._of_json(lines))
         except (csv.Error, ValueError, KeyError, TypeError):
             raise TableError(
-                f"{self.path} holds something else than answers for {', '.join(self._labels)}"
-                f"{' over time' if self._timeline else ''}; name another file, or delete it"
+                f"{self.path} does not hold answers for {', '.join(self._labels)}"
+                f"{' over time' if self._timeline else ''}; choose another file, or delete it"
             ) from None
         if any(model != self._model for _, model in found):
             raise TableError(
-                f"{self.path} holds answers of another bundle, or with other settings (labels, clips that were "
-                "enrolled or adapted to, window, hop or smoothing); name another file, or delete it"
+                f"{self.path} holds answers of another bundle, or with other settings (labels, clips used to "
+                "enroll or adapt, window, hop or smoothing); choose another file, or delete it"
             )
         return [record for record, _ in found]
 
@@ -275,7 +280,10 @@ class Results:
                     raise ValueError
                 continue
             row = dict(zip(self._columns, cells, strict=True))
-            yield _Record(row["path"].removeprefix("'"), row["content"], bool(row["error"]), raw), row["model"]
+            yield (
+                _Record(row["path"].removeprefix("'"), row["content"], bool(row["error"]), raw),
+                row["model"],
+            )
 
     def _of_json(self, lines: Sequence[bytes]) -> Iterator[tuple[_Record, str]]:
         for raw in lines:
@@ -288,7 +296,7 @@ class Results:
 
 
 def _content(path: str) -> str:
-    """A digest of a recording's bytes; ``""`` where there is none."""
+    """Digest of a recording's bytes; ``""`` if there is no such file."""
     try:
         return content_of(path).hex() if os.path.isfile(path) else ""
     except OSError:

@@ -1,7 +1,7 @@
-"""Whether a sound has what all speech has, told from a few cheap measures.
+"""Check whether a sound may be speech, with a few cheap measures.
 
-They are taken from one short-time Fourier transform and cost a few milliseconds for a clip, a fifth of what its
-functionals take, so that thousands of files and hours of a stream can be checked.
+They are computed from one short-time Fourier transform and take a few milliseconds per clip, a fifth of the
+time of the functionals.
 
 Examples:
     >>> import numpy as np
@@ -24,12 +24,12 @@ from ..audio.transforms import HighPass
 from ..features import spectra
 
 RATE = 16_000
-"""Hz of the samples that are measured."""
+"""Sampling rate of the measured samples (Hz)."""
 STEP_SECONDS = 0.015
 PITCH_FLOOR, PITCH_CEILING = 75.0, 500.0
 
-_STEP, _WINDOW, _N_FFT = 240, 640, 1024  # samples: 15 ms; 40 ms, three periods at the floor; room for the longest lag
-_HALF = RATE // 2  # the autocorrelation is of frequencies below 4 kHz, and so has this rate
+_STEP, _WINDOW, _N_FFT = 240, 640, 1024  # samples: 15 ms; 40 ms, three periods at the floor; FFT
+_HALF = RATE // 2  # the autocorrelation uses frequencies below 4 kHz, so this is its rate
 _LAGS = slice(int(_HALF / PITCH_CEILING), int(_HALF / PITCH_FLOOR) + 1)
 _VOICING, _SILENCE, _OCTAVE_COST = 0.45, 0.03, 0.02  # nearly as Praat's "To Pitch (ac)"
 _BANDS, _TOP_DB = 40, 80.0
@@ -41,31 +41,32 @@ _FLOORS = {
     "movement": (0.09, "a spectrum that hardly moves"),
     "slope": (7.0, "a spectral slope that hardly moves"),
 }
-"""Measures below which a sound is no speech, set so that none of the clips named here is refused; how many others are,
-``python -m benchmarks.refusals`` tells. The lowest values among 2,731 clips of RAVDESS, EMO-DB and nEMO, clean and
-(a quarter of them each) in noise of 10 dB and over a telephone line, are 0.162, 0.023, 0.107 and 8.0; steady tones,
-chords, hum, noise and knocks each fall below one of these floors."""
+"""Minimum of each measure for speech, chosen so that none of the clips named here is refused; ``python -m
+benchmarks.refusals`` counts refusals among other clips. The lowest values among 2,731 clips of RAVDESS,
+EMO-DB and nEMO, clean and (a quarter of them each) in noise of 10 dB and over a telephone line, are 0.162,
+0.023, 0.107 and 8.0; steady tones, chords, hum, noise and knocks each fall below one of these floors."""
 _SEMITONES = 0.05
 _HELD_SHARE = 0.5
-"""Share of the steps of pitch that are smaller than that, above which a sound is no speech: instruments and signals
-hold a pitch, voices tremble. For the same clips the 99 % and 100 % quantiles are 0.23 and 0.34."""
+"""Maximum share of pitch steps smaller than ``_SEMITONES``: instruments and signals hold a pitch, voices
+vary. For the same clips the 99 % and 100 % quantiles are 0.23 and 0.34."""
 _GLIDING_SHARE, _GLIDING_VOICED = 0.3, 0.9
-"""The same for changes from one step to the next, where hardly a moment is unvoiced: sirens and sweeps glide straight
-and never pause for a consonant. Of these clips 0.96 was the most that was voiced, and 0.25 the largest share where
-more than 0.9 was; made-up voices glide straighter but do pause."""
-_FEWEST_STEPS = 5  # of pitch, from which a share says something
+"""The same for differences between neighbouring steps, in sounds that are voiced almost throughout: sirens
+and sweeps glide evenly and have no consonants. Among these clips the maximum voiced share is 0.96; among
+those above 0.9, the largest share of small differences is 0.25. Synthetic voices glide more evenly but have
+pauses."""
+_FEWEST_STEPS = 5  # of pitch, for a share to be meaningful
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What was measured of a stretch of sound.
+    """Measurements of a sound.
 
     Args:
-        voiced: share of the steps with a pitch, 0..1.
-        crossings: standard deviation of the share of samples in which the sign changes.
+        voiced: share of steps with a pitch, 0..1.
+        crossings: standard deviation of the zero-crossing rate.
         movement: mean squared distance between neighbouring magnitude spectra, each scaled to length 1.
         slope: standard deviation of the second mel-frequency cepstral coefficient.
-        pitch: of each step of 15 ms in Hz, 0 where there is no voice, ``[steps]``.
+        pitch: pitch of each step of 15 ms (Hz), 0 where unvoiced, ``[steps]``.
     """
 
     voiced: float
@@ -76,13 +77,13 @@ class Evidence:
 
 
 def measure(samples: np.ndarray) -> Evidence:
-    """Measure a stretch of sound.
+    """Measure a sound.
 
     Args:
-        samples: ``[n]`` at 16 kHz, 0.1 s or more; some seconds of speech hold vowels and consonants, a part of one
-            may not.
+        samples: ``[n]`` at 16 kHz, 0.1 s or more. A few seconds are better: a fraction of a second of speech
+            may hold no change between vowels and consonants.
     """
-    samples = HighPass()(samples, RATE)  # rumble would hide the sign changes of speech
+    samples = HighPass()(samples, RATE)  # rumble would hide the zero crossings of speech
     frames = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_STEP]
     frames = frames - frames.mean(axis=1, keepdims=True)
     spectrum = np.fft.rfft(frames * _window(), _N_FFT, axis=1)
@@ -105,21 +106,23 @@ def measure(samples: np.ndarray) -> Evidence:
 
 
 def against(pieces: Sequence[Evidence], weights: np.ndarray | None = None) -> list[str]:
-    """What speaks against a recording being speech.
+    """Reasons why a recording is not speech.
 
     Args:
-        pieces: of the recording, in order.
-        weights: ``[pieces]`` how much each counts; all the same if not given.
+        pieces: measurements of its windows, in order.
+        weights: weight of each window, ``[pieces]``; equal by default.
 
     Returns:
-        Short phrases, none for what may be speech.
+        Short phrases; empty if the recording may be speech.
     """
-    means = {name: np.average([getattr(piece, name) for piece in pieces], weights=weights) for name in _FLOORS}
+    means = {
+        name: np.average([getattr(piece, name) for piece in pieces], weights=weights) for name in _FLOORS
+    }
     found = [phrase for name, (floor, phrase) in _FLOORS.items() if means[name] < floor]
     tracks = [_semitones(piece.pitch) for piece in pieces]
     gliding = means["voiced"] > _GLIDING_VOICED and _small(tracks, 2) > _GLIDING_SHARE
     if _small(tracks, 1) > _HELD_SHARE or gliding:
-        found.append("a pitch that is held as no voice holds it")
+        found.append("a pitch steadier than any voice")
     return found
 
 
@@ -130,22 +133,25 @@ def _window() -> np.ndarray:
 
 @lru_cache
 def _window_correlation() -> np.ndarray:
-    """Of the window with itself, at each lag; what a frame's autocorrelation is divided by (Boersma 1993)."""
+    """Autocorrelation of the window, which a frame's autocorrelation is divided by (Boersma 1993)."""
     transform = np.fft.rfft(_window(), _N_FFT)[: _N_FFT // 4 + 1]
     found = np.fft.irfft(np.abs(transform) ** 2)
     return (found / found[0])[: _LAGS.stop + 1].astype(np.float32)
 
 
 def _pitch(power: np.ndarray, loudness: np.ndarray) -> np.ndarray:
-    """The lag at which each frame is most like itself, as a frequency; 0 where it is not enough so."""
+    """Pitch of each frame from the maximum of its autocorrelation (Hz); 0 where unvoiced."""
     correlation = np.fft.irfft(power[:, : _N_FFT // 4 + 1], axis=1)[:, : _LAGS.stop + 1]
     correlation = correlation / np.maximum(correlation[:, :1], _TINY) / _window_correlation()
     here = correlation[:, _LAGS]
-    before, after = correlation[:, _LAGS.start - 1 : _LAGS.stop - 1], correlation[:, _LAGS.start + 1 : _LAGS.stop + 1]
+    before, after = (
+        correlation[:, _LAGS.start - 1 : _LAGS.stop - 1],
+        correlation[:, _LAGS.start + 1 : _LAGS.stop + 1],
+    )
     curve = before - 2 * here + after
     top = (here > before) & (here >= after)
     curve = np.where(top, np.minimum(curve, -1e-9), -1)
-    shift = 0.5 * (before - after) / curve  # of the peak of a parabola through all three
+    shift = 0.5 * (before - after) / curve  # peak of the parabola through the three points
     strength = np.where(top, here - 0.25 * (before - after) * shift, -1)
     lags = np.arange(_LAGS.start, _LAGS.stop)
     best = (strength - (_OCTAVE_COST * np.log2(lags / lags[0])).astype(np.float32)).argmax(axis=1)[:, None]
@@ -159,9 +165,9 @@ def _semitones(pitch: np.ndarray) -> np.ndarray:
 
 
 def _small(tracks: Iterable[np.ndarray], order: int) -> float:
-    """Share of small ones among the differences of this order within voiced stretches; 0 where there are few.
+    """Share of small differences of this order in voiced segments; 0 if there are too few.
 
-    Leaps of an octave count as none, since they are mistakes of what measured the pitch.
+    Octave jumps count as no change, as they are errors of the pitch tracker.
     """
     steps = np.concatenate([np.diff(track, order) for track in tracks])
     steps = steps[np.isfinite(steps)]

@@ -1,7 +1,7 @@
-"""Emotion over time: of a stream while it comes in, or of a recording as a whole, with the same answers.
+"""Emotion over time, of a live stream or of a whole recording, with the same results.
 
-The last few seconds are judged at a fixed rate. Windows without speech have no answer; the answers of the others are
-smoothed, so that one word does not turn the whole picture.
+The last few seconds are classified at a fixed rate. Windows without speech have no emotion; the probabilities
+of the others are smoothed over time.
 
 Examples:
     >>> from ser_kit import Predictor
@@ -27,28 +27,31 @@ from ..bundles.adaptation import Adaptation
 from ..core.errors import AudioError, LabelError, TooShortError
 from ..features import MIN_SECONDS
 from . import speech_check
+from .answers import BEYOND
+from .pieces import Watch
 from .prediction import Observation
-from .predictor import BEYOND, Predictor
+from .predictor import Predictor
 
 RATE = 16_000
-"""Hz of a stream whose rate is not given."""
+"""Default sampling rate of a stream (Hz)."""
 WINDOW_SECONDS, HOP_SECONDS, SMOOTHING_SECONDS = 3.0, 1.0, 2.0
-_BLOCK_SECONDS = 3  # of a whole recording between two calls of who watches
+_BLOCK_SECONDS = 3  # of a whole recording between two calls of ``watch``
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What the last seconds sound like.
+    """Emotion of one window of a stream.
 
     Args:
-        start: of the window, s.
-        end: of the window, s; what comes later is not known to this answer.
-        emotion: the most probable label, ``""`` where nobody speaks, or where an emotion that the predictor's labels
-            leave out is more probable.
-        confidence: its smoothed probability, 0..1; 0 where there is no emotion.
-        probabilities: label -> smoothed probability; empty where nobody speaks.
-        reason: why nothing is answered, in a few words; ``""`` where something is.
-        covered: probability that the emotion is one of the labels, as :attr:`ser_kit.inference.predictor.Prediction.covered`.
+        start: start of the window (s).
+        end: end of the window (s); later samples are not used.
+        emotion: the most probable label; ``""`` without speech, or where an emotion that the predictor's
+            labels leave out is more probable.
+        confidence: its smoothed probability, 0..1; 0 if there is no emotion.
+        probabilities: label -> smoothed probability; empty without speech.
+        reason: why there is no emotion; ``""`` if there is one.
+        covered: probability that the emotion is one of the labels, see
+            :attr:`ser_kit.inference.predictor.Prediction.covered`.
     """
 
     start: float
@@ -73,14 +76,14 @@ class Moment:
 
 @dataclass
 class Alert:
-    """An emotion that lasts: it begins when its probability has been high for a while, and ends when it gets low.
+    """Calls a function when an emotion lasts, with a minimum duration and hysteresis.
 
     Args:
-        emotion: a label that the predictor answers with.
-        then: called with the alert and the moment, when it begins and when it ends; ``active`` tells which.
-        above: probability from which the emotion counts as there, 0..1.
-        below: probability under which it counts as over, at most ``above``; between the two nothing changes.
-        seconds: how long it must have been there to begin. Moments in which nobody speaks change nothing.
+        emotion: one of the predictor's labels.
+        then: called with the alert and the moment at onset and offset; ``active`` is true at onset.
+        above: onset threshold of the probability, 0..1.
+        below: offset threshold of the probability, at most ``above``.
+        seconds: minimum duration (s) before onset. Moments without speech are ignored.
 
     Examples:
         >>> alert = Alert("angry", then=lambda alert, moment: print(alert.active, moment.end), seconds=1)
@@ -101,12 +104,12 @@ class Alert:
     def __post_init__(self):
         if not 0 <= self.below <= self.above <= 1 or self.seconds < 0:
             raise AudioError(
-                f"an alert above {self.above:g}, below {self.below:g}, for {self.seconds:g} s makes no sense; expected "
-                "0 <= below <= above <= 1 and no negative time"
+                f"invalid alert: above={self.above:g}, below={self.below:g}, seconds={self.seconds:g}; "
+                "expected 0 <= below <= above <= 1 and seconds >= 0"
             )
 
     def hear(self, moment: Moment) -> None:
-        """Take in the next moment."""
+        """Process the next moment."""
         if not moment.probabilities:
             return
         p = moment.probabilities[self.emotion] * moment.covered
@@ -116,32 +119,31 @@ class Alert:
             self._since = moment.end
         elif p < self.above and not self.active:
             self._since = None
-        there = self._since is not None and (self.active or moment.end - self._since >= self.seconds)
-        if there != self.active:
-            self.active = there
+        active = self._since is not None and (self.active or moment.end - self._since >= self.seconds)
+        if active != self.active:
+            self.active = active
             self.then(self, moment)
 
 
 class StreamPredictor:
-    """Judges sound while it comes in, in blocks of any size, with memory for one window only.
+    """Predicts the emotion of a live stream, in blocks of any size, with memory for one window only.
 
     Args:
-        predictor: what to judge with; one that was enrolled on a speaker will do.
-        rate: Hz of the blocks, 4,000 to 384,000.
-        window: seconds that are judged at a time, 0.5 or more. Longer ones are surer and later.
-        hop: seconds from one answer to the next, 0.05 or more and at most ``window``.
-        smoothing: seconds after which an answer has lost two thirds of its weight in the smoothed one; 0 smooths
-            nothing.
-        alerts: told of every moment.
-        adapt: get used to the voice on the way, as :meth:`ser_kit.Predictor.adapt` does: for streams of one person.
-            Windows that do not overlap count as clips, each for its own answer too; :attr:`adaptation` holds what has
-            been learned, which stays when the stream ends. It begins with what the predictor was adapted to, and gives
-            up what it was enrolled with.
+        predictor: the predictor; it may be enrolled or adapted to a speaker.
+        rate: sampling rate of the blocks (Hz), 4,000 to 384,000.
+        window: window length (s), 0.5 or more. Longer windows are more accurate and react later.
+        hop: time between predictions (s), 0.05 or more and at most ``window``.
+        smoothing: time constant of the exponential smoothing (s); 0 turns it off.
+        alerts: alerts that receive every moment.
+        adapt: adapt to the speaker during the stream, see :meth:`ser_kit.Predictor.adapt`; for streams of one
+            speaker. Windows that do not overlap count as clips, and each adapts its own prediction as well.
+            The adaptation continues from that of the predictor and is kept when the stream ends
+            (:attr:`adaptation`); an enrolment is dropped.
 
     Raises:
         AudioError: the rate or the times are out of range.
-        BundleError: it is to adapt, and the bundle's card does not say how voices differ.
-        LabelError: an alert is about an emotion that the predictor does not know.
+        BundleError: ``adapt`` is true, and the bundle's card has no speaker statistics.
+        LabelError: the emotion of an alert is not among the predictor's labels.
 
     Examples:
         >>> import numpy as np
@@ -165,15 +167,17 @@ class StreamPredictor:
     ):
         if not window >= 0.5 or not 0.05 <= hop <= window or smoothing < 0:
             raise AudioError(
-                f"a window of {window:g} s every {hop:g} s, smoothed over {smoothing:g} s, cannot be judged; expected "
-                "a window of 0.5 s or more, a hop of 0.05 s or more and at most the window, and no negative smoothing"
+                f"window={window:g} s, hop={hop:g} s, smoothing={smoothing:g} s is out of range; expected "
+                "window >= 0.5 s, 0.05 s <= hop <= window and smoothing >= 0 s"
             )
         self.alerts = tuple(alerts)
         for alert in self.alerts:
             if alert.emotion not in predictor.labels:
-                raise LabelError(f"an alert waits for {alert.emotion!r}; expected one of {', '.join(predictor.labels)}")
-        self._predictor, self._rate, self._adapts = predictor.used_to(()) if adapt else predictor, rate, adapt
-        # The rate that the bundle reads recordings at; their own, where its members want different ones.
+                known = ", ".join(predictor.labels)
+                raise LabelError(f"unknown emotion {alert.emotion!r} in an alert; expected one of {known}")
+        self._predictor = predictor.used_to(()) if adapt else predictor
+        self._rate, self._adapts = rate, adapt
+        # The bundle's rate; the stream's own where the members of the bundle need different rates.
         self._work_rate = predictor.bundle.rate or rate
         self._window, self._hop = round(window * self._work_rate), round(hop * self._work_rate)
         self._kept_share = np.exp(-hop / smoothing) if smoothing else 0.0
@@ -181,36 +185,42 @@ class StreamPredictor:
 
     @property
     def adaptation(self) -> Adaptation | None:
-        """What is known of the speaker by now; ``None`` for a predictor that neither was adapted nor adapts here."""
+        """The current adaptation to the speaker; ``None`` if the predictor is not adapted."""
         return self._predictor.adaptation
 
     def _begin(self) -> None:
         self._resample = resampler(self._rate, self._work_rate)
-        self._kept = np.zeros(0, np.float32)  # from the beginning of the next window on
-        self._start = 0  # where that is, in samples
+        self._kept = np.zeros(0, np.float32)  # samples from the start of the next window
+        self._start = 0  # start of the next window, in samples
         self._smoothed: np.ndarray | None = None
-        self._learned_to = 0  # end of the last window that was learned from, in samples
+        self._adapted_to = 0  # end of the last window used to adapt, in samples
 
     def feed(self, block: np.ndarray) -> list[Moment]:
-        """Take in the next samples.
+        """Process the next samples.
 
         Args:
             block: ``[n]``, ``[n, channels]`` or ``[channels, n]``, integers or floats as for
-                :func:`~ser_kit.audio.read_audio`; none at all will do.
+                :func:`~ser_kit.audio.read_audio`; may be empty.
 
         Returns:
-            The moments that are complete now, often none.
+            The moments that are now complete, often none.
 
         Raises:
-            AudioError: the samples are not finite, or of no known scale.
+            AudioError: the samples are not finite, or their scale is unknown.
         """
         return list(self._complete(self._resample(to_mono(block), False)))
 
     def flush(self) -> list[Moment]:
-        """End the stream: judge what came since the last window, with a window that may be shorter; then begin anew."""
+        """End the stream with a last window, which may be shorter, and reset.
+
+        Returns:
+            The remaining moments; there is no last window if less than 0.1 s is new.
+        """
         found = list(self._complete(self._resample(np.zeros(0, np.float32), True)))
-        told = self._window - self._hop if self._start else 0  # samples of what is kept that a window has held before
-        if len(self._kept) - told >= MIN_SECONDS * self._work_rate:
+        used = (
+            self._window - self._hop if self._start else 0
+        )  # kept samples that were part of an earlier window
+        if len(self._kept) - used >= MIN_SECONDS * self._work_rate:
             found.append(self._next(self._kept))
         self._begin()
         return found
@@ -225,47 +235,45 @@ class StreamPredictor:
         self._kept = self._kept[begin:].copy()
 
     def _next(self, samples: np.ndarray) -> Moment:
-        moment = self._judged(samples)
+        moment = self._answer(samples)
         for alert in self.alerts:
             alert.hear(moment)
         return moment
 
-    def _judged(self, samples: np.ndarray) -> Moment:
+    def _answer(self, samples: np.ndarray) -> Moment:
         rate = self._work_rate
         start, end = self._start / rate, (self._start + len(samples)) / rate
         if np.abs(samples).max() <= SILENT_PEAK:
             return Moment(start, end, reason="silence")
         piece = Recording(samples, rate, self._rate, 1, "<stream>")
-        judged = self._predictor.judge(piece)
-        against = speech_check.against([judged.evidence])
+        found = self._predictor.judge(piece)
+        against = speech_check.against([found.evidence])
         if against:
             return Moment(start, end, reason=f"no speech: {', '.join(against)}")
-        if self._adapts and self._start >= self._learned_to:
-            self._learned_to = self._start + len(samples)
-            self._predictor = self._predictor.used_to([Observation.of(piece, judged)])
-        said = self._predictor.adapted(judged.unadapted, judged.sharpness)
+        if self._adapts and self._start >= self._adapted_to:
+            self._adapted_to = self._start + len(samples)
+            self._predictor = self._predictor.used_to([Observation.of(piece, found)])
+        smoothed = self._predictor.adapted(found.unadapted, found.sharpness)
         if self._smoothed is not None:
-            said = self._kept_share * self._smoothed + (1 - self._kept_share) * said
-        self._smoothed = said
-        named, covered = self._predictor.answers.named(said), self._predictor.answers.covered(said)
-        if beyond := self._predictor.answers.beyond(said):
+            smoothed = self._kept_share * self._smoothed + (1 - self._kept_share) * smoothed
+        self._smoothed = smoothed
+        answers = self._predictor.answers
+        named = answers.named(smoothed)
+        if beyond := answers.beyond(smoothed):
             named |= {"emotion": "", "confidence": 0.0, "reason": BEYOND.format(beyond)}
-        return Moment(start, end, **named, covered=covered)
+        return Moment(start, end, **named, covered=answers.covered(smoothed))
 
 
-def timeline(
-    predictor: Predictor, source: Source, *, watch: Callable[[float], object] | None = None, **settings: Any
-) -> list[Moment]:
-    """Emotion over time of a whole recording: what a stream of it gives.
+def timeline(predictor: Predictor, source: Source, *, watch: Watch = None, **settings: Any) -> list[Moment]:
+    """Emotion over time of a whole recording, as :class:`StreamPredictor` gives it.
 
     Args:
-        predictor: what to judge with.
+        predictor: the predictor.
         source: as for :meth:`ser_kit.Predictor.predict`.
-        watch: told now and then which share is done, as by :meth:`~ser_kit.Predictor.predict`; what it raises ends the
-            work.
-        settings: ``window``, ``hop``, ``smoothing``, ``alerts`` and ``adapt`` of :class:`StreamPredictor`. What the
-            latter learns counts from there on; ``timeline(predictor.adapt([source]), source)`` knows the voice from
-            the beginning.
+        watch: called with the share that is done, 0..1; an exception raised in it stops the work.
+        settings: ``window``, ``hop``, ``smoothing``, ``alerts`` and ``adapt`` of :class:`StreamPredictor`.
+            With ``adapt``, the adaptation grows during the recording; ``timeline(predictor.adapt([source]),
+            source)`` is adapted from the beginning.
 
     Returns:
         At least one moment; the last window may be shorter.
@@ -275,7 +283,9 @@ def timeline(
     """
     recording = read_audio(source, rate=predictor.bundle.rate, watch=watch and partial(watch, 0.0))
     if recording.duration < MIN_SECONDS:
-        raise TooShortError(f"{recording.name} lasts {recording.duration:.3f} s; expected {MIN_SECONDS} s or more")
+        raise TooShortError(
+            f"{recording.name} lasts {recording.duration:.3f} s; expected {MIN_SECONDS} s or more"
+        )
     stream = StreamPredictor(predictor, rate=recording.rate, **settings)
     moments: list[Moment] = []
     block = _BLOCK_SECONDS * recording.rate

@@ -69,7 +69,7 @@ def test_the_model_card_tells_what_the_card_knows(demo_bundle):
     page = (demo_bundle / "README.md").read_text()
     found = card["evaluation"]
     headings = [line for line in page.splitlines() if line.startswith("#")]
-    assert headings[:4] == ["# rastogi_mlp", "## Trained on", "## What it is worth", "### By emotion"]
+    assert headings[:4] == ["# rastogi_mlp", "## Training data", "## Evaluation", "### By emotion"]
     assert headings[4] == "### By sex of the speaker" and "## Limits" in headings
     assert "speaker_80_20" in page and "no tested speaker was in training; tested on " in page
     (tested,) = found["tested"]
@@ -267,14 +267,17 @@ def virtual(file):
 
 
 HOSTILE = {
-    "a link to another file": (linked(lambda: h5py.ExternalLink("/etc/passwd", "/x")), "a link to elsewhere"),
-    "a link inside": (linked(lambda: h5py.SoftLink("/layers")), "a link to elsewhere"),
-    "numbers stored outside": (replaced(external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)]), "more than plain arrays"),
-    "a view of another file": (virtual, "more than plain arrays"),
-    "text": (replaced(dtype=h5py.string_dtype()), "more than plain arrays"),
+    "a link to another file": (linked(lambda: h5py.ExternalLink("/etc/passwd", "/x")), "holds a link at"),
+    "a link inside": (linked(lambda: h5py.SoftLink("/layers")), "holds a link at"),
+    "numbers stored outside": (
+        replaced(external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)]),
+        "does not hold a plain array",
+    ),
+    "a view of another file": (virtual, "does not hold a plain array"),
+    "text": (replaced(dtype=h5py.string_dtype()), "does not hold a plain array"),
     "terabytes in a few bytes": (replaced(shape=(1 << 40,), chunks=(1 << 16,)), "holds more numbers"),
-    "a group inside itself": (lambda file: file.__setitem__("loop", file["/"]), "holds groups inside each other"),
-    "another shape": (replaced(shape=(3, 3)), "do not fit"),
+    "a group inside itself": (lambda file: file.__setitem__("loop", file["/"]), "holds recursive groups"),
+    "another shape": (replaced(shape=(3, 3)), "do not match"),
     "no numbers": (replaced(fillvalue=np.nan), "NaN or infinite"),
 }
 
@@ -293,7 +296,7 @@ def test_hostile_weights_are_refused(copied, name):
         ({"../../owned.txt": b"x"}, "holds '../../owned.txt'"),
         ({"assets/vocabulary.txt": b"x"}, "holds 'assets/vocabulary.txt'"),
         ({"config.json": bytes(100 << 20)}, "would unpack to"),
-        ({"model.weights.h5": b"no HDF5"}, "do not fit"),
+        ({"model.weights.h5": b"no HDF5"}, "do not match"),
     ],
 )
 def test_a_hostile_archive_is_refused(copied, parts, message):
@@ -306,7 +309,7 @@ def test_a_hostile_archive_is_refused(copied, parts, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"units": [4000] * 9, "dropout": [0] * 9, "batch_norm": [False] * 9}, "would have [0-9,]+ numbers"),
+        ({"units": [4000] * 9, "dropout": [0] * 9, "batch_norm": [False] * 9}, "would have [0-9,]+ parameters"),
         ({"units": [10**12]}, "a setting of 1000000000000"),
         ({"units": [8] * 10_000}, "more than 500 settings"),
         ({"units": [float("nan")]}, "units|cannot be built"),
@@ -383,9 +386,9 @@ def test_what_lies_beside_a_bundle_is_never_deleted(copied, tmp_path):
     bundle = Bundle.load(copied)
     (copied / "notes.txt").write_text("years of work")
     for folder in (copied, str(copied)):
-        with pytest.raises(BundleError, match="holds notes.txt beside its bundle"):
+        with pytest.raises(BundleError, match="holds notes.txt besides its bundle"):
             check_target(folder)
-        with pytest.raises(BundleError, match="holds notes.txt beside its bundle"):
+        with pytest.raises(BundleError, match="holds notes.txt besides its bundle"):
             bundle.save(folder)
     assert (copied / "notes.txt").read_text() == "years of work" and Bundle.load(copied)
 
@@ -488,8 +491,8 @@ def test_a_builder_of_another_version_is_refused(copied, demo_bundle, monkeypatc
     Bundle.load(copied)  # as cards were written at first
     monkeypatch.setitem(models.VERSIONS, "mlp", 2)
     for folder in (copied, demo_bundle):
-        with pytest.raises(BundleError, match="version 1 of the builder 'mlp', this ser_kit builds version 2"):
+        with pytest.raises(BundleError, match="version 1 of 'mlp', this ser_kit has version 2"):
             Bundle.load(folder)
     monkeypatch.setitem(models.VERSIONS, "house", 3)  # that the shipped committee is made of
-    with pytest.raises(BundleError, match="this ser_kit builds version 3"):
+    with pytest.raises(BundleError, match="this ser_kit has version 3"):
         Bundle.load(preset_path("from_scratch"), networks=True)

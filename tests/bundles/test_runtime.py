@@ -138,9 +138,9 @@ class TestFilesOfBundles:
         ("spoil", "reason"),
         [
             (lambda file: file.unlink(), "model.onnx is missing"),
-            (lambda file: file.write_bytes(file.read_bytes()[:-100]), "not the file that card.json was written for"),
+            (lambda file: file.write_bytes(file.read_bytes()[:-100]), "not the file that card.json describes"),
             (lambda file: file.write_bytes(bytes(200 << 20)), "larger than"),
-            (lambda file: (file.unlink(), file.mkdir()), "no regular file"),
+            (lambda file: (file.unlink(), file.mkdir()), "not a regular file"),
         ],
     )
     def test_a_spoilt_file_is_refused_and_named(self, copied, spoil, reason):
@@ -155,14 +155,14 @@ class TestFilesOfBundles:
         card = json.loads((copied / "card.json").read_text())
         card["runtime"] = json.loads((other / "card.json").read_text())["runtime"]
         (copied / "card.json").write_text(json.dumps(card))
-        with pytest.raises(BundleError, match="model.onnx was made of another bundle than card.json describes"):
+        with pytest.raises(BundleError, match="model.onnx was made from another bundle than card.json describes"):
             Bundle.load(copied)
 
     def test_a_card_that_was_changed_is_refused(self, copied):
         card = json.loads((copied / "card.json").read_text())
         card["temperature"] = 3.0
         (copied / "card.json").write_text(json.dumps(card))
-        with pytest.raises(BundleError, match="made of another bundle than card.json describes"):
+        with pytest.raises(BundleError, match="made from another bundle than card.json describes"):
             Bundle.load(copied)
 
 
@@ -242,19 +242,19 @@ class TestHostileFiles:
     @pytest.mark.parametrize(
         ("make", "reason"),
         [
-            ("with_graph", "computes If, which no bundle does"),
-            ("with_hidden_graph", "holds a graph or the like"),
-            ("with_outside_data", "holds a constant .* outside the file"),
+            ("with_graph", "uses the operator If, which is not allowed"),
+            ("with_hidden_graph", "holds a graph or similar"),
+            ("with_outside_data", "holds a constant .* of external data"),
             ("with_functions", "part of kind 25"),
-            ("with_too_few_numbers", "holds a constant 'few' of 3 numbers; its shape says 1,000,000,000,000"),
+            ("with_too_few_numbers", "holds a constant 'few' of 3 numbers; its shape needs 1,000,000,000,000"),
             ("with_sparse_constants", "part of kind 15 in its graph"),
-            ("with_texts", "of texts"),
+            ("with_texts", "of external data or text"),
             ("with_a_large_length", "holds a number beyond 10,000,000 in its constant 'length'"),
             ("with_a_large_attribute", "holds a number beyond 10,000,000 in a node Split"),
             ("with_many_nodes", "more than 20,000 nodes"),
-            ("of_another_domain", "computes com.microsoft.Gelu"),
-            ("on_an_unknown_encoder", "is no part of this ser_kit"),
-            ("without_labels", "cut, or no ONNX file"),
+            ("of_another_domain", "uses the operator com.microsoft.Gelu"),
+            ("on_an_unknown_encoder", "which this ser_kit does not have"),
+            ("without_labels", "truncated, or not an ONNX file"),
             ("with_two_graphs", "holds 2 graphs"),
         ],
     )
@@ -368,11 +368,12 @@ SCRIPTS = {
 def test_nothing_is_imported_that_is_not_needed(name):
     before = (
         "import sys, numpy as np\n"
+        "from ser_kit.audio import read_audio\n"
         "from ser_kit.inference import predictor\n"
         "t = np.arange(48000) / 16000\n"
         "x = (0.1 * np.sin(2 * np.pi * 150 * t + 5 * np.sin(9 * t)) * (1 + np.sin(20 * t))).astype('float32')\n"
         "def p_observed(p, x):\n"
-        "    piece = predictor.read_audio((x, 16000))\n"
+        "    piece = read_audio((x, 16000))\n"
         "    return [predictor.Observation.of(piece, p.judge(piece))]\n"
     )
     after = f"\nprint([each for each in {HEAVY.split()} if each in sys.modules], file=sys.stderr)"

@@ -293,7 +293,7 @@ def test_what_a_bundle_is_worth_unheard_goes_into_pages(monkeypatch, demo_bundle
     assert 0 <= float(heard[4].split(" ")[0]) <= 100 and float(heard[-2]) <= 100
     assert evaluated[4].startswith("100.0 ") and evaluated[-3] == "–" and evaluated[-1] == "100.0 (+0.0) |"
     assert unheard.main(["--bundle", str(tmp_path / "nothing"), "--corpus", "demo"]) == 1
-    assert "neither a bundle's folder nor a preset" in capsys.readouterr().err
+    assert "neither a bundle folder nor a preset" in capsys.readouterr().err
 
 
 def recorded(folder, tested=("a", "b", "c"), labels=("neutral", "happy", "sad")):

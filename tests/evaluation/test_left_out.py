@@ -108,7 +108,7 @@ def test_the_card_says_what_each_corpus_left_out_shows(quick, material, evaluati
     assert found[2]["uar"] == pytest.approx(recalls.mean()) and found[2]["recall"] == pytest.approx(recalls.to_dict())
     plain = json.loads(json.dumps({"format": 2, **bundle.card, "members": [m.to_card() for m in bundle.members]}))
     page = card_page.markdown(plain)
-    assert "### On corpora that were left out" in page and "| west | " in page
+    assert "### Held-out corpora" in page and "| west | " in page
     plain["members"] = [{**each, "sha256": "0" * 64} for each in plain["members"]]
     card.check(plain)
     plain["left_out"][0]["uar"] = 2

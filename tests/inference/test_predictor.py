@@ -61,15 +61,15 @@ def test_an_answer_is_complete(predictor, answer, clip):
 
 
 def test_an_answer_says_what_its_confidence_rests_on(answer, clip, monkeypatch):
-    assert answer.rests_on == "speakers of demo that were left out in turn"
+    assert answer.rests_on == "held-out speakers of demo"
     assert answer.to_dict()["rests_on"] == answer.rests_on
     shipped = Predictor(Bundle.load(preset_path(DEFAULT_PRESET), networks=True))
-    of_all = "corpora that were left out in turn: emodb, emospeech, nemo, ravdess, tess"
+    of_all = "held-out corpora: emodb, emospeech, nemo, ravdess, tess"
     assert shipped.predict(clip).rests_on == of_all  # synthetic voices are like no corpus
     for place, name in ((3, "ravdess"), (5, "tess")):
         near = Places(np.ones(1), np.array([place]))
         monkeypatch.setattr(Bundle, "places", lambda *_, near=near: near)
-        expected = f"speakers of {name} that were left out in turn, since the recording is like these"
+        expected = f"held-out speakers of {name}, which the recording resembles"
         assert shipped.predict(clip).rests_on == expected
 
 
@@ -226,14 +226,14 @@ def test_a_recording_unlike_those_learned_from_is_uncertain_and_says_in_what(pre
     as_recorded = [predictor.predict((s, RATE)) for s in samples]
     distorted = [predictor.predict((np.clip(40 * s, -1, 1), RATE)) for s in samples]
     assert sum("unlike" in prediction.reason for prediction in as_recorded) <= 1
-    assert all("unlike the recordings" in prediction.reason for prediction in distorted)
+    assert all("unlike the training recordings" in prediction.reason for prediction in distorted)
     assert all("amplitude_mean" in prediction.reason for prediction in distorted)
 
 
 def test_a_bundle_without_a_bound_calls_no_recording_strange(predictor, demo_table):
     distorted = np.clip(40 * read_audio(demo_table["path"].iloc[0]).samples, -1, 1), RATE
     strange = predictor.predict(distorted)
-    assert "unlike the recordings" in strange.reason
+    assert "unlike the training recordings" in strange.reason
     card = dict(predictor.bundle.card)
     for cards in (card | {"strange_above": None}, {key: card[key] for key in card.keys() - {"strange_above"}}):
         found = Predictor(dataclasses.replace(predictor.bundle, card=cards)).predict(distorted)
@@ -400,5 +400,5 @@ def test_recordings_of_a_corpus_that_was_trained_on_are_known_as_such(real_data)
     shipped = Predictor.from_preset()
     for pattern, name in (("ravdess-emotional-speech*/Actor_*/*.wav", "ravdess"), ("nEMO/samples/*.wav", "nemo")):
         rests_on = [shipped.predict(path).rests_on for path in sorted(real_data.glob(pattern))[::100]]
-        known = [each.startswith(f"speakers of {name} that") for each in rests_on]
+        known = [each.startswith(f"held-out speakers of {name},") for each in rests_on]
         assert len(known) > 10 and np.mean(known) > 0.8

@@ -173,6 +173,6 @@ def test_the_file_of_another_program_is_left_alone(predictor, tmp_path):
     foreign += [("d.csv", "notes, without a line's end"), ("e.jsonl", "notes"), ("f.jsonl", '{"name": 1}')]
     for name, text in foreign:
         Path(tmp_path / name).write_text(text)
-        with pytest.raises(TableError, match="holds something else than answers"):
+        with pytest.raises(TableError, match="does not hold answers"):
             Results(tmp_path / name, predictor)
         assert (tmp_path / name).read_text() == text
