@@ -124,8 +124,7 @@ def _between(
         people = Groups.of(table.iloc[rows], labels[rows], "speaker")
         if people.count < 2:
             raise TableError(
-                f"{listed(trained)} has only one speaker; "
-                "to train and validate on different people takes two"
+                f"{listed(trained)} has only one speaker; to train and validate on different people takes two"
             )
         validation = rows[people.validation(np.array([], int), seed)]
         yield np.setdiff1d(rows, validation), validation, test

@@ -1,5 +1,4 @@
-"""Speech emotion systems by name, published ones and ser_kit's own, each runnable with one line on any clip
-table.
+"""Speech emotion recognition systems by name: published systems and ser_kit's own.
 
 Examples:
     >>> from ser_kit import corpora, recipes
@@ -48,7 +47,7 @@ RECIPES: Registry[System] = Registry(
         "ahmadov_forest": f"{__name__}.ahmadov:ahmadov_forest",
     },
 )
-"""Every published system by name, in the order of the documents."""
+"""Published systems by name, in the order of the documentation."""
 
 OWN: Registry[System] = Registry(
     "recipe",
@@ -65,7 +64,7 @@ OWN: Registry[System] = Registry(
         "trillsson_linear": f"{__name__}.transfer:trillsson_linear",
     },
 )
-"""Systems of ser_kit's own by name."""
+"""ser_kit's own systems by name."""
 
 
 def names() -> list[str]:
@@ -74,11 +73,11 @@ def names() -> list[str]:
 
 
 def get(name: str) -> System:
-    """The recipe of that name; ``"name+ablation"`` is one of its ablations.
+    """The recipe of that name; ``"name+ablation"`` gives an ablation.
 
     Raises:
-        UnknownNameError: there is none.
-        RecipeError: the recipe has no such ablation.
+        UnknownNameError: if there is none.
+        RecipeError: if the recipe has no such ablation.
 
     Examples:
         >>> get("staged_cnn_lstm+MFCC alone").extractor.shape

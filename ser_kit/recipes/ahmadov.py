@@ -1,11 +1,11 @@
-"""A convolution and a bidirectional LSTM over frame features, and the forest it was compared with.
+"""CNN-BiLSTM on frame features, and its random forest baseline (Ahmadov).
 
-The document divides the speakers of CREMA-D 80/20, expressly instead of a random split of the clips, which is
-run beside it here to show what that would bring. It names no clips held back for early stopping; here they
-are part of the training speakers'. It scales recordings to a peak of 1 and fills up short sequences of frames
-with zeros; here the level is kept (the ablation "peak normalisation" follows the document) and frames that
-are filled up have the values of silence. 33,862 parameters follow from its layers; it does not print the
-number.
+The document divides the speakers of CREMA-D 80/20, and states that it avoids a random split of the clips.
+Here the random split is run too, for comparison. The document names no validation clips; here they come from
+the training speakers. It normalises recordings to a peak of 1 and pads short sequences of frames with zeros;
+here the level is kept (the ablation "peak normalisation" follows the document), and padding frames have the
+values of silence. The number of parameters, 33,862, is computed from the layers; the document does not report
+it.
 """
 
 from ..audio.transforms import PeakNormalise

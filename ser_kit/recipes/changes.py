@@ -1,4 +1,4 @@
-"""Settings of a system by their names: what decides about its numbers, and one of them changed."""
+"""Settings of a system: list those that affect its results, and change one by its path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..features import Extractor
 
 
 def type_name(kind: Any) -> str:
-    """A type, as messages name it."""
+    """Name of a type, for messages."""
     if kind is str:
         return "text"
     names = [each.__name__ for each in get_args(kind) or (kind,)]
@@ -21,13 +21,13 @@ def type_name(kind: Any) -> str:
 
 
 def as_path(name: str) -> str:
-    """A name as part of a path."""
+    """Convert a name to a file name."""
     return re.sub(r"[^\w.+-]+", "_", name)
 
 
 def decisive(thing: Any) -> Any:
-    """All settings, for JSON; fields that are off (0, none, empty) are left out, so that new options change
-    nothing."""
+    """Settings that affect the results, JSON-serialisable. Fields that are off (0, ``None``, empty) are
+    omitted, so that new options do not change existing digests."""
     if isinstance(thing, Extractor | Step):
         return thing.identity
     if is_dataclass(thing):
@@ -44,11 +44,11 @@ def decisive(thing: Any) -> Any:
 
 
 def with_setting(thing: Any, path: list[str], value: Any, whole: str) -> Any:
-    """A copy of a dataclass or mapping in which one setting has another value."""
+    """Copy a dataclass or mapping with one setting changed."""
     name, *rest = path
     known = [each.name for each in fields(thing)] if is_dataclass(thing) else []
     if isinstance(value, list):
-        value = _tuples(value)  # JSON has no tuples, and what has lists in it cannot be looked up
+        value = _tuples(value)  # JSON has no tuples, and lists are not hashable
     if isinstance(thing, Mapping):
         if rest and name not in thing:
             raise RecipeError(

@@ -1,4 +1,4 @@
-"""The records of :mod:`ser_kit.recipes.reproduce` as tables to draw from, in the order of the documents.
+"""Tables for plots, from the records of :mod:`ser_kit.recipes.reproduce`, in the order of the documentation.
 
 Examples:
     >>> from ser_kit import plots
@@ -20,13 +20,14 @@ def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
 
     Args:
         records: from :func:`ser_kit.recipes.reproduce.load`.
-        name: of the corpora (joined by ``", "``) that were run; for a system that was run on others only, the
-            first of these is taken.
+        name: names of the corpora (joined by ``", "``); for a system without runs on them, the first corpora
+            that it was run on.
 
     Returns:
-        A row for each system and each of its published split and the split by unseen speakers, or one row
-        with ``mean`` NaN where neither was run: ``system``, ``corpora``, ``reported`` (tuple of fractions),
-        ``chance``, ``speaker_independent``, ``mean`` and ``std`` (of folds and seeds), ``complete``.
+        DataFrame with a row for each system under its published split and one for unseen speakers, or one row
+        with ``mean`` NaN if neither was run. Columns: ``system``, ``corpora``, ``reported`` (tuple of
+        fractions), ``chance``, ``speaker_independent``, ``mean`` and ``std`` (of folds and seeds),
+        ``complete``.
     """
     found = tables.spread(records[records["ablation"] == ""], "accuracy")
     measured = ["speaker_independent", "mean", "std", "complete"]
@@ -48,29 +49,29 @@ def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
 
 
 def reported(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
-    """What documents report beside accuracy, for :func:`ser_kit.plots.reported`.
+    """Reported and measured metrics other than accuracy, for :func:`ser_kit.plots.reported`.
 
     Args:
         records: from :func:`ser_kit.recipes.reproduce.load`.
-        name: as of :func:`systems`.
+        name: see :func:`systems`.
 
     Returns:
-        As of :func:`ser_kit.recipes.reproduce.figures`, with the metrics' names as they are printed.
+        As :func:`ser_kit.recipes.reproduce.figures`, with display names of the metrics.
     """
     found = tables.figures(records, name)
     return found.assign(metric=found["metric"].map(tables.METRIC_NAMES))
 
 
 def by_protocol(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
-    """Systems that were run under two protocols or more, for :func:`ser_kit.plots.leakage`.
+    """Scores of systems that were run under two or more protocols, for :func:`ser_kit.plots.leakage`.
 
     Args:
         records: from :func:`ser_kit.recipes.reproduce.load`.
         metric: one of :data:`ser_kit.evaluation.METRICS`.
 
     Returns:
-        As of :func:`ser_kit.recipes.reproduce.spread`, with ``metric`` and ``leaks`` of each protocol (a
-        tuple); the protocols of a system from the leakiest to the most honest.
+        As :func:`ser_kit.recipes.reproduce.spread`, with ``metric`` and the ``leaks`` of each protocol (a
+        tuple). The protocols of a system are ordered by the number of leaks, most first.
     """
     found = _in_order(tables.spread(records[records["ablation"] == ""], metric))
     found = found.assign(metric=metric, leaks=[_leaks(run) for run in found.to_dict("records")])
@@ -81,16 +82,16 @@ def by_protocol(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame
 
 
 def gains(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
-    """Differences of ablations to the system itself, for :func:`ser_kit.plots.ablations`.
+    """Differences between ablations and the full system, for :func:`ser_kit.plots.ablations`.
 
     Args:
         records: from :func:`ser_kit.recipes.reproduce.load`.
         metric: one of :data:`ser_kit.evaluation.METRICS`.
 
     Returns:
-        A row for each record of an ablation that has one of the system itself with the same fold and seed:
-        ``recipe``, ``corpora``, ``ablation``, ``protocol``, ``speaker_independent``, ``metric`` and ``gain``
-        (in percentage points).
+        DataFrame with a row for each record of an ablation with a record of the full system for the same fold
+        and seed: ``recipe``, ``corpora``, ``ablation``, ``protocol``, ``speaker_independent``, ``metric`` and
+        ``gain`` (in percentage points).
     """
     whole, changed = records[records["ablation"] == ""], records[records["ablation"] != ""]
     keys = ["recipe", "corpora", "protocol", "speaker_independent", "seed", "fold"]
@@ -100,7 +101,7 @@ def gains(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows in the order of the documents; recipes without a document come last."""
+    """Sort rows in the order of the documentation; recipes that are not in it come last."""
     order = {name: place for place, name in enumerate(RECIPES)}
     return table.sort_values("recipe", key=lambda names: names.map(order).fillna(len(order)), kind="stable")
 

@@ -1,4 +1,4 @@
-"""Several recipes that agree on one answer."""
+"""Ensembles of recipes."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ from .prepared import Split
 from .single import Recipe
 from .system import System
 
-_SMALLEST_ERROR = 1e-3  # of a boosted member: one without errors would have an infinite say
+_SMALLEST_ERROR = 1e-3  # of a boosted member: with an error of 0 its weight would be infinite
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble(System):
-    """Recipes trained on the same clips, whose members vote.
+    """Ensemble of recipes trained on the same clips.
 
-    * ``"soft"``: the mean of their probabilities;
-    * ``"hard"``: the share of their votes;
+    * ``"soft"``: soft voting, the mean of the probabilities;
+    * ``"hard"``: hard voting, the share of votes;
     * ``"bagging"``: each member is trained on a bootstrap sample of the training clips (as weights; copies go
       with their clip), then soft voting (Breiman 1996);
-    * ``"boosting"``: each member attends more to the training clips that those before it got wrong, and has
-      the more say the fewer it gets wrong itself; SAMME of Zhu, Zou, Rosset & Hastie, "Multi-class AdaBoost",
-      2009;
-    * ``"seeds"``: members on the same clips that differ in their first weights and the order of the clips,
-      then soft voting (Lakshminarayanan, Pritzel & Blundell, "Simple and scalable predictive uncertainty
-      estimation using deep ensembles", NIPS 30, 2017).
+    * ``"boosting"``: training clips that earlier members misclassified get a larger weight, and members with
+      fewer errors a larger vote (SAMME: Zhu, Zou, Rosset & Hastie, "Multi-class AdaBoost", 2009);
+    * ``"seeds"``: members with different initial weights and order of clips, then soft voting
+      (Lakshminarayanan, Pritzel & Blundell, "Simple and scalable predictive uncertainty estimation using deep
+      ensembles", NIPS 30, 2017).
 
     Args:
-        members: the recipes; they share labels, copies and augmentation.
+        members: the recipes, with the same labels, copies and augmentation.
         method: one of the above.
-        rounds: members trained by bagging, boosting and seeds, the recipes in turn.
+        rounds: number of members for bagging, boosting and seeds, 1 to 100; the recipes are used in turn.
 
     Examples:
         >>> from ser_kit import recipes
@@ -61,7 +60,7 @@ class Ensemble(System):
         super().__post_init__()
         members = listed("members", self.members, RecipeError)
         if not members or not all(isinstance(member, Recipe) for member in members):
-            raise RecipeError(f"members={members!r} must be one recipe at least, and nothing else")
+            raise RecipeError(f"members={members!r} must be recipes, at least one")
         if len({member.name for member in self.members}) < len(self.members):
             raise RecipeError(
                 "the members of an ensemble need different names; see Recipe.with_settings(..., name)"
@@ -71,7 +70,7 @@ class Ensemble(System):
 
     @classmethod
     def of(cls, *members: Recipe, method: str = "soft", rounds: int = 5) -> Ensemble:
-        """An ensemble of any recipes, named after them."""
+        """Create an ensemble of recipes, named after them."""
         first = members[0]
         return cls(
             name="&".join(member.name for member in members),
@@ -85,7 +84,8 @@ class Ensemble(System):
         )
 
     def with_settings(self, changes: Mapping[str, Any], name: str = "") -> Self:
-        """As of any system; a setting that is not the ensemble's own is changed in each of its members.
+        """As :meth:`System.with_settings`; settings that the ensemble does not have are changed in each
+        member.
 
         Examples:
             >>> from ser_kit import recipes
@@ -143,11 +143,11 @@ class Ensemble(System):
     def _in_rounds(
         self, split: Split, weigh: Callable[[int], np.ndarray | None], after=lambda member, i: member
     ) -> tuple[list[Member], list[pd.DataFrame]]:
-        """The recipes in turn, each with weights of its own."""
+        """Train the recipes in turn, with different clip weights in each round."""
         members, histories = [], []
         for i in range(self.rounds):
             recipe = replace(self.members[i % len(self.members)], name=self.parts[i])
-            # Not seed + i, which would give the members of one ensemble to that of the next seed too.
+            # Not seed + i: ensembles with consecutive seeds would share members.
             seed, title = (
                 subseed(split.seed, "member", i),
                 f"{split.title} {self.method} {i + 1}/{self.rounds}",
@@ -160,7 +160,8 @@ class Ensemble(System):
 
     @staticmethod
     def _drawn(split: Split, i: int) -> np.ndarray:
-        """How often each training row is in the i-th bootstrap sample of clips; copies follow their clip."""
+        """Number of times that each training row is in the i-th bootstrap sample; copies follow their
+        clip."""
         table = split.material.table.iloc[split.train]
         clips = table["clip_id"].to_numpy()
         if "parent" in table:
@@ -174,15 +175,17 @@ class Ensemble(System):
         true, n_classes = split.material.y[split.train], len(split.material.labels)
         now = given / given.mean()
 
-        def judge(member: Member, i: int) -> Member:
+        def weighted(member: Member, i: int) -> Member:
             nonlocal now
-            said = member.probabilities(split.material.features[member.extractor].values[split.train])
-            wrong = said.argmax(axis=1) != true
+            probabilities = member.probabilities(
+                split.material.features[member.extractor].values[split.train]
+            )
+            wrong = probabilities.argmax(axis=1) != true
             error = np.clip((now * wrong).sum() / now.sum(), _SMALLEST_ERROR, 1 - _SMALLEST_ERROR)
-            # No better than guessing: SAMME gives it no say, and the weights stay as they are.
-            say = max(0.0, np.log((1 - error) / error) + np.log(n_classes - 1))
-            now = now * np.exp(say * wrong)
+            # No better than chance: SAMME gives the member no vote, and the clip weights stay the same.
+            vote = max(0.0, np.log((1 - error) / error) + np.log(n_classes - 1))
+            now = now * np.exp(vote * wrong)
             now = now / now.mean()
-            return replace(member, weight=max(say, 1e-9))
+            return replace(member, weight=max(vote, 1e-9))
 
-        return self._in_rounds(split, lambda i: now, judge)
+        return self._in_rounds(split, lambda i: now, weighted)

@@ -1,6 +1,6 @@
-"""One file that describes an experiment: what is trained and tested, on what, and where the results go.
+"""Experiments described by a TOML file: corpora, recipes, protocols, seeds, settings and outputs.
 
-``ser-kit run`` runs such a file, and every command that trains leaves one beside its results.
+``ser-kit run`` runs such a file, and every command that trains writes one beside its results.
 
 Examples:
     >>> experiment = Experiment.from_toml('''
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 FILE = "experiment.toml"
 OUTPUTS = ("bundle", "evaluations", "records", "tuning")
-"""What an experiment gives: one of them is named."""
+"""Kinds of output; an experiment has exactly one."""
 
 _PATHS = (*OUTPUTS, "report")
 _TEXTS = ("labels", "root", *_PATHS)
@@ -57,30 +57,31 @@ _HEADING = "# An experiment of ser-kit. To run it: ser-kit run FILE\n"
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(Settings):
-    """What is trained and tested, on what, and where the results go.
+    """An experiment: corpora, recipes, protocols, seeds, settings and output.
 
     Args:
-        corpora: names, as for :func:`ser_kit.corpora.load`; ``"NAME:PATH"`` says where one is.
-        recipes: names of the recipes or of their ablations, as for :func:`ser_kit.recipes.get`.
+        corpora: names of corpora, see :func:`ser_kit.corpora.load`; ``"NAME:PATH"`` gives the folder of a
+            corpus.
+        recipes: names of recipes or ablations, see :func:`ser_kit.recipes.get`.
         protocols: names of protocols, or ``"published"``.
-        seeds: of folds, first weights and order, 0 to 2**31 - 1.
-        labels: a label set, or emotions with commas between them; by default each recipe's.
-        root: a folder that holds the corpora whose names do not say where they are.
-        changes: to each recipe, as for :meth:`ser_kit.recipes.System.changed`.
-        folds: numbers of the folds to run, from 1; by default all. For ``records`` only.
-        bundle: folder for a trained bundle; of one recipe, protocol and seed.
+        seeds: random seeds of folds, initial weights and order of clips, 0 to 2**31 - 1.
+        labels: a label set, or emotions separated by commas; by default that of each recipe.
+        root: folder of the corpora without a path of their own.
+        changes: changed settings of each recipe, see :meth:`ser_kit.recipes.System.with_settings`.
+        folds: numbers of the folds to run, from 1; by default all. Only for ``records``.
+        bundle: folder for a trained bundle; needs a single recipe, protocol and seed.
         evaluations: folder for the evaluation of each recipe under each protocol with each seed.
-        records: folder for a record of each fold, as of ``ser-kit reproduce``. Changed recipes are recorded
-            as ablations.
-        tuning: folder for a search; of one recipe, protocol and seed.
-        space: setting -> the values that the search tries.
-        method: ``"random"`` or ``"grid"``, of the search.
-        candidates: how many a random search tries.
-        report: a Markdown file for the tables that the command prints.
-        made_with: the :meth:`environment` and the command of the results. Not a part of the experiment.
+        records: folder for a record of each fold, as ``ser-kit reproduce`` writes them. Changed recipes are
+            recorded as ablations.
+        tuning: folder for a hyperparameter search; needs a single recipe, protocol and seed.
+        space: setting -> list of values to search.
+        method: search method, ``"random"`` or ``"grid"``.
+        candidates: number of candidates of a random search, 1 to 1,000,000.
+        report: Markdown file for the tables that the command prints.
+        made_with: the :meth:`environment` and the command of the results; ignored in comparisons.
 
     Raises:
-        RecipeError: a setting has the wrong type, or does not go together with the others.
+        RecipeError: if a setting has the wrong type, or contradicts another.
     """
 
     name: ClassVar[str] = "experiment"
@@ -119,7 +120,7 @@ class Experiment(Settings):
         try:
             json.dumps([self.changes, self.space])
         except TypeError as error:
-            raise RecipeError(f"changes and space: only what JSON can hold can be saved: {error}") from None
+            raise RecipeError(f"changes and space: values must be JSON-serialisable: {error}") from None
         self._check_output()
 
     @classmethod
@@ -127,7 +128,7 @@ class Experiment(Settings):
         return key
 
     def _check_output(self) -> None:
-        """What is asked for goes with what comes out."""
+        """Check that the settings fit the kind of output."""
         given = [key for key in OUTPUTS if getattr(self, key)]
         if len(given) != 1:
             found = f"it has {' and '.join(given)}" if given else "it has none"
@@ -145,14 +146,14 @@ class Experiment(Settings):
 
     @property
     def output(self) -> str:
-        """The one of :data:`OUTPUTS` that it gives."""
+        """The kind of output, one of :data:`OUTPUTS`."""
         return next(key for key in OUTPUTS if getattr(self, key))
 
     def check_names(self) -> None:
-        """Whether there are such corpora, recipes, protocols and labels, and such settings.
+        """Check the names of corpora, recipes, protocols, labels and settings.
 
         Raises:
-            RecipeError: there are not; the message names the key.
+            RecipeError: if a name is unknown; the message names the key.
         """
         look_up: dict[str, Callable[[], Any]] = {
             "corpora": lambda: list(map(corpora.get, self.corpora)),
@@ -169,12 +170,12 @@ class Experiment(Settings):
                 raise RecipeError(f"{key}: {error}") from None
 
     def systems(self) -> list[System]:
-        """The recipes with their changes.
+        """The recipes with their changed settings.
 
         Raises:
-            UnknownNameError: there is no such recipe.
-            RecipeError: a recipe has no such ablation or setting.
-            SerKitError: a setting cannot have such a value.
+            UnknownNameError: if there is no such recipe.
+            RecipeError: if a recipe has no such ablation or setting.
+            SerKitError: if a value of a setting is not valid.
         """
         listed = ", ".join(f"{key}={json.dumps(value)}" for key, value in self.changes.items())
         found = [
@@ -185,17 +186,16 @@ class Experiment(Settings):
         return found
 
     def environment(self) -> dict[str, str]:
-        """What else numbers depend on: the platform, versions, and a digest of each recipe's settings."""
+        """Platform, package versions, and a digest of the settings of each recipe."""
         from . import versions
 
         settings = {f"recipe {system.name}": system.settings for system in self.systems()}
         return {"platform": platform.platform(), **versions(), **settings}
 
     def to_toml(self) -> str:
-        """The experiment as text; empty settings are left out.
+        """Write the experiment as TOML text, without empty settings.
 
-        It is written here, since tomllib of the standard library only reads, and the file has neither nested
-        tables nor dates.
+        The standard library's tomllib only reads. The file needs neither nested tables nor dates.
         """
         lines, tables = [_HEADING], []
         for key in (each.name for each in fields(self)):
@@ -214,15 +214,15 @@ class Experiment(Settings):
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
-        """The experiment that a text describes.
+        """Read an experiment from TOML text.
 
         Args:
-            text: as :meth:`to_toml` gives it. In ``changes`` and ``space`` the parts of a name may be tables
-                of their own, and a text that is JSON stands for its value: ``"null"`` for none.
+            text: TOML, see :meth:`to_toml`. In ``changes`` and ``space`` settings may be nested tables, and a
+                string that is JSON stands for its value: ``"null"`` for ``None``.
 
         Raises:
-            UnknownNameError: there is no such key.
-            RecipeError: it is not TOML, a key is missing, or a value has the wrong type.
+            UnknownNameError: if there is an unknown key.
+            RecipeError: if it is not TOML, a key is missing, or a value has the wrong type.
         """
         try:
             given = tomllib.loads(text)
@@ -244,14 +244,14 @@ class Experiment(Settings):
 
     @classmethod
     def load(cls, path: str | os.PathLike, out: str | os.PathLike | None = None) -> Self:
-        """Read an experiment; relative paths in it start from the folder that it is in.
+        """Read an experiment file; relative paths in it are relative to its folder.
 
         Args:
-            path: of the file.
-            out: the folder that outputs start from instead.
+            path: the file.
+            out: folder that the paths of outputs are relative to instead.
 
         Raises:
-            RecipeError: the file is missing or makes no sense; the message names the file and the key.
+            RecipeError: if the file is missing or not valid; the message names the file and the key.
         """
         path = Path(path)
         try:
@@ -266,18 +266,18 @@ class Experiment(Settings):
         return found._relocated(_inside(path.parent), _inside(path.parent if out is None else out))
 
     def save(self, path: str | os.PathLike, command: str = "") -> Path:
-        """Write an experiment beside its results, with the versions that make them.
+        """Write the experiment beside its results, with the versions of the packages.
 
-        Outputs are written relative to the file, and places of corpora as absolute paths. A file that was
-        written by hand and describes the same experiment is left as it is. A file of another experiment is
-        kept, and this one is written beside it under a name of its own.
+        Paths of outputs are written relative to the file, and paths of corpora as absolute paths. A
+        handwritten file of the same experiment is not changed. A file of another experiment is kept, and this
+        one is written beside it under another name.
 
         Args:
-            path: of the file.
-            command: that makes the results.
+            path: the file.
+            command: command line that produces the results.
 
         Returns:
-            Where it is.
+            Path of the file.
         """
         path = Path(os.path.abspath(path))
         folder = path.parent
@@ -301,7 +301,7 @@ class Experiment(Settings):
         return place
 
     def _relocated(self, source: Callable[[str], str], target: Callable[[str], str]) -> Self:
-        """With other paths of the recordings and of the outputs."""
+        """Copy with changed paths of the recordings and of the outputs."""
 
         def move(text: str, to: Callable[[str], str]) -> str:
             return to(os.path.expanduser(text)) if text else ""
@@ -316,12 +316,12 @@ class Experiment(Settings):
 
 
 def _inside(folder: str | os.PathLike) -> Callable[[str], str]:
-    """Makes a relative path start from a folder."""
+    """Function that resolves relative paths against a folder."""
     return lambda place: os.path.normpath(os.path.join(folder, place))
 
 
 def protocol_name(name: str) -> str:
-    """The name of a protocol, or ``"published"``, if there is such a one.
+    """Check the name of a protocol, which may be ``"published"``, and return it.
 
     Raises:
         UnknownNameError: there is none.
@@ -332,7 +332,7 @@ def protocol_name(name: str) -> str:
 
 
 def value_of(text: str) -> Any:
-    """What a text stands for as the value of a setting: JSON, or else the text itself.
+    """Parse the value of a setting: JSON, or else the text itself.
 
     Examples:
         >>> value_of("0.5"), value_of("null"), value_of("adam")
@@ -351,7 +351,7 @@ def _recipe(name: str) -> System:
 
 
 def _list(key: str, values: Any, example: str) -> tuple:
-    """A setting that is a list: of numbers where these have a range, else of texts."""
+    """Validate a setting that is a list of numbers or of texts."""
     numbers = _NUMBERS.get(key)
     if not isinstance(values, list | tuple) or not (values or key == "folds"):
         raise RecipeError(f"{key}={values!r} must be a list, such as {example}")
@@ -364,7 +364,7 @@ def _list(key: str, values: Any, example: str) -> tuple:
 
 
 def _flat(key: str, table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by their whole names, such as ``"training.epochs"``."""
+    """Flatten nested settings to paths, such as ``"training.epochs"``."""
     found = {}
     for name, value in table.items():
         if isinstance(value, dict) and value:
@@ -383,7 +383,7 @@ def _without_tuples(value: Any) -> Any:
 
 
 def _portable(value: Any) -> Any:
-    """A value of a setting for :func:`value_of` to read: as JSON where TOML has no such value."""
+    """Convert a value for TOML, as JSON text if TOML has no such value; :func:`value_of` is the inverse."""
     if isinstance(value, str):
         return value if value_of(value) == value else json.dumps(value)
     return value if _native(value) else json.dumps(value)
@@ -408,5 +408,6 @@ def _key(name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A TOML string: JSON's escapes are TOML's too, but for the one character that JSON leaves as it is."""
+    """A TOML string: the escapes are those of JSON, except for the one character that JSON does not
+    escape."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

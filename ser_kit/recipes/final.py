@@ -1,4 +1,4 @@
-"""What a trained system leaves: calibrated probabilities, the card, and the file that answers."""
+"""Finish a trained system: calibration, the model card, and the ONNX file."""
 
 from __future__ import annotations
 
@@ -30,66 +30,66 @@ if TYPE_CHECKING:
 
 
 UNCERTAIN_SHARE = 0.005
-"""A prediction is uncertain when its confidence is below that of all but this share of held-out training
-clips; of a bundle that was tested on corpora left out see :func:`ser_kit.evaluation.left_out.threshold`."""
+"""Share of held-out training clips with a confidence below the threshold of uncertain predictions. For
+bundles tested on corpora left out of training, see :func:`ser_kit.evaluation.left_out.threshold`."""
 
 STRANGE_SHARE = 0.01
-"""A recording is strange when it is farther from the average of the training clips than all but this share of
-them."""
+"""Share of training clips that are farther from the average than the threshold for strange recordings."""
 
-_COMPARED = 24  # recordings that model.onnx is compared with the networks on
+_COMPARED = 24  # recordings to compare model.onnx with the Keras models on
 
 LIMITS = (
-    "Its accuracy on voices, languages, rooms and microphones other than those it learned from is not known. "
-    "What a voice sounds like is not what a person feels: not for decisions about people, such as hiring, policing, "
-    "credit, health or schooling. The EU's AI Act (Regulation 2024/1689, Article 5) forbids to infer people's emotions "
-    "at work and in education. The licences of the corpora bind the model too."
+    "Its accuracy on voices, languages, rooms and microphones other than those it was trained on is not known. "
+    "The sound of a voice is not what a person feels: do not use it for decisions about people, such as "
+    "hiring, policing, credit, health or schooling. The EU's AI Act (Regulation 2024/1689, Article 5) prohibits "
+    "inferring people's emotions at work and in education. The licences of the corpora apply to the model too."
 )
-"""What every bundle's card says of its use."""
+"""Limits of use, in the card of each bundle."""
 
 
 def with_temperature(bundle: Bundle, temperature: float) -> Bundle:
-    """The bundle, calibrated by this temperature."""
+    """Set the temperature of a bundle."""
     return replace(bundle, card={**bundle.card, "temperature": temperature})
 
 
 def answering(bundle: Bundle, material: PreparedData) -> Bundle:
-    """The bundle with its ``model.onnx`` where that can be made: what was trained is kept in any case."""
+    """Add ``model.onnx`` to a bundle; if it cannot be exported, warn and return the bundle without it."""
     clips = corpora.sample(material.table.iloc[material.originals], _COMPARED)
     try:
         return deploy.with_runtime(bundle, corpora.sources(clips))
-    except Exception as error:  # what converters raise is of many kinds
-        said = str(error) or type(error).__name__
-        warnings.warn(f"the bundle has no {runtime.FILE}: {said}", NoRuntimeWarning, stacklevel=3)
-        return replace(bundle, card={**bundle.card, "runtime": {"none_since": said}})
+    except Exception as error:  # converters raise many types
+        reason = str(error) or type(error).__name__
+        warnings.warn(f"the bundle has no {runtime.FILE}: {reason}", NoRuntimeWarning, stacklevel=3)
+        return replace(bundle, card={**bundle.card, "runtime": {"none_since": reason}})
 
 
 def calibrate(evaluation: Evaluation) -> tuple[Evaluation, float]:
-    """The predictions of all folds, calibrated together by their own truth, and the temperature that does
-    it."""
-    said, predictions = evaluation.uncalibrated(), evaluation.predictions
+    """Calibrate the pooled predictions of all folds; returns them and the temperature."""
+    probabilities, predictions = evaluation.uncalibrated(), evaluation.predictions
     if across_corpora(evaluation.protocol):
-        temperature = left_out.calibration(said, predictions, evaluation.labels).temperature
-        said = apply_temperature(said, temperature)
-        confidence = left_out.among(said, predictions["true"], predictions["corpus"], evaluation.labels).max(
-            axis=1
-        )
+        temperature = left_out.calibration(probabilities, predictions, evaluation.labels).temperature
+        probabilities = apply_temperature(probabilities, temperature)
+        confidence = left_out.among(
+            probabilities, predictions["true"], predictions["corpus"], evaluation.labels
+        ).max(axis=1)
     else:
-        temperature = fit_temperature(said, pd.Index(evaluation.labels).get_indexer(predictions["true"]))
-        said = apply_temperature(said, temperature)
-        confidence = said.max(axis=1)
+        temperature = fit_temperature(
+            probabilities, pd.Index(evaluation.labels).get_indexer(predictions["true"])
+        )
+        probabilities = apply_temperature(probabilities, temperature)
+        confidence = probabilities.max(axis=1)
     columns = [f"prob_{label}" for label in evaluation.labels]
-    calibrated = dict(zip(columns, said.T, strict=True), confidence=confidence)
+    calibrated = dict(zip(columns, probabilities.T, strict=True), confidence=confidence)
     return replace(evaluation, predictions=predictions.assign(**calibrated)), temperature
 
 
 def across_corpora(protocol: str) -> bool:
-    """Whether a protocol tests corpora that were not learned from."""
+    """Whether a protocol tests on corpora left out of training."""
     return protocol in protocols.names() and "corpus" in protocols.get(protocol).independent_of
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, ser_kit and the packages that decide about numbers."""
+    """Versions of Python, ser_kit and the packages that affect results."""
     names = (
         "ser-kit", "tensorflow", "tensorflow-cpu", "keras", "scikit-learn", "numpy", "scipy", "librosa",
         "praat-parselmouth", "soxr", "soundfile", "noisereduce", "PyWavelets", "webrtcvad-wheels",
@@ -99,7 +99,7 @@ def versions() -> dict[str, str]:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            continue  # tensorflow and tensorflow-cpu are the same package under two names
+            continue  # for example tensorflow or tensorflow-cpu
     return found
 
 
@@ -112,15 +112,15 @@ def card(
     jobs: int | None,
     progress: bool,
 ) -> dict[str, Any]:
-    """The card of a bundle: what it was trained on, how sure it can be, and what its evaluation showed.
+    """Model card of a bundle: training data, thresholds, and evaluation.
 
     Args:
-        system: what was trained.
+        system: the trained system.
         material: all clips.
-        fitted: the members, with what their training put on the card.
-        evaluation: on clips that were not trained on.
-        calibrated: the same, its predictions calibrated.
-        jobs: processes to extract with.
+        fitted: the trained members, with a preliminary card.
+        evaluation: the evaluation on held-out clips.
+        calibrated: the evaluation with calibrated predictions.
+        jobs: number of processes for extraction.
         progress: show progress bars.
     """
     table = material.table.iloc[material.originals].reset_index(drop=True)
@@ -167,7 +167,7 @@ def card(
 
 
 def _uncertain_below(calibrated: Evaluation, across: bool) -> float:
-    """The confidence below which an answer is uncertain."""
+    """Confidence below which a prediction is uncertain."""
     confidence = calibrated.predictions["confidence"]
     if across:
         alike = left_out.alike(calibrated.predictions["corpus"])
@@ -176,7 +176,7 @@ def _uncertain_below(calibrated: Evaluation, across: bool) -> float:
 
 
 def _typical(system: System, table: pd.DataFrame, jobs: int | None, progress: bool) -> dict[str, Any]:
-    """Functionals of the training clips by emotion, and from which distance on a recording is strange."""
+    """Functionals of the training clips by emotion, and the distance above which a recording is strange."""
     plain = extract(table, Functionals(), jobs=jobs, progress=progress)
     frame = plain.to_frame()
     names = list(plain.extractor.feature_names)
@@ -186,22 +186,22 @@ def _typical(system: System, table: pd.DataFrame, jobs: int | None, progress: bo
     }
     strange_above = None
     if any(not isinstance(extractor, Waveform | SpeechEncoder) for extractor in system.extractors):
-        # Features in absolute terms say little of other rooms and languages; networks on samples measure each
-        # clip against itself, and speech encoders know many.
+        # Hand-crafted features do not carry over to other rooms and languages. Networks on waveforms
+        # normalise each clip, and speech encoders are trained on many rooms and languages.
         distances = strangeness(plain.values, typical["all"]).mean(axis=1)
         strange_above = float(np.quantile(distances, 1 - STRANGE_SHARE))
     return {"strange_above": strange_above, "typical": typical}
 
 
 def _voices(evaluation: Evaluation, calibrated: Evaluation, labels: tuple[str, ...]) -> dict[str, Any]:
-    """The usual answer to neutral clips, and what adaptation to a speaker needs to know of speakers."""
+    """Mean log probabilities of neutral clips, and the statistics for speaker adaptation."""
     answers = calibrated.predictions
-    for_no_distance = apply_temperature(
+    undiscounted = apply_temperature(
         answers[[f"prob_{label}" for label in evaluation.labels]].to_numpy(), evaluation.sharpness
     )
-    plainly = for_no_distance[(answers["true"] == BASELINE).to_numpy()]
-    baseline = dict(zip(evaluation.labels, rounded(mean_log(plainly)), strict=True)) if len(plainly) else {}
-    if not evaluation.speaker_independent:  # then the answers know the voices
+    neutral = undiscounted[(answers["true"] == BASELINE).to_numpy()]
+    baseline = dict(zip(evaluation.labels, rounded(mean_log(neutral)), strict=True)) if len(neutral) else {}
+    if not evaluation.speaker_independent:  # the model has been trained on the test speakers
         return {"baseline": baseline}
-    found = Voices.fit(for_no_distance, answers["true"], answers["speaker"], labels)
+    found = Voices.fit(undiscounted, answers["true"], answers["speaker"], labels)
     return {"baseline": baseline, "voices": found.to_dict()}

@@ -1,7 +1,8 @@
-"""ser_kit's own systems: small networks on the samples themselves, trained from scratch.
+"""ser_kit's own systems: small networks on waveforms, trained from scratch.
 
-How their settings were chosen: ``docs/results/research_log.md``; most were chosen on training speakers of
-each fold, some after a look at test folds, so that what is reported of them is a little optimistic.
+See ``docs/results/research_log.md`` for how the settings were chosen. Most were chosen on the training
+speakers of each fold, some after results on test folds were known, so the reported scores are slightly
+optimistic.
 """
 
 from ..audio.augment import AddNoise, Offset, RandomApply, Room, SpeedChange, Telephone
@@ -15,7 +16,7 @@ from .single import Recipe
 
 _REFERENCE = "ser_kit: convolutions over a log-mel and a harmonic spectrogram, attentive statistics"
 
-_SECONDS = 2.55  # of a clip that is heard at a time: 256 frames
+_SECONDS = 2.55  # length of a training crop: 256 frames
 _SPEED = RandomApply(step=SpeedChange(low=0.84, high=1.16), share=0.8)
 _RECORDED = (
     RandomApply(step=Room(rt60_low=0.1, rt60_high=0.8), share=0.2),

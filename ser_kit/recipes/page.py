@@ -1,4 +1,4 @@
-"""The page of the published systems: tables of the records between marks in a Markdown file."""
+"""Write tables of records into a Markdown page, between marks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from .tables import ablations, classes, folds, matrix, missing, reported, report
 
 
 def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
-    """Put the tables into a Markdown page, between the marks ``<!-- NAME: ... -->`` and ``<!-- end of NAME
-    -->``.
+    """Write the tables of published systems into a Markdown page, between marks; see :func:`fill`.
 
     Args:
-        path: a page that is there; what stands outside the marks is left alone.
+        path: an existing page; text outside the marks is not changed.
         records: from :func:`load`.
 
     Returns:
-        Names of the tables that it holds: some of ``table``, ``splits``, ``ablations``, ``classes``,
+        Names of the tables in the page, among ``table``, ``splits``, ``ablations``, ``classes``,
         ``missing``, ``folds``, ``matrix``, ``reported`` and ``reported_classes``.
 
     Raises:
-        TableError: the page has no marks.
+        TableError: if the page has no marks.
     """
     return fill(path, {name: functools.partial(make, records) for name, make in TABLES.items()})
 
@@ -38,19 +37,18 @@ def fill(
     tables: Mapping[str, Callable[[], pd.DataFrame]],
     made_by: str = "ser-kit reproduce",
 ) -> list[str]:
-    """Put tables into a Markdown page, between the marks ``<!-- NAME: made by ... -->`` and ``<!-- end of
-    NAME -->``.
+    """Write tables into a Markdown page, between ``<!-- NAME: made by ... -->`` and ``<!-- end of NAME -->``.
 
     Args:
-        path: a page that is there; what stands outside the marks is left alone.
-        tables: name -> what makes the table; called if the page has a place for it.
-        made_by: the command, as the marks name it.
+        path: an existing page; text outside the marks is not changed.
+        tables: name -> function that returns the table; called only if the page has its marks.
+        made_by: command that produces the tables, as in the marks.
 
     Returns:
-        Names of the tables that it holds.
+        Names of the tables in the page.
 
     Raises:
-        TableError: the page has no marks.
+        TableError: if the page has no marks.
     """
     path = Path(path)
     text, written = path.read_text(encoding="utf-8"), []
@@ -62,7 +60,7 @@ def fill(
             written.append(name)
     if not written:
         wanted = BEGIN.format(next(iter(tables)), made_by)
-        raise TableError(f"{path} has no place for a table: it needs a line {wanted!r}, and its end")
+        raise TableError(f"{path} has no marks for a table: it needs a line {wanted!r}, and its end")
     write_whole(path, text.encode())
     return written
 

@@ -1,4 +1,4 @@
-"""What a system is trained and tested on: features and classes of clips, and the rows of one fold."""
+"""Prepared data of a system: features and classes of clips, and the rows of a fold."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from ..features import Extractor
 
 @dataclass(frozen=True, eq=False)
 class PreparedData:
-    """What a system is trained and tested on: features, classes, and copies of clips where it augments.
+    """Features and classes of the clips of a system, with augmented copies.
 
     Args:
-        features: by extractor, all with the rows of ``table``.
-        table: the clips, and behind them their augmented copies, whose column ``parent`` names the original.
+        features: features by extractor, with the rows of ``table``.
+        table: the clips, followed by their augmented copies; column ``parent`` holds the ``clip_id`` of the
+            original.
         labels: the classes, in the order of the outputs.
-        y: ``[n]`` class of each row.
-        failures: clips that could not be used, as in :attr:`ser_kit.extraction.Features.failures`.
+        y: class index of each row, ``[n]``.
+        failures: clips that could not be used, see :attr:`ser_kit.extraction.Features.failures`.
     """
 
     features: Mapping[Extractor, Features]
@@ -42,7 +43,7 @@ class PreparedData:
 
     @property
     def originals(self) -> np.ndarray:
-        """Rows that are no copies."""
+        """Row positions of the originals."""
         return (
             np.flatnonzero(self.table["parent"].to_numpy() == "")
             if "parent" in self.table
@@ -51,40 +52,41 @@ class PreparedData:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """How many ``clips`` and ``speakers``, and a ``digest`` of their names, speakers, classes and
-        sound."""
+        """Number of ``clips`` and ``speakers``, and a ``digest`` of clip ids, speakers, classes and
+        samples."""
         clips = self.table.iloc[self.originals]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the audit tells of recordings that are gone
+            warnings.simplefilter("ignore")  # the audit warns of missing recordings
             sounds = protocols.fingerprints(clips)
         labels = np.array(self.labels)[self.y[self.originals]]
         rows = sorted(zip(clips["clip_id"], clips["speaker"], labels.tolist(), sounds.tolist(), strict=True))
         return {"clips": len(clips), "speakers": clips["speaker"].nunique(), "digest": digest(rows)}
 
     def with_copies(self, rows: np.ndarray) -> np.ndarray:
-        """Rows, and those of their copies."""
+        """Row positions together with those of their copies."""
         if "parent" not in self.table:
             return rows
         clips, parents = self.table["clip_id"], self.table["parent"]
         return np.union1d(rows, np.flatnonzero(parents.isin(clips.iloc[rows]).to_numpy()))
 
     def values(self, rows: np.ndarray) -> dict[Extractor, np.ndarray]:
-        """The arrays of some rows, by extractor."""
+        """Feature arrays of some rows, by extractor."""
         return {extractor: found.values[rows] for extractor, found in self.features.items()}
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One fold's work for a system, and a note of what each part of it was fitted on.
+    """Rows to train on, with a log of the rows that each part was fitted on.
 
     Args:
-        material: the clips.
-        train: rows to fit on.
-        validation: rows to choose epochs, temperatures and weights on.
-        seed: of first weights, order and draws.
+        material: the prepared data.
+        train: row positions for training.
+        validation: row positions for early stopping and calibration.
+        seed: random seed of initial weights, order and augmentation.
         progress: show progress bars.
-        checkpoint: gives the folder for a part's state, or ``None`` for none.
-        fitted: what was fitted -> the rows it saw; filled in by what fits, read by the audit.
+        checkpoint: function that returns the checkpoint folder of a part, or ``None``.
+        title: label of the progress bars.
+        fitted: fitted part -> row positions it was fitted on, for the leakage audit.
     """
 
     material: PreparedData
@@ -97,13 +99,13 @@ class Split:
     fitted: dict[str, np.ndarray] = field(default_factory=dict)
 
     def note(self, what: str, rows: np.ndarray) -> np.ndarray:
-        """Remember that something is fitted on these rows; returns them."""
+        """Log that a part is fitted on these rows, and return them."""
         self.fitted[what] = np.union1d(self.fitted.get(what, np.array([], int)), rows)
         return rows
 
 
 def class_shares(material: PreparedData, rows: np.ndarray) -> list[float]:
-    """How frequent each class is among the clips of the corpora that have it."""
+    """Relative frequency of each class among the clips of the corpora that have it."""
     codes, names = pd.factorize(material.table["corpus"].iloc[rows])
     counts = np.zeros((len(names), len(material.labels)))
     np.add.at(counts, (codes, material.y[rows]), 1)
@@ -113,12 +115,12 @@ def class_shares(material: PreparedData, rows: np.ndarray) -> list[float]:
 
 
 def real_rows(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The rows of ``[clips, rows, dims]`` that are sound and not padding, ``[rows of all clips, dims]``."""
+    """Remove padding from ``[clips, rows, dims]``, giving ``[rows of all clips, dims]``."""
     return values[np.arange(values.shape[1]) < lengths[:, None]]
 
 
 def same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
-    """The clips that every extractor could read, in the order of the first."""
+    """Restrict features to the clips that all extractors could process, in the order of the first."""
     tables = [found.table["clip_id"] for found in features.values()]
     if all(np.array_equal(ids, tables[0]) for ids in tables):
         return features  # each keeps the order of the table
@@ -127,8 +129,8 @@ def same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
 
 
 def tested_rows(material: PreparedData, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
-    """The tested rows as :class:`Evaluation` wants them. A corpus that was left out is answered for among the
-    emotions that it has; the probabilities are those of all."""
+    """Predictions for the test rows, as for :class:`Evaluation`. For corpora left out of training, predicted
+    label and confidence are restricted to the emotions of the corpus; the probabilities are not."""
     labels = np.array(material.labels)
     frame = material.table.iloc[fold.test][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
     frame["true"] = labels[material.y[fold.test]]
@@ -143,7 +145,7 @@ def tested_rows(material: PreparedData, fold: protocols.Fold, probabilities: np.
 def with_copies(
     found: Features, augmentation: Sequence[Step], copies: int, jobs: int | None, progress: bool
 ) -> Features:
-    """The features of clips and, behind them, of their augmented copies."""
+    """Append the features of augmented copies of the clips."""
     parts = [replace(found, table=found.table.assign(parent=""))]
     for i in range(1, copies + 1):
         steps = (*found.extractor.preprocess, *with_seed(augmentation, i))

@@ -1,9 +1,8 @@
-"""Networks with fewer weights: the smallest of each kernel become zero, and the others learn to do without
-them.
+"""Pruning: set the smallest weights of each kernel to zero, and train the others further.
 
-Every second weight can usually go (S. Han et al., "Learning both weights and connections for efficient neural
-networks", NIPS 28, 2015). Zeros compress well, so what is downloaded gets smaller; runtimes that multiply
-whole matrices do not get faster.
+Half of the weights can usually be removed (S. Han et al., "Learning both weights and connections for
+efficient neural networks", NIPS 28, 2015). Zeros compress well, so downloads get smaller. Inference with
+dense matrix products does not get faster.
 
 Examples:
     >>> from ser_kit import corpora
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     import keras
 
 ROUNDS = 3
-"""Times that weights are taken away, fewer each time, with the network trained in between."""
+"""Number of pruning rounds, each followed by training."""
 
 
 def prune(
@@ -55,32 +54,35 @@ def prune(
     jobs: int | None = None,
     progress: bool = True,
 ) -> Bundle:
-    """A copy of a bundle whose networks have zeros for the smallest weights of each kernel.
+    """Prune the networks of a bundle: set the smallest weights of each kernel to zero.
 
-    Weights are taken away in rounds, and after each the networks are trained further as their recipe trains
-    them. Calibration stays as it was: all speakers at hand were learned from, and none is left whose clips
-    could tell how sure the networks may be of strangers.
+    Weights are removed in rounds, and after each round the networks are trained further as in their recipe.
+    The calibration is not changed: all speakers were trained on, so there are no held-out clips to calibrate
+    on.
 
     Args:
-        bundle: stays as it is.
-        data: the clips that it learned from, no others: those of test speakers would be learned from, too. A
-            table, or what the system prepared of one.
-        share: of each kernel's weights, above 0 and below 1.
-        epochs: of training, shared among the rounds; at least one each.
-        system: that trained the bundle; by default the one that its card names.
-        seed: order of the clips, and what augmentation draws.
-        out: folder for checkpoints; pruning that was interrupted goes on from there when it is called again.
-        jobs: processes for extraction.
+        bundle: the bundle; it is not modified.
+        data: the clips that the bundle was trained on, as a clip table or prepared data. Test clips must not
+            be among them, since they would be trained on.
+        share: share of the weights of each kernel to set to zero, above 0 and below 1.
+        epochs: number of training epochs over all rounds, at least 1.
+        system: the system that trained the bundle; by default the one that its card names.
+        seed: random seed of the order of clips and of augmentation.
+        out: folder for checkpoints; interrupted pruning resumes from there.
+        jobs: number of processes for extraction.
         progress: show progress bars.
 
+    Returns:
+        The pruned copy of the bundle.
+
     Raises:
-        TrainingError: the share makes no sense, or the bundle has nothing to prune.
-        RecipeError: no system of the card's name is known, or it is not the bundle's.
-        TableError: a clip has an emotion that the bundle does not know.
+        TrainingError: if the share is not valid, or the bundle has nothing to prune.
+        RecipeError: if no system of the card's name is known, or the system did not train the bundle.
+        TableError: if a clip has an emotion that is not among the bundle's labels.
     """
     if not 0 < share < 1 or epochs < 1:
         raise TrainingError(
-            f"share={share}, epochs={epochs}; expected a share between 0 and 1, and an epoch at least"
+            f"share={share}, epochs={epochs}; expected a share between 0 and 1, and at least one epoch"
         )
     system = system or recipes.get(bundle.card["name"])
     trained_by = _recipes(system, bundle)
@@ -93,8 +95,7 @@ def prune(
     for number, (recipe, part) in enumerate(networks, start=1):
         rounds = min(ROUNDS, epochs)
         for turn in range(1, rounds + 1):
-            # Fewer each time, as M. Zhu and S. Gupta do: "To prune, or not to prune", 2017 (arXiv
-            # 1710.01878).
+            # Schedule of M. Zhu and S. Gupta, "To prune, or not to prune", 2017 (arXiv 1710.01878).
             _cut(part.model, share * (1 - (1 - turn / rounds) ** 3))
             length = epochs * turn // rounds - epochs * (turn - 1) // rounds
             place = (
@@ -115,10 +116,10 @@ def prune(
 
 
 def forget(out: str | Path) -> None:
-    """Remove the checkpoints that :func:`prune` has left.
+    """Remove the checkpoints of :func:`prune`.
 
     Args:
-        out: folder for checkpoints; it is removed too when nothing else is in it.
+        out: folder for checkpoints; it is removed too if nothing else is in it.
     """
     for folder in Path(out).glob("pruned-*-network-*-round-*"):
         shutil.rmtree(folder, ignore_errors=True)
@@ -127,7 +128,7 @@ def forget(out: str | Path) -> None:
 
 
 def zeros(bundle: Bundle) -> float:
-    """Share of the weights of all kernels that are zero."""
+    """Share of zero weights in all kernels, 0 to 1."""
     found = np.concatenate(
         [np.ravel(kernel) for member in bundle.members for kernel in kernels(member.model)]
     )
@@ -141,27 +142,25 @@ def _recipes(system: System, bundle: Bundle) -> list[Recipe]:
     for recipe, member in zip(found, bundle.members, strict=True):
         if not isinstance(recipe.training, Training) or not kernels(member.model):
             raise TrainingError(
-                f"{bundle.card['name']} has nothing to prune: {member.builder} is no trained network"
+                f"{bundle.card['name']} has nothing to prune: {member.builder} is not a trained network"
             )
         if recipe.extractor != member.extractor or recipe.model not in (
             member.builder,
             member.hyperparameters.get("builder"),  # of a committee
         ):
-            raise RecipeError(
-                f"{system.name} is not what trained this bundle; expected {bundle.card['name']}"
-            )
+            raise RecipeError(f"{system.name} did not train this bundle; expected {bundle.card['name']}")
     return found
 
 
 def _networks(member: Member) -> list[keras.Model]:
-    """Those that were trained on their own: a committee's members, or the one network."""
+    """Separately trained networks: the members of a committee, or the single network."""
     if member.builder != "committee":
         return [member.model]
     return [member.model.get_layer(f"member_{i + 1}") for i in range(member.hyperparameters["members"])]
 
 
 def _for(bundle: Bundle, material: PreparedData) -> PreparedData:
-    """The material with the bundle's labels."""
+    """Map the classes of the data to the labels of the bundle."""
     strange = sorted(set(material.labels) - set(bundle.labels))
     if strange:
         raise TableError(
@@ -172,14 +171,14 @@ def _for(bundle: Bundle, material: PreparedData) -> PreparedData:
 
 
 def _shortly(recipe: Recipe, epochs: int) -> Recipe:
-    """The recipe for a few more epochs, at whose end the learning rate is nought."""
+    """Recipe for further training, with a learning rate that decays to 0."""
     changes = {"epochs": epochs, "cosine": True, "patience": None, "halve_after": None}
     changes |= {"speaker_penalty": 0.0, "pretrain": None}
     return recipe.with_settings({f"training.{name}": value for name, value in changes.items()})
 
 
 def _cut(network: keras.Model, share: float) -> None:
-    """Make the smallest weights of each kernel zero."""
+    """Set the smallest weights of each kernel to zero."""
     for kernel in kernels(network):
         values = np.asarray(kernel).copy()
         order = np.argsort(np.abs(values), axis=None, kind="stable")

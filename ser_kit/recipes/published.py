@@ -6,24 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 PUBLISHED = "published"
-"""Asks for the protocol that a system's authors used."""
+"""Name that stands for the protocol that a system's authors used."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What a document reports of its system.
+    """Results that a document reports of its system.
 
     Args:
         document: title or authors, as far as given.
         corpora: names of the corpora that it was trained and tested on.
-        protocol: name in :mod:`ser_kit.protocols` of how these were divided.
-        also: other protocols that the document names, or that its figures imply.
-        accuracy: reported, as fractions: one figure, or the lowest and the highest.
-        others: other reported figures by metric, such as ``{"macro_f1": (0.65,)}``: one, or the lowest and
-            the highest. Metrics are those of :data:`ser_kit.evaluation.METRICS` and ``training_accuracy``;
-            averages of which a document does not say how the classes were weighted are taken as macro
-            averages.
-        classes: reported figures of single emotions: emotion -> ``precision``, ``recall``, ``f1``, as far as
+        protocol: name of the protocol in :mod:`ser_kit.protocols`.
+        also: other protocols that the document names, or that its results imply.
+        accuracy: reported accuracy, as fractions: one value, or the lowest and the highest.
+        others: other reported metrics, such as ``{"macro_f1": (0.65,)}``: one value, or the lowest and the
+            highest. Metrics are those of :data:`ser_kit.evaluation.METRICS` and ``training_accuracy``;
+            averages with unspecified class weights are taken as macro averages.
+        classes: reported metrics of single emotions: emotion -> ``precision``, ``recall``, ``f1``, as far as
             given.
         parameters: reported number of parameters.
     """
@@ -39,4 +38,4 @@ class Published:
 
 
 OURS = Published(document="ser_kit", corpora=("ravdess",), protocol="speaker")
-"""Of systems that nobody but ser_kit reports on."""
+"""For ser_kit's own systems, without published results."""

@@ -1,16 +1,15 @@
-"""Two networks over functionals, from a study of several corpora.
+"""Two networks on functionals, from a study of several corpora (Rastogi).
 
 The document gives layers, dropout, Adam with a learning rate of 1e-3, batches of 32, 50 epochs (40 in another
-place), early stopping without its patience, and classes balanced during training. Here training ends after 10
-epochs without a better validation loss, after 100 at most, and classes are not weighted; the ablation "50
-epochs, balanced" follows the document. It names one split, 70/15/15, but reports on 1,308 tested clips, 12 %
-of its corpora: 76/12/12 is run beside it. Its preprocessing (mono, 48 kHz, peak normalisation, noise
-reduction, trimming at -40 dB) is that of the CNN-LSTM here, and an ablation of the perceptron, which came
-first and does without. Peak normalisation stands last here, so that it holds for what is measured. The
-convolutions run along the functionals, whose order means nothing: they are in the order of
-:class:`~ser_kit.features.Functionals`. Their batch normalisation averages with a momentum of 0.9: Keras's
-0.99 takes more batches than a small corpus gives in ten epochs, and training would stop while validation
-still is at chance.
+place), early stopping without the patience, and balanced classes. Here the patience is 10 epochs, with at
+most 100 epochs, and classes are not weighted; the ablation "50 epochs, balanced" follows the document. The
+document names a 70/15/15 split, but reports on 1,308 test clips, 12 % of its corpora; so 76/12/12 is run too.
+Its preprocessing (mono, 48 kHz, peak normalisation, noise reduction, trimming at -40 dB) is used for the
+CNN-LSTM here, and as an ablation of the perceptron. Peak normalisation is the last step here, so that the
+measured signal has a peak of 1. The convolutions run along the functionals, in the arbitrary order of
+:class:`~ser_kit.features.Functionals`. The momentum of batch normalisation is 0.9: Keras's default of 0.99
+needs more batches than a small corpus has in ten epochs, and training would stop while validation accuracy is
+at chance.
 
 The ablations "as documented" take the document's own 30 inputs of
 :class:`~ser_kit.features.LibrosaFunctionals`, its sample rate of each file among them, without the
@@ -50,8 +49,8 @@ def _documented(epochs: int, extractor: LibrosaFunctionals = _INPUTS) -> dict:
 
 _LAYERS = {"hyperparameters": {"padding": "valid", "pool_first": True}}
 _REFERENCE = (
-    "Rastogi: multi-corpus speech emotion recognition on TESS, CREMA-D and RAVDESS; six classes, 10,898 clips, "
-    "reported accuracy 65.14 %, macro F1 0.65"
+    "Rastogi: multi-corpus speech emotion recognition on TESS, CREMA-D and RAVDESS; six classes, 10,898 "
+    "clips, reported accuracy 65.14 %, macro F1 0.65"
 )
 _PUBLISHED = Published(
     document="Rastogi, multi-corpus functionals",

@@ -1,4 +1,4 @@
-"""One Keras model, fitted: batches, weights, seeds, interruption and resume."""
+"""Training of a single model: settings, batches, seeds, checkpoints and estimators."""
 
 import lazy_loader as _lazy
 

@@ -1,5 +1,4 @@
-"""A second head that learns who speaks, and whose gradient is turned round so that the network below forgets
-it."""
+"""Adversarial speaker classifier on a reversed gradient, for speaker-invariant features."""
 
 from __future__ import annotations
 
@@ -9,11 +8,11 @@ from keras import layers, ops
 
 @keras.saving.register_keras_serializable("ser_kit")
 class GradientReversal(layers.Layer):
-    """Passes its input on unchanged, and the gradient back with the opposite sign.
+    """Identity layer that reverses the sign of the gradient.
 
     Args:
         strength: factor of the reversed gradient, 0 or more.
-        **kwargs: of ``keras.layers.Layer``.
+        **kwargs: arguments of ``keras.layers.Layer``.
 
     Source:
         Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016.
@@ -38,13 +37,13 @@ class GradientReversal(layers.Layer):
 
 
 def with_adversary(model: keras.Model, n_speakers: int, strength: float, *, units: int = 64) -> keras.Model:
-    """The model with a second output, ``"speaker"``, on a reversed gradient; the layers are the model's own.
+    """Add a second output, ``"speaker"``, on a reversed gradient; the layers are shared with the model.
 
     Args:
-        model: with a dense layer called ``"emotion"``, from whose input the speakers are told.
-        n_speakers: outputs of the second head.
-        strength: of the reversal.
-        units: hidden width of the second head.
+        model: a model with a dense layer named ``"emotion"``; its input is the speaker head's input.
+        n_speakers: number of outputs of the speaker head.
+        strength: factor of the reversed gradient, 0 or more.
+        units: hidden units of the speaker head.
 
     Returns:
         A model with the outputs ``{"emotion": [batch, n_classes], "speaker": [batch, n_speakers]}``.

@@ -1,9 +1,9 @@
-"""Random changes of training batches: masks, mixtures, background speech, and variations of waveforms.
+"""Batch augmentation: masking, mixup, background speech, and waveform augmentation.
 
 ================================ ======================================================= ====================
-augmentation                     what it does                                            batches of
+augmentation                     effect                                                  batches of
 ================================ ======================================================= ====================
-:class:`SpecAugment`             hide stretches of time and bands of frequency           frames
+:class:`SpecAugment`             mask spans of time and bands of frequency               frames
 :class:`Mixup`                   mix clips and their labels                              any features
 :class:`Babble`                  add other clips as background speech                    waveforms
 :class:`Vary`                    apply steps of :mod:`ser_kit.audio.augment`             waveforms
@@ -38,14 +38,14 @@ Batch = tuple[np.ndarray, np.ndarray]
 """Features ``[batch, ...]`` and one-hot labels ``[batch, classes]``, both float32."""
 
 BATCH_AUGMENTATIONS: Registry[type[BatchAugmentation]] = Registry("batch augmentation")
-"""Every class of batch augmentation by name."""
+"""All classes of batch augmentation by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BatchAugmentation(Settings, ABC):
-    """Changes a batch of features and their labels while a network trains.
+    """Base class: changes a batch of features and labels during training.
 
-    :func:`batch_augmentation` reads what :meth:`to_dict` gives.
+    :func:`batch_augmentation` is the inverse of :meth:`to_dict`.
     """
 
     error = PreprocessError
@@ -56,18 +56,19 @@ class BatchAugmentation(Settings, ABC):
             BATCH_AUGMENTATIONS.enter(cls)
 
     def __call__(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Batch:
-        """The batch after this augmentation.
+        """Augment a batch.
 
         Args:
-            x: float ``[batch, ...]``; not changed.
-            y: one-hot float ``[batch, classes]``; not changed.
-            rng: what everything random is drawn from.
+            x: features, float ``[batch, ...]``; not modified.
+            y: one-hot labels, float ``[batch, classes]``; not modified.
+            rng: random number generator.
 
         Returns:
-            float32 arrays of the same shapes.
+            Augmented features and labels, float32, of the same shapes (:class:`Vary` changes the number of
+            samples).
 
         Raises:
-            PreprocessError: the shapes do not fit each other or the augmentation.
+            PreprocessError: if the shapes do not match each other or the augmentation.
         """
         x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
         if y.ndim != 2 or x.ndim < 2 or len(x) != len(y):
@@ -79,15 +80,15 @@ class BatchAugmentation(Settings, ABC):
 
     @abstractmethod
     def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Batch:
-        """The batch after this augmentation, for arrays that are in order."""
+        """Augment a batch of validated float32 arrays."""
 
 
 def batch_augmentation(described: BatchAugmentation | str | Mapping[str, Any]) -> BatchAugmentation:
-    """A batch augmentation from its name, from what its ``to_dict`` gave, or as it is.
+    """Create a batch augmentation from its name or from its ``to_dict``; an instance is returned unchanged.
 
     Raises:
-        UnknownNameError: none has that name.
-        PreprocessError: it has no such parameter, or a parameter has a value that it cannot have.
+        UnknownNameError: if there is none of that name.
+        PreprocessError: if there is no such parameter, or a value is not valid.
 
     Examples:
         >>> batch_augmentation({"name": "mixup", "alpha": 0.4})
@@ -98,18 +99,18 @@ def batch_augmentation(described: BatchAugmentation | str | Mapping[str, Any]) -
 
 @dataclass(frozen=True, kw_only=True)
 class SpecAugment(BatchAugmentation):
-    """Hide stretches of time and bands of frequency, others in every clip, so that a network relies on none.
+    """Mask random spans of time and bands of frequency in each clip (SpecAugment).
 
-    Each mask is as wide as is drawn from 0 to its greatest width, evenly, and stands anywhere with equal
-    chance; masks may overlap. Without the time warping of the source, which gained it least: D. S. Park et
-    al., "SpecAugment: A simple data augmentation method for automatic speech recognition", Interspeech 2019.
+    The width of each mask is uniform from 0 to its maximum, and so is its position; masks may overlap. Time
+    warping, which helped least in the source, is left out. Source: D. S. Park et al., "SpecAugment: A simple
+    data augmentation method for automatic speech recognition", Interspeech 2019.
 
     Args:
-        time_masks: masks in time per clip, 0 to 100.
-        time_width: most frames that one hides, 0 to 100,000; 40 frames of 10 ms are 0.4 s.
-        band_masks: masks in frequency per clip, 0 to 100.
-        band_width: most neighbouring bands that one hides, 0 to 100,000.
-        fill: what is put there, -1e6 to 1e6; 0 is the mean of standardised features.
+        time_masks: number of time masks per clip, 0 to 100.
+        time_width: maximum width of a time mask in frames, 0 to 100,000; 40 frames of 10 ms are 0.4 s.
+        band_masks: number of frequency masks per clip, 0 to 100.
+        band_width: maximum width of a frequency mask in bands, 0 to 100,000.
+        fill: value of masked features, -1e6 to 1e6; 0 is the mean of standardised features.
 
     Examples:
         >>> x, y = np.ones((2, 300, 64)), np.eye(2)
@@ -145,7 +146,7 @@ class SpecAugment(BatchAugmentation):
 
 
 def _masks(batch: int, length: int, masks: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Where any of the masks lies: bool ``[batch, length]``."""
+    """Union of random masks, bool ``[batch, length]``."""
     widths = rng.integers(0, min(width, length) + 1, (batch, masks, 1))
     starts = rng.integers(0, length - widths + 1)
     places = np.arange(length)
@@ -154,15 +155,15 @@ def _masks(batch: int, length: int, masks: int, width: int, rng: np.random.Gener
 
 @dataclass(frozen=True, kw_only=True)
 class Mixup(BatchAugmentation):
-    """Mix every clip with another of the batch, and their labels in the same proportion.
+    """Mix each clip with another clip of the batch, and their labels in the same proportion (mixup).
 
-    The share of the clip itself is drawn from Beta(alpha, alpha), one for each clip; the others are the batch
-    in another order, where a clip may meet itself. Source: H. Zhang et al., "mixup: Beyond empirical risk
+    The proportion is drawn from Beta(alpha, alpha) for each clip. The other clips are a permutation of the
+    batch, so a clip may be mixed with itself. Source: H. Zhang et al., "mixup: Beyond empirical risk
     minimization", ICLR 2018.
 
     Args:
-        alpha: 0.01 to 100; the smaller, the less is mixed (at 0.2, one of the two clips has over 95 % in
-            58 % of the draws).
+        alpha: parameter of the Beta distribution, 0.01 to 100. Smaller values mix less (at 0.2, one of the
+            two clips has a share of over 95 % in 58 % of the draws).
 
     Examples:
         >>> x, y = Mixup(alpha=1.0)(np.array([[0.0], [10.0]]), np.eye(2), np.random.default_rng(1))
@@ -188,16 +189,15 @@ def _mixed(values: np.ndarray, other: np.ndarray, own: np.ndarray) -> np.ndarray
 
 @dataclass(frozen=True, kw_only=True)
 class Babble(BatchAugmentation):
-    """Add other clips of the batch as background speech to some waveforms; labels are unchanged.
+    """Add other clips of the batch to some waveforms as background speech; labels are unchanged.
 
-    The ratio is that of the powers over the whole stretch. Training clips babble, so no other recordings are
-    needed.
+    The signal-to-noise ratio is that of the mean powers over the whole waveform.
 
     Args:
-        share: of the waveforms that get a background, 0 to 1.
-        voices: how many others talk at once, 1 to 100; fewer in a smaller batch.
-        snr_low: lowest ratio in dB, -60 to 120; drawn uniformly.
-        snr_high: highest ratio in dB, likewise.
+        share: probability that a waveform gets background speech, 0 to 1.
+        voices: number of clips in the background, 1 to 100; fewer in a smaller batch.
+        snr_low: lowest signal-to-noise ratio in dB, -60 to 120; drawn uniformly.
+        snr_high: highest signal-to-noise ratio in dB, -60 to 120.
 
     Examples:
         >>> batch = np.random.default_rng(0).normal(0, 0.1, (8, 16000, 1))
@@ -235,16 +235,15 @@ class Babble(BatchAugmentation):
 
 @dataclass(frozen=True, kw_only=True)
 class Vary(BatchAugmentation):
-    """Apply random steps to every waveform of the batch and keep a stretch of one length.
+    """Apply random steps to each waveform of the batch, and crop or pad it to a fixed length.
 
-    A stretch of a longer clip is taken from anywhere, a shorter clip is put anywhere into silence. Zeros at
-    the end of a clip only fill it up to the length of others, and are left out before.
+    Crops and padding are at random positions. Zeros at the end of a clip are taken as padding, and removed
+    first.
 
     Args:
-        steps: :class:`~ser_kit.audio.transforms.Step`, their names, or what their ``to_dict`` gives, in
-            order.
-        rate: Hz, 4,000 to 384,000.
-        seconds: length of each clip afterwards, 0.1 s to 1 hour.
+        steps: :class:`~ser_kit.audio.transforms.Step` objects, their names, or their ``to_dict``, in order.
+        rate: sample rate in Hz, 4,000 to 384,000.
+        seconds: length of each clip after augmentation in s, 0.1 to 3,600.
 
     Examples:
         >>> batch = np.random.default_rng(0).normal(0, 0.1, (2, 48000, 1))

@@ -1,4 +1,4 @@
-"""Where a training stands, written after every epoch, so that a stopped run resumes."""
+"""Checkpoints: the training state is saved after each epoch, so that a stopped run resumes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .settings import Training
 
 
 class State:
-    """All that a training must remember from one epoch to the next, in memory and (optionally) on disk."""
+    """State of a training between epochs, in memory and (optionally) on disk."""
 
     def __init__(self, model, training: Training, folder, identity: str):
         self.model, self.training, self.identity = model, training, identity
@@ -37,7 +37,7 @@ class State:
         return self.epoch >= self.training.epochs or (patience is not None and self.stale >= patience)
 
     def update(self, row: dict) -> None:
-        """Take in one epoch: early stopping, learning rate, checkpoint."""
+        """Add the results of an epoch: early stopping, learning rate, checkpoint."""
         self.history.append(row)
         better = row["val_loss"] < self.best_loss
         if better:
@@ -55,7 +55,7 @@ class State:
 
     @property
     def summary(self) -> str:
-        """How the last epoch went, in a few words."""
+        """Results of the last epoch, for the progress bar."""
         last = self.history[-1]
         if np.isfinite(last["val_loss"]):
             return f"validation accuracy {last['val_accuracy']:.3f}, loss {last['val_loss']:.3f}"
@@ -74,8 +74,8 @@ class State:
         }  # fmt: skip
         packed = io.BytesIO()
         np.savez(packed, **arrays)
-        # The JSON names its arrays, which are on the disk before it, and is replaced in one step: a kill or a
-        # power cut at any moment leaves a whole state.
+        # The JSON file names the file of arrays, which is written first, and is replaced atomically: a kill
+        # or a power cut at any moment leaves a complete state.
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / state["arrays"], packed.getbuffer())
         write_whole(self.folder / "state.json", json.dumps(state).encode())
@@ -98,11 +98,11 @@ class State:
                 for value, variable in zip([*found, *best], [*variables, *self.model.weights], strict=False):
                     if value.shape != tuple(variable.shape):
                         raise ValueError(
-                            f"an array of shape {value.shape} stands for one of {tuple(variable.shape)}"
+                            f"an array has shape {value.shape}, expected {tuple(variable.shape)}"
                         )
-        except Exception as error:  # JSON, ZIP and NumPy raise many kinds over spoiled bytes
+        except Exception as error:  # JSON, ZIP and NumPy raise many types for damaged files
             warnings.warn(
-                f"{self.folder} holds a damaged checkpoint ({error}); this training starts anew",
+                f"{self.folder} holds a damaged checkpoint ({error}); the training starts again",
                 DamagedCheckpointWarning,
                 stacklevel=2,
             )
@@ -110,18 +110,18 @@ class State:
         if other:
             raise TrainingError(
                 f"{self.folder} holds the checkpoint of another run (other data, model, settings or seed); "
-                "delete that folder to start anew, or give another one"
+                "delete the folder to start again, or give another one"
             )
         self.history, self.best_loss, self.stale, self.stale_rate = history, best_loss, stale, stale_rate
         self.best_weights = best or None
         assign(variables, found)
 
     def _variables(self) -> list:
-        # Model.variables holds the weights and the states of the dropout generators.
+        # Model.variables includes the states of the dropout generators.
         return [*self.model.variables, *self.model.optimizer.variables]
 
 
 def assign(variables, values) -> None:
-    """Give each variable its value."""
+    """Assign a value to each variable."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

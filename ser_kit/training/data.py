@@ -1,4 +1,4 @@
-"""What a network is trained on: standardisation, and batches in an order that follows from the seed."""
+"""Training data: standardisation, and batches in an order that depends on the seed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ..core.parallel import ahead, cores
 from .seeds import sequence
 from .settings import Training
 
-_MOST_THREADS = 4  # that make batches: a network on a GPU takes no more of them
+_MOST_THREADS = 4  # for augmentation; more do not speed up training on a GPU
 
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
-    """Standardisation with the mean and standard deviation of training clips.
+    """Standardise features with the mean and standard deviation of the training clips.
 
     Args:
-        mean: ``[dims]``.
-        scale: ``[dims]``; 1 where a dimension never changes.
+        mean: mean of each dimension, ``[dims]``.
+        scale: standard deviation of each dimension, ``[dims]``; 1 for constant dimensions.
     """
 
     mean: np.ndarray
@@ -30,38 +30,37 @@ class Scaler:
 
     @classmethod
     def identity(cls, dims: int) -> Scaler:
-        """The scaler that changes nothing."""
+        """Create a scaler that changes nothing."""
         return cls(np.zeros(dims, np.float32), np.ones(dims, np.float32))
 
     @classmethod
     def fit(cls, values: np.ndarray, lengths: np.ndarray | None = None) -> Scaler:
-        """Measure training clips.
+        """Compute mean and standard deviation of training clips.
 
         Args:
-            values: ``[clips, dims]`` or ``[clips, frames, dims]``.
-            lengths: ``[clips]`` valid frames of each clip; padding beyond them is not measured.
+            values: features, ``[clips, dims]`` or ``[clips, frames, dims]``.
+            lengths: number of valid frames of each clip, ``[clips]``; padding is excluded.
         """
         if lengths is not None:
             rows = values[np.arange(values.shape[1])[None, :] < lengths[:, None]]
         else:
             rows = values.reshape(-1, values.shape[-1])
         scale = rows.std(axis=0, dtype=np.float64)
-        # A constant dimension carries nothing: dividing by its rounding noise would blow it up.
+        # Dividing a constant dimension by its rounding error would produce large values.
         scale[scale < 1e-6 * np.maximum(1.0, np.abs(rows).max(axis=0))] = 1.0
         return cls(rows.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32))
 
     def transform(self, values: np.ndarray) -> np.ndarray:
-        """Standardised copy, float32, of the shape given; the values themselves where nothing would
-        change."""
+        """Standardise features, float32 of the same shape; no copy is made if nothing would change."""
         if not self.mean.any() and (self.scale == 1).all():
             return values.astype(np.float32, copy=False)
         return ((values - self.mean) / self.scale).astype(np.float32)
 
 
 def shuffled(x, targets, voices, weights, training: Training, seed: int, epoch: int) -> Iterator[tuple]:
-    """The batches of one epoch; the seed and its number decide about their order and their augmentation.
+    """Yield the batches of an epoch, shuffled and augmented depending on the seed and the epoch.
 
-    Of arrays, memory-mapped ones too, a batch at a time is copied and never the whole.
+    One batch at a time is copied, so memory-mapped arrays are not loaded as a whole.
     """
     order = np.random.default_rng(sequence(seed, "epoch", epoch)).permutation(len(x))
 
@@ -70,8 +69,8 @@ def shuffled(x, targets, voices, weights, training: Training, seed: int, epoch: 
         inputs, wanted, who, counts = x[rows], targets[rows], voices[rows], weights[rows]
         if training.augment:
             rng = np.random.default_rng(sequence(seed, "epoch", epoch, "batch", index))
-            # What mixes clips mixes all that is wanted of them. A label counts as much as its clip, so that
-            # one of weight 0 says nothing where it is mixed with another.
+            # Mixup applies to labels, speakers and weights alike. Labels are multiplied by the clip's weight
+            # first, so that a clip of weight 0 does not contribute its label.
             joined = np.column_stack([wanted * counts[:, None], who, counts])
             for change in training.augment:
                 inputs, joined = change(inputs, joined, rng)
@@ -80,32 +79,32 @@ def shuffled(x, targets, voices, weights, training: Training, seed: int, epoch: 
                 np.divide(wanted, counts, out=np.zeros_like(wanted), where=counts > 0),
                 counts[:, 0],
             )
-        return _batch(inputs, wanted, who, counts, heard=1)
+        return _batch(inputs, wanted, who, counts, counted=1)
 
     count = -(-len(x) // training.batch_size)
-    # Much of what augmentation does, such as resampling, lets other threads run.
+    # Much of augmentation, such as resampling, releases the GIL.
     threads = min(cores(), _MOST_THREADS)
     yield from ahead(made, range(count), threads) if training.augment else map(made, range(count))
 
 
 def in_order(x, targets, voices, batch_size: int = 256) -> Iterator[tuple]:
-    """The batches to validate on, where nobody knows the speakers and their head counts nothing."""
+    """Yield the validation batches, in which the speaker head has weight 0."""
     for start in range(0, len(x), batch_size):
         rows = slice(start, start + batch_size)
         inputs = np.asarray(x[rows])
-        yield _batch(inputs, targets[rows], voices[rows], np.ones(len(inputs), np.float32), heard=0)
+        yield _batch(inputs, targets[rows], voices[rows], np.ones(len(inputs), np.float32), counted=0)
 
 
-def _batch(inputs, wanted, voices, weights, heard: int) -> tuple:
-    """Inputs, what is wanted of each head, and how much each clip counts there."""
+def _batch(inputs, wanted, voices, weights, counted: int) -> tuple:
+    """Inputs, targets of each head, and clip weights of each head."""
     if not voices.shape[1]:
         return inputs, wanted, weights
-    heard = np.full(len(inputs), heard, np.float32)
-    return inputs, {"emotion": wanted, "speaker": voices}, {"emotion": weights, "speaker": heard}
+    speaker_weights = np.full(len(inputs), counted, np.float32)
+    return inputs, {"emotion": wanted, "speaker": voices}, {"emotion": weights, "speaker": speaker_weights}
 
 
 def checked_inputs(x) -> np.ndarray:
-    """Inputs of clips as float32 ``[clips, features]``, if they are that and finite."""
+    """Validate inputs as finite float32 ``[clips, features]``."""
     x = np.asarray(x, np.float32)
     if x.ndim != 2 or len(x) == 0:
         raise TrainingError(
@@ -117,7 +116,7 @@ def checked_inputs(x) -> np.ndarray:
 
 
 def counted_clips(x, y, n_classes, weights):
-    """Inputs, labels and weights of the clips that weigh anything."""
+    """Validate inputs, labels and weights, and drop clips of weight 0."""
     x, y = checked_inputs(x), np.asarray(y)
     if y.shape != (len(x),) or y.min() < 0 or y.max() >= n_classes:
         raise TrainingError(f"expected {len(x)} class indices in 0..{n_classes - 1}, one for each clip")
@@ -133,7 +132,7 @@ def counted_clips(x, y, n_classes, weights):
 
 
 def model_with_weights(name, x, n_classes, hyperparameters, values):
-    """A model of that name with these weights, and its hyperparameters."""
+    """Build a model by name and set its weights; returns it with its hyperparameters."""
     model = models.get(name)((x.shape[1],), n_classes, **hyperparameters)
     model.set_weights([np.asarray(value) for value in values])
     return model, hyperparameters

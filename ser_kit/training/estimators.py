@@ -1,8 +1,7 @@
-"""What is trained without gradient steps in batches, as Keras models: linear classifiers across corpora, and
-what scikit-learn trains: random forests, support vector machines and layer-wise pretraining.
+"""Random forests and support vector machines, trained by scikit-learn and converted to Keras models.
 
-Each of them comes back as a model of :mod:`ser_kit.models` whose weights are set, so that it
-predicts, is saved and is exported like any network, and no bundle holds a pickle.
+The result is a model of :mod:`ser_kit.models` with its weights set. It predicts, is saved and is exported
+like any network, and no bundle contains a pickle.
 """
 
 from __future__ import annotations
@@ -15,22 +14,22 @@ import numpy as np
 from ..core.config import BOOLEAN, checked
 from ..core.errors import TrainingError
 from .data import counted_clips, model_with_weights
-from .settings import OfTraining
+from .settings import TrainingSettings
 
 if TYPE_CHECKING:
     import keras
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forest(OfTraining):
-    """A random forest, as :func:`ser_kit.models.forest.forest` builds it.
+class Forest(TrainingSettings):
+    """Random forest; the model is built by :func:`ser_kit.models.forest.forest`.
 
     Args:
-        n_estimators: number of trees.
+        n_estimators: number of trees, 1 to 10,000.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
-        max_features: features tried at each node: ``"sqrt"``, ``"log2"``, a number, a share, or ``None`` for
-            all.
-        min_samples_leaf: the fewest clips in a leaf.
+        max_features: number of features tried at each node: ``"sqrt"``, ``"log2"``, an integer, a fraction in
+            (0, 1], or ``None`` for all.
+        min_samples_leaf: minimum number of clips in a leaf, 1 to 1,000,000.
 
     Source:
         Breiman (2001), Random Forests, Machine Learning 45; trained by scikit-learn's
@@ -68,8 +67,8 @@ class Forest(OfTraining):
             and not (isinstance(most, float) and 0 < most <= 1)
         ):
             raise TrainingError(
-                f"training.max_features={most!r} must be 'sqrt', 'log2', a whole number from 1, a share above 0 and up "
-                "to 1.0, or null (None)"
+                f"training.max_features={most!r} must be 'sqrt', 'log2', a whole number from 1, a share above "
+                "0 and up to 1.0, or null (None)"
             )
 
     def fit(
@@ -84,17 +83,17 @@ class Forest(OfTraining):
         """Train; the same data and seed give the same forest on any number of cores.
 
         Args:
-            x: ``[clips, features]``, taken as float32.
-            y: ``[clips]`` class indices; a class without clips gets probability 0.
+            x: features, ``[clips, features]``, converted to float32.
+            y: class indices, ``[clips]``; a class without clips gets probability 0.
             n_classes: number of classes.
-            weights: ``[clips]``, not negative; a clip of weight 0 is as if it were not there.
-            seed: of the samples and features drawn.
+            weights: clip weights, ``[clips]``, 0 or more; clips of weight 0 are ignored.
+            seed: random seed of the samples and features drawn.
 
         Returns:
-            The model, ``[batch, features] -> [batch, n_classes]``, and its builder's hyperparameters.
+            The model, ``[batch, features] -> [batch, n_classes]``, and the hyperparameters of its builder.
 
         Raises:
-            TrainingError: ``x``, ``y`` or ``weights`` cannot be trained on.
+            TrainingError: if ``x``, ``y`` or ``weights`` is not valid.
         """
         from sklearn.ensemble import RandomForestClassifier
 
@@ -134,12 +133,13 @@ class Forest(OfTraining):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SVM(OfTraining):
-    """A support vector classifier with a Gaussian kernel, as :func:`ser_kit.models.svm.svm` builds it.
+class SVM(TrainingSettings):
+    """Support vector classifier with a Gaussian kernel; the model is built by :func:`ser_kit.models.svm.svm`.
 
     Args:
-        C: how much a clip on the wrong side costs.
-        gamma: of the kernel ``exp(-gamma * distance ** 2)``: ``"scale"`` and ``"auto"`` are scikit-learn's.
+        C: penalty for misclassified clips, 1e-6 to 1e9.
+        gamma: coefficient of the kernel ``exp(-gamma * distance ** 2)``: 1e-9 to 1e9, or scikit-learn's
+            ``"scale"`` and ``"auto"``.
         class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
 
     Source:
@@ -183,30 +183,29 @@ class SVM(OfTraining):
         """Train.
 
         Args:
-            x: ``[clips, features]``, taken as float32; standardise them.
-            y: ``[clips]`` class indices, of two classes at least; one without clips comes last in every
-                decision.
+            x: features, ``[clips, features]``, standardised; converted to float32.
+            y: class indices, ``[clips]``, of at least two classes; a class without clips is ranked last.
             n_classes: number of classes.
-            weights: ``[clips]``, not negative; a clip of weight 0 is as if it were not there.
-            seed: nothing here is drawn by chance; taken so that all estimators are called alike.
+            weights: clip weights, ``[clips]``, 0 or more; clips of weight 0 are ignored.
+            seed: not used; all estimators have the same signature.
 
         Returns:
-            The model, ``[batch, features] -> [batch, n_classes]``, and its builder's hyperparameters. The
-            most likely class is the one that scikit-learn's ``SVC(break_ties=True)`` predicts.
+            The model, ``[batch, features] -> [batch, n_classes]``, and the hyperparameters of its builder.
+            The most probable class is the prediction of scikit-learn's ``SVC(break_ties=True)``.
 
         Raises:
-            TrainingError: ``x``, ``y`` or ``weights`` cannot be trained on.
+            TrainingError: if ``x``, ``y`` or ``weights`` is not valid, or all clips are of one class.
         """
         from sklearn.svm import SVC
 
         x, y, weights = counted_clips(x, y, n_classes, weights)
         if len(np.unique(y)) < 2:
-            raise TrainingError("all clips are of one class; a support vector machine needs two at least")
+            raise TrainingError("all clips are of one class; a support vector machine needs at least two")
         classifier = SVC(
             C=self.C, gamma=self.gamma, class_weight="balanced" if self.class_weights else None
         ).fit(x, y, weights)
         classes = classifier.classes_
-        # scikit-learn turns the signs round when there are two classes only.
+        # scikit-learn flips the signs when there are only two classes.
         sign = -1 if len(classes) == 2 else 1
         ends = np.cumsum(classifier.n_support_)
         members = {
@@ -221,12 +220,12 @@ class SVM(OfTraining):
         for k, (first, second) in enumerate(pairs):
             if first in members and second in members:
                 i, j = np.searchsorted(classes, [first, second])
-                # The row of a class's coefficients against another leaves out the class itself.
+                # dual_coef_ has a row for each other class, so the indices skip the class itself.
                 dual[members[first], k] = sign * classifier.dual_coef_[j - 1, members[first]]
                 dual[members[second], k] = sign * classifier.dual_coef_[i, members[second]]
                 intercept[k] = next(intercepts)
             else:
-                # A class without clips loses against any other.
+                # A class without clips loses against all others.
                 intercept[k] = float(first in members) - float(second in members)
 
         values = [vectors, classifier._gamma, dual, intercept]
@@ -234,7 +233,6 @@ class SVM(OfTraining):
 
 
 def _round_down(threshold: np.ndarray) -> np.ndarray:
-    """The greatest float32 up to each threshold: of float32 values, the same are at most the one as the
-    other."""
+    """Round thresholds down to float32, so that comparisons with float32 values are unchanged."""
     single = threshold.astype(np.float32)
     return np.where(single > threshold, np.nextafter(single, np.float32(-np.inf)), single)

@@ -1,4 +1,4 @@
-"""A linear classifier that generalises to corpora that it was not fitted on, as a Keras model."""
+"""Linear classifiers that generalise to unseen corpora, as a Keras model."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .data import counted_clips, model_with_weights
-from .settings import OfTraining
+from .settings import TrainingSettings
 
 if TYPE_CHECKING:
     import keras
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linear(OfTraining):
-    """Linear classifiers for corpora that they are trained on, and for others:
+class Linear(TrainingSettings):
+    """Linear classifiers for the training corpora and for unseen corpora; the model is built by
     :func:`ser_kit.models.experts.experts`.
 
-    **For all corpora.** Each training corpus is standardised by itself, so that what sets corpora apart does
-    not help. Principal components of unit variance follow, and a multinomial logistic regression on them,
-    shrunk strongly, in which every corpus and, within it, every class counts alike. A class that a corpus
-    does not have is half excluded for its clips: its odds are divided by ``exp(absent)``. Two such
-    classifiers are averaged: of the features as they are, and of the features less the mean of their speaker,
-    each emotion counting alike. A new clip is standardised by the average mean and deviation of the training
-    corpora.
+    **For all corpora.** Each training corpus is standardised separately, which removes differences between
+    corpora. The features are projected on principal components of unit variance, followed by a multinomial
+    logistic regression with strong L2 regularisation. Every corpus has equal weight and, within it, every
+    class. For clips of a corpus that lacks a class, the odds of that class are divided by ``exp(absent)``.
+    Two such classifiers are averaged: one on the features, and one on the features minus the mean of their
+    speaker (with equal weight for each emotion). A new clip is standardised with the average mean and
+    deviation of the training corpora.
 
-    **For each corpus.** A regression on the clips of one corpus, whose logits are added to those of the
-    classifier for all, times what makes them most likely for speakers that they are not trained on (four
-    groups of the corpus's speakers in turn). Both standardised by that corpus, they answer for clips that are
-    much nearer to it than to any other.
+    **For each corpus.** A regression on the clips of one corpus. Its logits are scaled and added to those of
+    the classifier for all corpora; the scale maximises the likelihood of held-out speakers (4-fold
+    cross-validation over the speakers of the corpus). It is used, with the features standardised by that
+    corpus, for clips that are much nearer to this corpus than to any other.
 
     Args:
-        shrinkage: of the regressions: half of it times the squared weights is added to the mean
-            cross-entropy.
-        components: number of principal components for all corpora, at most as many as there are features and
-            clips.
-        own_components: the same for each corpus; 0 has no classifiers for single corpora.
-        shared: how many features, from the first on, the classifier for all corpora and the distances rest
-            on; ``None`` for all. Classifiers for single corpora rest on all.
-        absent: logarithm of what the odds of classes that a corpus lacks are divided by, for its clips: 0
-            takes these classes for wrong, 100 excludes them.
-        speaker_centred: share of the classifier that is trained on features less their speaker's mean, 0 to
-            1.
-        near: a clip counts as one of the nearest corpus where its squared distance is less than this times
-            that from the second, 0 to 1.
-        doubt: how much less sure answers are with the distance of other clips: their logits are divided by
-            the squared distance to this power.
+        shrinkage: L2 regularisation of the regressions, 1e-9 to 1e9: half of it times the squared weights is
+            added to the mean cross-entropy.
+        components: number of principal components for all corpora, 1 to 10,000, limited by the number of
+            features and of clips.
+        own_components: number of principal components for each corpus, 0 to 10,000; 0 for no classifiers of
+            single corpora.
+        shared: number of leading features used by the classifier for all corpora and by the distances;
+            ``None`` for all. Classifiers for single corpora use all features.
+        absent: logarithm of the factor by which the odds of absent classes are divided, 0 to 100. 0 treats
+            absent classes as wrong, 100 excludes them.
+        speaker_centred: weight of the classifier on speaker-centred features, 0 to 1.
+        near: a clip is assigned to the nearest corpus if its squared distance is less than this factor times
+            the squared distance to the second nearest, 0 to 1.
+        doubt: decrease of confidence with distance, 0 to 10: the logits of all other clips are divided by the
+            squared distance to this power.
 
     Source:
-        chosen by leaving corpora out, see ``docs/results/unheard.md``.
+        The settings were chosen on corpora left out of training, see ``docs/results/unheard.md``.
 
     Examples:
         >>> rng = np.random.default_rng(0)
@@ -98,19 +98,19 @@ class Linear(OfTraining):
         """Train.
 
         Args:
-            x: ``[clips, features]``, taken as float32.
-            y: ``[clips]`` class indices.
+            x: features, ``[clips, features]``, converted to float32.
+            y: class indices, ``[clips]``.
             n_classes: number of classes.
-            corpus: ``[clips]`` which corpus each clip is of.
-            speaker: ``[clips]`` who speaks in it.
-            weights: ``[clips]``, not negative; multiplies what makes corpora and classes count alike.
-            seed: of the search for principal components.
+            corpus: corpus of each clip, ``[clips]``.
+            speaker: speaker of each clip, ``[clips]``.
+            weights: clip weights, ``[clips]``, 0 or more; multiplied with the balancing weights.
+            seed: random seed of the principal component analysis.
 
         Returns:
-            The model, ``[batch, features] -> [batch, n_classes]``, and its builder's hyperparameters.
+            The model, ``[batch, features] -> [batch, n_classes]``, and the hyperparameters of its builder.
 
         Raises:
-            TrainingError: ``x``, ``y`` or ``weights`` cannot be trained on.
+            TrainingError: if ``x``, ``y`` or ``weights`` is not valid.
         """
         kept = np.ones(len(x), bool) if weights is None else np.asarray(weights) > 0
         x, y, weights = counted_clips(x, y, n_classes, weights)
@@ -152,7 +152,7 @@ class Linear(OfTraining):
 
         kernel, projection = kernel / deviation[:, None], projection / deviation[:, None]
         bias = bias - means[:, :shared].mean(axis=0) @ kernel
-        # As the model holds it, so that the centres are what it makes of the means.
+        # Round as the model stores it, so that the centres are the projected means.
         projection = np.clip(projection, -_LARGEST, _LARGEST).astype(np.float16).astype(np.float64)
         centres = means[:, :shared] @ projection
 
@@ -167,12 +167,12 @@ class Linear(OfTraining):
         """Weights and biases of the classifier for all corpora.
 
         Args:
-            views: of the features: share of the classifier that is trained on it, ``[clips, features]``, and
-                its components, ``[features, components]``.
-            y: ``[clips]`` class indices.
-            corpus: ``[clips]`` number of the corpus.
-            weights: ``[clips]`` that sum to 1.
-            excluded: ``[corpora, classes]`` what is added to the logits of each corpus's clips.
+            views: views of the features: weight of the classifier, features ``[clips, features]``, and
+                principal components ``[features, components]``.
+            y: class indices, ``[clips]``.
+            corpus: corpus index of each clip, ``[clips]``.
+            weights: clip weights that sum to 1, ``[clips]``.
+            excluded: added to the logits of the clips of each corpus, ``[corpora, classes]``.
         """
         kernel, bias = 0.0, 0.0
         for share, values, components in views:
@@ -181,8 +181,7 @@ class Linear(OfTraining):
         return kernel, bias
 
     def _own(self, x, y, weights, speaker, common, has, seed) -> tuple[np.ndarray, np.ndarray]:
-        """Weights and biases for one corpus, to be added to logits for all: as they help with unknown
-        speakers."""
+        """Weights and biases of the classifier for one corpus, scaled on held-out speakers."""
         from scipy.optimize import minimize_scalar
         from sklearn.model_selection import GroupKFold
 
@@ -198,8 +197,8 @@ class Linear(OfTraining):
         scale, groups = 1.0, min(4, len(np.unique(speaker)))
         if groups > 1:
             own = np.zeros((len(y), len(has)))
-            for learned, held_out in GroupKFold(groups).split(z, groups=speaker):
-                found, offset = fitted(learned)
+            for train, held_out in GroupKFold(groups).split(z, groups=speaker):
+                found, offset = fitted(train)
                 own[held_out] = z[held_out] @ found + offset
 
             def loss(exponent):
@@ -213,15 +212,14 @@ class Linear(OfTraining):
 
 
 _NEVER = -100.0
-"""Added to the logits of classes that a corpus does not have, where it is alone."""
+"""Added to the logits of absent classes in the classifier for one corpus."""
 _LARGEST = float(np.finfo(np.float16).max)
 _REFERENCE = 2.0
-"""The squared distance of clips of unknown corpora, about, in components of unit variance."""
+"""Typical squared distance of clips of unseen corpora, in components of unit variance."""
 
 
 def _less_speakers(x: np.ndarray, y: np.ndarray, corpus: np.ndarray, speaker: np.ndarray) -> np.ndarray:
-    """Features less the mean over the emotions of each speaker in each corpus, where these are two or
-    more."""
+    """Subtract the mean over emotions of each speaker with two or more emotions."""
     x = x.copy()
     _, groups = np.unique(np.stack([corpus, speaker]), axis=1, return_inverse=True)
     for group in range(groups.max() + 1):
@@ -233,7 +231,7 @@ def _less_speakers(x: np.ndarray, y: np.ndarray, corpus: np.ndarray, speaker: np
 
 
 def _components(x: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Directions of the largest variances, scaled to make these 1, ``[features, components]``."""
+    """Principal components, scaled to unit variance, ``[features, components]``."""
     from sklearn.utils.extmath import randomized_svd
 
     _, values, directions = randomized_svd(x, min(most, *x.shape), random_state=seed)
@@ -244,7 +242,7 @@ def _components(x: np.ndarray, most: int, seed: int) -> np.ndarray:
 def _regression(
     z: np.ndarray, y: np.ndarray, weights: np.ndarray, excluded: np.ndarray, shrinkage: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and biases of the logistic regression that is most likely a posteriori."""
+    """Fit a multinomial logistic regression with L2 regularisation; returns weights and biases."""
     from scipy.optimize import minimize
 
     d, k = z.shape[1], excluded.shape[1]

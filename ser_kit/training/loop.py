@@ -1,8 +1,8 @@
-"""One Keras model, fitted: seeds, class weights, early stopping, a progress bar, interruption and resume.
+"""Training loop: class weights, early stopping, progress bar, checkpoints and resuming.
 
-The order of the clips in epoch *e* follows from the seed and *e* alone and everything else that changes
-during training (weights, optimiser, dropout generators, early stopping) is in the checkpoint, so a run that
-was killed and started again ends with the same weights as one that was left alone.
+The order of the clips in an epoch depends only on the seed and the epoch. All other state (weights,
+optimiser, dropout generators, early stopping) is in the checkpoint. So an interrupted run that resumes ends
+with the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -45,33 +45,34 @@ def fit(
     progress: bool = True,
     title: str = "train",
 ) -> pd.DataFrame:
-    """Train a model in place; it ends with the weights of its best epoch.
+    """Train a model in place, and restore the weights of its best epoch.
 
     Args:
-        model: uncompiled, built after :func:`seed_everything`.
-        x: ``[clips, ...]`` training inputs.
-        y: ``[clips]`` class indices.
-        validation: the same for the validation clips, whose loss decides when to stop; ``None`` where nothing
-            waits for it, and all clips are better trained on.
+        model: an uncompiled model, built after :func:`seed_everything`.
+        x: training inputs, ``[clips, ...]``.
+        y: class indices, ``[clips]``.
+        validation: inputs and class indices of the validation clips, for early stopping; ``None`` if the
+            settings do not need a validation loss.
         training: the settings.
-        weights: ``[clips]`` of the training clips, multiplied with the class weights.
-        speakers: ``[clips]`` who speaks in the training clips, any values; needed for a speaker penalty.
-        corpora: of the training clips and of the validation clips, ``[clips]`` each; needed to mask absent
-            classes.
-        seed: order of the clips in each epoch, and what batch augmentation draws.
-        checkpoint: folder for the state after each epoch. When it holds a state, training goes on from there;
-            after Ctrl-C (or a power cut) call again with the same arguments.
-        keep_zeros: weights of :func:`ser_kit.models.kernels` that are zero stay so, as those of a pruned
-            network; not together with a speaker penalty.
+        weights: weights of the training clips, ``[clips]``, multiplied with the class weights.
+        speakers: speakers of the training clips, ``[clips]``, of any type; needed for a speaker penalty.
+        corpora: corpora of the training clips and of the validation clips, ``[clips]`` each; needed to mask
+            absent classes.
+        seed: random seed of the order of clips and of batch augmentation.
+        checkpoint: folder for the state after each epoch. If it holds a state, training resumes from there:
+            after an interruption, call again with the same arguments.
+        keep_zeros: keep zero weights of :func:`ser_kit.models.kernels` at zero, for pruned networks; not
+            possible together with a speaker penalty.
         progress: show a progress bar.
-        title: what stands before the bar.
+        title: label of the progress bar.
 
     Returns:
-        A row an epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds``.
+        DataFrame with a row per epoch: ``epoch, loss, accuracy, val_loss, val_accuracy, learning_rate,
+        seconds``.
 
     Raises:
-        TrainingError: an input is empty or not finite, patience lacks validation clips, a speaker penalty its
-            speakers or a mask its corpora, or the checkpoint belongs to another run.
+        TrainingError: if an input is empty or not finite; if the settings need validation clips, speakers or
+            corpora that are not given; or if the checkpoint belongs to another run.
 
     Examples:
         >>> import numpy as np
@@ -79,7 +80,8 @@ def fit(
         >>> x, y = np.random.default_rng(0).normal(size=(64, 8)).astype("float32"), np.arange(64) % 2
         >>> training.seed_everything(0)
         >>> model = models.get("mlp")((8,), 2, units=(4,), dropout=(0,), batch_norm=(False,))
-        >>> history = training.fit(model, x, y, validation=(x, y), training=training.Training(epochs=2), progress=False)
+        >>> settings = training.Training(epochs=2)
+        >>> history = training.fit(model, x, y, validation=(x, y), training=settings, progress=False)
         >>> len(history)
         2
     """
@@ -108,9 +110,7 @@ def fit(
     if training.speaker_penalty:
         from .adversary import with_adversary
 
-        model = with_adversary(
-            model, voices.shape[1], training.speaker_penalty
-        )  # around it, sharing its layers
+        model = with_adversary(model, voices.shape[1], training.speaker_penalty)  # shares the layers
     with _compiled(model, training, steps=-(-len(x) // training.batch_size)) as compiled:
         state = State(compiled, training, checkpoint, identity)
         step = _keeping_zeros(compiled, kept) if keep_zeros else compiled.train_on_batch
@@ -138,33 +138,29 @@ def fit(
 
 
 def _check(x, y, validation, training: Training, speakers, corpora, keep_zeros: bool) -> None:
-    """Refuse what cannot be trained on."""
+    """Validate the arguments of :func:`fit`."""
     if validation is None and (training.patience is not None or training.halve_after):
-        raise TrainingError(
-            "patience and halve_after wait for the validation loss; expected validation clips"
-        )
+        raise TrainingError("patience and halve_after need the validation loss; expected validation clips")
     given = [("training", x, y)] if validation is None else [("training", x, y), ("validation", *validation)]
     for name, inputs, targets in given:
         if len(inputs) == 0 or len(inputs) != len(targets):
             raise TrainingError(
-                f"{len(inputs)} {name} inputs for {len(targets)} labels; expected one each, at least one"
+                f"{len(inputs)} {name} inputs for {len(targets)} labels; expected one label for each"
             )
         if not np.isfinite(inputs).all():
             raise TrainingError(f"the {name} inputs hold NaN or infinite values; expected finite features")
     if training.speaker_penalty and (speakers is None or len(set(speakers)) < 2):
-        raise TrainingError("a speaker penalty needs the speakers of the training clips, two at least")
+        raise TrainingError("a speaker penalty needs the speakers of the training clips, at least two")
     if training.speaker_penalty and keep_zeros:
-        raise TrainingError("a pruned network is trained further without a speaker penalty")
+        raise TrainingError("a pruned network cannot be trained with a speaker penalty")
     if training.mask_absent and corpora is None:
-        raise TrainingError(
-            "to mask the classes that a corpus lacks, training needs the corpora of the clips"
-        )
+        raise TrainingError("mask_absent needs the corpora of the clips")
 
 
 def _mask_absent(
     targets: np.ndarray, targets_val: np.ndarray, corpora: np.ndarray, corpora_val: np.ndarray
 ) -> None:
-    """Mark in each clip's targets the classes that no training clip of its corpus has."""
+    """Mark the classes that no training clip of a clip's corpus has, in its targets."""
     for corpus in np.unique(corpora):
         absent = np.flatnonzero(~targets[corpora == corpus].any(axis=0))
         for wanted, clips in ((targets, corpora == corpus), (targets_val, corpora_val == corpus)):
@@ -172,21 +168,20 @@ def _mask_absent(
             wanted[:, absent] = np.where(clips[:, None] & (part == 0), _ABSENT, part)
 
 
-_DRAWN = 2  # another number when the same seed begins to draw otherwise
-_ABSENT = -1.0  # in a clip's targets: a class that its corpus does not have
+_DRAWN = 2  # to be raised when the same seed gives different random draws
+_ABSENT = -1.0  # target of a class that the clip's corpus does not have
 
 _idle: dict[tuple, tuple[keras.Model, list[np.ndarray]]] = {}
-"""The compiled model that was trained last and the first state of its optimiser, by all that its training
-function depends on."""
+"""The last compiled model and the initial state of its optimiser, by what its training function depends
+on."""
 
 
 @contextmanager
 def _compiled(model: keras.Model, training: Training, steps: int) -> Iterator[keras.Model]:
-    """A compiled copy of the model, whose state the model takes over when the training ends.
+    """Compiled copy of the model; the trained state is copied back to the model.
 
-    To trace and compile a training function takes seconds, longer than a small network learns. So networks
-    that differ in nothing but their weights, such as those of a run's folds, are trained in one copy after
-    the other.
+    Tracing and compiling a training function takes seconds, longer than training a small network. So networks
+    that differ only in their weights, such as those of the folds of a run, share one compiled copy.
     """
     import keras
 
@@ -212,7 +207,7 @@ def _compiled(model: keras.Model, training: Training, steps: int) -> Iterator[ke
 
 
 def _keeping_zeros(model: keras.Model, kept: Sequence[np.ndarray]) -> Callable[..., dict[str, float]]:
-    """The model's training step, after which what is not kept of its kernels is zero."""
+    """Training step that resets the kernel weights outside the masks to zero."""
     pairs = list(zip(kernels(model), [mask.astype(np.float32) for mask in kept], strict=True))
 
     def step(*batch, **settings):
@@ -225,7 +220,7 @@ def _keeping_zeros(model: keras.Model, kept: Sequence[np.ndarray]) -> Callable[.
 
 
 def _architecture(model: keras.Model) -> str:
-    """The layers, their settings and how they are joined; layers go by their places, since Keras numbers
+    """The layers, their settings and connections. Layers are identified by position, since Keras numbers
     their names within a process."""
     places: dict[str, int] = {}
 
@@ -273,20 +268,20 @@ def _masked_crossentropy(label_smoothing: float):
     """Cross-entropy among the classes that are not marked as absent."""
     from keras import ops
 
-    def loss(wanted, said):
-        present = ops.cast(wanted > _ABSENT / 2, said.dtype)
-        wanted = ops.cast(wanted, said.dtype) * present
+    def loss(targets, predicted):
+        present = ops.cast(targets > _ABSENT / 2, predicted.dtype)
+        targets = ops.cast(targets, predicted.dtype) * present
         even = present / ops.sum(present, axis=-1, keepdims=True)
-        said = said * present
-        said = said / ops.maximum(ops.sum(said, axis=-1, keepdims=True), 1e-7)
-        wanted = (1 - label_smoothing) * wanted + label_smoothing * even
-        return -ops.sum(wanted * ops.log(ops.maximum(said, 1e-7)), axis=-1)
+        predicted = predicted * present
+        predicted = predicted / ops.maximum(ops.sum(predicted, axis=-1, keepdims=True), 1e-7)
+        targets = (1 - label_smoothing) * targets + label_smoothing * even
+        return -ops.sum(targets * ops.log(ops.maximum(predicted, 1e-7)), axis=-1)
 
     return loss
 
 
 def _run_identity(model, arrays: tuple[np.ndarray, ...], training: Training, seed: int) -> str:
-    """What must be equal for a checkpoint to be this run's own."""
+    """Hash of everything that must match between a checkpoint and this run."""
     digest = hashlib.blake2b(digest_size=16)
     facts = [_DRAWN, repr(training), seed, [array.shape for array in arrays], _architecture(model)]
     digest.update(json.dumps(facts).encode())
@@ -296,9 +291,9 @@ def _run_identity(model, arrays: tuple[np.ndarray, ...], training: Training, see
 
 
 def _mean(step: Callable, batches: Iterable[tuple]) -> dict[str, float]:
-    """What a step says of each batch, such as its loss, averaged over the clips.
+    """Average the results of a step, such as the loss, over the clips of all batches.
 
-    ``Model.fit`` would do this too, through a data pipeline that takes longer than a small network itself.
+    ``Model.fit`` does this too, but its data pipeline takes longer than a small network.
     """
     sums: dict[str, float] = {}
     clips = 0
@@ -312,9 +307,9 @@ def _mean(step: Callable, batches: Iterable[tuple]) -> dict[str, float]:
 def _row(
     logs: dict[str, float], training: Training, optimizer, epoch: int, seconds: float
 ) -> dict[str, float]:
-    """What the history says of an epoch."""
+    """Row of the history for an epoch."""
     names = ["loss", "accuracy", "val_loss", "val_accuracy"]
-    # With an adversary beside it, the emotion's own figures go by longer names.
+    # With an adversary, the metrics of the emotion output have a prefix.
     known = {
         n: re.sub(r"(loss|accuracy)$", r"emotion_\1", n) if training.speaker_penalty else n for n in names
     }

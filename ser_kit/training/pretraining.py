@@ -1,4 +1,4 @@
-"""Hidden layers trained greedily, one by one, without labels."""
+"""Greedy layer-wise pretraining without labels."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ def pretrain(
     learning_rate: float | None = None,
     seed: int = 0,
 ) -> None:
-    """Train the hidden layers of a perceptron one after the other, each without labels on what comes out of
-    the last.
+    """Train the hidden layers of a perceptron one by one, each on the output of the previous one, without
+    labels.
 
-    The dense layers of the model get the weights found; the softmax is left alone. Batch normalisation and
-    dropout between them do what they do in prediction.
+    The weights of the hidden dense layers are set; the output layer is not changed. Batch normalisation and
+    dropout run in inference mode.
 
     Args:
-        model: a chain such as :func:`ser_kit.models.mlp <ser_kit.models.mlp.mlp>` builds.
-        x: ``[clips, features]``.
+        model: a sequential model, such as from :func:`ser_kit.models.mlp <ser_kit.models.mlp.mlp>`.
+        x: features, ``[clips, features]``.
         method: ``"rbm"``: each layer is a restricted Boltzmann machine (for ``mlp`` with
             ``activation="sigmoid"`` and ``squash=True``). ``"autoencoder"``: each is the encoder of an
-            autoencoder of squared error, whose linear decoder is thrown away.
-        epochs: of each layer.
-        learning_rate: of the Boltzmann machine's steps (0.1 if not given), or of Adam (0.001).
-        seed: what is found follows from it, the data and the model's initial weights.
+            autoencoder with a linear decoder and squared error.
+        epochs: number of epochs for each layer.
+        learning_rate: learning rate of the Boltzmann machine (default 0.1) or of Adam (default 0.001).
+        seed: random seed; the result also depends on the initial weights of the model.
 
     Raises:
-        TrainingError: the method is unknown, ``x`` cannot be trained on, or the model is none for Boltzmann
+        TrainingError: if the method is unknown, ``x`` is not valid, or the model does not suit Boltzmann
             machines.
 
     Source:
@@ -98,7 +98,7 @@ def _encoder(layer, inputs, epochs, learning_rate, seed) -> list[np.ndarray]:
     autoencoder = keras.Sequential([keras.Input(inputs.shape[1:]), encoder, decoder])
     encoder.set_weights(layer.get_weights())
     autoencoder.compile(keras.optimizers.Adam(learning_rate), "mean_squared_error")
-    # TensorFlow traces a step twice that makes variables.
+    # TensorFlow traces a step that creates variables twice.
     autoencoder.optimizer.build(autoencoder.trainable_variables)
     order = np.random.default_rng(seed)
     for _ in range(epochs):

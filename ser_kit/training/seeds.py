@@ -1,4 +1,4 @@
-"""Seeds: every random draw of a run follows from one number and the place of the draw."""
+"""Random seeds: every draw of a run depends on one seed and on the place of the draw."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..core.backend import import_keras
 
 
 def sequence(seed: int, *place: str | int) -> np.random.SeedSequence:
-    """What a generator of its own is seeded with, for one of the places where a training draws.
+    """Create the seed sequence of an independent random generator for one part of a run.
 
-    ``numpy.random.default_rng((seed, epoch))`` would be the generator of ``(seed, epoch, 0)`` too, and seeds
-    that are added up meet those of other runs.
+    ``numpy.random.default_rng((seed, epoch))`` would equal the generator of ``(seed, epoch, 0)``, and sums
+    such as ``seed + epoch`` coincide with those of other runs.
 
     Args:
-        seed: of the whole, 0 or more.
-        place: names and numbers of what draws, such as ``"epoch", 3``; numbers 0 or more.
+        seed: seed of the run, 0 or more.
+        place: names and numbers that identify the part, such as ``"epoch", 3``; numbers 0 or more.
 
     Examples:
         >>> one, other = (np.random.default_rng(sequence(0, "epoch", *place)) for place in ([1], [1, 0]))
@@ -29,15 +29,14 @@ def sequence(seed: int, *place: str | int) -> np.random.SeedSequence:
 
 
 def subseed(seed: int, *place: str | int) -> int:
-    """The seed of a part of a run, such as of one member of an ensemble, which no other part and no other run
-    has.
+    """Seed of a part of a run, such as a member of an ensemble, distinct from other parts and runs.
 
     Args:
-        seed: of the whole, 0 or more.
-        place: as for :func:`sequence`.
+        seed: seed of the run, 0 or more.
+        place: see :func:`sequence`.
 
     Returns:
-        An integer of 32 bits, which is what scikit-learn and Keras take.
+        A 32-bit integer, as scikit-learn and Keras expect.
 
     Examples:
         >>> len({subseed(seed, "member", i) for seed in range(10) for i in range(10)})
@@ -47,9 +46,9 @@ def subseed(seed: int, *place: str | int) -> int:
 
 
 def seed_everything(seed: int) -> None:
-    """Make what follows repeatable: Python, NumPy and backend generators, and deterministic kernels.
+    """Seed the generators of Python, NumPy and the backend, and enable deterministic kernels.
 
-    Call it before the model is built, since its initial weights are drawn then.
+    Call it before building a model, since the initial weights are drawn then.
     """
     keras = import_keras()
     keras.utils.set_random_seed(seed)

@@ -28,8 +28,8 @@ _OPTIMIZERS = frozenset(
 
 
 @dataclass(frozen=True)
-class OfTraining(Settings):
-    """What stands under ``training`` in a recipe: of a network, or of one of the estimators."""
+class TrainingSettings(Settings):
+    """Base class of the settings under ``training`` in a recipe."""
 
     name: ClassVar[str] = "training"
     error = TrainingError
@@ -40,38 +40,32 @@ class OfTraining(Settings):
 
 
 @dataclass(frozen=True)
-class Training(OfTraining):
+class Training(TrainingSettings):
     """Settings of one training.
 
-    Raises:
-        TrainingError: a setting is not what it may be, or two of them contradict each other.
-
     Args:
-        optimizer: a Keras optimiser's name, such as ``"adam"`` or ``"nadam"``.
-        learning_rate: its initial step size, up to 100.
-        label_smoothing: of the cross-entropy, 0 to 0.99.
-        batch_size: clips in a step.
-        epochs: the most epochs to train.
-        patience: stop when the validation loss has not improved for that many epochs; the best weights are
-            kept. ``None`` trains all epochs and keeps the last weights.
-        halve_after: halve the learning rate when it has not improved for that many; ``None`` never does.
-        cosine: let the learning rate rise over the first tenth of the steps and fall along a half cosine to
-            nothing over the others (Loshchilov & Hutter, "SGDR", ICLR 2017).
-        weight_decay: of the optimiser, as a share of the learning rate; 0 is none.
-        clip_norm: longest gradient of all weights together; 0 is no limit.
-        class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
-        mask_absent: judge each clip among the classes only that its corpus has: one without surprise says
-            nothing about surprise. Not together with :class:`~ser_kit.training.batches.Mixup`.
-        augment: changes of each training batch, such as :class:`~ser_kit.training.batches.SpecAugment` or its
-            name, drawn anew every epoch.
-        speaker_penalty: weight of the reversed gradient of a second head that learns to tell the training
-            speakers apart from what the last layer sees; above 0 the network is pushed to forget who speaks
-            (Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016). 0 leaves the head
-            out.
-        pretrain: ``"rbm"`` or ``"autoencoder"``: train the hidden layers of an ``mlp`` greedily, without
-            labels, first.
-        by_segment: train the inner model of ``segment_dnn`` on single segments; the whole network judges
-            clips.
+        optimizer: name of a Keras optimiser, such as ``"adam"`` or ``"nadam"``. learning_rate: initial
+        learning rate, 1e-9 to 100. label_smoothing: label smoothing of the cross-entropy, 0 to 0.99.
+        batch_size: number of clips in a batch, 1 to 1,000,000. epochs: maximum number of epochs, 1 to
+        1,000,000. patience: stop if the validation loss has not improved for this number of epochs, and keep
+        the best weights. ``None`` trains all epochs and keeps the last weights. halve_after: halve the
+        learning rate if the validation loss has not improved for this number of epochs; ``None`` for never.
+        cosine: learning rate schedule: linear warm-up over the first tenth of the steps, then cosine decay to
+        0 (Loshchilov & Hutter, "SGDR", ICLR 2017). weight_decay: weight decay of the optimiser, 0 to 100; 0
+        for none. clip_norm: maximum global gradient norm, 0 to 1e6; 0 for no limit. class_weights: weigh each
+        clip by the rarity of its class (scikit-learn's "balanced"). mask_absent: restrict the loss of each
+        clip to the classes of its corpus, so that a corpus without surprise does not affect surprise. Not
+        together with :class:`~ser_kit.training.batches.Mixup`. augment: batch augmentations, such as
+        :class:`~ser_kit.training.batches.SpecAugment` or its name; drawn again in every epoch.
+        speaker_penalty: factor of the reversed gradient of a speaker classifier on the input of the last
+        layer, 0 to 1000; 0 for none. Above 0 the network learns speaker-invariant features (Ganin et al.,
+        "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016). pretrain: ``"rbm"`` or
+        ``"autoencoder"`` for layer-wise pretraining of an ``mlp`` without labels; see
+        :func:`~ser_kit.training.pretraining.pretrain`. by_segment: train the inner model of ``segment_dnn``
+        on single segments; the whole network classifies clips.
+
+    Raises:
+        TrainingError: if a setting is not valid, or two settings contradict each other.
     """
 
     optimizer: str = "adam"
@@ -118,6 +112,4 @@ class Training(OfTraining):
         if self.cosine and self.halve_after:
             raise TrainingError("cosine and halve_after both set the learning rate; expected one of them")
         if self.mask_absent and any(isinstance(change, Mixup) for change in self.augment):
-            raise TrainingError(
-                "mask_absent tells what a clip cannot be, which is lost where mixup joins two"
-            )
+            raise TrainingError("mask_absent and mixup cannot be combined; expected one of them")
