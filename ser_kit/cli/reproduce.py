@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..recipes import Experiment
-    from ..recipes.reproduce import Failure
+    from ..recipes import reproduce as runs
 
 
 def _reproduce(args: argparse.Namespace) -> Result:
@@ -65,7 +65,7 @@ def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
 
 
 def show_records(
-    args: argparse.Namespace, experiment: Experiment, failures: Sequence[Failure] = ()
+    args: argparse.Namespace, experiment: Experiment, failures: Sequence[runs.Failure] = ()
 ) -> Result:
     """The tables of the records, and the page and figures that were asked for.
 

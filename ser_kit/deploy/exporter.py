@@ -35,7 +35,17 @@ from ..core.errors import BundleError, ExportError
 from ..core.paths import put, replaceable, workshop
 from ..features import SpeechEncoder, encoders
 from . import graph
-from .comparison import MEASURED, Report, answers_of, check, compared, emotions_of, format_of, inputs_of, is_saved_model
+from .comparison import (
+    MEASURED,
+    Report,
+    answers_of,
+    check,
+    compared,
+    emotions_of,
+    format_of,
+    inputs_of,
+    is_saved_model,
+)
 from .formats import FORMATS, LARGEST_DIFFERENCE, OWN, QUANTIZATIONS
 from .litert import write_litert
 from .onnx import exactly_half, finished, without_encoder, write_onnx, written

@@ -44,25 +44,31 @@ class Training(TrainingSettings):
     """Settings of one training.
 
     Args:
-        optimizer: name of a Keras optimiser, such as ``"adam"`` or ``"nadam"``. learning_rate: initial
-        learning rate, 1e-9 to 100. label_smoothing: label smoothing of the cross-entropy, 0 to 0.99.
-        batch_size: number of clips in a batch, 1 to 1,000,000. epochs: maximum number of epochs, 1 to
-        1,000,000. patience: stop if the validation loss has not improved for this number of epochs, and keep
-        the best weights. ``None`` trains all epochs and keeps the last weights. halve_after: halve the
-        learning rate if the validation loss has not improved for this number of epochs; ``None`` for never.
+        optimizer: name of a Keras optimiser, such as ``"adam"`` or ``"nadam"``.
+        learning_rate: initial learning rate, 1e-9 to 100.
+        label_smoothing: label smoothing of the cross-entropy, 0 to 0.99.
+        batch_size: number of clips in a batch, 1 to 1,000,000.
+        epochs: maximum number of epochs, 1 to 1,000,000.
+        patience: stop if the validation loss has not improved for this number of epochs, and keep the best
+            weights. ``None`` trains all epochs and keeps the last weights.
+        halve_after: halve the learning rate if the validation loss has not improved for this number of
+            epochs; ``None`` for never.
         cosine: learning rate schedule: linear warm-up over the first tenth of the steps, then cosine decay to
-        0 (Loshchilov & Hutter, "SGDR", ICLR 2017). weight_decay: weight decay of the optimiser, 0 to 100; 0
-        for none. clip_norm: maximum global gradient norm, 0 to 1e6; 0 for no limit. class_weights: weigh each
-        clip by the rarity of its class (scikit-learn's "balanced"). mask_absent: restrict the loss of each
-        clip to the classes of its corpus, so that a corpus without surprise does not affect surprise. Not
-        together with :class:`~ser_kit.training.batches.Mixup`. augment: batch augmentations, such as
-        :class:`~ser_kit.training.batches.SpecAugment` or its name; drawn again in every epoch.
+            0 (Loshchilov & Hutter, "SGDR", ICLR 2017).
+        weight_decay: weight decay of the optimiser, 0 to 100; 0 for none.
+        clip_norm: maximum global gradient norm, 0 to 1e6; 0 for no limit.
+        class_weights: weigh each clip by the rarity of its class (scikit-learn's "balanced").
+        mask_absent: restrict the loss of each clip to the classes of its corpus, so that a corpus without
+            surprise does not affect surprise. Not together with :class:`~ser_kit.training.batches.Mixup`.
+        augment: batch augmentations, such as :class:`~ser_kit.training.batches.SpecAugment` or its name;
+            drawn again in every epoch.
         speaker_penalty: factor of the reversed gradient of a speaker classifier on the input of the last
-        layer, 0 to 1000; 0 for none. Above 0 the network learns speaker-invariant features (Ganin et al.,
-        "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016). pretrain: ``"rbm"`` or
-        ``"autoencoder"`` for layer-wise pretraining of an ``mlp`` without labels; see
-        :func:`~ser_kit.training.pretraining.pretrain`. by_segment: train the inner model of ``segment_dnn``
-        on single segments; the whole network classifies clips.
+            layer, 0 to 1000; 0 for none. Above 0 the network learns speaker-invariant features (Ganin et al.,
+            "Domain-Adversarial Training of Neural Networks", JMLR 17, 2016).
+        pretrain: ``"rbm"`` or ``"autoencoder"`` for layer-wise pretraining of an ``mlp`` without labels; see
+            :func:`~ser_kit.training.pretraining.pretrain`.
+        by_segment: train the inner model of ``segment_dnn`` on single segments; the whole network classifies
+            clips.
 
     Raises:
         TrainingError: if a setting is not valid, or two settings contradict each other.
