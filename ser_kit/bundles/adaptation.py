@@ -295,10 +295,8 @@ def _check(kept: Any) -> None:
     }
     schema = {"type": "object", "required": list(properties), "properties": properties}
     check(schema, kept)
-    rows = [kept["offset"], *kept["probabilities"]]
-    if {len(row) for row in rows} != {len(kept["labels"])} or len(kept["sounds"]) != len(
-        kept["probabilities"]
-    ):
+    rows, clips = [kept["offset"], *kept["probabilities"]], len(kept["sounds"])
+    if {len(row) for row in rows} != {len(kept["labels"])} or len(rows) != 1 + clips:
         raise ValueError(
             "offset and probabilities need a number for each label, probabilities and sounds an entry for "
             "each clip"

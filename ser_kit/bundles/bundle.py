@@ -66,11 +66,8 @@ class Bundle:
     @cached_property
     def described(self) -> list[dict[str, Any]]:
         """Entries of the members in ``card.json``."""
-        return (
-            self.members.described
-            if isinstance(self.members, Unread)
-            else [m.to_card() for m in self.members]
-        )
+        unread = isinstance(self.members, Unread)
+        return self.members.described if unread else [member.to_card() for member in self.members]
 
     @cached_property
     def identity(self) -> str:
@@ -90,11 +87,8 @@ class Bundle:
     @cached_property
     def _answering(self) -> Runtime | None:
         """The runtime; ``None`` if there is none or the card has changed since it was made."""
-        return (
-            self.runtime
-            if self.runtime is not None and self.runtime.facts["bundle"] == self.identity
-            else None
-        )
+        fits = self.runtime is not None and self.runtime.facts["bundle"] == self.identity
+        return self.runtime if fits else None
 
     @cached_property
     def extractors(self) -> tuple[features.Extractor, ...]:
@@ -137,9 +131,8 @@ class Bundle:
         model = models.get("committee")(first.model.input_shape[1:], first.model.output_shape[-1], **settings)
         for i, member in enumerate(self.members, start=1):
             model.get_layer(f"member_{i}").set_weights(member.model.get_weights())
-        return replace(
-            self, members=(replace(first, builder="committee", hyperparameters=settings, model=model),)
-        )
+        joined = replace(first, builder="committee", hyperparameters=settings, model=model)
+        return replace(self, members=(joined,))
 
     def combined(self, values: Mapping[features.Extractor, np.ndarray]) -> np.ndarray:
         """Combined probabilities of the members, before calibration.
@@ -165,9 +158,8 @@ class Bundle:
         Hard voting adds the mean probability as up to one further vote, which breaks ties but changes no
         majority.
         """
-        found = np.stack([member.probabilities(values[member.extractor]) for member in self.members]).astype(
-            float
-        )
+        found = [member.probabilities(values[member.extractor]) for member in self.members]
+        found = np.stack(found).astype(float)
         weights = np.array([member.weight for member in self.members])
         mean = np.tensordot(weights / weights.sum(), found, axes=1)
         if self.card["combine"] == "soft" or len(found) == 1:
@@ -305,9 +297,7 @@ class Bundle:
         again = f"ser-kit export {file.parent} --format bundle writes a bundle with a new one"
         most = 8 * self.parameters + MOST_RUNTIME
         if not file.is_file() or file.stat().st_size > most:
-            raise BundleError(
-                f"{file.name} is missing, not a regular file, or larger than {most >> 20} MiB; {again}"
-            )
+            raise BundleError(f"{file.name} is missing, no regular file, or over {most >> 20} MiB; {again}")
         if file_digest(file) != self.card["runtime"]["sha256"]:
             raise BundleError(f"{file.name} is not the file that card.json describes; {again}")
         for each in self.described:

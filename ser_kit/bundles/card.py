@@ -101,23 +101,17 @@ def check_member(card: Mapping[str, Any], extractor: Extractor) -> None:
     """
     columns, shape = card["columns"], extractor.shape
     if max(columns) >= shape[-1]:
-        raise BundleError(
-            f"columns={max(columns)} is out of range: {extractor.name} has {shape[-1]} features"
-        )
+        raise BundleError(f"columns={max(columns)} is too large; {extractor.name} has {shape[-1]} features")
     expected = [*shape[:-1], len(columns)]
     if card["model"]["input_shape"] != expected:
-        raise BundleError(
-            f"model.input_shape={card['model']['input_shape']} must be {expected}, the shape of its features"
-        )
+        raise BundleError(f"model.input_shape={card['model']['input_shape']} must be {expected}")
     steps = list(_steps(extractor.preprocess))
     if len(steps) > _MOST_STEPS:
-        raise BundleError(
-            f"extractor.parameters.preprocess has {len(steps)} steps; expected at most {_MOST_STEPS}"
-        )
+        raise BundleError(f"extractor.parameters.preprocess must have at most {_MOST_STEPS} steps")
     for what, values in _sizes(extractor, steps):
         if values > MOST_VALUES:
             raise BundleError(
-                f"its features would need {what} of {values:,.0f} values; expected at most {MOST_VALUES:,}"
+                f"{what} of {values:,.0f} values for its features; expected at most {MOST_VALUES:,}"
             )
 
 
@@ -148,9 +142,8 @@ def content(path: Path) -> bytes:
         BundleError: it is not a regular file, or larger.
         OSError: it cannot be read.
     """
-    with open(
-        os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
-    ) as file:
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(path, flags), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BundleError(f"{path} is not a regular file")
         content = file.read(_MOST_BYTES + 1)
@@ -179,9 +172,7 @@ def _check_values(card: dict) -> None:
             entries += len(plain)
             left += [(f"{place}[{i}]", each, depth + 1) for i, each in enumerate(value) if i not in plain]
         elif isinstance(value, str) and (len(value) > _MOST_TEXT or printable_text(value) != value):
-            raise BundleError(
-                f"{place}={short(value)} must be text of at most {_MOST_TEXT:,} printable characters"
-            )
+            raise BundleError(f"{place}={short(value)} must be at most {_MOST_TEXT:,} printable characters")
         elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise BundleError(f"{place}={short(value)} must be a number of at most {_LARGEST:g}")
 
@@ -190,9 +181,7 @@ def _check_fit(card: dict) -> None:
     """Check that the fields of a card are consistent."""
     labels, members = card["labels"], card["members"]
     if "prior" in card and len(card["prior"]) != len(labels):
-        raise BundleError(
-            f"prior has {len(card['prior'])} shares; expected one for each of {len(labels)} labels"
-        )
+        raise BundleError(f"prior has {len(card['prior'])} shares; expected {len(labels)}, one per label")
     baseline = card.get("baseline")
     if baseline and set(baseline) != set(labels):
         raise BundleError(f"baseline has labels {short(', '.join(baseline))}; expected {', '.join(labels)}")
@@ -212,9 +201,7 @@ def _check_fit(card: dict) -> None:
                 )
     parameters = sum(member["model"]["parameters"] for member in members)
     if parameters > MOST_PARAMETERS:
-        raise BundleError(
-            f"its networks would have {parameters:,} parameters; expected at most {MOST_PARAMETERS:,}"
-        )
+        raise BundleError(f"networks have {parameters:,} parameters; expected at most {MOST_PARAMETERS:,}")
     confusion = card.get("evaluation", {}).get("confusion")
     if confusion is not None and [len(row) for row in confusion] != [len(labels)] * len(labels):
         raise BundleError("evaluation.confusion must have a row and a column for each label")

@@ -69,11 +69,7 @@ def _worth(card: Mapping[str, Any]) -> str:
     if not found:
         return ""
     scores, protocol = found["scores"], found["protocol"]
-    speakers = (
-        "no test speaker was in training"
-        if found["speaker_independent"]
-        else "test speakers were also in training"
-    )
+    speakers = f"test speakers were {'not' if found['speaker_independent'] else 'also'} in training"
     lines = [
         "## Evaluation",
         f"Protocol `{protocol}`, seed {found['seed']}: {speakers}{_tested(found)}. In percent; in "

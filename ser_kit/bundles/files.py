@@ -67,9 +67,7 @@ def files_of(members: int) -> list[str]:
 def _check_file(card: Mapping[str, Any], weights: Path) -> None:
     # Size first: a file may be huge, and a pipe has no end.
     if not weights.is_file() or weights.stat().st_size > most_bytes(card["model"]["parameters"]):
-        raise BundleError(
-            f"{weights.name} is missing, not a regular file, or larger than its network's weights can be"
-        )
+        raise BundleError(f"{weights.name} is missing, no regular file, or larger than its network's weights")
     if file_digest(weights) != card["sha256"]:
         raise BundleError(f"{weights.name} is not the file that card.json describes")
 

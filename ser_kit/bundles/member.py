@@ -117,9 +117,7 @@ class Member:
         try:
             model = self.from_card(self.to_card(), self.model.output_shape[-1]).model
         except SerKitError as error:
-            raise BundleError(
-                f"a bundle with this {self.builder!r} network could not be loaded: {error}"
-            ) from None
+            raise BundleError(f"a bundle with a {self.builder!r} network cannot be loaded: {error}") from None
         model.set_weights(self.model.get_weights())
         return model
 
@@ -179,9 +177,7 @@ class Member:
         )
         if network.count_params() != model["parameters"]:
             count = network.count_params()
-            raise BundleError(
-                f"its network has {count:,} parameters; the card states {model['parameters']:,}"
-            )
+            raise BundleError(f"its network has {count:,} parameters, its card {model['parameters']:,}")
         return cls(
             extractor=extractor,
             columns=tuple(card["columns"]),

@@ -126,9 +126,7 @@ class _Reader:
                 key, text = (_text(each) for _, each in sorted(_fields(value)))
                 metadata[key] = text
             elif number not in (1, 2, 3, 4, 5, 6):
-                raise _RefusedError(
-                    f"holds a part of kind {number} that prediction does not need (functions, training)"
-                )
+                raise _RefusedError(f"holds a part of kind {number} (such as functions, training)")
         if graphs != 1:
             raise _RefusedError(f"holds {graphs} graphs; expected one")
         for name, numbers in self.integers:
@@ -161,18 +159,14 @@ class _Reader:
             elif number == 5:
                 self._tensor(value)
             elif number not in (2, 10, 11, 12, 13):
-                raise _RefusedError(
-                    f"holds a part of kind {number} in its graph (sparse or quantised by annotation)"
-                )
+                raise _RefusedError(f"holds a part of kind {number} in its graph (sparse, quantised)")
 
     def _node(self, part: memoryview) -> None:
         fields = list(_fields(part))
         operator = next((_text(value) for number, value in fields if number == 4), "")
         domain = "".join(_text(value) for number, value in fields if number == 7)
         if operator not in OPERATORS or domain not in ("", "ai.onnx"):
-            raise _RefusedError(
-                f"uses the operator {domain and domain + '.'}{operator}, which is not allowed"
-            )
+            raise _RefusedError(f"uses the operator {domain and domain + '.'}{operator}; not allowed")
         for number, value in fields:
             if number == 1:
                 self.users.setdefault(_text(value), set()).add(operator)

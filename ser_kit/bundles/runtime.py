@@ -189,13 +189,11 @@ def _session(content: bytes, facts: Mapping[str, Any], name: str):
             or given[0].type != "tensor(float)"
         ):
             raise BundleError(
-                f"{name} has inputs {[(each.name, each.shape) for each in given]}; expected samples [1, n]"
+                f"{name} takes {[(each.name, each.shape) for each in given]}; expected samples [1, n]"
             )
         expected = {"probabilities"}, {"probabilities", "sharpness", "corpus"}
         if set(found) not in expected or found["probabilities"].shape[-1] not in (len(facts["labels"]), None):
-            raise BundleError(
-                f"{name} gives {sorted(found)}; expected probabilities of {len(facts['labels'])} labels"
-            )
+            raise BundleError(f"{name} gives {sorted(found)}; expected {len(facts['labels'])} probabilities")
     except SerKitError:
         raise
     except Exception as error:  # as above
@@ -235,8 +233,8 @@ def quantised(name: str) -> Iterator[tuple[str, np.ndarray]]:
         name: name of the encoder.
 
     Yields:
-        ``encoder/KEY``, int8, and ``encoder/KEY.scale``, ``float32 [outputs]``. A matrix is ``[inputs,
-        outputs]``, a kernel ``[outputs, inputs, 1, width]``.
+        ``encoder/KEY``, int8, and ``encoder/KEY.scale``, ``float32 [outputs]``. A matrix is
+        ``[inputs, outputs]``, a kernel ``[outputs, inputs, 1, width]``.
     """
     for key, values in encoders.stored(encoders.get(name).content()).items():
         if values.dtype != np.float16:  # vectors are part of the file

@@ -64,13 +64,9 @@ def build(
         model = make(tuple(longest if length is None else length for length in input_shape))
     parameters, between = model.count_params(), max(_between(model))
     if parameters > MOST_PARAMETERS:
-        raise BundleError(
-            f"its network would have {parameters:,} parameters; expected at most {MOST_PARAMETERS:,}"
-        )
+        raise BundleError(f"its network has {parameters:,} parameters; expected at most {MOST_PARAMETERS:,}")
     if between > _MOST_BETWEEN:
-        raise BundleError(
-            f"a layer would give {between:,.0f} values for a clip; expected at most {_MOST_BETWEEN:,}"
-        )
+        raise BundleError(f"a layer gives {between:,.0f} values per clip; expected at most {_MOST_BETWEEN:,}")
     return make(input_shape)
 
 
@@ -131,9 +127,7 @@ def _check_networks(builder: str, settings: Mapping[str, Any]) -> None:
         inner, hyperparameters = settings.get("builder", "mlp"), settings.get("hyperparameters") or {}
         networks = settings.get("members", 1)
         if inner == builder or not isinstance(hyperparameters, dict):
-            raise BundleError(
-                "its committee must have members of another builder, with its arguments as a mapping"
-            )
+            raise BundleError("its committee needs members of another builder, and a mapping of arguments")
         _check_settings(hyperparameters, networks)
         _check_networks(inner, hyperparameters)
     if settings.get("depth", 1) > _MOST_DEPTH:
@@ -167,9 +161,7 @@ def _check_file(path: Path, parameters: int) -> None:
             raise BundleError(f"{path.name} holds {unknown}; expected {', '.join(sorted(_NAMES))}")
         size, most = sum(info.file_size for info in infos), most_bytes(parameters)
         if size > most:
-            raise BundleError(
-                f"{path.name} would unpack to {size:,} bytes; expected at most {most:,} for its network"
-            )
+            raise BundleError(f"{path.name} would unpack to {size:,} bytes; expected at most {most:,}")
         content = archive.read(_WEIGHTS)
     _check_arrays(path, content, parameters)
 
@@ -197,6 +189,4 @@ def _check_arrays(path: Path, content: bytes, parameters: int) -> None:
                 else:
                     total += thing.size
                 if total > 2 * parameters + 1000:
-                    raise BundleError(
-                        f"{path.name} holds more numbers than its network has parameters ({parameters:,})"
-                    )
+                    raise BundleError(f"{path.name} holds more numbers than its network ({parameters:,})")

@@ -1,7 +1,7 @@
-"""How commands are declared: the parser, the types of values, and the options that several commands have.
+"""The parser, types of values, and options that several commands share.
 
-Lists of names in help texts come from the registries. A command's arguments are defined when the command is
-chosen, so that ``ser-kit --help`` does not wait for the registries' imports.
+Names in help texts come from the registries. A command's arguments are defined when the command is chosen, so
+that ``ser-kit --help`` does not import the registries.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class Command(NamedTuple):
     """A command of ``ser-kit``.
 
     Args:
-        name: what it is called with.
-        run: does the work.
-        arguments: defines its arguments on its parser.
-        description: for ``--help``; its first sentence is for ``ser-kit --help``.
+        name: name on the command line.
+        run: function that runs it.
+        arguments: function that adds its arguments to its parser.
+        description: text of ``--help``; the first sentence is shown by ``ser-kit --help``.
         examples: command lines.
     """
 
@@ -38,10 +38,10 @@ class Command(NamedTuple):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that suggests the command, choice or option that a misspelt one is like.
+    """A parser that suggests the right spelling of commands, choices and options.
 
     Args:
-        define: adds arguments when the parser is first used.
+        define: function that adds arguments when the parser is first used.
         settings: as for :class:`argparse.ArgumentParser`.
     """
 
@@ -50,7 +50,7 @@ class Parser(argparse.ArgumentParser):
         self._define: Callable[[Parser], None] | None = define
 
     def parse_known_args(self, args=None, namespace=None):
-        """As in :class:`argparse.ArgumentParser`; an unknown option is an error here."""
+        """As in :class:`argparse.ArgumentParser`, but an unknown option is an error."""
         if self._define:
             define, self._define = self._define, None
             define(self)
@@ -58,11 +58,11 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def _check_options(self, words: Iterable[str]) -> None:
-        """argparse would name the missing arguments first, and not that the option for one is misspelt."""
+        """Check for misspelt options first, as argparse would report missing arguments instead."""
         known = [option for option in self._option_string_actions if option.startswith("--")]
         for word in words:
             if word == "--" or (self._subparsers and not word.startswith("-")):
-                return  # what follows are no options, or those of a command
+                return  # the rest are not options, or belong to a command
             name = word.partition("=")[0]
             if re.fullmatch(r"--\S+", name) and not any(option.startswith(name) for option in known):
                 self.error(str(UnknownNameError("option", name, known)))
@@ -74,7 +74,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_commands(parser: Parser, commands: Iterable[Command]) -> None:
-    """Add commands to a parser; the namespace gets ``run`` and ``when_interrupted``, a text after Ctrl-C."""
+    """Add commands to a parser.
+
+    The namespace gets ``run`` and ``when_interrupted``, the message after Ctrl-C.
+    """
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in commands:
         sub = group.add_parser(
@@ -86,27 +89,24 @@ def add_commands(parser: Parser, commands: Iterable[Command]) -> None:
             define=command.arguments,
         )
         sub.add_argument("--json", action="store_true", help="write the result as JSON")
-        text = "no progress and no notes, only results and errors"
+        text = "print only results and errors, no progress and no notes"
         sub.add_argument("--quiet", action="store_true", help=text)
         sub.set_defaults(run=command.run, when_interrupted="")
 
 
-# ----------------------------------------------------------------------------------------- types of values
-
-
 def listed(text: str) -> list[str]:
-    """Names with commas between them; in the name of an ablation a comma may be followed by a space."""
+    """Parse comma-separated names. A comma before a space belongs to the name of an ablation."""
     names = [name.strip() for name in re.split(r",(?! )" if "+" in text else ",", text)]
     if not any(names):
-        raise argparse.ArgumentTypeError(f"{text!r} names nothing")
+        raise argparse.ArgumentTypeError(f"{text!r} holds no name")
     return list(dict.fromkeys(filter(None, names)))
 
 
 def whole(least: int, most: float = math.inf) -> Callable[[str], int]:
-    """A type that takes whole numbers in a range, ends included."""
+    """A type for whole numbers from ``least`` to ``most``, both included."""
 
     def number(text: str) -> int:
-        """A whole number in the range."""
+        """Parse a whole number in the range."""
         if not text.isdecimal() or not least <= int(text) <= most:
             of = f"of {least} or more" if most == math.inf else f"from {least} to {most}"
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number {of}")
@@ -126,7 +126,7 @@ def _number(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """A number from 0 to 1."""
+    """Parse a number from 0 to 1."""
     number = _number(text)
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
@@ -134,7 +134,7 @@ def share(text: str) -> float:
 
 
 def seconds(text: str) -> float:
-    """A number of seconds above 0."""
+    """Parse a positive number of seconds."""
     number = _number(text)
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
@@ -142,32 +142,29 @@ def seconds(text: str) -> float:
 
 
 def seconds_or_none(text: str) -> float:
-    """A number of seconds; 0 for none."""
+    """Parse a number of seconds, 0 or more."""
     return 0.0 if text in ("0", "0.0") else seconds(text)
 
 
-# ------------------------------------------------------------------------------------ names for help texts
-
-
 def corpora_help() -> str:
-    """The corpora, and how one at a place of its own is named."""
+    """Help text for corpora."""
     from .. import corpora
 
     notes = {"folder": " (your own)", "demo": " (synthetic)"}
     names = ", ".join(name + notes.get(name, "") for name in corpora.names())
-    more = "NAME:PATH says where one is, and gives others of your own a name: ravdess folder:mine calls:list.csv"
+    more = "NAME:PATH gives the path of a corpus or a name to your own: ravdess folder:mine calls:list.csv"
     return f"{names}; {more}"
 
 
 def features_help() -> str:
-    """The extractors."""
+    """Help text for extractors."""
     from .. import features
 
     return ", ".join(features.names())
 
 
 def recipes_help() -> str:
-    """The published systems, ser_kit's own, and how an ablation is named."""
+    """Help text for recipes."""
     from .. import recipes
 
     published, own = ", ".join(recipes.RECIPES), ", ".join(recipes.OWN)
@@ -175,7 +172,7 @@ def recipes_help() -> str:
 
 
 def protocols_help() -> str:
-    """The protocols by what they promise."""
+    """Help text for protocols, by their leaks."""
     from .. import protocols, recipes
 
     known = list(map(protocols.get, protocols.names()))
@@ -188,11 +185,8 @@ def protocols_help() -> str:
     )
 
 
-# ---------------------------------------------------------------------------------------- common arguments
-
-
 class _Names(argparse.Action):
-    """Names, each once, with spaces or commas between them."""
+    """Names separated by spaces or commas, without duplicates."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         setattr(namespace, self.dest, list(dict.fromkeys(itertools.chain.from_iterable(values))))
@@ -205,7 +199,7 @@ def add_names(parser: Parser, name: str, help: str, nargs: str = "+", **settings
 
 def add_root(parser: Parser) -> None:
     """Add ``--root``."""
-    text = "the corpus's folder or one that contains it, or all of them (default: SER_KIT_DATA, then a download)"
+    text = "folder of the corpus or of all corpora (default: SER_KIT_DATA, then a download)"
     parser.add_argument("--root", metavar="FOLDER", help=text)
 
 
@@ -223,11 +217,11 @@ def add_labels(parser: Parser, default: str) -> None:
 
 def add_jobs(parser: Parser) -> None:
     """Add ``--jobs``."""
-    text = "processes for features (default: one per core)"
+    text = "number of processes for feature extraction (default: one per core)"
     parser.add_argument("--jobs", type=whole(1, 256), metavar="N", help=text)
 
 
-def add_seed(parser: Any, help: str = "of folds, first weights and order (default: 0)") -> None:
+def add_seed(parser: Any, help: str = "seed of folds, initial weights and order (default: 0)") -> None:
     """Add ``--seed``."""
     parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=0, help=help)
 

@@ -6,8 +6,9 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import FeatureError
+from ..core.formats import megabytes
 from .arguments import Command, Parser, features_help
-from .output import Result, megabytes, print_table
+from .output import Result, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +20,7 @@ def _cache(args: argparse.Namespace) -> Result:
     from .. import extraction, features
 
     if args.features is not None and args.action != "clear":
-        raise FeatureError("--features is for 'ser-kit cache clear'")
+        raise FeatureError("--features needs 'ser-kit cache clear'")
     chosen = None if args.features is None else features.get(args.features).__name__
     with extraction.Store() as store:
         data: dict[str, Any] = {"path": str(store.path)}
@@ -36,7 +37,7 @@ def _cache(args: argparse.Namespace) -> Result:
             rows = [(h["extractor"], f"{h['clips']:,}", megabytes(h["bytes"])) for h in data["holdings"]]
             print_table(console, columns, rows, numbers=columns[1:], wrap=columns[:1])
         if args.action == "check":
-            console.print(f"{data['checked']:,} entries checked, {data['damaged']:,} were damaged and are removed")
+            console.print(f"{data['checked']:,} entries checked, {data['damaged']:,} damaged entries removed")
         elif args.action == "clear":
             console.print(f"{data['removed']:,} entries removed")
         console.print(f"{megabytes(data['bytes'])} in {data['path']}", soft_wrap=True)
@@ -55,14 +56,14 @@ def _check(store: Store, args: argparse.Namespace) -> tuple[int, int]:
 def _arguments(parser: Parser) -> None:
     actions = ("show", "check", "clear")
     parser.add_argument("action", nargs="?", choices=actions, default="show", help="default: show")
-    parser.add_argument("--features", metavar="NAME", help=f"clear those only: {features_help()}")
+    parser.add_argument("--features", metavar="NAME", help=f"clear only these features: {features_help()}")
 
 
 CACHE = Command(
     "cache",
     _cache,
     _arguments,
-    "Show, check or clear the feature store. It keeps what extraction computed, by the content of each "
-    "recording. Exit status 1 when a check finds damaged entries.",
+    "Show, check or clear the feature store, which caches extracted features by the content of each "
+    "recording. Exit status 1 if a check finds damaged entries.",
     ["ser-kit cache", "ser-kit cache check", "ser-kit cache clear --features frames"],
 )

@@ -1,4 +1,4 @@
-"""Clip tables for commands, and the clips that could not be used."""
+"""Clip tables for commands, and clips that cannot be used."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def load(names: Sequence[str], root: str | None, labels: str | Iterable[str] | None) -> pd.DataFrame:
-    """The clip table of corpora.
+    """Load the clip table of corpora.
 
     Args:
-        names: of the corpora.
-        root: as for :func:`ser_kit.corpora.load`; an empty text for none.
-        labels: a label set as text, such as ``"six"`` or ``"happy,sad"``, or its emotions.
+        names: names of the corpora.
+        root: as for :func:`ser_kit.corpora.load`; ``""`` is ``None``.
+        labels: a label set, such as ``"six"``, ``"happy,sad"`` or a list of emotions.
     """
     from .. import corpora
 
@@ -25,7 +25,7 @@ def load(names: Sequence[str], root: str | None, labels: str | Iterable[str] | N
 
 
 def failed(table: pd.DataFrame, failures: pd.DataFrame) -> list[dict[str, str]]:
-    """All clips that were asked for and could not be used: failures of extraction, and rows of lists."""
+    """Clips that cannot be used: failures of extraction, and rows of lists without a recording."""
     missing = set(table.attrs["failed"])
     rows = [{**clip, "error": "TableError"} for clip in table.attrs["excluded"] if clip["clip_id"] in missing]
     return failures.to_dict("records") + [{name: row[name] for name in failures.columns} for row in rows]

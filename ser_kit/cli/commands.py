@@ -1,11 +1,10 @@
 """The ``ser-kit`` command.
 
-The exit status is 0 when all went well, 1 when something that was asked for failed (a recording, a
-validation, a notebook), 2 when it could not be tried, 130 after Ctrl-C.
+The exit status is 0 on success, 1 if a part failed (a recording, a validation, a notebook), 2 if the command
+could not run, 130 after Ctrl-C.
 
-It is made with argparse, which is in the standard library and takes 2 ms to import. click takes 40 ms, where
-``ser-kit --help`` takes 0.1 s in all; names from registries, JSON results and broken pipes would still be
-handled here.
+It uses argparse from the standard library, which takes 2 ms to import. click takes 40 ms, while ``ser-kit
+--help`` takes 0.1 s in all; names from registries, JSON results and broken pipes would still be handled here.
 """
 
 from __future__ import annotations
@@ -38,14 +37,14 @@ COMMANDS = (
     CORPORA, VALIDATE, EXTRACT, CACHE, TRAIN, EVALUATE, REPRODUCE, TUNE, RUN, PREDICT, LISTEN, EXPORT, DEMO,
     SHOW_VERSIONS,
 )  # fmt: skip
-"""In the order of ``ser-kit --help``."""
+"""Commands in the order of ``ser-kit --help``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        argv: arguments, by default those of the process.
+        argv: arguments; by default those of the process.
 
     Returns:
         The exit status.
@@ -72,8 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("ser_kit"):
             raise
-        what = f"this command needs {error.name}, and ser_kit was installed without"
-        error_line(f"ser-kit: {what}: pip install ser-kit")
+        error_line(f"ser-kit: this command needs {error.name}, which is not installed: pip install ser-kit")
         return 2
     except KeyboardInterrupt:
         error_line(f"\nser-kit: interrupted{args.when_interrupted}")
@@ -84,8 +82,8 @@ def parser() -> Parser:
     """The parser of all commands."""
     found = Parser(
         prog="ser-kit",
-        description="Speech emotion recognition: name the emotion of recordings, train and evaluate systems.",
-        epilog="ser-kit COMMAND --help shows the options. Results go to standard output, all else to standard error.",
+        description="Speech emotion recognition: predict emotions, train and evaluate systems.",
+        epilog="ser-kit COMMAND --help shows the options. Results go to standard output, messages to stderr.",
     )
     found.add_argument("--version", action="version", version=f"ser-kit {__version__}")
     add_commands(found, COMMANDS)

@@ -20,7 +20,7 @@ def _list(args: argparse.Namespace) -> Result:
     found = []
     for corpus in map(corpora.get, corpora.names()):
         place = corpus.find_local()
-        # Of the published corpus, like the clips: the copy on this machine may be a part of it.
+        # Of the published corpus, as the clips: the local copy may be incomplete.
         speakers = {corpus.parse(clip).get("speaker") for clip in corpus.index()}
         downloads = corpus.kaggle_handle is not None or hasattr(corpus.module, "fetch")
         found.append(
@@ -91,13 +91,13 @@ CORPORA = Command(
     "corpora",
     _list,
     lambda parser: None,
-    "List the corpora, and where they are on this machine.",
+    "List the corpora and their folders on this machine.",
     ["ser-kit corpora"],
 )
 VALIDATE = Command(
     "validate",
     _validate,
     _validate_arguments,
-    "Check every recording of a corpus. Exit status 1 when anything is missing, broken or too many.",
+    "Check every recording of a corpus. Exit status 1 if recordings are missing, broken or unexpected.",
     ["ser-kit validate ravdess", "ser-kit validate cremad --root ~/corpora/cremad --json"],
 )

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..core.formats import megabytes
 from .arguments import Command, Parser, add_names, corpora_help
 from .output import Result, percent, print_table
 
@@ -64,7 +65,7 @@ def _show(console: Console, found: Demo) -> None:
 
 
 def _lines(found: Demo) -> Iterator[tuple[str, str]]:
-    """What the notebooks found, in one line each."""
+    """Results of the notebooks, one line each."""
     if clips := found.facts.get("01_corpora"):
         emotions, names = f"{len(clips['emotions'])} emotions", ", ".join(clips["corpora"])
         nature = " (synthetic speech)" if clips["synthetic"] else ""
@@ -75,14 +76,14 @@ def _lines(found: Demo) -> Iterator[tuple[str, str]]:
     if predicted := found.facts.get("05_predict"):
         doubt = ", uncertain" if predicted["uncertain"] else ""
         answer = f"{predicted['emotion']}, confidence {percent(predicted['confidence'])}{doubt}"
-        yield "prediction", f"{predicted['clip_id']} (held out, truly {predicted['true']}): {answer}"
+        yield "prediction", f"{predicted['clip_id']} (held out, true emotion {predicted['true']}): {answer}"
     if published := found.facts.get("06_published_systems"):
         recorded = f"records of {len(published['recorded'])} ({published['records']:,} folds)"
         yield "published", f"{published['systems']} systems, {recorded}"
     if deployed := found.facts.get("07_deploy"):
         least = min(deployed["files"], key=lambda file: file["bytes"])
-        alike = f"{percent(least['agreement'])} of {deployed['clips']} clips named alike"
-        smallest = f"{least['file']}: {least['bytes'] / 1e6:.2f} MB, {alike}"
+        agreement = f"label agreement {percent(least['agreement'])} on {deployed['clips']} clips"
+        smallest = f"{least['file']}: {megabytes(least['bytes'], 2)}, {agreement}"
         yield "exported", f"{len(deployed['files'])} files; {smallest}"
     yield "notebooks", f"{sum(run.ok for run in found.runs)} ran, as .ipynb and .html in {found.out}"
     if (found.out / "figures").is_dir():
@@ -96,7 +97,7 @@ def _mean_and_deviation(numbers: dict[str, Any]) -> str:
 
 
 def _arguments(parser: Parser) -> None:
-    text = "default: ./notebooks, else the installed ones"
+    text = "default: ./notebooks, otherwise the installed notebooks"
     parser.add_argument("--notebooks", metavar="FOLDER", help=text)
     parser.add_argument("--out", default="outputs/demo", metavar="FOLDER", help="default: outputs/demo")
     text = f"default: SER_KIT_CORPUS, else demo; {corpora_help()}"
@@ -107,6 +108,6 @@ DEMO = Command(
     "demo",
     _demo,
     _arguments,
-    "Run the notebooks 01 to 07 from top to bottom and sum up what they found.",
+    "Run the notebooks 01 to 07 and summarise their results.",
     ["ser-kit demo", "ser-kit demo --corpus ravdess --out outputs/ravdess"],
 )

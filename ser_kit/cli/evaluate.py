@@ -32,8 +32,8 @@ def evaluate(args: argparse.Namespace, experiment: Experiment) -> Result:
     """Evaluate each recipe under each protocol with each seed.
 
     Args:
-        args: of the command.
-        experiment: of any number of these.
+        args: arguments of the command.
+        experiment: the experiment; it may have several recipes, protocols and seeds.
     """
     from ..core.paths import writable
     from ..recipes.experiment import FILE, protocol_name
@@ -46,9 +46,7 @@ def evaluate(args: argparse.Namespace, experiment: Experiment) -> Result:
     for recipe in chosen:
         table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels)
         for protocol in divided:
-            recipe.protocol(protocol)(
-                table, seeds[0]
-            )  # a table that it cannot divide is refused before the work
+            recipe.protocol(protocol)(table, seeds[0])  # raises before the work if the table cannot be split
         file = file or experiment.save(out / FILE, args.written)
         found = recipe.prepare(table, jobs=args.jobs, progress=progress)
         note_failures(args, table, found)
@@ -73,7 +71,7 @@ def _show(console: Console, evaluations: list[Evaluation], out: Path) -> None:
     table = compare(evaluations)
     table.insert(3, "seed", [evaluation.seed for evaluation in evaluations])
     print_table(console, table.columns, table.to_numpy(), numbers=("seed", "clips"), wrap=table.columns[6:])
-    text = "in percent: all tested clips [95 % interval over speakers]; folds: mean ± standard deviation\n"
+    text = "in percent: all test clips [95 % interval over speakers]; folds: mean ± standard deviation\n"
     console.print(text)
     for evaluation in evaluations:
         counts, scores = evaluation.confusion(), evaluation.per_class()
@@ -82,7 +80,7 @@ def _show(console: Console, evaluations: list[Evaluation], out: Path) -> None:
         columns = ("true \\ predicted", *evaluation.labels, "precision", "recall", "F1")
         title = f"{evaluation.recipe}, protocol {evaluation.protocol}, seed {evaluation.seed}: clips"
         print_table(console, columns, rows, title=title, numbers=columns[1:])
-    text = "in a folder each: evaluation.json (scores, settings, command, versions) and all predictions"
+    text = "one folder each, with evaluation.json (scores, settings, command, versions) and all predictions"
     console.print(f"saved in {out}: {text}", soft_wrap=True)
 
 
@@ -91,14 +89,12 @@ def _arguments(parser: Parser) -> None:
     arguments.add_corpora(parser)
     arguments.add_labels(parser, "each recipe's")
     arguments.add_changes(parser)
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="for the records of the evaluations")
-    text = f"one or more with commas: {arguments.protocols_help()}; default: speaker"
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the evaluations")
+    text = f"comma-separated: {arguments.protocols_help()}; default: speaker"
     parser.add_argument("--protocol", type=arguments.listed, default="speaker", help=text)
     group = parser.add_mutually_exclusive_group()
     arguments.add_seed(group)
-    group.add_argument(
-        "--seeds", type=arguments.whole(1, 1000), metavar="N", help="evaluate with the seeds 0 to N-1"
-    )
+    group.add_argument("--seeds", type=arguments.whole(1, 1000), metavar="N", help="use the seeds 0 to N-1")
     arguments.add_jobs(parser)
 
 
@@ -106,7 +102,7 @@ EVALUATE = Command(
     "evaluate",
     _evaluate,
     _arguments,
-    "Train and test recipes under protocols and compare them. After Ctrl-C the same command resumes.",
+    "Train and test recipes under protocols, and compare them. After Ctrl-C the same command resumes.",
     [
         "ser-kit evaluate rastogi_mlp ahmadov_cnn_bilstm --corpus ravdess --protocol speaker,random "
         "--out results",

@@ -29,9 +29,7 @@ def _export(args: argparse.Namespace) -> Result:
     from ..recipes import pruning
 
     if args.prune is not None and not args.corpus:
-        raise RecipeError(
-            "pruned networks are trained further: name what the bundle learned from with --corpus"
-        )
+        raise RecipeError("pruned networks are fine-tuned: give the training corpora with --corpus")
     folder = bundle_path(args.bundle)
     if args.format == "bundle":
         return _renew(args, folder)
@@ -50,7 +48,7 @@ def _export(args: argparse.Namespace) -> Result:
             bundle, training, share=args.prune, epochs=args.epochs, out=states, jobs=args.jobs,
             progress=not args.quiet,
         )  # fmt: skip
-    note(args, f"writing {args.out}, and comparing it on {len(compared)} clips")
+    note(args, f"writing {args.out} and comparing it on {len(compared)} clips")
     settings = {"format": args.format, "quantize": args.quantize, "training": training}
     report = deploy.export(chosen, args.out, compared, **settings)
     data = dataclasses.asdict(report) | {"path": str(report.path), "bundle_size": deploy.size(folder)}
@@ -67,24 +65,24 @@ def _show(
     from .. import deploy
 
     times = [f"{report.milliseconds[threads]:.1f}" for threads in (1, 2)]
-    alike, differs = f"{100 * report.agreement:.1f}", f"{report.difference:.2g}"
+    agreement, difference = f"{100 * report.agreement:.1f}", f"{report.difference:.2g}"
     sizes = [f"{size / 1e6:.2f}" for size in (data["bundle_size"], report.size, report.compressed)]
     before = data.get("unpruned_uar", report.bundle_uar)
     cells = [("the bundle", sizes[0], "–", "–", "–", f"{100 * before:.1f}", "–", "–")]
     if args.prune is not None:
         name = f"{100 * args.prune:g} % pruned"
         cells.append((name, "–", "–", "–", "–", f"{100 * report.bundle_uar:.1f}", "–", "–"))
-    cells.append((str(report.path), *sizes[1:], *times, f"{100 * report.uar:.1f}", alike, differs))
+    cells.append((str(report.path), *sizes[1:], *times, f"{100 * report.uar:.1f}", agreement, difference))
     columns = (
-        "file", "MB", "packed", "ms, 1 thread", "ms, 2 threads", "UAR", "named alike, %",
+        "file", "MB", "packed", "ms, 1 thread", "ms, 2 threads", "UAR", "label agreement, %",
         "largest difference",
     )  # fmt: skip
     print_table(console, columns, cells, numbers=columns[1:], wrap=("file",))
     inputs = "samples" if deploy.metadata(bundle)["input"] == "samples" else "features"
     console.print(f"compared on {report.clips} clips; takes {inputs}, gives probabilities", soft_wrap=True)
-    learned = {each["corpus"] for each in bundle.card.get("trained_on", [])}
-    if not args.compare and learned & set(compared["corpus"]):
-        text = "it was trained on them; UAR on other speakers is lower: --compare CORPUS"
+    trained_on = {each["corpus"] for each in bundle.card.get("trained_on", [])}
+    if not args.compare and trained_on & set(compared["corpus"]):
+        text = "these clips were in training; UAR on other speakers is lower: --compare CORPUS"
         console.print(text, soft_wrap=True)
 
 
@@ -95,14 +93,14 @@ def _renew(args: argparse.Namespace, folder: Path) -> Result:
     from ..bundles.files import check_target
 
     if args.prune is not None or args.quantize != "none":
-        raise ExportError("--prune and --quantize are not for --format bundle, whose answers stay the same")
+        raise ExportError("--prune and --quantize cannot be used with --format bundle")
     out = Path(args.out or folder)
     check_target(out)
     bundle = Bundle.load(folder, networks=True)
     clips = corpora.sample(
         load(args.compare or args.corpus or ["demo"], args.root, bundle.labels), args.clips
     )
-    note(args, f"writing {out}, and comparing its model.onnx with its networks on {len(clips)} clips")
+    note(args, f"writing {out} and comparing its model.onnx with its networks on {len(clips)} clips")
     deploy.with_runtime(bundle, corpora.sources(clips)).save(out)
     runtime = Bundle.load(out, networks=True).card["runtime"]
 
@@ -110,31 +108,31 @@ def _renew(args: argparse.Namespace, folder: Path) -> Result:
         if "none_since" in runtime:
             console.print(f"{out} has no model.onnx: {runtime['none_since']}", soft_wrap=True)
         else:
-            compared = f"largest difference of a probability on {runtime['recordings']} recordings"
-            console.print(f"{out}: {compared} {runtime['difference']:.1g}", soft_wrap=True)
+            difference = f"largest difference of probabilities {runtime['difference']:.1g}"
+            console.print(f"{out}: {difference} on {runtime['recordings']} recordings", soft_wrap=True)
 
     return Result({"bundle": str(out), **runtime}, show)
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("bundle", metavar="BUNDLE", help="a preset's name or a bundle's folder")
+    parser.add_argument("bundle", metavar="BUNDLE", help="name of a preset or folder of a bundle")
     formats = ("saved_model", "litert", "onnx", "bundle")
-    text = "bundle: the bundle itself, with the model.onnx that answers without TensorFlow (default: onnx)"
+    text = "bundle: the bundle itself, with a model.onnx for prediction without TensorFlow (default: onnx)"
     parser.add_argument("--format", choices=formats, default="onnx", help=text)
     kinds = ("none", "float16", "int8", "dynamic")
-    text = "weights as float16 or (dynamic) 8-bit integers; int8: activations, too (default: none)"
+    text = "float16 or 8-bit integer (dynamic) weights; int8: integer activations as well (default: none)"
     parser.add_argument("--quantize", choices=kinds, default="none", help=text)
-    text = "default: the bundle's name, with the format's ending; with --format bundle the bundle itself"
+    text = "default: name of the bundle with the suffix of the format; with --format bundle the bundle itself"
     parser.add_argument("--out", metavar="FILE", help=text)
-    text = "set this share of the weights to zero, the smallest, and train the others further on --corpus"
+    text = "set this share of the weights, the smallest, to zero, and fine-tune the others"
     parser.add_argument("--prune", type=share, metavar="SHARE", help=text)
-    text = "of that training (default: 6)"
+    text = "epochs of fine-tuning with --prune (default: 6)"
     parser.add_argument("--epochs", type=positive, default=6, metavar="N", help=text)
-    text = "what the bundle learned from, for --prune and to scale int8 by (default: demo)"
+    text = "training corpora of the bundle, for --prune and to calibrate int8 (default: demo)"
     add_names(parser, "--corpus", text, metavar="CORPUS")
-    add_names(parser, "--compare", "to compare on (default: that of --corpus)", metavar="CORPUS")
+    add_names(parser, "--compare", "corpora for the comparison (default: --corpus)", metavar="CORPUS")
     add_root(parser)
-    text = "to compare on, drawn evenly over speakers and emotions (default: 200)"
+    text = "number of clips for the comparison, balanced over speakers and emotions (default: 200)"
     parser.add_argument("--clips", type=positive, default=200, metavar="N", help=text)
     add_jobs(parser)
 
@@ -143,8 +141,8 @@ EXPORT = Command(
     "export",
     _export,
     _arguments,
-    "Write a bundle as one file for other runtimes, and compare its answers with the bundle's. Exit status "
-    "2, and no file, when they are not the same.",
+    "Export a bundle as one file for other runtimes, and compare it with the bundle. If they are not "
+    "equivalent, no file is written and the exit status is 2.",
     [
         "ser-kit export from_scratch --format onnx",
         "ser-kit export my-bundle --format litert --quantize int8 --corpus ravdess --out app/emotion.tflite",

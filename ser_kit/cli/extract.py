@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..features import Extractor
 
 SCHEDULER_SECONDS = 10
-"""That Dask's scheduler may take to answer."""
+"""Timeout for the connection to a Dask scheduler (s)."""
 
 _TABLE_SUFFIXES = (".parquet", ".csv", ".xlsx")
 
@@ -68,15 +68,15 @@ def _extract(args: argparse.Namespace) -> Result:
     def show(console: Console) -> None:
         if unusable:
             rows = [(clip["clip_id"], clip["reason"]) for clip in unusable]
-            print_table(console, ("clip", "why it failed"), rows, wrap=("why it failed",))
+            print_table(console, ("clip", "error"), rows, wrap=("error",))
         shape = (clips, *extractor.shape)
-        console.print(f"{args.features} of {clips} clips saved as {out}, shape {shape}", soft_wrap=True)
+        console.print(f"{args.features} of {clips} clips saved to {out}, shape {shape}", soft_wrap=True)
 
     return Result(data, show, 1 if unusable else 0)
 
 
 def _extractor(args: argparse.Namespace) -> Extractor:
-    """The extractor with the parameters of ``--set``."""
+    """The extractor with the parameters from ``--set``."""
     from .. import features
 
     cls = features.get(args.features)
@@ -85,17 +85,17 @@ def _extractor(args: argparse.Namespace) -> Extractor:
     for setting in args.set:
         name, _, value = setting.partition("=")
         if name not in known:
-            raise FeatureError(f"{cls.name!r} features have no parameter {name!r}; they have {', '.join(known)}")
+            raise FeatureError(f"{cls.name!r} features have no parameter {name!r}, only {', '.join(known)}")
         try:
             given[name] = json.loads(value)
         except ValueError:
-            right = f"{name}={json.dumps(known[name])}"
-            raise FeatureError(f"--set {setting}: {value!r} is no value; write such as {right}") from None
+            example = f"{name}={json.dumps(known[name])}"
+            raise FeatureError(f"--set {setting}: {value!r} is not a value; example: {example}") from None
     return cls(**given)
 
 
 def _target(args: argparse.Namespace, extractor: Extractor) -> Path:
-    """``--out``, checked before any work is done."""
+    """The path of ``--out``, after a check that it can be written."""
     from ..core.paths import writable
 
     out = Path(args.out)
@@ -109,19 +109,19 @@ def _target(args: argparse.Namespace, extractor: Extractor) -> Path:
         raise MissingDependencyError("openpyxl", "xlsx", "saving features as XLSX")
     writable(out.parent)
     if out.is_dir():
-        raise TargetError(f"{out} is a folder; expected the name of a file")
+        raise TargetError(f"{out} is a folder; expected a file name")
     return out
 
 
 @contextlib.contextmanager
 def cluster(scheduler: str | None) -> Iterator[str]:
-    """The backend to extract with.
+    """The backend for extraction, ``"local"`` or ``"dask"``.
 
     Args:
         scheduler: address of a Dask scheduler; ``None`` for this machine.
 
     Raises:
-        FeatureError: no scheduler answers there.
+        FeatureError: the scheduler does not respond.
     """
     if scheduler is None:
         yield "local"
@@ -133,7 +133,7 @@ def cluster(scheduler: str | None) -> Iterator[str]:
     try:
         client = distributed.Client(scheduler, timeout=SCHEDULER_SECONDS)
     except (OSError, ValueError) as error:
-        raise FeatureError(f"--dask {scheduler}: no scheduler answers there ({error})") from None
+        raise FeatureError(f"--dask {scheduler}: the scheduler does not respond ({error})") from None
     with client:
         yield "dask"
 
@@ -143,16 +143,16 @@ def _arguments(parser: Parser) -> None:
     add_root(parser)
     text = f"{features_help()}; default: functionals"
     parser.add_argument("--features", default="functionals", help=text)
-    text = "a parameter of the features"
+    text = "set a parameter of the features"
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help=text)
-    text = "a .parquet, .csv or .xlsx table where the features are one row per clip, or .npz arrays"
+    text = "a .parquet, .csv or .xlsx table for features of one row per clip, or .npz arrays"
     parser.add_argument("--out", required=True, help=text)
-    add_labels(parser, "all emotions there are")
+    add_labels(parser, "all emotions")
     add_jobs(parser)
-    text = "for one clip (default: 300)"
+    text = "timeout for one clip (default: 300)"
     parser.add_argument("--timeout", type=seconds, default=300.0, metavar="SECONDS", help=text)
-    parser.add_argument("--no-cache", action="store_true", help="neither use nor keep what was computed once")
-    text = "of a Dask scheduler, such as tcp://host:8786, to work there"
+    parser.add_argument("--no-cache", action="store_true", help="do not use the feature store")
+    text = "address of a Dask scheduler to use, such as tcp://host:8786"
     parser.add_argument("--dask", metavar="ADDRESS", help=text)
 
 
@@ -160,8 +160,8 @@ EXTRACT = Command(
     "extract",
     _extract,
     _arguments,
-    "Compute features of corpora and save them. What was computed once is kept (see ser-kit cache), so after "
-    "Ctrl-C the same command resumes. Exit status 1 when some clips failed; the others are saved.",
+    "Extract features of corpora and save them. Results are cached (see ser-kit cache), so after Ctrl-C the "
+    "same command resumes. Exit status 1 if some clips failed; the others are saved.",
     [
         "ser-kit extract ravdess cremad --out features.parquet",
         "ser-kit extract ravdess tess --labels six --features frames --out frames.npz",

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..core.errors import AudioError, MissingDependencyError
+from ..core.formats import clock
 from .arguments import Command, Parser, add_labels, add_names, positive, seconds, share, whole
-from .output import Result, clock, error_line, note, percent
+from .output import Result, error_line, note, percent
 from .speakers import add_bundle, add_over_time, add_speaker, over_time, predictor_of, second_best
 
 if TYPE_CHECKING:
@@ -25,13 +26,17 @@ def _listen(args: argparse.Namespace) -> Result:
 
     predictor = predictor_of(args)
     alerts = [
-        Alert(emotion, _print_alert, above=args.above, below=min(args.below, args.above), seconds=args.seconds)
+        Alert(
+            emotion, _print_alert, above=args.above, below=min(args.below, args.above), seconds=args.seconds
+        )
         for emotion in args.alert or ()
     ]
-    stream = StreamPredictor(predictor, rate=args.rate, alerts=alerts, adapt=args.same_speaker, **over_time(args))
+    stream = StreamPredictor(
+        predictor, rate=args.rate, alerts=alerts, adapt=args.same_speaker, **over_time(args)
+    )
     blocks = _raw_blocks(args.rate, args.channels) if args.raw else _microphone(args.rate)
-    note(args, "listening; Ctrl-C ends it")
-    with contextlib.suppress(BrokenPipeError):  # the reader (head) has had enough
+    note(args, "listening; press Ctrl-C to stop")
+    with contextlib.suppress(BrokenPipeError):  # the reader, such as head, has closed the pipe
         with contextlib.suppress(KeyboardInterrupt):
             for block in blocks:
                 for moment in stream.feed(block):
@@ -40,26 +45,25 @@ def _listen(args: argparse.Namespace) -> Result:
             _print_moment(moment, args)
     if args.save_adaptation:
         stream.adaptation.save(args.save_adaptation)
-        learned = f"what was learned of the voice from {stream.adaptation.clips} windows"
-        note(args, f"{learned} is in {args.save_adaptation}")
+        note(args, f"adaptation to {stream.adaptation.clips} windows saved to {args.save_adaptation}")
     return Result(None, lambda console: None)
 
 
 def _print_moment(moment: Moment, args: argparse.Namespace) -> None:
-    """Print a line for a moment at once."""
+    """Print a line for a moment, and flush it."""
     if args.json:
         line = json.dumps(moment.to_dict())
     elif moment.emotion:
         second = second_best(moment.probabilities)
-        line = f"{clock(moment.end):>8}  {moment.emotion:<10} {percent(moment.confidence):>5}  {second}"
+        line = f"{clock(moment.end, 1):>8}  {moment.emotion:<10} {percent(moment.confidence):>5}  {second}"
     else:
-        line = f"{clock(moment.end):>8}  –          {moment.reason}"
+        line = f"{clock(moment.end, 1):>8}  –          {moment.reason}"
     print(line, file=args.stdout, flush=True)
 
 
 def _print_alert(alert: Alert, moment: Moment) -> None:
-    change = "begins" if alert.active else "is over"
-    error_line(f"{clock(moment.end):>8}  ! {alert.emotion} {change}")
+    change = "begins" if alert.active else "ends"
+    error_line(f"{clock(moment.end, 1):>8}  ! {alert.emotion} {change}")
 
 
 def _raw_blocks(rate: int, channels: int) -> Iterator[np.ndarray]:
@@ -79,7 +83,7 @@ def _microphone(rate: int) -> Iterator[np.ndarray]:
     """Blocks of 0.1 s from the default microphone."""
     try:
         import sounddevice
-    except (ImportError, OSError) as error:  # OSError: it lacks the PortAudio library
+    except (ImportError, OSError) as error:  # OSError: the PortAudio library is missing
         purpose = f"listening to the microphone ({error}; without one, pipe samples to ser-kit listen --raw)"
         raise MissingDependencyError("sounddevice and PortAudio", "microphone", purpose) from None
     try:
@@ -93,17 +97,17 @@ def _microphone(rate: int) -> Iterator[np.ndarray]:
 def _arguments(parser: Parser) -> None:
     text = "read 16-bit little-endian samples from standard input"
     parser.add_argument("--raw", action="store_true", help=text)
-    text = "of the samples (default: 16000)"
+    text = "sampling rate (default: 16000)"
     parser.add_argument("--rate", type=positive, default=16000, metavar="HZ", help=text)
-    text = "of raw samples (default: 1)"
+    text = "number of channels of raw samples (default: 1)"
     parser.add_argument("--channels", type=whole(1, 1024), default=1, metavar="N", help=text)
     add_bundle(parser)
-    text = "one person speaks: adapt to the voice on the way"
-    add_speaker(parser, "neutral recordings of the one person who speaks", text)
+    text = "the stream has one speaker: adapt to the voice during the stream"
+    add_speaker(parser, "neutral recordings of the speaker", text)
     parser.set_defaults(speaker_per_folder=False)
     add_labels(parser, "those of the bundle")
     add_over_time(parser)
-    add_names(parser, "--alert", "print when one of these lasts, and when it is over", metavar="EMOTION")
+    add_names(parser, "--alert", "print when one of these emotions begins and ends", metavar="EMOTION")
     text = "onset threshold of an alert, a probability (default: 0.7)"
     parser.add_argument("--above", type=share, default=0.7, metavar="P", help=text)
     text = "offset threshold of an alert, a probability (default: 0.5)"
@@ -116,7 +120,7 @@ LISTEN = Command(
     "listen",
     _listen,
     _arguments,
-    "Name the emotion of what the microphone picks up, or of a stream of samples, second by second.",
+    "Predict the emotion of microphone input, or of a stream of samples, every second.",
     [
         "ser-kit listen",
         "ser-kit listen --alert angry --above 0.7 --seconds 2",

@@ -1,4 +1,4 @@
-"""What is freed while a model is opened goes back to the system."""
+"""Return freed memory to the system while a model is loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt()
 
 @contextlib.contextmanager
 def freed_at_once() -> Iterator[None]:
-    """Return freed memory to the system: a model is opened in steps, and glibc would keep 15 MB of them."""
+    """Return freed memory to the system, where glibc would keep 15 MB after a model is loaded."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # another C library
@@ -20,6 +20,6 @@ def freed_at_once() -> Iterator[None]:
     mallopt(_M_MMAP_THRESHOLD, 1 << 18)
     try:
         yield
-    finally:  # answers take and free a few MB again and again: what glibc sets these to by itself
+    finally:  # the values glibc would choose itself: predictions allocate and free a few MB repeatedly
         mallopt(_M_MMAP_THRESHOLD, 32 << 20)
         mallopt(_M_TRIM_THRESHOLD, 64 << 20)

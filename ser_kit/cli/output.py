@@ -1,7 +1,7 @@
-"""What commands print: results on standard output, progress, notes and errors on standard error.
+"""Output of commands: results on standard output; progress, notes and errors on standard error.
 
-A command returns a :class:`Result`, and only :func:`write` writes to standard output, so that nothing else
-gets between the results.
+A command returns a :class:`Result`. Only :func:`write` writes to standard output, so that results are never
+mixed with other text.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..core import formats
 from ..core.errors import printable
 
 if TYPE_CHECKING:
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
 
 class Result(NamedTuple):
-    """What a command found.
+    """Result of a command.
 
     Args:
-        data: for machines, ready for JSON; ``None`` where the command wrote its results as they came.
-        show: writes it for people.
-        status: exit status: 0 when all went well, 1 when something that was asked for failed.
+        data: plain values, ready for JSON; ``None`` if the command has written its results already.
+        show: function that prints the result as text.
+        status: exit status: 0 on success, 1 if a part failed.
     """
 
     data: Any
@@ -38,37 +39,37 @@ class Result(NamedTuple):
 
 
 def write(result: Result, as_json: bool) -> None:
-    """Write a result to standard output, as JSON or for people."""
+    """Write a result to standard output, as JSON or text."""
     from rich.console import Console
 
     class Plain(Console):
-        """Shows texts as they are: file names and cards of bundles may hold what a terminal would act on."""
+        """Replaces control characters, which file names and cards of bundles may hold."""
 
         def render_str(self, text, **settings):
             return super().render_str(printable(text), **settings)
 
     if hasattr(sys.stdout, "reconfigure"):
-        # A file name need not be text that the terminal can show.
+        # A file name may hold characters that the terminal cannot show.
         sys.stdout.reconfigure(errors="replace")
     try:
         if as_json and result.data is not None:
             print(json.dumps(result.data, indent=2, allow_nan=False))
         else:
-            # No markup: a file may be called [red].wav. Without a terminal, there is no width to fit into.
+            # No markup: a file may be called [red].wav. Without a terminal the width is unlimited.
             width = None if sys.stdout.isatty() else 10_000
             console = Plain(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
-            with console.capture() as shown:  # written here, since rich ends the process when a pipe is broken
+            with console.capture() as shown:  # written below, since rich exits when a pipe is broken
                 result.show(console)
             sys.stdout.write(shown.get())
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (head, less) has had enough; what Python flushes at its exit must have somewhere to go.
+        # The reader, such as head, has closed the pipe; Python flushes standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
 def notes_to_stderr(quiet: bool) -> Iterator[None]:
-    """Print warnings and log lines of ser_kit on standard error; drop those of other packages."""
+    """Print warnings and log messages of ser_kit on standard error; drop those of other packages."""
     logger = logging.getLogger("ser_kit")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -88,7 +89,7 @@ def notes_to_stderr(quiet: bool) -> Iterator[None]:
 
 
 def error_line(text: str) -> None:
-    """Print a line on standard error at once."""
+    """Print a line on standard error, and flush it."""
     print(printable(text), file=sys.stderr, flush=True)
 
 
@@ -99,7 +100,7 @@ def note(args: argparse.Namespace, text: str) -> None:
 
 
 class Page:
-    """A console that keeps what is printed as Markdown."""
+    """A console that collects its output as Markdown."""
 
     def __init__(self):
         self._parts: list[str] = []
@@ -131,12 +132,12 @@ def print_table(
     """Print a table.
 
     Args:
-        console: where to.
-        columns: their titles.
-        rows: the cells of each.
-        title: above the table.
-        numbers: columns that are aligned to the right.
-        wrap: columns that are broken into lines on a narrow terminal.
+        console: console or page.
+        columns: column titles.
+        rows: cells of each row.
+        title: title of the table.
+        numbers: columns aligned to the right.
+        wrap: columns that may wrap on a narrow terminal.
     """
     if isinstance(console, Page):
         console.table(columns, rows, title)
@@ -155,7 +156,7 @@ def print_table(
 
 
 def progress_bar(quiet: bool) -> Progress:
-    """A progress bar on standard error, which disappears when its work is done."""
+    """A progress bar on standard error, which disappears at the end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -164,7 +165,7 @@ def progress_bar(quiet: bool) -> Progress:
 
 
 def followed(things: Iterable, total: int, what: str, quiet: bool) -> Iterator:
-    """Yield things one by one, with a progress bar where there are several."""
+    """Yield things, with a progress bar if there are several."""
     if total < 2:
         yield from things
         return
@@ -173,30 +174,10 @@ def followed(things: Iterable, total: int, what: str, quiet: bool) -> Iterator:
 
 
 def percent(fraction: float) -> str:
-    """A probability in whole percent; it is never shown as certain.
+    """A probability in whole percent, never 0 % or 100 %.
 
     Examples:
         >>> percent(0.625), percent(0.999), percent(0.001)
         ('62 %', '>99 %', '<1 %')
     """
-    return ">99 %" if fraction > 0.995 else "<1 %" if fraction < 0.005 else f"{100 * fraction:.0f} %"
-
-
-def clock(seconds: float) -> str:
-    """Seconds as minutes and seconds.
-
-    Examples:
-        >>> clock(83.25)
-        '1:23.2'
-    """
-    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
-
-
-def megabytes(size: int) -> str:
-    """Bytes as megabytes.
-
-    Examples:
-        >>> megabytes(1_234_567_890)
-        '1,234.6 MB'
-    """
-    return f"{size / 1e6:,.1f} MB"
+    return ">99 %" if fraction > 0.995 else "<1 %" if fraction < 0.005 else formats.percent(fraction)

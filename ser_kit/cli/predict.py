@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import AudioError, TableError
+from ..core.formats import clock
 from ..core.parallel import ONE_EACH, ahead, at_once
 from .arguments import Command, Parser, add_labels, whole
-from .output import Result, clock, followed, note, percent, print_table, progress_bar
+from .output import Result, followed, note, percent, print_table, progress_bar
 from .speakers import add_bundle, add_over_time, add_speaker, over_time, predictor_of, recordings, second_best
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _predict(args: argparse.Namespace) -> Result:
     predictor = predictor_of(args)
     settings = over_time(args)
     if settings and not args.timeline:
-        raise TableError("--window, --hop and --smoothing are settings of --timeline; give that, too")
+        raise TableError("--window, --hop and --smoothing need --timeline")
     if args.same_speaker:
         predictor = _adapted(args, predictor, paths)
         if args.save_adaptation:
@@ -54,16 +55,16 @@ def _predict(args: argparse.Namespace) -> Result:
         if args.out:
             results = Results(args.out, predictor, args.timeline, settings, speakers.values())
             file = stack.enter_context(results)
-            args.when_interrupted = f"; {args.out} holds what was done, and the same command goes on from there"
+            args.when_interrupted = f"; run the same command to resume from {args.out}"
             left = file.missing(paths)
         if len(left) < len(paths):
             note(
                 args,
-                f"{len(paths) - len(left)} of {len(paths)} recordings are answered for in {args.out} already",
+                f"{args.out} already has answers for {len(paths) - len(left)} of {len(paths)} recordings",
             )
-        coming = ahead(answer_one, left, jobs) if jobs > 1 else map(answer_one, left)
+        incoming = ahead(answer_one, left, jobs) if jobs > 1 else map(answer_one, left)
         answers = []
-        for answer, moments in followed(coming, len(left), "predict", args.quiet):
+        for answer, moments in followed(incoming, len(left), "predict", args.quiet):
             answers.append((answer, moments))
             if file:
                 file.add(answer, moments)
@@ -75,7 +76,7 @@ def _predict(args: argparse.Namespace) -> Result:
 def _answering(
     args: argparse.Namespace, predictor: Predictor, speakers: dict[str, Predictor], settings: dict[str, float]
 ) -> Callable[[str], Answer]:
-    """A function that answers for one recording, with its timeline where that is asked for."""
+    """A function that predicts one recording, with its timeline if requested."""
     from ..inference.prediction import Failure
     from ..inference.stream import timeline
 
@@ -93,27 +94,28 @@ def _answering(
 
 
 def _adapted(args: argparse.Namespace, predictor: Predictor, paths: Sequence[str]) -> Predictor:
-    """The predictor, adapted to the voice of the one person who speaks in all of these recordings."""
+    """The predictor, adapted to the speaker of these recordings."""
     with progress_bar(args.quiet) as bar:
         task = bar.add_task("adapt", total=1)
         one = predictor.adapt(paths, watch=lambda share: bar.update(task, completed=share))
     left_out = one.adaptation.left_out
-    note(args, f"adapted to a voice from {one.adaptation.clips} clips")
+    note(args, f"adapted to the speaker with {one.adaptation.clips} clips")
     for path, reason in left_out[:_LEFT_OUT_SHOWN]:
-        note(args, f"not adapted to {path}: {reason}")
+        note(args, f"not used to adapt: {path}: {reason}")
     if len(left_out) > _LEFT_OUT_SHOWN:
-        note(args, f"... and to {len(left_out) - _LEFT_OUT_SHOWN} more")
+        note(args, f"... and {len(left_out) - _LEFT_OUT_SHOWN} more")
     return one
 
 
 def _by_folder(args: argparse.Namespace, predictor: Predictor, paths: Sequence[str]) -> dict[str, Predictor]:
-    """Folder -> the predictor for the person who speaks in its recordings, where these allow adaptation."""
+    """Folder -> predictor adapted to the speaker of its recordings, where adaptation is possible."""
     found = {}
     for folder in dict.fromkeys(map(os.path.dirname, paths)):
         try:
-            found[folder] = _adapted(args, predictor, [path for path in paths if os.path.dirname(path) == folder])
+            own = [path for path in paths if os.path.dirname(path) == folder]
+            found[folder] = _adapted(args, predictor, own)
         except AudioError as error:
-            note(args, f"{folder or 'this folder'} is answered for without adaptation: {error}")
+            note(args, f"{folder or 'this folder'}: predicting without adaptation: {error}")
     return found
 
 
@@ -140,7 +142,7 @@ def _show(args: argparse.Namespace, predictor: Predictor, answers: list[Answer],
 
 
 def _rows(answer: Prediction | Failure, moments: list[Moment] | None) -> list[tuple[str, ...]]:
-    """Cells of an answer, and of its timeline."""
+    """Table rows of an answer and its timeline."""
     from ..inference.prediction import Failure
 
     if isinstance(answer, Failure):
@@ -149,16 +151,17 @@ def _rows(answer: Prediction | Failure, moments: list[Moment] | None) -> list[tu
     second = second_best(answer.probabilities)
     rows = [(answer.path, answer.emotion, percent(answer.confidence), second, doubt)]
     for moment in moments or ():
-        time = f"  {clock(moment.start)} to {clock(moment.end)}"
+        time = f"  {clock(moment.start, 1)} to {clock(moment.end, 1)}"
         if moment.emotion:
-            rows.append((time, moment.emotion, percent(moment.confidence), second_best(moment.probabilities), ""))
+            second = second_best(moment.probabilities)
+            rows.append((time, moment.emotion, percent(moment.confidence), second, ""))
         else:
             rows.append((time, "–", "–", "", moment.reason))
     return rows
 
 
 def _counted(answers: list[Answer]) -> list[tuple[str, int, int]]:
-    """How many recordings were given each emotion, and how many of these answers are uncertain."""
+    """Number of recordings, and of uncertain ones, for each predicted emotion."""
     from ..inference.prediction import Failure
 
     sure = Counter((a.emotion, a.uncertain) for a, _ in answers if not isinstance(a, Failure))
@@ -168,23 +171,23 @@ def _counted(answers: list[Answer]) -> list[tuple[str, int, int]]:
 
 
 def _arguments(parser: Parser) -> None:
-    text = "file, folder (all sound files in it) or pattern"
+    text = "file, folder (all audio files in it) or pattern"
     parser.add_argument("recording", nargs="+", metavar="RECORDING", help=text)
     add_bundle(parser)
     who = add_speaker(
         parser,
-        "neutral recordings of the one person who speaks in all others, to compare these with",
-        "the same person speaks in all recordings: adapt to the voice first, then answer",
+        "neutral recordings of the speaker of all other recordings, to calibrate the predictions",
+        "all recordings have the same speaker: adapt to the voice first",
     )
-    text = "one person speaks in the recordings of each folder: adapt to each voice first, then answer"
+    text = "each folder has one speaker: adapt to each voice first"
     who.add_argument("--speaker-per-folder", action="store_true", help=text)
-    add_labels(parser, "those of the bundle; the probabilities of emotions that are merged are added up")
-    parser.add_argument("--timeline", action="store_true", help="also the emotion over time")
+    add_labels(parser, "those of the bundle; probabilities of merged emotions are added")
+    parser.add_argument("--timeline", action="store_true", help="also predict the emotion over time")
     add_over_time(parser)
     parser.add_argument("--csv", action="store_true", help="print comma-separated values")
-    text = "write each answer there as soon as it is known; recordings that have an answer there are skipped"
+    text = "write each answer to this file at once; recordings with an answer in it are skipped"
     parser.add_argument("--out", metavar="FILE.csv|FILE.jsonl", help=text)
-    text = "recordings at a time (default: one more than cores)"
+    text = "recordings processed at a time (default: number of cores + 1)"
     parser.add_argument("--jobs", type=whole(1, 256), metavar="N", help=text)
 
 
@@ -192,7 +195,7 @@ PREDICT = Command(
     "predict",
     _predict,
     _arguments,
-    "Name the emotion of recordings. Exit status 1 when some of them could not be used.",
+    "Predict the emotion of recordings. Exit status 1 if some of them could not be used.",
     [
         "ser-kit predict clip.wav",
         "ser-kit predict recordings/ 'more/**/*.mp3' --json",

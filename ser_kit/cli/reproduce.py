@@ -30,7 +30,7 @@ def _reproduce(args: argparse.Namespace) -> Result:
 
     writable(args.out)
     if bool(args.recipe) == args.all:
-        raise RecipeError("name the recipes to reproduce, or give --all; see ser-kit reproduce --help")
+        raise RecipeError("give the recipes to reproduce, or --all; see ser-kit reproduce --help")
     names = list(recipes.RECIPES if args.all else args.recipe)
     if args.ablations:
         names = [
@@ -42,11 +42,11 @@ def _reproduce(args: argparse.Namespace) -> Result:
 
 
 def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
-    """Run the folds that have no record, and sum up the records.
+    """Run the folds that have no record, and summarise the records.
 
     Args:
-        args: of the command.
-        experiment: of any number of recipes, protocols and seeds.
+        args: arguments of the command.
+        experiment: the experiment; it may have several recipes, protocols and seeds.
     """
     from ..core.paths import writable
     from ..recipes import reproduce
@@ -54,7 +54,7 @@ def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
 
     chosen, divided = experiment.systems(), list(map(protocol_name, experiment.protocols))
     out = writable(experiment.records)
-    args.when_interrupted = "; the same command goes on from there"
+    args.when_interrupted = "; run the same command to resume"
     experiment.save(out / FILE, args.written)
     failures = reproduce.run(
         chosen, experiment.corpora, divided=divided, seeds=experiment.seeds, out=out,
@@ -67,12 +67,12 @@ def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
 def show_records(
     args: argparse.Namespace, experiment: Experiment, failures: Sequence[runs.Failure] = ()
 ) -> Result:
-    """The tables of the records, and the page and figures that were asked for.
+    """Tables of the records, and the requested page and figures.
 
     Args:
-        args: of the command.
-        experiment: whose recipes are shown.
-        failures: what could not be run.
+        args: arguments of the command.
+        experiment: the experiment, whose recipes are shown.
+        failures: folds that failed.
     """
     from .. import corpora, recipes
     from ..recipes import reproduce
@@ -95,7 +95,7 @@ def show_records(
         if asked & set(recipes.RECIPES):
             numbers, wrap = table.columns[5:], table.columns[1:5]
             print_table(console, table.columns, table.to_numpy(), numbers=numbers, wrap=wrap)
-            console.print("in percent: mean ± standard deviation over folds and seeds; * where folds are missing")
+            console.print("in percent: mean ± standard deviation over folds and seeds; * folds are missing")
         if len(own):
             print_table(console, own.columns, own.to_numpy(), numbers=own.columns[3:])
             console.print("UAR on unseen speakers in percent")
@@ -107,7 +107,7 @@ def show_records(
 
 
 def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]:
-    """Write the figures of the records, except those that lack their records, such as of ablations."""
+    """Write the figures of the records, except those without records, for example of ablations."""
     from .. import plots
     from ..core.paths import write_whole
     from ..recipes import comparison
@@ -129,22 +129,22 @@ def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]
 
 def _arguments(parser: Parser) -> None:
     arguments.add_names(parser, "recipe", arguments.recipes_help(), nargs="*", metavar="RECIPE")
-    parser.add_argument("--all", action="store_true", help="every recipe")
-    parser.add_argument("--ablations", action="store_true", help="their ablations too")
+    parser.add_argument("--all", action="store_true", help="all recipes")
+    parser.add_argument("--ablations", action="store_true", help="also their ablations")
     arguments.add_corpora(parser)
     arguments.add_labels(parser, "each recipe's")
-    text = f"one or more with commas: {arguments.protocols_help()}; default: published,speaker"
+    text = f"comma-separated: {arguments.protocols_help()}; default: published,speaker"
     parser.add_argument("--protocols", type=arguments.listed, default="published,speaker", help=text)
     text = "run the seeds 0 to N-1 (default: 3)"
     parser.add_argument("--seeds", type=arguments.whole(1, 1000), default=3, metavar="N", help=text)
-    text = "run these folds only, counted from 1: two commands with one --out share the work (default: all)"
+    text = "run only these folds, counted from 1; several commands can share one --out (default: all)"
     parser.add_argument("--folds", nargs="+", type=arguments.positive, metavar="N", help=text)
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="for the records")
-    text = "run nothing, only show the records that are there"
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the records")
+    text = "only show existing records, without running anything"
     parser.add_argument("--report", action="store_true", help=text)
-    text = "a Markdown page to put the tables into, between its marks"
+    text = "Markdown page in which the tables between marks are replaced"
     parser.add_argument("--page", metavar="FILE", help=text)
-    text = "for figures: systems, what is reported, leakage, ablations"
+    text = "folder for figures: systems, reported results, leakage, ablations"
     parser.add_argument("--figures", metavar="FOLDER", help=text)
     arguments.add_jobs(parser)
 
@@ -153,8 +153,8 @@ REPRODUCE = Command(
     "reproduce",
     _reproduce,
     _arguments,
-    "Run published systems as their authors split the clips, and on unseen speakers. Every fold leaves a "
-    "record; what has one is not run again, so after Ctrl-C the same command resumes.",
+    "Run published systems with their authors' splits, and on unseen speakers. Each fold is recorded and not "
+    "run again, so after Ctrl-C the same command resumes.",
     [
         "ser-kit reproduce --all --corpus ravdess --out results",
         "ser-kit reproduce staged_cnn_lstm --ablations --corpus ravdess --seeds 1 --out results",

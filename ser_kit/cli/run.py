@@ -40,16 +40,16 @@ def _run(args: argparse.Namespace) -> Result:
 
 
 def _note_differences(args: argparse.Namespace, experiment: Experiment) -> None:
-    """Note what differs from when the file was written: versions, the platform, settings of recipes."""
+    """Note changes since the file was written: versions, the platform, settings of recipes."""
     here = experiment.environment()
     for name, version in experiment.made_with.items():
         if here.get(name, version) != version:
-            note(args, f"note: made with {name} {version}, and this is {here[name]}: numbers may differ")
+            note(args, f"note: made with {name} {version}, now {here[name]}: results may differ")
 
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("file", metavar="FILE", help="a TOML file, such as experiment.toml")
-    text = "the folder that the file's outputs are relative to (default: the file's own)"
+    text = "folder for the outputs (default: that of the file)"
     parser.add_argument("--out", metavar="FOLDER", help=text)
     add_jobs(parser)
     parser.set_defaults(page=None, figures=None)
@@ -59,9 +59,9 @@ RUN = Command(
     "run",
     _run,
     _arguments,
-    "Run the experiment that a file describes. The file names corpora, recipes, protocols, seeds and changes "
-    "of settings, and one output: bundle (as ser-kit train), evaluations (as ser-kit evaluate), records (as "
-    "ser-kit reproduce) or tuning (as ser-kit tune). Each of these commands leaves such a file beside its "
-    "results. After Ctrl-C the same command resumes.",
+    "Run the experiment in a file. The file has corpora, recipes, protocols, seeds and changed settings, and "
+    "one output: bundle (as ser-kit train), evaluations (as ser-kit evaluate), records (as ser-kit "
+    "reproduce) or tuning (as ser-kit tune). Each of these commands writes such a file with its results. "
+    "After Ctrl-C the same command resumes.",
     ["ser-kit run experiment.toml", "ser-kit run results/experiment.toml --out again"],
 )

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def _show_versions(args: argparse.Namespace) -> Result:
-    import platform  # metadata takes 20 ms, which every command would wait for
+    import platform  # here, since importing metadata takes 20 ms
     from importlib import metadata
 
     found = {"ser-kit": __version__, "python": platform.python_version(), "platform": platform.platform()}
     required = metadata.requires("ser-kit") or []
     for name in dict.fromkeys(re.match(r"[\w.-]+", requirement)[0].lower() for requirement in required):
         found[name] = None
-        for alias in (f"{name}-cpu", name):  # TensorFlow's build for the CPU has a name of its own
+        for alias in (f"{name}-cpu", name):  # TensorFlow's CPU build has another name
             with contextlib.suppress(metadata.PackageNotFoundError):
                 found[name] = metadata.version(alias)
     found["cores"] = os.cpu_count()

@@ -1,4 +1,4 @@
-"""What ``predict`` and ``listen`` have in common: the predictor, who speaks, and answers over time."""
+"""Common parts of ``predict`` and ``listen``: predictor, speaker, and timeline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def recordings(named: Iterable[str]) -> list[str]:
-    """Files, and those in folders and patterns; a name of nothing stays, and fails with its reason."""
+    """Files, including those in folders and patterns; names without a file are kept, and fail later."""
     from ..core.paths import audio_files
 
     found: list[str] = []
@@ -35,28 +35,30 @@ def recordings(named: Iterable[str]) -> list[str]:
 
 
 def predictor_of(args: argparse.Namespace) -> Predictor:
-    """The predictor of ``--bundle``, ``--labels``, ``--enroll`` and ``--adaptation``."""
+    """The predictor for ``--bundle``, ``--labels``, ``--enroll`` and ``--adaptation``."""
     from ..bundles.adaptation import Adaptation, target
     from ..inference.predictor import Predictor
 
     if args.adaptation and (args.enroll or args.speaker_per_folder):
         other = "--enroll" if args.enroll else "--speaker-per-folder"
-        raise AdaptationError(f"--adaptation and {other} both say who speaks; give one of them")
+        raise AdaptationError(f"--adaptation and {other} cannot be used together")
     if args.save_adaptation:
         if not args.same_speaker:
-            raise AdaptationError("--save-adaptation keeps what is learned with --same-speaker; give that, too")
+            raise AdaptationError("--save-adaptation needs --same-speaker")
         target(args.save_adaptation)
-    known = Adaptation.load(args.adaptation) if args.adaptation else None
+    adaptation = Adaptation.load(args.adaptation) if args.adaptation else None
     with freed_at_once():
         predictor = Predictor.open(args.bundle, labels_of(args.labels))
-    if known:
-        predictor = predictor.with_adaptation(known)
+    if adaptation:
+        predictor = predictor.with_adaptation(adaptation)
     return predictor.enroll(recordings(args.enroll)) if args.enroll else predictor
 
 
 def over_time(args: argparse.Namespace) -> dict[str, float]:
-    """The settings of a timeline that were given."""
-    return {key: getattr(args, key) for key in ("window", "hop", "smoothing") if getattr(args, key) is not None}
+    """The given settings of a timeline."""
+    return {
+        key: getattr(args, key) for key in ("window", "hop", "smoothing") if getattr(args, key) is not None
+    }
 
 
 def second_best(probabilities: Mapping[str, float]) -> str:
@@ -67,25 +69,25 @@ def second_best(probabilities: Mapping[str, float]) -> str:
 
 def add_bundle(parser: Parser) -> None:
     """Add ``--bundle``."""
-    text = "a preset's name or a bundle's folder (default: house)"
+    text = "name of a preset or folder of a bundle (default: cross_corpus)"
     parser.add_argument("--bundle", metavar="BUNDLE", help=text)
 
 
 def add_speaker(parser: Parser, enroll: str, same: str) -> Any:
-    """Add the options that name the speaker; returns the group of those that exclude each other."""
+    """Add the options for the speaker, and return the group of mutually exclusive ones."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--enroll", nargs="+", metavar="RECORDING", help=enroll)
     group.add_argument("--same-speaker", action="store_true", help=same)
-    parser.add_argument("--adaptation", metavar="FILE", help="what was learned of the speaker before")
-    text = "write what is learned with --same-speaker there, for --adaptation"
+    parser.add_argument("--adaptation", metavar="FILE", help="saved adaptation to the speaker")
+    text = "save the adaptation of --same-speaker to this file, for --adaptation"
     parser.add_argument("--save-adaptation", metavar="FILE", help=text)
     return group
 
 
 def add_over_time(parser: Parser) -> None:
     """Add ``--window``, ``--hop`` and ``--smoothing``."""
-    text = "length of each window in seconds (default: 3)"
+    text = "window length in seconds (default: 3)"
     parser.add_argument("--window", type=seconds, metavar="S", help=text)
-    parser.add_argument("--hop", type=seconds, metavar="S", help="from one answer to the next (default: 1)")
-    text = "of the answers; 0: none (default: 2)"
+    parser.add_argument("--hop", type=seconds, metavar="S", help="time between predictions (default: 1)")
+    text = "time constant of the smoothing in seconds; 0: none (default: 2)"
     parser.add_argument("--smoothing", type=seconds_or_none, metavar="S", help=text)

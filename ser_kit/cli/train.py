@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..recipes import Experiment
 
 
-
 def _train(args: argparse.Namespace) -> Result:
     settings = {"recipes": [args.recipe], "protocols": [args.protocol], "seeds": [args.seed]}
     return train(args, experiment_of(args, **settings, bundle=args.out))
@@ -29,8 +28,8 @@ def train(args: argparse.Namespace, experiment: Experiment) -> Result:
     """Train a bundle.
 
     Args:
-        args: of the command.
-        experiment: of one recipe, protocol and seed.
+        args: arguments of the command.
+        experiment: the experiment, with one recipe, protocol and seed.
     """
     from ..bundles.files import check_target
     from ..recipes.experiment import protocol_name
@@ -41,7 +40,7 @@ def train(args: argparse.Namespace, experiment: Experiment) -> Result:
     check_target(out)
     states = checkpoints(args, out)
     table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels)
-    recipe.protocol(protocol)(table, seed)  # a table that it cannot divide is refused before the work
+    recipe.protocol(protocol)(table, seed)  # raises before the work if the table cannot be split
     file = experiment.save(f"{out}.toml", args.written)
     found = recipe.prepare(table, jobs=args.jobs, progress=progress)
     failed = note_failures(args, table, found)
@@ -73,11 +72,10 @@ def _arguments(parser: Parser) -> None:
     arguments.add_corpora(parser)
     arguments.add_labels(parser, "the recipe's")
     arguments.add_changes(parser)
-    parser.add_argument("--out", required=True, metavar="BUNDLE", help="the bundle's folder")
+    parser.add_argument("--out", required=True, metavar="BUNDLE", help="folder for the bundle")
     arguments.add_seed(parser)
-    parser.add_argument(
-        "--protocol", default="speaker", help=f"one of: {arguments.protocols_help()}; default: speaker"
-    )
+    text = f"{arguments.protocols_help()}; default: speaker"
+    parser.add_argument("--protocol", default="speaker", help=text)
     arguments.add_jobs(parser)
 
 
@@ -85,9 +83,8 @@ TRAIN = Command(
     "train",
     _train,
     _arguments,
-    "Train a recipe for use and save it as a bundle. Every clip is also predicted by a model that was "
-    "trained without its speaker, to estimate how often the bundle is right. After Ctrl-C the same command "
-    "resumes.",
+    "Train a recipe and save it as a bundle. To estimate its accuracy, every clip is also predicted by a "
+    "model trained without its speaker. After Ctrl-C the same command resumes.",
     [
         "ser-kit train rastogi_mlp --corpus ravdess --out my-bundle",
         "ser-kit train rastogi_mlp --corpus folder --root ~/recordings --labels happy,sad,angry --out mine",

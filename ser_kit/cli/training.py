@@ -1,6 +1,6 @@
-"""What the commands that train have in common.
+"""Common parts of the commands that train.
 
-Each of them makes an :class:`~ser_kit.recipes.Experiment` of its arguments and runs it, as ``ser-kit run``
+Each of them makes an :class:`~ser_kit.recipes.Experiment` from its arguments and runs it, as ``ser-kit run``
 does.
 """
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def experiment_of(args: argparse.Namespace, **settings: Any) -> Experiment:
-    """The experiment that a command's arguments describe.
+    """The experiment of a command.
 
     Args:
-        args: with ``corpus``, ``root`` and ``labels``, and ``set`` where the command has it.
-        settings: the others.
+        args: arguments with ``corpus``, ``root`` and ``labels``, and ``set`` if the command has it.
+        settings: further fields of the experiment.
     """
     from ..recipes import Experiment
     from ..recipes.experiment import value_of
@@ -43,28 +43,26 @@ def experiment_of(args: argparse.Namespace, **settings: Any) -> Experiment:
 
 
 def checkpoints(args: argparse.Namespace, out: str | os.PathLike) -> Path:
-    """The folder beside ``out`` that holds what an interrupted command needs to resume."""
+    """The folder next to ``out`` with the state that an interrupted command needs to resume."""
     from ..core.paths import writable
 
     out = Path(os.path.abspath(out))
     writable(out.parent)
-    args.when_interrupted = (
-        f"; the same command goes on from there (what was done so far is in {out.name}.run)"
-    )
+    args.when_interrupted = f"; run the same command to resume from {out.name}.run"
     return out.with_name(f"{out.name}.run")
 
 
 def note_failures(args: argparse.Namespace, table: pd.DataFrame, found: PreparedData) -> list[dict[str, str]]:
-    """The clips that could not be used; a note names the first."""
+    """The clips that cannot be used; a note names the first."""
     unusable = failed(table, found.failures)
     if unusable:
         clip, reason = unusable[0]["clip_id"], unusable[0]["reason"]
-        note(args, f"note: {len(unusable)} clips cannot be used; the first: {clip}: {reason}")
+        note(args, f"note: {len(unusable)} clips cannot be used; first: {clip}: {reason}")
     return unusable
 
 
 def record(evaluation: Evaluation) -> dict[str, Any]:
-    """The scores of an evaluation for JSON: fractions, and ``None`` for what one fold cannot show."""
+    """Scores of an evaluation for JSON: fractions, and ``None`` for unknown values."""
     summary = {
         metric: {key: value if value == value else None for key, value in numbers.items()}
         for metric, numbers in evaluation.summary().items()

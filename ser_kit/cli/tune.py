@@ -27,7 +27,7 @@ def _tune(args: argparse.Namespace) -> Result:
 
 
 def _space(options: list[str]) -> dict[str, list[Any]]:
-    """The values of ``--space``."""
+    """Parse the values of ``--space``."""
     space = {}
     for given in options:
         name, equals, text = given.partition("=")
@@ -44,8 +44,8 @@ def tune(args: argparse.Namespace, experiment: Experiment) -> Result:
     """Search the settings of a recipe.
 
     Args:
-        args: of the command.
-        experiment: of one recipe, protocol and seed, with a space.
+        args: arguments of the command.
+        experiment: the experiment, with one recipe, protocol and seed, and a space.
     """
     from ..core.paths import writable
     from ..recipes import tuning
@@ -55,10 +55,10 @@ def tune(args: argparse.Namespace, experiment: Experiment) -> Result:
     (system,), (protocol,), (seed,) = experiment.systems(), experiment.protocols, experiment.seeds
     protocol_name(protocol)
     for name, values in experiment.space.items():
-        system.with_settings({name: values[0]})  # a misspelt setting is refused before the recordings are read
+        system.with_settings({name: values[0]})  # raises before the work if a setting is unknown
     table = load(experiment.corpora, experiment.root, experiment.labels or system.labels)
     system.protocol(protocol)(table, seed)
-    args.when_interrupted = "; the same command goes on from there"
+    args.when_interrupted = "; run the same command to resume"
     experiment.save(out / FILE, args.written)
     found = tuning.search(
         system, table, experiment.space, method=experiment.method, candidates=experiment.candidates,
@@ -71,16 +71,14 @@ def tune(args: argparse.Namespace, experiment: Experiment) -> Result:
         rows = found.results.assign(uar=(100 * found.results["uar"]).map("{:.1f}".format))
         rows["accuracy"] = (100 * rows["accuracy"]).map("{:.1f}".format)
         print_table(console, rows.columns, rows.to_numpy(), numbers=("uar", "accuracy", "seconds"))
-        console.print(
-            f"scored on the training speakers {', '.join(found.scored)}; no test speaker was touched"
-        )
+        console.print(f"scored on the training speakers {', '.join(found.scored)}; no test speaker was used")
         console.print(f"to test the best: {_evaluate_command(experiment, best)}", soft_wrap=True)
 
     return Result({"best": results[0], "results": results, "scored": list(found.scored)}, show)
 
 
 def _evaluate_command(experiment: Experiment, best: dict[str, Any]) -> str:
-    """The command that tests what was found."""
+    """The command that evaluates the best settings."""
     words = ["ser-kit", "evaluate", *experiment.recipes, "--corpus", *experiment.corpora]
     for option in ("root", "labels"):
         words += [f"--{option}", getattr(experiment, option)] if getattr(experiment, option) else []
@@ -96,15 +94,15 @@ def _arguments(parser: Parser) -> None:
     arguments.add_corpora(parser)
     arguments.add_labels(parser, "the recipe's")
     arguments.add_changes(parser)
-    text = "values to try for a setting, a JSON list; give it once for each setting"
+    text = "values to try for a setting, as a JSON list; repeat it for further settings"
     parser.add_argument("--space", action="append", required=True, metavar="SETTING=LIST", help=text)
     parser.add_argument("--method", choices=METHODS, default="random", help="default: random")
-    text = "of a random search (default: 20)"
+    text = "number of candidates of a random search (default: 20)"
     parser.add_argument("--candidates", type=arguments.positive, default=20, metavar="N", help=text)
-    text = "one, as for train, whose first fold's training part is searched on (default: speaker)"
+    text = "as for train; the search uses the training speakers of the first fold (default: speaker)"
     parser.add_argument("--protocol", default="speaker", help=text)
-    arguments.add_seed(parser, "of folds, draws and trainings (default: 0)")
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="for the results")
+    arguments.add_seed(parser, "random seed of folds, candidates and training (default: 0)")
+    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the results")
     arguments.add_jobs(parser)
 
 
@@ -112,10 +110,7 @@ TUNE = Command(
     "tune",
     _tune,
     _arguments,
-    "Search the settings of a recipe on training speakers: fitted, stopped and scored on three groups of "
-    "them, none of them tested. After Ctrl-C the same command resumes.",
-    [
-        "ser-kit tune rastogi_mlp --corpus ravdess --space 'training.learning_rate=[0.0003, 0.001, 0.003]' "
-        "--out tuned"
-    ],
+    "Search the settings of a recipe on training speakers, with separate groups for training, early "
+    "stopping and scoring; test speakers are not used. After Ctrl-C the same command resumes.",
+    ["ser-kit tune rastogi_mlp --corpus ravdess --space 'training.learning_rate=[0.001, 0.01]' --out tuned"],
 )

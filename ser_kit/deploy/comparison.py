@@ -1,4 +1,4 @@
-"""What exported files say of themselves, how they run, and how near their answers are to the bundle's."""
+"""Read and run exported files, and compare them with their bundle."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ..bundles import runtime
 from ..bundles.bundle import Bundle
 from ..core.backend import hidden_stderr
 from ..core.errors import ExportError, MissingDependencyError
+from ..core.formats import percent
 from ..evaluation.calibration import expected_calibration_error
 from ..evaluation.scores import metrics
 from . import graph
@@ -28,31 +29,30 @@ from .formats import AGREEMENT, ASIDE, FORMATS, LARGEST_DIFFERENCE
 from .saved_model import extractor_of
 
 _NO_TEXTS = ("labels", "rate", "longest_seconds", "pruned")
-MEASURED = 64  # clips that integers are scaled by
+MEASURED = 64  # clips that calibrate the range of integers
 _RUNS = 20
 
-
 Runner = Callable[[np.ndarray], np.ndarray]
-"""One input, without its batch axis, to the probabilities."""
+"""Function from one input, without batch axis, to probabilities."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """How an exported file compares with its bundle.
+    """Comparison of an exported file with its bundle.
 
     Args:
-        path: of the file, or of a SavedModel's folder.
+        path: the file, or the folder of a SavedModel.
         format: one of :data:`FORMATS`.
         quantize: one of :data:`QUANTIZATIONS`.
-        clips: compared.
-        difference: the largest between two probabilities.
-        agreement: share of the clips that are named alike, 0..1.
-        size: bytes.
-        compressed: bytes of the file when it is packed (DEFLATE), as it is for a download.
-        milliseconds: threads -> time of an answer to the longest of the clips, the least of 20.
-        uar: of the file on these clips.
-        bundle_uar: of the bundle.
-        calibration_error: of the file on these clips, 0..1; see
+        clips: number of clips.
+        difference: maximum difference of probabilities.
+        agreement: label agreement, 0..1.
+        size: size (bytes).
+        compressed: size after DEFLATE compression (bytes).
+        milliseconds: threads -> time for the longest clip (ms), the minimum of 20 runs.
+        uar: unweighted average recall of the file, 0..1.
+        bundle_uar: unweighted average recall of the bundle, 0..1.
+        calibration_error: expected calibration error of the file, 0..1; see
             :func:`ser_kit.evaluation.expected_calibration_error`.
     """
 
@@ -71,53 +71,66 @@ class Report:
 
 
 def compare(bundle: Bundle, path: str | os.PathLike, table: pd.DataFrame) -> Report:
-    """An exported file beside its bundle, on any clips.
+    """Compare an exported file with its bundle on any clips.
 
     Args:
-        bundle: that it was made of.
-        path: of the file.
-        table: clips of emotions that the bundle knows, such as those of speakers that it never heard.
+        bundle: the bundle that was exported.
+        path: the file, or the folder of a SavedModel.
+        table: clips with labels of the bundle, for example of speakers who were not in training.
 
     Raises:
-        ExportError: it is no exported file.
+        ExportError: it is not an exported file.
         MissingDependencyError: its runtime is not installed.
     """
     path = Path(path)
-    return compared(path, told(path)["quantize"], answers_of(bundle, table), emotions_of(table), bundle.labels)
+    return compared(
+        path, told(path)["quantize"], answers_of(bundle, table), emotions_of(table), bundle.labels
+    )
 
 
 def uar(bundle: Bundle, table: pd.DataFrame) -> float:
-    """The unweighted average recall of a bundle itself, given each clip as an exported file is.
+    """Unweighted average recall of a bundle on the inputs of an exported file, 0..1.
+
+    Args:
+        bundle: the bundle.
+        table: clips with labels of the bundle.
 
     Raises:
-        ExportError: there are no clips, or some of emotions that the bundle does not know.
+        ExportError: there are no clips, or some have labels that the bundle does not have.
     """
-    _, said = answers_of(bundle, table)
-    return metrics(emotions_of(table), np.array(bundle.labels)[said.argmax(axis=1)], bundle.labels)["uar"]
+    _, probabilities = answers_of(bundle, table)
+    predicted = np.array(bundle.labels)[probabilities.argmax(axis=1)]
+    return metrics(emotions_of(table), predicted, bundle.labels)["uar"]
 
 
 def told(path: str | os.PathLike) -> dict[str, Any]:
-    """What an exported file says of itself: what :func:`metadata` gave, and how it is quantised.
+    """Read the metadata of an exported file.
+
+    Args:
+        path: the file, or the folder of a SavedModel.
+
+    Returns:
+        The fields of :func:`metadata`, and ``quantize``.
 
     Raises:
-        ExportError: it is no exported file.
+        ExportError: it is not an exported file.
     """
     path = Path(path)
     try:
         if path.suffix == ".onnx":
             facts = _onnx_session(path, threads=1).get_modelmeta().custom_metadata_map
-            # Texts are written as they are, all else as JSON.
+            # Strings are stored as they are, other values as JSON.
             return {key: json.loads(facts[key]) if key in _NO_TEXTS else facts[key] for key in facts}
         if path.suffix == ".tflite":
             with zipfile.ZipFile(path) as attached:
                 return json.loads(attached.read("ser_kit.json"))
         return json.loads((path / ASIDE).read_text(encoding="utf-8"))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ExportError(f"{path} is no exported file: {error}") from None
+        raise ExportError(f"{path} is not an exported file: {error}") from None
 
 
 def format_of(path: Path) -> str:
-    """What a file's name says it is."""
+    """Format of a file, from its suffix."""
     return next((name for name, end in FORMATS.items() if end and path.suffix == end), "saved_model")
 
 
@@ -126,18 +139,18 @@ def is_saved_model(folder: Path) -> bool:
     return (folder / "saved_model.pb").is_file() or not any(folder.iterdir())
 
 
-# ---------------------------------------------------------------------------------------------------------- comparison
-
-
 def runner(path: str | os.PathLike, threads: int = 1) -> Runner:
-    """An exported file as a function from one input, ``[samples]`` or features, to probabilities ``[labels]``.
+    """Open an exported file as a function.
 
     Args:
-        path: of a file that :func:`export` wrote.
-        threads: that the runtime may use; those of a SavedModel are TensorFlow's own.
+        path: the file, or the folder of a SavedModel.
+        threads: number of threads; ignored for a SavedModel.
+
+    Returns:
+        Function from one input, ``[samples]`` or features, to probabilities ``[labels]``.
 
     Raises:
-        ExportError: it is none.
+        ExportError: it is not an exported file.
         MissingDependencyError: its runtime is not installed.
     """
     path = Path(path)
@@ -150,7 +163,7 @@ def runner(path: str | os.PathLike, threads: int = 1) -> Runner:
 
         model = tf.saved_model.load(str(path))
         return lambda x: model.serve(x[None])["probabilities"].numpy()[0]
-    raise ExportError(f"{path} is no exported file; expected .onnx, .tflite or a SavedModel's folder")
+    raise ExportError(f"{path} is not an exported file; expected .onnx, .tflite or a SavedModel folder")
 
 
 def _onnx_runner(path: Path, threads: int) -> Runner:
@@ -160,7 +173,7 @@ def _onnx_runner(path: Path, threads: int) -> Runner:
 
 
 def _onnx_session(path: Path, threads: int):
-    """As programs with nothing of ser_kit open it: with none of what :mod:`ser_kit.bundles.runtime` sets."""
+    """Open a file with default options, as programs without ser_kit do."""
     onnxruntime = runtime.onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -190,7 +203,7 @@ def _litert_runner(path: Path, threads: int) -> Runner:
 
 
 def inputs_of(bundle: Bundle, table: pd.DataFrame) -> list[np.ndarray]:
-    """What an exported file is given for each clip."""
+    """Input of an exported file for each clip."""
     extractor = extractor_of(bundle)
     samples = graph.takes_samples(extractor)
     recordings = (read_audio(source, rate=extractor.rate) for source in corpora.sources(table))
@@ -198,17 +211,18 @@ def inputs_of(bundle: Bundle, table: pd.DataFrame) -> list[np.ndarray]:
 
 
 def emotions_of(table: pd.DataFrame) -> pd.Series:
-    """The label of each clip, or its emotion."""
+    """Label of each clip, or its emotion if the table has no labels."""
     return table["label"] if "label" in table else table["emotion"]
 
 
 def answers_of(bundle: Bundle, table: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarray]:
-    """The same, and what the bundle answers."""
+    """Inputs of an exported file, and the bundle's probabilities ``[clips, labels]``."""
     unknown = sorted(set(emotions_of(table)) - set(bundle.labels))
     if not len(table) or unknown:
+        found = f", with unknown labels {', '.join(unknown)}" if unknown else ""
         raise ExportError(
-            f"{len(table)} clips to compare on{', some of ' + ', '.join(unknown) if unknown else ''}; expected one at "
-            f"least, of {', '.join(bundle.labels)}"
+            f"{len(table)} clips to compare{found}; expected at least one, with labels "
+            f"{', '.join(bundle.labels)}"
         )
     inputs, extractor = inputs_of(bundle, table), extractor_of(bundle)
     samples = graph.takes_samples(extractor)
@@ -223,13 +237,13 @@ def compared(
     emotions: pd.Series,
     labels: Sequence[str],
 ) -> Report:
-    """A file's answers beside the bundle's, to clips whose emotions are known."""
+    """Compare a file with the bundle's answers on labelled clips."""
     run, (inputs, expected) = runner(file), answers
     found = np.array([run(x) for x in inputs])
     if not np.isfinite(found).all():
-        raise ExportError(f"{file.name} answers NaN")
+        raise ExportError(f"{file.name} gives NaN")
     names = np.array(labels)
-    predicted, meant = names[found.argmax(axis=1)], names[expected.argmax(axis=1)]
+    predicted, by_bundle = names[found.argmax(axis=1)], names[expected.argmax(axis=1)]
     longest = max(inputs, key=len)
     return Report(
         path=file,
@@ -237,30 +251,30 @@ def compared(
         quantize=quantize,
         clips=len(inputs),
         difference=float(np.abs(found - expected).max()),
-        agreement=float(np.mean(predicted == meant)),
+        agreement=float(np.mean(predicted == by_bundle)),
         size=size(file),
         compressed=sum(len(zlib.compress(each.read_bytes(), 9)) for each in _files(file)),
         milliseconds={1: _time(run, longest), 2: _time(runner(file, threads=2), longest)},
         uar=metrics(emotions, predicted, labels)["uar"],
-        bundle_uar=metrics(emotions, meant, labels)["uar"],
+        bundle_uar=metrics(emotions, by_bundle, labels)["uar"],
         calibration_error=expected_calibration_error(found.max(axis=1), predicted == emotions.to_numpy()),
     )
 
 
 def check(report: Report) -> None:
-    """Refuse what is not equivalent."""
+    """Raise an error if the file is not equivalent to the bundle."""
     exact = report.quantize == "none"
     if (exact and report.difference > LARGEST_DIFFERENCE) or report.agreement < AGREEMENT[report.quantize]:
         raise ExportError(
-            f"the exported file is not equivalent: probabilities differ by up to {report.difference:.2g}, and "
-            f"{100 * report.agreement:.1f} % of {report.clips} clips are named alike (expected "
-            f"{100 * AGREEMENT[report.quantize]:g} %{f', {LARGEST_DIFFERENCE:g}' if exact else ''}); "
-            f"{report.path} is not written"
+            f"the exported file is not equivalent: probabilities differ by up to {report.difference:.2g}"
+            f"{f' (expected at most {LARGEST_DIFFERENCE:g})' if exact else ''}, label agreement is "
+            f"{percent(report.agreement, 1)} on {report.clips} clips (expected at least "
+            f"{percent(AGREEMENT[report.quantize])}); {report.path} is not written"
         )
 
 
 def size(path: str | os.PathLike) -> int:
-    """Bytes of a file, or of all files in a folder."""
+    """Size of a file, or of all files in a folder (bytes)."""
     return sum(each.stat().st_size for each in _files(Path(path)))
 
 
@@ -269,7 +283,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _time(run: Runner, x: np.ndarray) -> float:
-    """Milliseconds of an answer: the least of some, since all else that a machine does only adds to it."""
+    """Time of one run (ms): the minimum of several, as other load on the machine only adds to it."""
     took = []
     for _ in range(_RUNS + 2):
         began = time.perf_counter()

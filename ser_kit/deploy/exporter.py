@@ -1,16 +1,16 @@
-"""A bundle as one file for other runtimes: SavedModel, LiteRT or ONNX, samples in and probabilities out.
+"""Export a bundle as one file for other runtimes: SavedModel, LiteRT or ONNX, from samples to probabilities.
 
-What the bundle does around its networks (trimming, scaling, the vote, balancing, calibration) is part of the file, so
-that a runtime needs nothing of ser_kit. Systems on features that a network cannot compute, such as Praat's, take these
-features instead of samples; the file's metadata says which.
+The file includes trimming, scaling, voting, prior correction and calibration, so a runtime needs nothing of
+ser_kit. If the features cannot be computed in the graph, as those of Praat, the file takes features instead
+of samples; its metadata names them.
 
-Each file is compared with the bundle on clips before it is put in its place, and is not written where it differs.
+Each file is compared with the bundle on clips, and is only written if it is equivalent.
 
 Examples:
     >>> from ser_kit.deploy import export
     >>> from ser_kit.bundles import Bundle, preset_path
     >>> bundle = Bundle.load(preset_path("from_scratch"))                       # doctest: +SKIP
-    >>> report = export.export(bundle, "from_scratch.onnx", table)                     # doctest: +SKIP
+    >>> report = export(bundle, "from_scratch.onnx", table)                     # doctest: +SKIP
     >>> report.difference < 1e-4                                                # doctest: +SKIP
     True
 """
@@ -63,43 +63,44 @@ def export(
     quantize: str = "none",
     training: pd.DataFrame | None = None,
 ) -> Report:
-    """Write a bundle as one file for another runtime, once it is known to give the same answers.
+    """Write a bundle as one file for another runtime, after a check that it is equivalent.
 
     Args:
-        bundle: whose members take the same features.
-        out: the file, or a SavedModel's folder; what is there is replaced.
-        table: clips to compare on, of emotions that the bundle knows.
-        format: one of :data:`FORMATS`; by default what the name of ``out`` says.
+        bundle: the bundle; its members must use the same features.
+        out: the file, or the folder of a SavedModel; it is replaced if it exists.
+        table: clips for the comparison, with labels of the bundle.
+        format: one of :data:`FORMATS`; by default from the suffix of ``out``.
         quantize: one of :data:`QUANTIZATIONS`; a SavedModel is not quantised.
-        training: clips that the bundle learned from, some of which ``int8`` is scaled by; by default those of
-            ``table``, which should then be such clips.
+        training: training clips of the bundle, some of which calibrate the range of integers for ``int8``; by
+            default those of ``table``.
 
     Returns:
-        How it compares, on the clips of ``table``.
+        The comparison on the clips of ``table``.
 
     Raises:
-        ExportError: the settings do not go together, the bundle cannot be one file, or the file would answer
-            differently.
+        ExportError: the settings do not match, the bundle cannot be exported as one file, or the file would
+            not be equivalent.
         MissingDependencyError: the extra ``export`` is not installed.
     """
     out = Path(out)
     format = format or format_of(out)
     if format not in FORMATS or quantize not in QUANTIZATIONS:
         raise ExportError(
-            f"format {format!r}, quantize {quantize!r}; expected {', '.join(FORMATS)} and {', '.join(QUANTIZATIONS)}"
+            f"unknown format {format!r} or quantize {quantize!r}; expected {', '.join(FORMATS)} and "
+            f"{', '.join(QUANTIZATIONS)}"
         )
     if format == "saved_model" and quantize != "none":
         raise ExportError("a SavedModel is not quantised; expected quantize 'none', or another format")
     place = check_target(out, format)
     answers = answers_of(bundle, table)
-    scaled = corpora.sample(table if training is None else training, MEASURED)
-    some = inputs_of(bundle, scaled) if quantize == "int8" else []
+    calibration = corpora.sample(table if training is None else training, MEASURED)
+    inputs = inputs_of(bundle, calibration) if quantize == "int8" else []
     with quietly():
-        served = serving_module(bundle, products=format == "onnx")  # which has no transforms of such a shape
+        served = serving_module(bundle, products=format == "onnx")  # ONNX lacks such transforms
     with workshop(place.parent, ".saving-") as unfinished:
         file = unfinished / place.name
         with quietly():
-            _WRITERS[format](served, file, metadata(bundle) | {"quantize": quantize}, quantize, some)
+            _WRITERS[format](served, file, metadata(bundle) | {"quantize": quantize}, quantize, inputs)
         report = replace(compared(file, quantize, answers, emotions_of(table), bundle.labels), path=out)
         check(report)
         put(file, place)
@@ -107,34 +108,36 @@ def export(
 
 
 def with_runtime(bundle: Bundle, recordings: Sequence[Source]) -> Bundle:
-    """A bundle with the ``model.onnx`` that answers without TensorFlow, known to give the same answers.
+    """Add a ``model.onnx`` to a bundle, for prediction without TensorFlow.
+
+    The file is checked to be equivalent to the networks.
 
     Args:
-        bundle: of any kind. The card of one that cannot have such a file says why.
-        recordings: to compare on, whole and cut to lengths from 0.1 s to 8 s.
+        bundle: the bundle. If it cannot have such a file, its card gives the reason.
+        recordings: recordings for the comparison, used whole and cut to lengths from 0.1 s to 8 s.
 
     Returns:
-        The bundle, to be saved. ``runtime`` of its card holds ``difference``, the largest between two probabilities,
-        and ``recordings``, how many were compared; or ``none_since``.
+        The bundle, to be saved. Field ``runtime`` of its card holds ``difference``, the maximum difference of
+        probabilities, and ``recordings``, the number of recordings compared; or ``none_since``, the reason.
 
     Raises:
-        ExportError: the file would answer differently.
+        ExportError: the file would not be equivalent.
         MissingDependencyError: the extra ``export`` is not installed.
 
     Examples:
         >>> with_runtime(bundle, ["a.wav", "b.wav"]).save("bundle")  # doctest: +SKIP
     """
     try:
-        made, said = _runtime(bundle, recordings)
+        made, facts = _runtime(bundle, recordings)
     except NotOneFileError as error:
-        made, said = None, {"none_since": str(error)}
-    return replace(bundle, card={**bundle.card, "runtime": said}, runtime=made)
+        made, facts = None, {"none_since": str(error)}
+    return replace(bundle, card={**bundle.card, "runtime": facts}, runtime=made)
 
 
 def _runtime(bundle: Bundle, recordings: Sequence[Source]) -> tuple[runtime.Runtime, dict[str, Any]]:
     extractor = extractor_of(bundle)
     if not graph.takes_samples(extractor):
-        raise NotOneFileError(f"a graph cannot compute the {extractor.name!r} features of {bundle.card['name']}")
+        raise NotOneFileError(f"a graph cannot compute {extractor.name!r} features of {bundle.card['name']}")
     encoder = extractor.encoder if isinstance(extractor, SpeechEncoder) else ""
     with quietly():
         model = exactly_half(written(serving_module(bundle, products=True, places=True)))
@@ -150,20 +153,20 @@ def _runtime(bundle: Bundle, recordings: Sequence[Source]) -> tuple[runtime.Runt
     pieces, difference = _pieces(recordings, extractor.rate), 0.0
     for samples in pieces:
         values = {extractor: extractor.extract((samples, extractor.rate))[None]}
-        (expected,), meant, said = bundle.probabilities(values), bundle.places(values), made.run(samples)
-        difference = max(difference, float(np.abs(expected - said.probabilities).max()))
-        sharpness = meant.sharpness[0]
-        if not difference <= LARGEST_DIFFERENCE or not abs(said.sharpness - sharpness) <= 1e-3 * sharpness:
+        (expected,), sharpness = bundle.probabilities(values), bundle.places(values).sharpness[0]
+        found = made.run(samples)
+        difference = max(difference, float(np.abs(expected - found.probabilities).max()))
+        if not difference <= LARGEST_DIFFERENCE or not abs(found.sharpness - sharpness) <= 1e-3 * sharpness:
             raise ExportError(
-                f"{runtime.FILE} is not equivalent to the networks: on {len(samples) / extractor.rate:.2f} s of sound "
-                f"probabilities differ by {difference:.2g} (expected {LARGEST_DIFFERENCE:g}), and sharpness is "
-                f"{said.sharpness:g} instead of {sharpness:g}"
+                f"{runtime.FILE} is not equivalent to the networks: on {len(samples) / extractor.rate:.2f} s "
+                f"of audio probabilities differ by {difference:.2g} (expected {LARGEST_DIFFERENCE:g}), and "
+                f"sharpness is {found.sharpness:g} instead of {sharpness:g}"
             )
     return made, {"difference": difference, "recordings": len(pieces)}
 
 
 def _pieces(recordings: Sequence[Source], rate: int) -> list[np.ndarray]:
-    """Samples of recordings, and of parts of them of several lengths."""
+    """Samples of recordings, and of excerpts of several lengths."""
     whole = [read_audio(source, rate=rate).samples for source in recordings]
     together = np.concatenate(whole)
     cut = [together[: round(seconds * rate)] for seconds in _LENGTHS]
@@ -171,23 +174,23 @@ def _pieces(recordings: Sequence[Source], rate: int) -> list[np.ndarray]:
 
 
 def check_target(out: str | os.PathLike, format: str | None = None) -> Path:
-    """Where a file may be exported to, to be called before work whose result is exported.
+    """Check, before the work, that a file can be exported to a path.
 
     Args:
-        out: the file, or a SavedModel's folder.
-        format: one of :data:`FORMATS`; by default what the name of ``out`` says.
+        out: the file, or the folder of a SavedModel.
+        format: one of :data:`FORMATS`; by default from the suffix of ``out``.
 
     Returns:
         The absolute path, without links.
 
     Raises:
-        ExportError: something else than a file of this kind is there, which would be lost.
-        TargetError: nothing can be written there, or a folder there cannot be replaced.
+        ExportError: the path holds other files, which would be deleted.
+        TargetError: the path cannot be written or replaced.
     """
     place = Path(os.path.realpath(out))
     folder = (format or format_of(Path(out))) == "saved_model"
     if place.exists() and (place.is_dir() != folder or (folder and not is_saved_model(place))):
-        raise ExportError(f"{out} exists and is something else; give a new name")
+        raise ExportError(f"{out} exists and is not such an export; choose a new name")
     others = [
         each
         for each in sorted(place.rglob("*"))
@@ -195,16 +198,26 @@ def check_target(out: str | os.PathLike, format: str | None = None) -> Path:
     ]
     if others:
         raise ExportError(
-            f"{out} holds {others[0].relative_to(place)} beside its SavedModel, and is replaced as a whole; give a new "
-            "folder, or move what is not the model's elsewhere"
+            f"{out} holds {others[0].relative_to(place)} besides its SavedModel, and would be replaced as a "
+            "whole; choose a new folder, or move the other files away"
         )
     return replaceable(out)
 
 
 def metadata(bundle: Bundle) -> dict[str, Any]:
-    """What an exported file says of itself."""
+    """Metadata of an exported file.
+
+    Args:
+        bundle: the bundle.
+
+    Returns:
+        Name, labels, kind of input, sampling rate (Hz), longest input (s), licence and limits.
+    """
     extractor = extractor_of(bundle)
     waveform = graph.takes_samples(extractor)
+    features = (
+        f"{extractor.name} {json.dumps(extractor.parameters)}, columns {list(bundle.members[0].columns)}"
+    )
     return {
         "name": bundle.card["name"],
         "labels": list(bundle.labels),
@@ -212,16 +225,13 @@ def metadata(bundle: Bundle) -> dict[str, Any]:
         "rate": extractor.rate,
         "normalisation": "none: mono samples at the rate, full scale 1; all else is inside"
         if waveform
-        else f"{extractor.name} {json.dumps(extractor.parameters)}, columns {list(bundle.members[0].columns)}",
+        else features,
         "longest_seconds": getattr(extractor, "seconds", None),
         "pruned": bundle.card.get("pruned", {}).get("share", 0),
         "licence": bundle.card.get("licence", ""),
         "limits": bundle.card.get("limits", ""),
         "made_by": "ser_kit",
     }
-
-
-# ------------------------------------------------------------------------------------------------ the bundle as a graph
 
 
 _WRITERS = {"saved_model": write_saved_model, "litert": write_litert, "onnx": write_onnx}

@@ -1,4 +1,4 @@
-"""Formats of exported files, and how near their answers must be to the bundle's."""
+"""Formats of exported files, and how closely they must match the bundle."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ import re
 from pathlib import Path
 
 FORMATS = {"saved_model": "", "litert": ".tflite", "onnx": ".onnx"}
-"""Name -> how the file's name ends; a SavedModel is a folder."""
+"""Name -> suffix of the file; a SavedModel is a folder."""
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
-"""What is made smaller: ``float16`` the weights, to half; ``dynamic`` the weights, to eight-bit integers; ``int8`` also
-what flows between layers, to integers whose range is measured on clips. Spectrograms stay floats; with ``int8`` also
-the statistics over time and the last layer."""
+"""``float16`` stores half-precision weights, ``dynamic`` 8-bit integer weights; ``int8`` also computes in
+integers, whose range is calibrated on clips. Spectrograms stay floats; with ``int8`` also the statistics over
+time and the last layer."""
 AGREEMENT = {"none": 1.0, "float16": 0.99, "dynamic": 0.97, "int8": 0.97}
-"""Least share of the clips that must be named as the bundle names them."""
+"""Minimum label agreement with the bundle, 0..1."""
 LARGEST_DIFFERENCE = 1e-4
-"""Between two probabilities, where nothing is quantised."""
+"""Maximum difference of probabilities without quantisation."""
 NETWORK = r"^(?!.*(spectrogram|trim)).*$"
-"""Names in the graph of all but what makes the networks' input."""
+"""Names in the graph of everything but feature extraction."""
 INTEGERS = r"^(?!.*(spectrogram|trim|statistics|emotion)).*$"
-"""Of what computes in integers: neither variances, small differences of large numbers, nor the last layer."""
+"""Names of the operations that compute in integers: no variances, which are small differences of large
+numbers, and not the last layer."""
 ASIDE = Path("assets.extra", "ser_kit.json")  # of a SavedModel
 OWN = re.compile(r"saved_model\.pb|fingerprint\.pb|ser_kit\.json|variables\.(index|data-\d+-of-\d+)")
 OPSET = 18
-"""Of the ONNX files."""
+"""ONNX operator set of the files."""

@@ -1,6 +1,7 @@
-"""Extractors as parts of a TensorFlow graph, so that an exported file takes samples.
+"""Feature extraction in a TensorFlow graph, so that an exported file takes samples.
 
-Those whose features a graph cannot compute, such as Praat's, or which clean the sound in ways of their own, have none.
+Features that a graph cannot compute, such as those of Praat, are not included, and neither are most
+preprocessing steps.
 """
 
 from __future__ import annotations
@@ -28,20 +29,24 @@ _TINY = np.finfo(np.float32).tiny
 
 
 def takes_samples(extractor: Extractor) -> bool:
-    """Whether a graph can compute what this extractor makes of samples.
+    """Whether a graph can compute the features of an extractor.
 
     Examples:
-        >>> takes_samples(Waveform(preprocess=(Trim(),))), takes_samples(Waveform(preprocess=("wavelet_denoise",)))
-        (True, False)
+        >>> [takes_samples(Waveform(preprocess=(step,))) for step in (Trim(), "wavelet_denoise")]
+        [True, False]
     """
     return type(extractor) in _GRAPHS and all(type(step) in _STEPS for step in extractor.preprocess)
 
 
 def inputs(extractor: Extractor) -> Callable:
-    """What makes a network's input in a graph: ``float32 [1, samples] -> float32 [1, *extractor.shape]``.
+    """Feature extraction as a TensorFlow function.
 
     Args:
-        extractor: one that :func:`takes_samples`; the samples are at its rate.
+        extractor: an extractor for which :func:`takes_samples` is true.
+
+    Returns:
+        Function from ``float32 [1, samples]`` at the extractor's sampling rate to
+        ``float32 [1, *extractor.shape]``.
 
     Examples:
         >>> noise = np.random.default_rng(0).normal(0, 0.1, 16000).astype("float32")
@@ -64,8 +69,10 @@ def inputs(extractor: Extractor) -> Callable:
 
 
 def networks(extractor: Extractor) -> list:
-    """The networks that :func:`inputs` calls, whose weights a SavedModel must hold."""
-    return [encoders.load(extractor.encoder, extractor.blocks)] if isinstance(extractor, SpeechEncoder) else []
+    """Networks used by :func:`inputs`, whose weights a SavedModel must hold."""
+    return (
+        [encoders.load(extractor.encoder, extractor.blocks)] if isinstance(extractor, SpeechEncoder) else []
+    )
 
 
 def _high_passed(x, step: HighPass, rate: int):
@@ -75,12 +82,13 @@ def _high_passed(x, step: HighPass, rate: int):
     taps, hop = step.low_pass(rate)
     n, around = tf.shape(x)[1], len(taps) - 1
     x -= tf.reduce_mean(x, axis=1, keepdims=True)
-    places = tf.range(-around, (n + hop - 1) // hop * hop + around)  # ONNX takes remainders of positive numbers only
+    places = tf.range(-around, (n + hop - 1) // hop * hop + around)  # ONNX has no negative remainders
     inside = tf.clip_by_value(places, 0, n - 1)
     mirrored = tf.clip_by_value(2 * inside - places, 0, n - 1)
     continued = 2 * tf.gather(x, inside, axis=1) - tf.gather(x, mirrored, axis=1)
-    few = tf.nn.conv1d(continued[:, :, None], taps.astype(np.float32)[:, None, None], stride=hop, padding="VALID")
-    # Each sample of the low rate, and those around it, give the next ``hop`` samples: the filter's every hop-th tap.
+    kernel = taps.astype(np.float32)[:, None, None]
+    few = tf.nn.conv1d(continued[:, :, None], kernel, stride=hop, padding="VALID")
+    # Interpolate ``hop`` samples from each sample at the low rate and its neighbours: every hop-th tap.
     phases = np.append(hop * taps, np.zeros(hop - 1)).reshape(-1, hop)[::-1]
     slow = tf.nn.conv1d(few, phases.astype(np.float32)[:, None, :], stride=1, padding="VALID")
     return x - tf.reshape(slow, (1, -1))[:, :n]
@@ -94,12 +102,12 @@ def _trimmed(x, step: Trim, rate: int):
     squares = tf.pad(tf.square(x), [[0, 0], [length // 2, length // 2]])
     frames = step.shortest_frames(rate)
     energies = -tf.nn.max_pool1d(-_sums(squares, length, hop)[None, :, None], frames, 1, "VALID")[0, :, 0]
-    heard = energies > tf.reduce_max(energies) * np.float32(10 ** (-step.top_db / 10))
-    first, last = _ends(heard)
+    loud = energies > tf.reduce_max(energies) * np.float32(10 ** (-step.top_db / 10))
+    first, last = _ends(loud)
     whole, margin = tf.shape(x)[1], round(step.margin_seconds * rate)
     start, end = tf.maximum(first * hop - margin, 0), tf.minimum((last + frames) * hop + margin, whole)
-    little = end - start < math.ceil(MIN_SECONDS * rate)
-    return x[:, tf.where(little, 0, start) : tf.where(little, whole, end)]
+    too_short = end - start < math.ceil(MIN_SECONDS * rate)
+    return x[:, tf.where(too_short, 0, start) : tf.where(too_short, whole, end)]
 
 
 def _normalised(x, step: PeakNormalise, rate: int):
@@ -111,14 +119,15 @@ def _normalised(x, step: PeakNormalise, rate: int):
 
 
 def _sums(x, length: int, hop: int):
-    """Of every frame of ``[1, n]``: ``[1 + (n - length) // hop]``."""
+    """Sum of each frame of ``[1, n]``: ``[1 + (n - length) // hop]``."""
     import tensorflow as tf
 
-    return tf.nn.conv1d(x[:, :, None], np.ones((length, 1, 1), np.float32), stride=hop, padding="VALID")[0, :, 0]
+    kernel = np.ones((length, 1, 1), np.float32)
+    return tf.nn.conv1d(x[:, :, None], kernel, stride=hop, padding="VALID")[0, :, 0]
 
 
 def _ends(found):
-    """The first and the last place where something is found; the whole where nothing is."""
+    """First and last index of a true value; the whole range if all are false."""
     import tensorflow as tf
 
     count = tf.shape(found)[0]
@@ -128,7 +137,7 @@ def _ends(found):
 
 
 def _filled(x, length: int):
-    """``[1, samples]`` cut, or filled up with zeros, to a length."""
+    """``[1, samples]`` cut or zero-padded to a length."""
     import tensorflow as tf
 
     x = x[:, :length]
@@ -136,7 +145,7 @@ def _filled(x, length: int):
 
 
 def _samples(x, extractor: Waveform):
-    """Without the zeros at their end, which a clip in a batch would be filled up with."""
+    """Samples without trailing zeros, which may be padding."""
     import tensorflow as tf
 
     x = x[:, : None if extractor.seconds is None else round(extractor.seconds * extractor.rate)]
@@ -149,12 +158,13 @@ def _logmel(x, extractor: LogMel):
     from ..models.layers import LogMelSpectrogram
 
     settings = {key: getattr(extractor, key) for key in ("rate", "n_fft", "window", "hop", "n_mels")}
-    found = LogMelSpectrogram(**settings)(x if extractor.n_samples is None else _filled(x, extractor.n_samples))
+    x = x if extractor.n_samples is None else _filled(x, extractor.n_samples)
+    found = LogMelSpectrogram(**settings)(x)
     return tf.reshape(found, (1, *[n or -1 for n in extractor.shape]))
 
 
 def _mel(power, extractor: FrameFeatures | StackedFrames, n_fft: int):
-    """Decibels in mel bands, none further under the loudest than there is room for."""
+    """Mel spectrogram in decibels, limited to ``top_db`` below its maximum."""
     import tensorflow as tf
 
     from ..models.layers import decibels
@@ -165,7 +175,11 @@ def _mel(power, extractor: FrameFeatures | StackedFrames, n_fft: int):
 
 
 def _mfcc(mel, n_mfcc: int):
-    """Of their distance from the lowest, so that silence has exact zeros but for the first, which is put right."""
+    """Mel-frequency cepstral coefficients.
+
+    The minimum is subtracted first, so that all but the first coefficient of silence are exactly 0, and added
+    back to the first.
+    """
     import tensorflow as tf
 
     lowest, bands = tf.reduce_min(mel), mel.shape[2]
@@ -190,7 +204,7 @@ def _frames(x, extractor: FrameFeatures):
     below = tf.cast(x < -1e-10, tf.float32)
     changes = tf.pad(tf.abs(below[:, 1:] - below[:, :-1]), [[0, 0], [e.n_fft // 2, e.n_fft // 2]])
     crossings = _sums(changes, e.n_fft - 1, e.hop)[None, :, None] / e.n_fft
-    # Rows of zeros stand for what is missing: their mel bands lie at the floor, and all else of them is 0.
+    # Missing frames are zeros: their mel bands are at the floor, and all other features are 0.
     parts = (powers(x, e.n_fft, e.hop, e.n_fft)[:, : e.frames], crossings[:, : e.frames])
     power, crossings = (tf.pad(part, [[0, 0], [0, e.frames - tf.shape(part)[1]], [0, 0]]) for part in parts)
     mel, chroma = _mel(power, e, e.n_fft), _chroma(power, e.rate, e.n_fft)

@@ -17,11 +17,11 @@ from .saved_model import frozen_function, save
 
 
 def write_litert(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
-    """Built-in operators only: the converter is allowed no others, and fails where it would need them."""
+    """Write the module as LiteRT with built-in operators only; the converter fails if it needs others."""
     import tensorflow as tf
 
     with workshop(file.parent, ".saved-") as folder:
-        # A model of constants only, since the converter leaves variables of this form without values.
+        # Constants only, since the converter does not keep the values of these variables.
         frozen, constant = frozen_function(served), tf.Module()
         constant.serve = tf.function(lambda x: {"probabilities": frozen(x)[0]}, served.serve.input_signature)
         save(constant, folder / "model")
@@ -32,12 +32,12 @@ def write_litert(served, file: Path, facts: dict, quantize: str, inputs: Sequenc
             converter.target_spec.supported_types = [tf.float16]
         try:
             content = converter.convert()
-        except Exception as error:  # converter errors are of several private kinds
-            said = str(error).split("\n", 1)[0][:300]
-            raise ExportError(f"LiteRT cannot hold this bundle with its built-in operators: {said}") from error
+        except Exception as error:  # the converter raises several private classes
+            text = str(error).split("\n", 1)[0][:300]
+            raise ExportError(f"the bundle needs more than LiteRT's built-in operators: {text}") from error
     if quantize in ("dynamic", "int8"):
         content = _integers(content, quantize, facts["input"], inputs)
-    # Files attached as a ZIP archive, as LiteRT's own metadata library does; runtimes look past them.
+    # Attached as a ZIP archive, as LiteRT's metadata library does; runtimes ignore it.
     attached = io.BytesIO()
     with zipfile.ZipFile(attached, "w") as archive:
         archive.writestr("labels.txt", "\n".join(facts["labels"]) + "\n")
@@ -46,17 +46,23 @@ def write_litert(served, file: Path, facts: dict, quantize: str, inputs: Sequenc
 
 
 def _integers(content: bytes, quantize: str, name: str, inputs: Sequence[np.ndarray]) -> bytes:
-    """A LiteRT model whose convolutions and dense layers are of eight-bit integers, those of spectrograms excepted:
-    what they lose, all that follows would lose."""
+    """Quantise convolutions and dense layers to 8-bit integers.
+
+    Spectrograms stay floats: their errors would affect everything after them.
+    """
     try:
         from ai_edge_quantizer import qtyping, quantizer
     except ImportError:
-        raise MissingDependencyError("ai-edge-quantizer", "export", f"quantize {quantize!r} for LiteRT") from None
+        raise MissingDependencyError(
+            "ai-edge-quantizer", "export", f"quantize {quantize!r} for LiteRT"
+        ) from None
     made = quantizer.Quantizer(bytearray(content))
     for operation in (qtyping.TFLOperationName.CONV_2D, qtyping.TFLOperationName.FULLY_CONNECTED):
         if quantize == "dynamic":
             made.add_dynamic_config(NETWORK, operation, 8)
         else:
             made.add_static_config(INTEGERS, operation, 8, 8)
-    measured = made.calibrate({"serving_default": [{name: x[None]} for x in inputs]}) if quantize == "int8" else None
-    return made.quantize(measured).quantized_model
+    if quantize == "dynamic":
+        return made.quantize().quantized_model
+    ranges = made.calibrate({"serving_default": [{name: x[None]} for x in inputs]})
+    return made.quantize(ranges).quantized_model

@@ -1,4 +1,4 @@
-"""Bundles as ONNX files: float32, half precision, or eight-bit integers."""
+"""Bundles as ONNX files: float32, half precision, or 8-bit integers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .saved_model import frozen_function
 
 
 def write_onnx(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
-    """Write the module as ONNX, its weights or computations quantised."""
+    """Write the module as ONNX, with quantised weights or computations if requested."""
     model = written(served)
     if quantize == "float16":
         model = _half(model)
@@ -30,7 +30,7 @@ def write_onnx(served, file: Path, facts: dict, quantize: str, inputs: Sequence[
 
 
 def written(served):
-    """The module as an ONNX model, whose input and outputs are named as the function's."""
+    """The module as an ONNX model, with the names of the function's input and outputs."""
     try:
         import tf2onnx
     except ImportError:
@@ -38,7 +38,7 @@ def written(served):
     frozen = frozen_function(served)
     (given,) = frozen.inputs
     names = {given.name: given.op.name}
-    # Outputs of a function are in the order of their sorted names.
+    # A function's outputs are sorted by name.
     called = sorted(served.serve.get_concrete_function().structured_outputs)
     names |= {found.name: name for found, name in zip(frozen.outputs, called, strict=True)}
     model, _ = tf2onnx.convert.from_graph_def(
@@ -50,7 +50,7 @@ def written(served):
     )
     used = {node.domain for node in model.graph.node}
     for each in [each for each in model.opset_import if each.domain not in used]:
-        model.opset_import.remove(each)  # those of others, which the converter names for nothing
+        model.opset_import.remove(each)  # unused
     for node in model.graph.node:
         for names_of in (node.input, node.output):
             names_of[:] = [names.get(each, each) for each in names_of]
@@ -60,7 +60,13 @@ def written(served):
 
 
 def finished(model, facts: dict, *, whole: bool = True) -> bytes:
-    """The file of a model, with what it says of itself; a model whose weights are elsewhere is not ``whole``."""
+    """Add metadata and serialise a model.
+
+    Args:
+        model: the ONNX model.
+        facts: metadata.
+        whole: whether the model holds all its weights, so that it can be checked.
+    """
     import onnx
 
     for key, value in facts.items():
@@ -71,9 +77,13 @@ def finished(model, facts: dict, *, whole: bool = True) -> bytes:
 
 
 def _smaller(model, store: Callable[[Any, np.ndarray, int, str], list]):
-    """The model with each large weight of its networks stored in another form, from which a node makes it anew.
+    """Store large weights of the networks in another form, from which a node restores them.
 
-    The constants of the spectrograms stay as they are: what they lose, all that follows would lose.
+    Constants of spectrograms are unchanged: their errors would affect everything after them.
+
+    Args:
+        model: the ONNX model.
+        store: function of graph, values, output axis and name that returns the restoring nodes.
     """
     import onnx
 
@@ -93,7 +103,7 @@ def _smaller(model, store: Callable[[Any, np.ndarray, int, str], list]):
 
 
 def without_encoder(model, name: str):
-    """The model without the weights of an encoder that is part of ser_kit, which :mod:`ser_kit.bundles.runtime` adds."""
+    """Remove the weights of an encoder of ser_kit, which :mod:`ser_kit.bundles.runtime` adds again."""
     import onnx
 
     stored = dict(runtime.quantised(name))
@@ -106,7 +116,8 @@ def without_encoder(model, name: str):
             scale = stored[f"{key}.scale"].reshape([-1 if i == axis else 1 for i in range(whole.ndim)])
             if whole.shape == values.shape and np.array_equal(whole * scale, values):
                 names = [key, f"{key}.scale"]
-                made.append(onnx.helper.make_node("DequantizeLinear", names, [held.name], f"{key}_wide", axis=axis))
+                node = onnx.helper.make_node("DequantizeLinear", names, [held.name], f"{key}_wide", axis=axis)
+                made.append(node)
                 model.graph.initializer.remove(held)
                 break
     for node in reversed(made):
@@ -115,7 +126,7 @@ def without_encoder(model, name: str):
 
 
 def exactly_half(model):
-    """The model with weights of 16 bits where these are what the weights are."""
+    """Store weights in 16 bits where this loses nothing."""
     import onnx
 
     for held in [each for each in model.graph.initializer if each.data_type == onnx.TensorProto.FLOAT]:
@@ -130,7 +141,7 @@ def exactly_half(model):
 
 
 def _stored_as_half(graph, values: np.ndarray, axis: int, name: str) -> list:
-    """Weights of 16 bits in a graph, and the node that widens them."""
+    """Add 16-bit weights to a graph, and return the node that casts them to float32."""
     import onnx
 
     graph.initializer.append(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}_16"))
@@ -138,12 +149,12 @@ def _stored_as_half(graph, values: np.ndarray, axis: int, name: str) -> list:
 
 
 def _half(model):
-    """Weights of 16 bits."""
+    """Store weights in 16 bits."""
     return _smaller(model, _stored_as_half)
 
 
 def _eight_bits(model):
-    """Weights of 8 bits, with a scale for each output."""
+    """Store weights in 8 bits, with a scale for each output."""
     import onnx
 
     def store(graph, values, axis, name):
@@ -161,7 +172,7 @@ def _eight_bits(model):
 
 
 def _static(model, file: Path, name: str, inputs: Sequence[np.ndarray]):
-    """Eight-bit integers in and between the convolutions and dense layers, scaled by what they were on some clips."""
+    """Compute convolutions and dense layers in 8-bit integers, whose range is calibrated on clips."""
     import onnx
     from onnxruntime import quantization
 

@@ -1,4 +1,4 @@
-"""A bundle's whole work as one TensorFlow function, and as a SavedModel."""
+"""A bundle as one TensorFlow function, and as a SavedModel."""
 
 from __future__ import annotations
 
@@ -19,31 +19,33 @@ from .formats import ASIDE
 
 
 class NotOneFileError(ExportError):
-    """A bundle whose members or features no single file can hold."""
+    """The bundle cannot be exported as one file."""
 
 
 def extractor_of(bundle: Bundle):
-    """The one extractor of a bundle.
+    """The extractor of a bundle.
 
     Raises:
-        NotOneFileError: it has several.
+        NotOneFileError: the members use different features.
     """
     if len(bundle.extractors) > 1:
         names = ", ".join(extractor.name for extractor in bundle.extractors)
-        raise NotOneFileError(
-            f"the members of {bundle.card['name']} take different features ({names}), not one file's input"
-        )
+        raise NotOneFileError(f"the members of {bundle.card['name']} use different features: {names}")
     return bundle.extractors[0]
 
 
 def serving_module(bundle: Bundle, products: bool, places: bool = False):
-    """The bundle as a TensorFlow module with one function, ``input -> {"probabilities"}``, a clip at a time.
+    """The bundle as a TensorFlow module with a function from one input to ``{"probabilities"}``.
 
     Args:
-        bundle: to be served.
-        products: Fourier transforms are matrix products.
-        places: give ``sharpness`` and ``corpus`` of :class:`ser_kit.bundles.Places`, too, where the network measures
-            them.
+        bundle: the bundle.
+        products: whether to compute Fourier transforms as matrix products.
+        places: whether to return ``sharpness`` and ``corpus`` of :class:`ser_kit.bundles.Places` as well, if
+            the network measures them.
+
+    Raises:
+        ExportError: Keras does not run on TensorFlow.
+        NotOneFileError: the bundle cannot be exported as one file.
     """
     if import_keras().backend.backend() != "tensorflow":
         raise ExportError("exporting needs Keras on TensorFlow; set KERAS_BACKEND=tensorflow")
@@ -57,27 +59,28 @@ def serving_module(bundle: Bundle, products: bool, places: bool = False):
     prior = np.array(bundle.card.get("prior", np.ones(len(bundle.labels))), np.float32)
     weights = np.array([member.weight for member in bundle.members], np.float32)
     if bundle.card["combine"] != "soft" and len(bundle.members) > 1:
-        raise NotOneFileError("members that vote by hand are not exported; expected one network or soft voting")
+        raise NotOneFileError("hard-voting ensembles cannot be exported; expected one network or soft voting")
 
     class Served(tf.Module):
         def __init__(self):
             super().__init__(name="ser_kit")
             self.networks = [member.model for member in bundle.members]
-            self.within = graph.networks(extractor) if samples else []
+            self.encoders = graph.networks(extractor) if samples else []
 
         def answer(self, x):
             x = prepared(x)
-            said = []
+            answers = []
             for member, network in zip(bundle.members, self.networks, strict=True):
-                columns = x if len(member.columns) == x.shape[-1] else tf.gather(x, list(member.columns), axis=-1)
+                whole = len(member.columns) == x.shape[-1]
+                columns = x if whole else tf.gather(x, list(member.columns), axis=-1)
                 scaled = (columns - member.scaler.mean) / member.scaler.scale
-                said.append(network(scaled, training=False))
-            mean = sum(w * p for w, p in zip(weights / weights.sum(), said, strict=True)) / prior
+                answers.append(network(scaled, training=False))
+            mean = sum(w * p for w, p in zip(weights / weights.sum(), answers, strict=True)) / prior
             mean = mean / tf.reduce_sum(mean, axis=1, keepdims=True)
             logits = tf.math.log(tf.maximum(mean, 1e-12)) / np.float32(bundle.card["temperature"])
             found = {"probabilities": tf.nn.softmax(logits)}
             measure = getattr(self.networks[0].layers[-1], "places", None)
-            if places and measure and len(said) == 1:
+            if places and measure and len(answers) == 1:
                 sharpness, corpus = measure(scaled)
                 found |= {"sharpness": tf.identity(sharpness), "corpus": tf.identity(corpus)}
             return found
@@ -91,27 +94,24 @@ def serving_module(bundle: Bundle, products: bool, places: bool = False):
     return module
 
 
-# ------------------------------------------------------------------------------------------------------------- formats
-
-
 def frozen_function(served):
-    """The function with its variables as constants: what the converters take."""
+    """The function with its variables as constants, for the converters."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    # Loops stay whole, so that the converters know them.
+    # Keep loops as they are, so that the converters recognise them.
     return convert_variables_to_constants_v2(served.serve.get_concrete_function(), lower_control_flow=False)
 
 
 def save(served, folder: Path) -> None:
-    """Save the module as TensorFlow does."""
+    """Save the module in TensorFlow's format."""
     import tensorflow as tf
 
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # nobody will train it
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # not for training
     tf.saved_model.save(served, str(folder), signatures={"serving_default": served.serve}, options=options)
 
 
 def write_saved_model(served, file: Path, facts: dict, quantize: str, inputs: Sequence[np.ndarray]) -> None:
-    """Write the module as a SavedModel, and what it says of itself beside it."""
+    """Write the module as a SavedModel, with its metadata in ``assets.extra``."""
     save(served, file)
     (file / ASIDE).parent.mkdir(exist_ok=True)
     (file / ASIDE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -119,7 +119,7 @@ def write_saved_model(served, file: Path, facts: dict, quantize: str, inputs: Se
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without what converters say of their own workings, which is nothing that a user could mend."""
+    """Suppress the messages of converters, which do not concern users."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -58,10 +58,8 @@ class Predictor:
         self.bundle = bundle
         self._habit, self._enrolled = np.zeros(len(bundle.labels)), []
         self._adaptation: Adaptation | None = None
-        given = (
-            {label: (label,) for label in bundle.labels} if labels is None else merged(bundle.labels, labels)
-        )
-        self.answers = LabelMap(bundle.labels, given)
+        own = {label: (label,) for label in bundle.labels}
+        self.answers = LabelMap(bundle.labels, own if labels is None else merged(bundle.labels, labels))
 
     @classmethod
     def from_preset(cls, name: str = DEFAULT_PRESET, labels: Labels = None) -> Predictor:
@@ -128,9 +126,7 @@ class Predictor:
         """
         usual = self.bundle.card.get("baseline")
         if not usual:
-            raise BundleError(
-                f"the bundle's card has no baseline of {BASELINE} clips; speakers cannot be enrolled"
-            )
+            raise BundleError(f"the bundle's card has no {BASELINE} baseline; speakers cannot be enrolled")
         clips = list(clips)
         if not clips:
             raise AudioError(f"no clips to enroll; expected one or more {BASELINE} clips")
@@ -323,9 +319,8 @@ class Predictor:
 
     @cached_property
     def _functionals(self) -> Functionals:
-        return next(
-            (e for e in self.bundle.extractors if type(e) is Functionals and not e.preprocess), Functionals()
-        )
+        plain = (each for each in self.bundle.extractors if type(each) is Functionals and not each.preprocess)
+        return next(plain, Functionals())
 
     def predict(self, source: Source, *, watch: Watch = None) -> Prediction:
         """Predict the emotion of one recording.

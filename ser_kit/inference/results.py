@@ -136,9 +136,7 @@ class Results:
     ):
         self.path = Path(path)
         if self.path.suffix not in SUFFIXES:
-            raise TableError(
-                f"answers are written as {' or '.join(SUFFIXES)}, not {self.path.suffix or 'without one'!r}"
-            )
+            raise TableError(f"answers are written as {' or '.join(SUFFIXES)}, not {self.path.suffix!r}")
         self._columns, self._timeline = [*columns(predictor, timeline), *_OURS], timeline
         self._labels = list(predictor.labels)
         defaults = {"window": WINDOW_SECONDS, "hop": HOP_SECONDS, "smoothing": SMOOTHING_SECONDS}
@@ -197,18 +195,14 @@ class Results:
             return file
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if (
-                os.fstat(file.fileno()).st_ino == self.path.stat().st_ino
-            ):  # otherwise the file was replaced meanwhile
+            if os.fstat(file.fileno()).st_ino == self.path.stat().st_ino:  # not replaced meanwhile
                 return file
         except BlockingIOError:
             pass
         except OSError:  # the file system has no locks
             return file
         file.close()
-        raise TableError(
-            f"{self.path} is being written by another process; wait for it, or choose another file"
-        )
+        raise TableError(f"{self.path} is being written by another process; wait, or choose another file")
 
     def _forget(self, paths: set[str]) -> None:
         """Remove answers; the file is replaced as a whole."""

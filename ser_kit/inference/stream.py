@@ -217,9 +217,7 @@ class StreamPredictor:
             The remaining moments; there is no last window if less than 0.1 s is new.
         """
         found = list(self._complete(self._resample(np.zeros(0, np.float32), True)))
-        used = (
-            self._window - self._hop if self._start else 0
-        )  # kept samples that were part of an earlier window
+        used = self._window - self._hop if self._start else 0  # samples of earlier windows
         if len(self._kept) - used >= MIN_SECONDS * self._work_rate:
             found.append(self._next(self._kept))
         self._begin()
@@ -272,8 +270,8 @@ def timeline(predictor: Predictor, source: Source, *, watch: Watch = None, **set
         source: as for :meth:`ser_kit.Predictor.predict`.
         watch: called with the share that is done, 0..1; an exception raised in it stops the work.
         settings: ``window``, ``hop``, ``smoothing``, ``alerts`` and ``adapt`` of :class:`StreamPredictor`.
-            With ``adapt``, the adaptation grows during the recording; ``timeline(predictor.adapt([source]),
-            source)`` is adapted from the beginning.
+            With ``adapt``, the adaptation grows during the recording;
+            ``timeline(predictor.adapt([source]), source)`` is adapted from the beginning.
 
     Returns:
         At least one moment; the last window may be shorter.

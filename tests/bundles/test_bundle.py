@@ -151,7 +151,7 @@ def test_a_large_table_is_predicted_piece_by_piece_to_the_same(demo_bundle, demo
         (lambda f: edit(f, format=99), "format 99"),
         (lambda f: edit(f, format=1), "format 1; this ser_kit reads 2"),
         (lambda f: edit(f, combine="loud"), "combine='loud' must be one of"),
-        (lambda f: edit(f, prior=[0.5, 0.5]), "prior has 2 shares; expected one for each of 6 labels"),
+        (lambda f: edit(f, prior=[0.5, 0.5]), "prior has 2 shares; expected 6, one per label"),
         (lambda f: edit(f, prior=[0.2] * 5 + [0]), r"prior\[5\]=0 must be 1e-12 or more"),
         (lambda f: edit(f, prior=["much"] * 6), r"prior\[0\]='much' must be a number"),
         (lambda f: edit(f, members=[]), r"members=\[\] must have 1 entries or more"),
@@ -309,7 +309,7 @@ def test_a_hostile_archive_is_refused(copied, parts, message):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"units": [4000] * 9, "dropout": [0] * 9, "batch_norm": [False] * 9}, "would have [0-9,]+ parameters"),
+        ({"units": [4000] * 9, "dropout": [0] * 9, "batch_norm": [False] * 9}, "has [0-9,]+ parameters"),
         ({"units": [10**12]}, "a setting of 1000000000000"),
         ({"units": [8] * 10_000}, "more than 500 settings"),
         ({"units": [float("nan")]}, "units|cannot be built"),
@@ -366,7 +366,7 @@ def test_a_save_that_fails_leaves_the_bundle_as_it_was(copied, pair, monkeypatch
 def test_what_could_not_be_loaded_is_not_saved(demo_bundle, tmp_path):
     bundle = Bundle.load(demo_bundle)
     broken = dataclasses.replace(bundle.members[0], hyperparameters={"units": [8] * 10_000})
-    with pytest.raises(BundleError, match="'mlp' network could not be loaded: its network has more than 500 settings"):
+    with pytest.raises(BundleError, match="'mlp' network cannot be loaded: its network has more than 500 settings"):
         dataclasses.replace(bundle, members=(broken,)).save(tmp_path / "new")
     assert not list(tmp_path.iterdir())
 

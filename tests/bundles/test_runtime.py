@@ -140,7 +140,7 @@ class TestFilesOfBundles:
             (lambda file: file.unlink(), "model.onnx is missing"),
             (lambda file: file.write_bytes(file.read_bytes()[:-100]), "not the file that card.json describes"),
             (lambda file: file.write_bytes(bytes(200 << 20)), "larger than"),
-            (lambda file: (file.unlink(), file.mkdir()), "not a regular file"),
+            (lambda file: (file.unlink(), file.mkdir()), "no regular file"),
         ],
     )
     def test_a_spoilt_file_is_refused_and_named(self, copied, spoil, reason):
@@ -242,7 +242,7 @@ class TestHostileFiles:
     @pytest.mark.parametrize(
         ("make", "reason"),
         [
-            ("with_graph", "uses the operator If, which is not allowed"),
+            ("with_graph", "uses the operator If; not allowed"),
             ("with_hidden_graph", "holds a graph or similar"),
             ("with_outside_data", "holds a constant .* of external data"),
             ("with_functions", "part of kind 25"),
@@ -277,7 +277,7 @@ class TestHostileFiles:
         made = model()
         made.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array(said, np.float32), "half"))
         made.graph.output[0].type.tensor_type.shape.dim[1].ClearField("dim_value")
-        with pytest.raises(BundleError, match="gives no probabilities for 2 labels|expected probabilities of 2 labels"):
+        with pytest.raises(BundleError, match="gives no probabilities for 2 labels|expected 2 probabilities"):
             runtime.Runtime(content(made)).run(np.zeros(RATE, np.float32))
 
     @pytest.mark.parametrize("outputs", [["probabilities"], ["other"]])
@@ -287,7 +287,7 @@ class TestHostileFiles:
             made.graph.output[0].name = made.graph.node[0].output[0] = "other"
         else:
             made.graph.input[0].name = "sound"
-        with pytest.raises(BundleError, match="expected samples|expected probabilities"):
+        with pytest.raises(BundleError, match=r"expected samples|expected \d+ probabilities"):
             runtime.Runtime(content(made))
 
     @given(st.binary(max_size=300))

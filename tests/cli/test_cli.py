@@ -47,7 +47,7 @@ def test_where_results_go_is_checked_before_any_work(ser_kit, tmp_path, monkeypa
         "tune": (*TUNE[:-2], "--space", "training.epochs=[1]"),
         "demo": ("demo", "--notebooks", Path(__file__).parents[2] / "notebooks"),
     }
-    whole = {"train": "is not a bundle|", "export": "exists and is something else|"}  # replaced as a whole
+    whole = {"train": "is not a bundle|", "export": "exists and is not such an export|"}  # replaced as a whole
     for name, command in commands.items():
         if out != "." or name in whole:
             status, _, err = ser_kit(*command, "--out", out)
@@ -61,7 +61,7 @@ def test_where_results_go_is_checked_before_any_work(ser_kit, tmp_path, monkeypa
     ("out", "message"),
     [
         ("file/f.csv", "file is a file; expected a folder"),
-        ("folder.csv", "folder.csv is a folder; expected the name"),
+        ("folder.csv", "folder.csv is a folder; expected a file name"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".npz"])
@@ -155,7 +155,7 @@ def test_wrong_usage_is_status_2(ser_kit, arguments):
         ("evaluate rastogi_mlp --corpus demo --out x --seeds 1000000000000", "from 1 to 1000"),
         ("extract demo --out x.csv --jobs 100000", "from 1 to 256"),
         ("reproduce --all --corpus demo --out x --folds 0", "'0' is not a whole number of 1 or more"),
-        ("evaluate rastogi_mlp --corpus , --out x", "',' names nothing"),
+        ("evaluate rastogi_mlp --corpus , --out x", "',' holds no name"),
         ("listen --above 1.5", "'1.5' is not a number from 0 to 1"),
         ("listen --below nan", "'nan' is not a number from 0 to 1"),
         ("listen --raw --channels 99999999999", "from 1 to 1024"),
@@ -187,7 +187,7 @@ def test_wrong_usage_says_what_would_be_right(ser_kit, arguments, message):
             ("evaluate", "rastogi_mlp", "--corpus", "demo", "--protocol", "speaker,rand", "--out", "x"),
             "'random'",
         ),
-        (("reproduce", "--corpus", "demo", "--out", "x"), "name the recipes to reproduce, or give --all"),
+        (("reproduce", "--corpus", "demo", "--out", "x"), "give the recipes to reproduce, or --all"),
         ((*TUNE, "--space", "training.epochs=3"), "expected SETTING=[VALUE, ...], a JSON list"),
         ((*TUNE, "--space", "training.epochs"), "expected SETTING=[VALUE, ...], a JSON list"),
         ((*TUNE, "--space", "training.epochs=[1, 2"), "expected SETTING=[VALUE, ...], a JSON list"),
@@ -200,12 +200,12 @@ def test_wrong_usage_says_what_would_be_right(ser_kit, arguments, message):
         (("extract", "demo", "--features", "logmel", "--set", "second=3", "--out", "x.npz"), "seconds"),
         (
             ("extract", "demo", "--features", "logmel", "--set", "seconds=x", "--out", "x.npz"),
-            "'x' is no value",
+            "'x' is not a value",
         ),
-        (("extract", "demo", "--out", "x.csv", "--dask", "tcp://127.0.0.1:9"), "no scheduler answers there"),
+        (("extract", "demo", "--out", "x.csv", "--dask", "tcp://127.0.0.1:9"), "the scheduler does not respond"),
         (("cache", "clear", "--features", "logmels"), "did you mean 'logmel'?"),
-        (("cache", "check", "--features", "logmel"), "--features is for 'ser-kit cache clear'"),
-        (("predict", "x.wav", "--bundle", "nowhere"), "neither a bundle's folder nor a preset"),
+        (("cache", "check", "--features", "logmel"), "--features needs 'ser-kit cache clear'"),
+        (("predict", "x.wav", "--bundle", "nowhere"), "neither a bundle folder nor a preset"),
         (("demo", "--notebooks", "nowhere"), "no notebooks in nowhere"),
     ],
 )

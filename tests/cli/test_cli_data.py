@@ -149,6 +149,6 @@ def test_what_was_extracted_is_kept_checked_and_cleared(ser_kit, recordings, tmp
     with extraction.Store() as store, store._guarded():
         store._database.execute("UPDATE entries SET length = 7 WHERE rowid < 4")
     status, out, _ = ser_kit("cache", "check")
-    assert status == 1 and "20 entries checked, 3 were damaged and are removed" in out
+    assert status == 1 and "20 entries checked, 3 damaged entries removed" in out
     status, found, _ = ser_kit("cache", "clear", "--json")
     assert (status, found["removed"], found["holdings"]) == (0, 17, [])

@@ -74,7 +74,7 @@ def test_demo_runs_the_notebooks_and_sums_up(ser_kit, notebooks, tmp_path, monke
     for expected in (
         "480 of 10 speakers, 2 emotions: demo, folder (synthetic speech)",
         "70.0 ± 5.0         71.0",
-        "demo:x (held out, truly sad): angry, confidence 62 %, uncertain",
+        "demo:x (held out, true emotion sad): angry, confidence 62 %, uncertain",
         f"3 ran, as .ipynb and .html in {out}",
         str(out / "figures"),
     ):

@@ -30,7 +30,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
         patch.setattr("ser_kit.recipes.single.fit", fit_once)
         status, said, err = ser_kit(*arguments)
     assert (status, said) == (130, "")
-    assert err.splitlines()[-1].startswith("ser-kit: interrupted; the same command goes on from there")
+    assert err.splitlines()[-1].startswith("ser-kit: interrupted; run the same command to resume from")
     assert not out.exists() and tomllib.loads((tmp_path / "bundle.toml").read_text())["bundle"] == "bundle"
     kept = {folder: (folder / "state.json").stat().st_mtime_ns for folder in trained}
     assert {folder.parent for folder in kept} == {tmp_path / "bundle.run"}

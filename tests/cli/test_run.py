@@ -127,7 +127,7 @@ epochs = 1
     with monkeypatch.context() as patch:
         patch.setattr("ser_kit.recipes.single.fit", fit_once)
         status, _, err = ser_kit("run", file)
-    assert status == 130 and "interrupted; the same command goes on from there" in err
+    assert status == 130 and "interrupted; run the same command to resume" in err
     assert len(list(file.parent.glob("*/evaluation.json"))) == 1 and not (file.parent / "report.md").exists()
     state = (calls[0] / "state.json").stat().st_mtime_ns
 
@@ -153,8 +153,8 @@ def test_other_versions_and_settings_are_noted(ser_kit, quick, folder):
     made_with = '[made_with]\nnumpy = "0.1"\n"recipe rastogi_mlp" = "other settings"\nelsewhere = "1"\n'
     (folder / "old.toml").write_text(text + made_with)
     err = ser_kit("run", "old.toml")[2]
-    assert "made with numpy 0.1, and this is" in err and "elsewhere" not in err
-    assert "made with recipe rastogi_mlp other settings, and this is" in err
+    assert "made with numpy 0.1, now" in err and "elsewhere" not in err
+    assert "made with recipe rastogi_mlp other settings, now" in err
     assert tomllib.loads((folder / "x" / "experiment.toml").read_text())["made_with"]["numpy"] != "0.1"
 
 

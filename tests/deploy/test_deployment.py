@@ -59,7 +59,7 @@ def test_each_file_leaves_a_record_and_what_has_one_is_not_made_again(demo_few, 
         made.append((bundle.card["pruned"]["share"] if "pruned" in bundle.card else 0, format, quantize))
         if quantize == "int8":
             raise ExportError("not equivalent")
-        return deployment.export.Report(file, format, quantize, 1, 0, 1, 1, 1, {1: 1, 2: 1}, 0.5, 0.5, 0)
+        return deployment.deploy.Report(file, format, quantize, 1, 0, 1, 1, 1, {1: 1, 2: 1}, 0.5, 0.5, 0)
 
     def prune(bundle, table, *, share, **settings):
         assert not set(table["speaker"]) & unheard
@@ -68,12 +68,12 @@ def test_each_file_leaves_a_record_and_what_has_one_is_not_made_again(demo_few, 
 
     def compare(bundle, file, table):
         assert set(table["speaker"]) == unheard
-        return deployment.export.Report(file, "", "", 1, 0, 1, 1, 1, {1: 1, 2: 1}, 0.5, 0.5, 0)
+        return deployment.deploy.Report(file, "", "", 1, 0, 1, 1, 1, {1: 1, 2: 1}, 0.5, 0.5, 0)
 
     fold = system.folds(system.prepare(demo_few, jobs=0, progress=False), "speaker")[1]
     unheard = set(demo_few["speaker"].iloc[fold.test])
     for name, stand_in in {"export": export, "compare": compare}.items():
-        monkeypatch.setattr(deployment.export, name, stand_in)
+        monkeypatch.setattr(deployment.deploy, name, stand_in)
     monkeypatch.setattr(pruning, "prune", prune)
     monkeypatch.setattr(deployment.corpora, "load", lambda names, labels: demo_few)
     settings = {"folds": [2], "shares": [0.5, 0.7]}

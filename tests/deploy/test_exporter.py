@@ -205,7 +205,7 @@ def test_a_file_is_compared_on_other_clips_than_it_was_made_with(house, clips, t
     again = deploy.compare(house, tmp_path / "model.onnx", clips)
     assert (again.format, again.quantize, again.clips) == ("onnx", "int8", len(clips))
     assert 0 < again.difference < 0.2 and 0 <= again.calibration_error <= 1
-    with pytest.raises(ExportError, match="is no exported file"):
+    with pytest.raises(ExportError, match="is not an exported file"):
         deploy.compare(house, tmp_path, clips)
 
 
@@ -230,20 +230,20 @@ def test_what_cannot_be_exported_is_an_error(house, demo_bundle, clips, tmp_path
 
     wrong("expected saved_model, litert, onnx and none", format="h5")
     wrong("a SavedModel is not quantised", format="saved_model", quantize="float16")
-    wrong("0 clips to compare on", table=clips.iloc[:0])
-    wrong("some of bored", table=clips.assign(label="bored"))
+    wrong("0 clips to compare", table=clips.iloc[:0])
+    wrong("unknown labels bored", table=clips.assign(label="bored"))
     two = (*house.members, *Bundle.load(demo_bundle).members)
-    wrong("take different features", bundle=dataclasses.replace(house, members=two))
+    wrong("use different features", bundle=dataclasses.replace(house, members=two))
     (tmp_path / "folder.onnx").mkdir()
-    wrong("exists and is something else", out="folder.onnx")
+    wrong("exists and is not such an export", out="folder.onnx")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
-    wrong("exists and is something else", out="mine")
+    wrong("exists and is not such an export", out="mine")
     for name in ("saved_model.pb", "variables/variables.index", "variables/thesis.txt"):
         (tmp_path / "saved" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "saved" / name).touch()
-    wrong("holds variables/thesis.txt beside its SavedModel", out="saved")
-    with pytest.raises(ExportError, match="is no exported file"):
+    wrong("holds variables/thesis.txt besides its SavedModel", out="saved")
+    with pytest.raises(ExportError, match="is not an exported file"):
         deploy.runner(tmp_path / "mine")
 
 
@@ -252,8 +252,8 @@ def test_the_command_writes_a_file_and_shows_how_it_compares(house, tmp_path, ca
     saved = dataclasses.replace(house, card={"format": 2, **house.card}).save(tmp_path / "bundle")
     assert cli.main(["export", str(saved), "--format", "litert", "--clips", "4"]) == 0
     shown = capsys.readouterr()
-    assert "house_one.tflite" in shown.out and "named alike, %" in shown.out and "takes samples" in shown.out
-    assert "comparing it on" in shown.err and "trained on them" not in shown.out
+    assert "house_one.tflite" in shown.out and "label agreement, %" in shown.out and "takes samples" in shown.out
+    assert "comparing it on" in shown.err and "were in training" not in shown.out
     assert (tmp_path / "house_one.tflite").stat().st_size > 10_000
     assert cli.main(["export", str(tmp_path / "nothing")]) == 2
     assert cli.main(["export", str(saved), "--prune", "0.5"]) == 2
@@ -273,7 +273,7 @@ def test_the_command_prunes_first(demo_bundle, tmp_path, capsys, monkeypatch):
         assert cli.main([*command, *more, "--quiet"]) == 0
         shown = capsys.readouterr().out
         assert "80 % pruned" in shown and "packed" in shown
-        assert ("it was trained on them; UAR on other speakers is lower" in shown) == (not more)
+        assert ("these clips were in training; UAR on other speakers is lower" in shown) == (not more)
 
 
 @pytest.mark.parametrize("name", ["onnx", "litert"])

@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks import refusals, sounds  # noqa: E402
 
 RATE, SEEDS = 16000, 3
-HELD = "a pitch that is held"
+HELD = "a pitch steadier than any voice"
 
 
 @pytest.fixture(scope="module")
@@ -143,4 +143,4 @@ def test_the_command_prints_its_table_and_says_what_is_missing(monkeypatch, caps
     rows = json.loads((tmp_path / "table.json").read_text())["rows"]
     assert [row["what"] for row in rows] == ["tone", "all sounds", "clips of demo"]
     assert refusals.main(["--bundle", str(tmp_path / "nothing")]) == 1
-    assert "neither a bundle's folder nor a preset" in capsys.readouterr().err
+    assert "neither a bundle folder nor a preset" in capsys.readouterr().err

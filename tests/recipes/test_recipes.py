@@ -562,7 +562,7 @@ def test_a_bundle_s_card_says_what_it_is(quick, demo_functionals, evaluation):
     assert made["settings"] == json.loads(json.dumps(quick.declaration)) and made["settings"]["training"]["epochs"] == 3
     assert made["data"] == evaluation.data and made["data"]["clips"] == len(demo_functionals)
     assert (made["protocol"], made["seed"], made["command"]) == ("speaker_80_20", 0, "")
-    assert f"digest `{made['data']['digest']}`" in card_page.markdown({**card, "members": []})
+    assert f"audio: `{made['data']['digest']}`" in card_page.markdown({**card, "members": []})
     mean, std = card["typical"]["angry"]["pitch_mean"]
     angry = demo_functionals.to_frame().query("emotion == 'angry'")["pitch_mean"]
     assert (mean, std) == pytest.approx((angry.mean(), angry.std(ddof=0)), rel=1e-5)
