@@ -79,8 +79,8 @@ class Contrastive(Recipe):
         import keras
 
         (x, y, _), how = training, self.training
-        emotion = np.eye(len(split.material.labels))[y]
-        corpus = pd.factorize(split.material.table["corpus"].iloc[split.train])[0]
+        emotion = np.eye(len(split.prepared.labels))[y]
+        corpus = pd.factorize(split.prepared.table["corpus"].iloc[split.train])[0]
         rarity = len(y) / (np.count_nonzero(emotion.any(axis=0)) * np.maximum(emotion.sum(axis=0), 1))
         steps = how.epochs * -(-len(x) // how.batch_size)
         rate = keras.optimizers.schedules.CosineDecay(

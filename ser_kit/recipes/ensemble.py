@@ -162,7 +162,7 @@ class Ensemble(System):
     def _drawn(split: Split, i: int) -> np.ndarray:
         """Number of times that each training row is in the i-th bootstrap sample; copies follow their
         clip."""
-        table = split.material.table.iloc[split.train]
+        table = split.prepared.table.iloc[split.train]
         clips = table["clip_id"].to_numpy()
         if "parent" in table:
             clips = np.where(table["parent"] == "", clips, table["parent"])
@@ -172,13 +172,13 @@ class Ensemble(System):
         return drawn[codes].astype(float)
 
     def _boost(self, split: Split, given: np.ndarray):
-        true, n_classes = split.material.y[split.train], len(split.material.labels)
+        true, n_classes = split.prepared.y[split.train], len(split.prepared.labels)
         now = given / given.mean()
 
         def weighted(member: Member, i: int) -> Member:
             nonlocal now
             probabilities = member.probabilities(
-                split.material.features[member.extractor].values[split.train]
+                split.prepared.features[member.extractor].values[split.train]
             )
             wrong = probabilities.argmax(axis=1) != true
             error = np.clip((now * wrong).sum() / now.sum(), _SMALLEST_ERROR, 1 - _SMALLEST_ERROR)

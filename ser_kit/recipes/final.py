@@ -39,10 +39,11 @@ STRANGE_SHARE = 0.01
 _COMPARED = 24  # recordings to compare model.onnx with the Keras models on
 
 LIMITS = (
-    "Its accuracy on voices, languages, rooms and microphones other than those it was trained on is not known. "
-    "The sound of a voice is not what a person feels: do not use it for decisions about people, such as "
-    "hiring, policing, credit, health or schooling. The EU's AI Act (Regulation 2024/1689, Article 5) prohibits "
-    "inferring people's emotions at work and in education. The licences of the corpora apply to the model too."
+    "Its accuracy on voices, languages, rooms and microphones other than those it was trained on is unknown. "
+    "The sound of a voice is not what a person feels: do not use it for decisions about people, such "
+    "as hiring, policing, credit, health or schooling. The EU's AI Act (Regulation 2024/1689, Article 5) "
+    "prohibits inferring people's emotions at work and in education. The licences of the corpora "
+    "apply to the model too."
 )
 """Limits of use, in the card of each bundle."""
 
@@ -52,9 +53,9 @@ def with_temperature(bundle: Bundle, temperature: float) -> Bundle:
     return replace(bundle, card={**bundle.card, "temperature": temperature})
 
 
-def answering(bundle: Bundle, material: PreparedData) -> Bundle:
+def answering(bundle: Bundle, prepared: PreparedData) -> Bundle:
     """Add ``model.onnx`` to a bundle; if it cannot be exported, warn and return the bundle without it."""
-    clips = corpora.sample(material.table.iloc[material.originals], _COMPARED)
+    clips = corpora.sample(prepared.table.iloc[prepared.originals], _COMPARED)
     try:
         return deploy.with_runtime(bundle, corpora.sources(clips))
     except Exception as error:  # converters raise many types
@@ -105,7 +106,7 @@ def versions() -> dict[str, str]:
 
 def card(
     system: System,
-    material: PreparedData,
+    prepared: PreparedData,
     fitted: Bundle,
     evaluation: Evaluation,
     calibrated: Evaluation,
@@ -116,14 +117,14 @@ def card(
 
     Args:
         system: the trained system.
-        material: all clips.
+        prepared: all clips.
         fitted: the trained members, with a preliminary card.
         evaluation: the evaluation on held-out clips.
         calibrated: the evaluation with calibrated predictions.
         jobs: number of processes for extraction.
         progress: show progress bars.
     """
-    table = material.table.iloc[material.originals].reset_index(drop=True)
+    table = prepared.table.iloc[prepared.originals].reset_index(drop=True)
     used = corpora.of(table)
     across = across_corpora(evaluation.protocol)
     return {
@@ -159,7 +160,7 @@ def card(
             "protocol": evaluation.protocol,
             "seed": evaluation.seed,
             "command": evaluation.command,
-            "data": material.data,
+            "data": prepared.data,
             "settings": system.declaration,
         },
         "versions": versions(),

@@ -67,6 +67,6 @@ def fill(
 
 BEGIN, END = "<!-- {}: made by {} -->", "<!-- end of {} -->"
 TABLES = {
-    "table": table, "splits": splits, "ablations": ablations, "classes": classes, "missing": missing, "folds": folds,
-    "matrix": matrix, "reported": reported, "reported_classes": reported_classes,
+    "table": table, "splits": splits, "ablations": ablations, "classes": classes, "missing": missing,
+    "folds": folds, "matrix": matrix, "reported": reported, "reported_classes": reported_classes,
 }  # fmt: skip

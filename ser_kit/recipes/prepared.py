@@ -79,7 +79,7 @@ class Split:
     """Rows to train on, with a log of the rows that each part was fitted on.
 
     Args:
-        material: the prepared data.
+        prepared: the prepared data.
         train: row positions for training.
         validation: row positions for early stopping and calibration.
         seed: random seed of initial weights, order and augmentation.
@@ -89,7 +89,7 @@ class Split:
         fitted: fitted part -> row positions it was fitted on, for the leakage audit.
     """
 
-    material: PreparedData
+    prepared: PreparedData
     train: np.ndarray
     validation: np.ndarray
     seed: int
@@ -104,11 +104,11 @@ class Split:
         return rows
 
 
-def class_shares(material: PreparedData, rows: np.ndarray) -> list[float]:
+def class_shares(prepared: PreparedData, rows: np.ndarray) -> list[float]:
     """Relative frequency of each class among the clips of the corpora that have it."""
-    codes, names = pd.factorize(material.table["corpus"].iloc[rows])
-    counts = np.zeros((len(names), len(material.labels)))
-    np.add.at(counts, (codes, material.y[rows]), 1)
+    codes, names = pd.factorize(prepared.table["corpus"].iloc[rows])
+    counts = np.zeros((len(names), len(prepared.labels)))
+    np.add.at(counts, (codes, prepared.y[rows]), 1)
     whole = np.where(counts > 0, counts.sum(axis=1, keepdims=True), 0).sum(axis=0)
     shares = np.where(whole > 0, counts.sum(axis=0), 1) / np.maximum(whole, 1)
     return rounded(shares / shares.sum())
@@ -128,12 +128,12 @@ def same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
     return {e: found.subset(found.table["clip_id"].isin(common).to_numpy()) for e, found in features.items()}
 
 
-def tested_rows(material: PreparedData, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
+def tested_rows(prepared: PreparedData, fold: protocols.Fold, probabilities: np.ndarray) -> pd.DataFrame:
     """Predictions for the test rows, as for :class:`Evaluation`. For corpora left out of training, predicted
     label and confidence are restricted to the emotions of the corpus; the probabilities are not."""
-    labels = np.array(material.labels)
-    frame = material.table.iloc[fold.test][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
-    frame["true"] = labels[material.y[fold.test]]
+    labels = np.array(prepared.labels)
+    frame = prepared.table.iloc[fold.test][["clip_id", "corpus", "speaker", "sex"]].reset_index(drop=True)
+    frame["true"] = labels[prepared.y[fold.test]]
     across = "corpus" in fold.independent_of
     given = left_out.among(probabilities, frame["true"], frame["corpus"], labels) if across else probabilities
     frame["predicted"] = labels[given.argmax(axis=1)]

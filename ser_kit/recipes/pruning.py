@@ -86,7 +86,7 @@ def prune(
         )
     system = system or recipes.get(bundle.card["name"])
     trained_by = _recipes(system, bundle)
-    material = _for(bundle, system.prepare(data, jobs=jobs, progress=progress))
+    prepared = _for(bundle, system.prepare(data, jobs=jobs, progress=progress))
     seed_everything(seed)
     members, networks = [], []
     for recipe, member in zip(trained_by, bundle.members, strict=True):
@@ -102,8 +102,8 @@ def prune(
                 None if out is None else Path(out) / f"pruned-{share:g}-{seed}-network-{number}-round-{turn}"
             )
             split = Split(
-                material=material,
-                train=np.arange(len(material.y)),
+                prepared=prepared,
+                train=np.arange(len(prepared.y)),
                 validation=np.array([], int),
                 seed=subseed(seed, "network", number),
                 progress=progress,
@@ -111,7 +111,7 @@ def prune(
                 title=f"network {number} of {len(networks)}, round {turn} of {rounds}",
             )
             _shortly(recipe, length).refine(part, split)
-    facts = {"share": share, "epochs": epochs, "clips": len(material.originals)}
+    facts = {"share": share, "epochs": epochs, "clips": len(prepared.originals)}
     return replace(bundle, card={**bundle.card, "pruned": facts}, members=tuple(members))
 
 
@@ -159,15 +159,15 @@ def _networks(member: Member) -> list[keras.Model]:
     return [member.model.get_layer(f"member_{i + 1}") for i in range(member.hyperparameters["members"])]
 
 
-def _for(bundle: Bundle, material: PreparedData) -> PreparedData:
+def _for(bundle: Bundle, prepared: PreparedData) -> PreparedData:
     """Map the classes of the data to the labels of the bundle."""
-    strange = sorted(set(material.labels) - set(bundle.labels))
+    strange = sorted(set(prepared.labels) - set(bundle.labels))
     if strange:
         raise TableError(
             f"there are clips of {', '.join(strange)}; the bundle knows {', '.join(bundle.labels)}"
         )
-    places = np.array([bundle.labels.index(label) for label in material.labels])
-    return replace(material, labels=bundle.labels, y=places[material.y])
+    places = np.array([bundle.labels.index(label) for label in prepared.labels])
+    return replace(prepared, labels=bundle.labels, y=places[prepared.y])
 
 
 def _shortly(recipe: Recipe, epochs: int) -> Recipe:

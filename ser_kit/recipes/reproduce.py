@@ -1,8 +1,7 @@
-"""Every published system on the corpora at hand: as its authors split them, and on speakers never heard.
+"""Reproduce published systems: under the split of their authors, and on unseen speakers.
 
-One fold of one system with one seed is one run, and one JSON record when it is done. What has its record is
-not run again, so a reproduction that was broken off goes on where it was; and everything that is shown
-afterwards (the table, the page, the plots) is made of the records alone.
+One run is one fold of one system with one seed, and writes one JSON record. Runs with a record are skipped,
+so an interrupted reproduction resumes. Tables, pages and plots are made from the records alone.
 
 Examples:
     >>> from ser_kit import recipes
@@ -51,18 +50,19 @@ from .tables import (
 )
 
 __all__ = [
-    "DEFAULT_PROTOCOLS", "FORMAT", "METRIC_NAMES", "Failure", "ablations", "classes", "confusion", "figures", "fill",
-    "folds", "load", "matrix", "missing", "reported", "reported_classes", "run", "splits", "spread", "table", "write_page",
+    "DEFAULT_PROTOCOLS", "FORMAT", "METRIC_NAMES", "Failure", "ablations", "classes", "confusion", "figures",
+    "fill", "folds", "load", "matrix", "missing", "reported", "reported_classes", "run", "splits", "spread",
+    "table", "write_page",
 ]  # fmt: skip
 
 CHECKPOINTS = "checkpoints"
 DEFAULT_PROTOCOLS = (PUBLISHED, "speaker")
-"""Each system runs under these unless others are named: its authors' split, and unseen speakers."""
+"""Default protocols: the split of the authors, and unseen speakers."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A system that could not be run under a protocol, and why."""
+    """A system that cannot be run under a protocol, and the reason."""
 
     system: str
     protocol: str
@@ -84,30 +84,29 @@ def run(
     command: str = "",
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[Failure]:
-    """Run what has no record yet.
+    """Run all systems under all protocols, skipping runs that have a record.
 
     Args:
-        systems: recipes, ensembles, or variants of them.
-        names: of the corpora, joined under each system's label set; see :func:`ser_kit.corpora.get`.
-        divided: names in :mod:`ser_kit.protocols`, or ``"published"`` for all that each system's document
-            names.
-        seeds: of folds and trainings.
-        out: folder of the records (``records/``) and of the state of what is under way (``checkpoints/``).
-        labels: a label set for all systems instead of each one's own.
-        numbers: of the folds to run, from 1; ``None`` for all. So several processes can share the work and
-            the folder; a call for all, when they are done, clears up.
-        root: where the corpora are; see :func:`ser_kit.corpora.load`.
-        jobs: processes for extraction.
+        systems: recipes, ensembles, or ablations of them.
+        names: names of the corpora, combined under each system's label set; see :func:`ser_kit.corpora.get`.
+        divided: names of protocols, or ``"published"`` for all protocols that a system's document names.
+        seeds: random seeds of folds and training.
+        out: folder of the records (``records/``) and checkpoints (``checkpoints/``).
+        labels: a label set for all systems; by default that of each system.
+        numbers: numbers of the folds to run, from 1; ``None`` for all. Several processes can share a folder
+            in this way; a final call for all folds removes the checkpoints.
+        root: folder of the corpora, see :func:`ser_kit.corpora.load`.
+        jobs: number of processes for extraction.
         progress: show progress bars.
-        command: that this is a part of, for the records.
-        tell: is given a line for every run that is done.
+        command: command line, for the records.
+        tell: function that is called with a line of text after each run.
 
     Returns:
-        What could not be run, such as folds by speaker on a corpus of two. The rest is in the records.
+        Systems that cannot be run, for example speaker-independent folds of a corpus of two speakers.
 
     Raises:
-        CorpusNotFoundError: a corpus is not there.
-        KeyboardInterrupt: on Ctrl-C; the same call goes on from there.
+        CorpusNotFoundError: if a corpus is not found.
+        KeyboardInterrupt: on Ctrl-C; the same call resumes.
     """
     from tqdm.auto import tqdm
 
@@ -121,30 +120,26 @@ def run(
     ]
     failures: list[Failure] = []
     tables: dict[str, pd.DataFrame] = {}
-    prepared: tuple[str, System, PreparedData] | None = None
+    latest: tuple[str, System, PreparedData] | None = None
     with tqdm(wanted, desc="reproduce", unit="run", disable=not progress) as bar:
         for task in bar:
             bar.set_postfix_str(str(task))
             if task.is_done():
                 continue
             try:
-                if (
-                    prepared is None
-                    or prepared[0] != task.labels
-                    or not task.system.same_material(prepared[1])
-                ):
+                if latest is None or latest[0] != task.labels or not task.system.same_data(latest[1]):
                     if task.labels not in tables:
                         tables[task.labels] = corpora.load(
                             list(names), root=root, labels=labels_of(task.labels)
                         )
-                    material = task.system.prepare(tables[task.labels], jobs=jobs, progress=progress)
-                    prepared = task.labels, task.system, material
-                for line in task.run(prepared[2], chosen, progress):
+                    prepared = task.system.prepare(tables[task.labels], jobs=jobs, progress=progress)
+                    latest = task.labels, task.system, prepared
+                for line in task.run(latest[2], chosen, progress):
                     tell(line)
             except TableError as error:
                 failures.append(Failure(task.system.name, task.protocol, str(error)))
                 tell(f"{task}: cannot be run: {error}")
-    if chosen is None:  # else another process may be training what shares these checkpoints
+    if chosen is None:  # else another process may use these checkpoints
         for task in wanted:
             task.clean()
     return failures
@@ -157,7 +152,7 @@ def _resolved(system: System, protocol: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _Task:
-    """All folds of one system under one protocol with one seed."""
+    """All folds of a system under a protocol with a seed."""
 
     system: System
     corpora: tuple[str, ...]
@@ -177,12 +172,11 @@ class _Task:
 
     @property
     def checkpoints(self) -> Path:
-        """Shared by all systems on these corpora: the members of one ensemble are those of another, or
-        recipes too."""
+        """Shared by all systems on these corpora, since a recipe can be a member of several ensembles."""
         return self.out / CHECKPOINTS / self.folder.parent.name
 
     def clean(self) -> None:
-        """Remove the state of trainings that are over."""
+        """Remove the checkpoints of finished trainings."""
         self.system.forget(self.checkpoints, self.protocol, self.seed)
 
     def path(self, fold: int) -> Path:
@@ -193,32 +187,32 @@ class _Task:
         return first is not None and all(self.recorded(fold) for fold in range(1, first["folds"]))
 
     def recorded(self, fold: int) -> dict | None:
-        """The record of a fold, if there is one and the system is still the one it was made with."""
+        """The record of a fold, if there is one for the current settings of the system."""
         try:
             record = json.loads(self.path(fold).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):  # what is no JSON, or no text
+        except (FileNotFoundError, ValueError):  # not JSON, or not text
             return None
         return record if isinstance(record, dict) and record.get("settings") == self.system.settings else None
 
-    def run(self, material: PreparedData, chosen: set[int] | None, progress: bool) -> Iterator[str]:
-        folds = self.system.folds(material, self.protocol, self.seed)
+    def run(self, prepared: PreparedData, chosen: set[int] | None, progress: bool) -> Iterator[str]:
+        folds = self.system.folds(prepared, self.protocol, self.seed)
         for number, fold in enumerate(folds):
             if self.recorded(number) or (chosen is not None and number + 1 not in chosen):
                 continue
             title = f"{self.system.name} {fold.name.replace('/', ' fold ')} of {len(folds)}"
-            found = self.system.run_fold(material, fold, out=self.checkpoints, progress=progress, title=title)
-            record = self.record(material, fold, len(folds), found)
+            found = self.system.run_fold(prepared, fold, out=self.checkpoints, progress=progress, title=title)
+            record = self.record(prepared, fold, len(folds), found)
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.path(number), (json.dumps(plain(record), indent=1) + "\n").encode())
             uar = 100 * found.metrics()["uar"]
             yield f"{self}, fold {number + 1} of {len(folds)}: UAR {uar:.1f} ({found.seconds:.0f} s)"
 
-    def record(self, material: PreparedData, fold: protocols.Fold, folds: int, found: Evaluation) -> dict:
-        """What is kept of a run."""
+    def record(self, prepared: PreparedData, fold: protocols.Fold, folds: int, found: Evaluation) -> dict:
+        """The record of a run, JSON-serialisable."""
         import keras
 
         name, _, ablation = self.system.name.partition("+")
-        sides, table = fold.sides(), material.table
+        sides, table = fold.sides(), prepared.table
         return {
             "format": FORMAT,
             "recipe": name,
@@ -251,8 +245,7 @@ class _Task:
 
 
 def _training_accuracy(found: Evaluation) -> float | None:
-    """That of the epoch whose weights were kept, mean over the networks; ``None`` where nothing had
-    epochs."""
+    """Training accuracy of the best epoch, mean over the networks; ``None`` if there are no epochs."""
     kept = [
         history["accuracy"].iloc[-1 if history["val_loss"].isna().all() else history["val_loss"].argmin()]
         for history in found.histories

@@ -34,15 +34,14 @@ class Recipe(System):
     """One published system of one model, declared.
 
     Args:
-        extractor: makes the model's input of a recording.
-        training: settings of a network's training, or a scikit-learn classifier.
-        model: name of the network's builder in :mod:`ser_kit.models`; left out with a scikit-learn
-            classifier.
-        hyperparameters: the builder's arguments where they differ from its defaults.
+        extractor: feature extractor, which computes the input of the model.
+        training: training settings of a network, or a classifier without gradient training.
+        model: name of the network in :mod:`ser_kit.models`; empty for a classifier without gradient training.
+        hyperparameters: arguments of the network that differ from the defaults.
         scale: standardise the features with the mean and standard deviation of the training clips.
-        copies: augmented copies of each training clip.
-        augmentation: steps that vary these copies, after those of the extractor.
-        corpus_markers: let the model see features that identify a corpus (such as the sample rate).
+        copies: number of augmented copies of each training clip, 0 to 100.
+        augmentation: augmentation steps for the copies, applied after the steps of the extractor.
+        corpus_markers: include features that identify a corpus (such as the sample rate).
     """
 
     extractor: Extractor
@@ -56,7 +55,8 @@ class Recipe(System):
 
     valid: ClassVar = System.valid | {"scale": BOOLEAN, "corpus_markers": BOOLEAN, "copies": range(101)}
     kinds: ClassVar = System.kinds | {
-        "extractor": Extractor, "training": Training | Forest | SVM | Linear, "model": str, "hyperparameters": Mapping,
+        "extractor": Extractor, "training": Training | Forest | SVM | Linear, "model": str,
+        "hyperparameters": Mapping,
     }  # fmt: skip
 
     def __post_init__(self):
@@ -64,8 +64,10 @@ class Recipe(System):
         steps = listed("augmentation", self.augmentation, RecipeError)
         object.__setattr__(self, "augmentation", tuple(map(step, steps)))
         if bool(self.model) != isinstance(self.training, Training):
-            raise RecipeError(f"model={self.model!r} and {type(self.training).__name__} do not go together; a network "
-                              "has a builder and Training, what scikit-learn trains has neither")  # fmt: skip
+            raise RecipeError(
+                f"model={self.model!r} and {type(self.training).__name__} cannot be combined; a network "
+                "needs Training, and a classifier without gradient training has no model"
+            )
         for setting, model in (("by_segment", "segment_dnn"), ("pretrain", "mlp")):
             if getattr(self.training, setting, None) and self.model != model:
                 raise RecipeError(f"training.{setting} is for the network {model!r}, not for {self.model!r}")
@@ -74,8 +76,8 @@ class Recipe(System):
         waits = isinstance(self.training, Training) and (self.training.patience or self.training.halve_after)
         if temperature and waits:
             raise TrainingError(
-                "training.patience and training.halve_after wait for the validation loss; expected validation clips, "
-                f"and a system of known temperature ({temperature:g}) holds none back: give both as null (None)"
+                "training.patience and training.halve_after need validation clips, but a system with a fixed "
+                f"temperature ({temperature:g}) has none: give both as null (None)"
             )
 
     @property
@@ -88,7 +90,7 @@ class Recipe(System):
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """Places of the features that the model sees."""
+        """Indices of the features that the model uses."""
         return tuple(range(self.extractor.shape[-1])) if self.corpus_markers else self.extractor.model_columns
 
     @property
@@ -107,11 +109,9 @@ class Recipe(System):
         if changed.model:
             models.check(changed.model, changed.hyperparameters)
             try:
-                with models.import_keras().StatelessScope(
-                    initialize_variables=False
-                ):  # shapes, and no numbers
+                with models.import_keras().StatelessScope(initialize_variables=False):  # shapes only
                     changed.build(2)
-            except Exception as error:  # whatever Keras raises where layers do not fit
+            except Exception as error:  # Keras raises many types if layers do not fit
                 given = ", ".join(f"{path}={value!r}" for path, value in changes.items())
                 reason = str(error).strip().partition("\n")[0]
                 raise RecipeError(
@@ -120,27 +120,28 @@ class Recipe(System):
         elif changed.hyperparameters:
             unknown = next(iter(changed.hyperparameters))
             raise RecipeError(
-                f"there is no setting 'hyperparameters.{unknown}': a scikit-learn classifier has none of these"
+                f"there is no setting 'hyperparameters.{unknown}': a classifier without gradient training "
+                "has none"
             )
         return changed
 
     def build(self, n_classes: int) -> keras.Model:
-        """The uncompiled network for that many classes.
+        """Build the uncompiled network.
 
         Raises:
-            RecipeError: its model grows with the clips it learns from.
+            RecipeError: if the recipe has no network: its model depends on the training clips.
         """
         if not self.model:
-            raise RecipeError(f"{self.name} has no network before it has seen clips: {self.training}")
+            raise RecipeError(f"{self.name} has no network before training: {self.training}")
         return models.get(self.model)(self.input_shape, n_classes, **self.hyperparameters)
 
     def train(
         self, split: Split, weights: np.ndarray | None = None
     ) -> tuple[list[Member], list[pd.DataFrame]]:
         found, y, n_classes = (
-            split.material.features[self.extractor],
-            split.material.y,
-            len(split.material.labels),
+            split.prepared.features[self.extractor],
+            split.prepared.y,
+            len(split.prepared.labels),
         )
         train, values = split.note("training", split.train), chosen(found.values, self.columns)
         scaler = self._scaler(values, found.lengths, split)
@@ -159,7 +160,7 @@ class Recipe(System):
             histories.append(self._fit(model, scaler, split, *parts, weights))
             builder = self.model
         else:
-            about = {name: split.material.table[name].to_numpy()[train] for name in self.training.about}
+            about = {name: split.prepared.table[name].to_numpy()[train] for name in self.training.about}
             model, hyperparameters = self.training.fit(
                 x, y[train], n_classes, weights=weights, seed=split.seed, **about
             )
@@ -175,16 +176,16 @@ class Recipe(System):
         return [member], histories
 
     def refine(self, member: Member, split: Split) -> pd.DataFrame:
-        """Train a network further, in place, on the training rows of a split; pruned weights stay zero.
+        """Train a network further, in place, on the training rows of a split; zero weights stay zero.
 
         Args:
-            member: one that this recipe trained, scaled as it was.
-            split: of material that this recipe prepared.
+            member: a member trained by this recipe.
+            split: a split of data prepared by this recipe.
 
         Returns:
-            The history.
+            The training history.
         """
-        found, y = split.material.features[self.extractor], split.material.y
+        found, y = split.prepared.features[self.extractor], split.prepared.y
         train, values = split.note("training", split.train), chosen(found.values, member.columns)
         x = member.scaler.transform(values[train])
         parts = (x, y[train], found.lengths[train]), (values[:0], y[:0], found.lengths[:0])
@@ -201,11 +202,11 @@ class Recipe(System):
     ) -> pd.DataFrame:
         (x, y, lengths), (raw, y_validation, lengths_validation) = training, validation
         x_validation = scaler.transform(raw)
-        table = split.material.table
+        table = split.prepared.table
         speakers = table["speaker"].to_numpy()[split.train] if self.training.speaker_penalty else None
         corpora = tuple(table["corpus"].to_numpy()[rows] for rows in (split.train, split.validation))
         if self.training.by_segment:
-            # Each segment is an example of its own, with the label and the weight of its clip.
+            # Each segment is an example, with the label and the weight of its clip.
             model = model.get_layer("segment")
             weights = np.repeat(np.ones(len(y)) if weights is None else weights, lengths)
             speakers = None if speakers is None else np.repeat(speakers, lengths)

@@ -1,12 +1,12 @@
-"""A staged CNN-LSTM on MFCC, chroma and mel spectrogram, stacked into one picture of the clip.
+"""Staged CNN-LSTM on stacked MFCC, chroma and mel spectrogram.
 
-The document takes 16 kHz mono, resamples 40 MFCC to 150 frames, ``[150, 40, 1]``, and stacks them with chroma
-and mel spectrogram as three layers of one block. Here the rate is 22,050 Hz, Librosa's default, and the parts
-lie side by side, ``[150, 92, 1]``; the ablations "16 kHz" and "as channels" (``[150, 40, 3]``, each pitch
-class repeated over three or four rows) follow the document. It leaves open the number of mel bands (40, as
-many as MFCC), the pool size (2 x 2), the most epochs (100) and what early stopping watches (the loss of clips
-held back from training; the protocol ``random_80_20_peeking`` shows what watching the test clips would
-bring). Its figures for the settings that failed are not given.
+The document uses 16 kHz mono, resamples 40 MFCC to 150 frames, ``[150, 40, 1]``, and stacks them with chroma
+and mel spectrogram as three channels. Here the rate is 22,050 Hz, librosa's default, and the parts are
+concatenated, ``[150, 92, 1]``; the ablations "16 kHz" and "as channels" (``[150, 40, 3]``, each pitch class
+repeated over three or four rows) follow the document. Settings that it does not give: the number of mel bands
+(here 40, as many as MFCC), the pool size (2 x 2), the maximum number of epochs (100) and the early stopping
+criterion (the loss of held-out training clips; the protocol ``random_80_20_peeking`` shows the effect of
+early stopping on the test clips). It reports no results for its other settings.
 """
 
 from ..features import StackedFrames

@@ -1,8 +1,7 @@
-"""What a system is, and how one is run under a protocol or fitted for use.
+"""Systems: evaluation under a protocol, and training for use.
 
-A :class:`System` is anything that can be trained on the clips of a table and named: a :class:`Recipe` (one
-model) or an :class:`~ser_kit.recipes.Ensemble` (several that vote). Running, testing and the bundle's card
-are the same for all.
+A :class:`System` is a :class:`Recipe` (one model) or an :class:`~ser_kit.recipes.Ensemble` (several models
+that vote). Evaluation, training and the model card are the same for both.
 """
 
 from __future__ import annotations
@@ -39,22 +38,22 @@ from .published import PUBLISHED, Published
 
 @dataclass(frozen=True, kw_only=True)
 class System(ABC):
-    """What recipes and ensembles have in common.
+    """Base class of recipes and ensembles.
 
     Args:
-        name: how it is asked for.
-        title: one line for tables.
-        reference: authors, title and reported figures as far as given.
-        labels: the label set that its authors used.
-        published: what they report, and under which protocol.
-        ablations: name -> changes (see :meth:`with_settings`) that the document compares, or that are worth
-            comparing.
-        temperature: of its answers, where it is known; 0 fits each fold's on its validation clips. With it
-            these are trained on, too: only for trainings that do not wait for them. A bundle's own is always
-            fitted on the predictions of its evaluation, all of clips that were not learned from.
-        balanced: answer as if all emotions were equally frequent: what is said of each is divided by its
-            share of the training clips (the logit adjustment of Menon et al., "Long-tail learning via logit
-            adjustment", ICLR 2021).
+        name: name of the system.
+        title: one-line description, for tables.
+        reference: authors, title and reported results, as far as given.
+        labels: name of the label set that the authors used.
+        published: results and protocol of the authors.
+        ablations: name -> changed settings, see :meth:`with_settings`.
+        temperature: fixed temperature of the probabilities, up to 100; 0 to fit it on the validation clips of
+            each fold. With a fixed temperature the validation clips are trained on too, so the training must
+            not need them. The temperature of a bundle is always fitted on the held-out predictions of its
+            evaluation.
+        balanced: predict as if all emotions were equally frequent: probabilities are divided by the share of
+            each emotion in the training clips (the logit adjustment of Menon et al., "Long-tail learning via
+            logit adjustment", ICLR 2021).
     """
 
     name: str
@@ -67,13 +66,14 @@ class System(ABC):
     balanced: bool = False
 
     valid: ClassVar[Mapping[str, Allowed]] = {"temperature": (0.0, 100.0), "balanced": BOOLEAN}
-    """What settings of the system itself may be."""
+    """Valid values of the settings of the system itself."""
     kinds: ClassVar[Mapping[str, type]] = {
-        "name": str, "title": str, "reference": str, "labels": str, "published": Published, "ablations": Mapping,
+        "name": str, "title": str, "reference": str, "labels": str, "published": Published,
+        "ablations": Mapping,
     }  # fmt: skip
-    """What the others are instances of."""
+    """Types of the other settings."""
     descriptive: ClassVar = ("name", "title", "reference", "ablations", "published")
-    """What a system says of itself, and what does not change its numbers."""
+    """Descriptive fields, which do not affect the results."""
 
     def __post_init__(self):
         for key, allowed in self.valid.items():
@@ -86,72 +86,75 @@ class System(ABC):
     @property
     @abstractmethod
     def extractors(self) -> tuple[Extractor, ...]:
-        """What it measures of each recording."""
+        """The feature extractors."""
 
     @property
     @abstractmethod
     def augmentation(self) -> tuple[Step, ...]:
-        """Steps that vary the copies of a training clip."""
+        """Augmentation steps for the copies of a training clip."""
 
     @property
     @abstractmethod
     def copies(self) -> int:
-        """Augmented copies of each training clip."""
+        """Number of augmented copies of each training clip."""
 
     @property
     @abstractmethod
     def parts(self) -> tuple[str, ...]:
-        """Names of its trainings, which their checkpoints go by."""
+        """Names of the trained parts, for checkpoints."""
 
     @property
     def combine(self) -> str:
-        """How its members agree; see :data:`ser_kit.bundles.card_schema.COMBINATIONS`."""
+        """How the members are combined, see :data:`ser_kit.bundles.card_schema.COMBINATIONS`."""
         return "soft"
 
     @abstractmethod
     def train(
         self, split: Split, weights: np.ndarray | None = None
     ) -> tuple[list[Member], list[pd.DataFrame]]:
-        """Fit on a split: the members, and the history of each training that had epochs.
+        """Train on a split.
 
         Args:
-            split: what to fit on.
-            weights: ``[split.train]`` how much each training row counts.
+            split: rows to train on.
+            weights: weight of each training row, ``[split.train]``.
+
+        Returns:
+            The members, and the history of each training with epochs.
         """
 
     @abstractmethod
     def check(self, temperature: float) -> None:
-        """Whether its settings go together.
+        """Check that the settings do not contradict each other.
 
         Args:
-            temperature: of the whole system.
+            temperature: fixed temperature of the whole system, or 0.
 
         Raises:
-            TrainingError: they do not.
+            TrainingError: if they do.
         """
 
     @property
     def declaration(self) -> dict[str, Any]:
-        """All that decides about its numbers, ready for JSON; its name, prose and list of ablations do
-        not."""
+        """All settings that affect the results, JSON-serialisable; without name, descriptions and
+        ablations."""
         return decisive(self)
 
     @property
     def settings(self) -> str:
-        """A digest of :attr:`declaration`."""
+        """Hash of :attr:`declaration`, 16 hexadecimal digits."""
         return digest(self.declaration)
 
     def with_settings(self, changes: Mapping[str, Any], name: str = "") -> Self:
-        """The same system with some settings changed; what is left out of the changes stays.
+        """Copy the system with some settings changed.
 
         Args:
-            changes: a path of fields, such as ``"training.batch_size"``, ``"hyperparameters.dropout"``,
-                ``"extractor.parts"`` or ``"copies"`` -> value.
-            name: what the changed system is called, behind the name and a ``+``.
+            changes: path of a setting -> value; paths are such as ``"training.batch_size"``,
+                ``"hyperparameters.dropout"``, ``"extractor.parts"`` or ``"copies"``.
+            name: suffix of the name of the copy, appended after a ``+``.
 
         Raises:
-            RecipeError: there is no such setting.
-            SerKitError: a setting cannot have such a value; the message names it and what it takes.
+            RecipeError: if there is no such setting.
+            SerKitError: if a value is not valid; the message names the setting and its valid values.
 
         Examples:
             >>> from ser_kit import recipes
@@ -169,42 +172,41 @@ class System(ABC):
         return replace(changed, name=f"{self.name}+{name}", ablations={}) if name else changed
 
     def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
-        """The old name of :meth:`with_settings`."""
+        """Deprecated name of :meth:`with_settings`."""
         _old_names.warn("System.changed", "System.with_settings")
         return self.with_settings(changes, name)
 
     def variant(self, name: str) -> Self:
-        """One of its ablations, as a system of its own.
+        """An ablation, as a system.
 
         Raises:
-            RecipeError: it has no ablation of that name.
+            RecipeError: if there is no ablation of that name.
         """
         if name not in self.ablations:
             known = ", ".join(map(repr, self.ablations)) or "none"
             raise RecipeError(f"{self.name} has no ablation {name!r}; it has: {known}")
         return self.with_settings(self.ablations[name], name)
 
-    def same_material(self, other: System) -> bool:
-        """Whether what the other has prepared serves this system too."""
+    def same_data(self, other: System) -> bool:
+        """Whether another system needs the same prepared data."""
         wanted = [(system.extractors, system.copies, system.augmentation) for system in (self, other)]
         return wanted[0] == wanted[1]
 
     def prepare(
         self, data: pd.DataFrame | Features | PreparedData, *, jobs: int | None = None, progress: bool = True
     ) -> PreparedData:
-        """Features, classes and copies for a clip table; what is in the feature store is not computed again.
+        """Extract features, determine classes and create augmented copies; stored features are reused.
 
         Args:
-            data: a clip table, its features where they are at hand, or what this method returned before.
-                Classes are the column ``label`` where :func:`ser_kit.corpora.load` made one, else all
-                emotions there are.
-            jobs: processes for extraction.
+            data: a clip table, its features, or prepared data, which are returned unchanged. Classes are the
+                column ``label`` if :func:`ser_kit.corpora.load` created one, else all emotions in the table.
+            jobs: number of processes for extraction.
             progress: show progress bars.
 
         Raises:
-            TrainingError: the features given are not this system's.
-            LabelError: the table has a label that is none of its label set, or an emotion that is not known.
-            TableError: there are clips of one emotion only.
+            TrainingError: if the features are not from an extractor of this system.
+            LabelError: if a label is not in the label set, or an emotion is unknown.
+            TableError: if there are clips of one emotion only.
         """
         self.check(self.temperature)
         if isinstance(data, PreparedData):
@@ -232,7 +234,7 @@ class System(ABC):
         labels = tuple(label for label in order if label in present)
         if len(labels) < 2:
             raise TableError(
-                f"training needs two emotions at least; there are clips of {', '.join(labels) or 'none'}"
+                f"training needs at least two emotions; there are clips of {', '.join(labels) or 'none'}"
             )
         if self.copies:
             features = {
@@ -243,66 +245,66 @@ class System(ABC):
         return PreparedData(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
 
     def protocol(self, name: str) -> protocols.Protocol:
-        """The protocol of a name; ``"published"`` is the one that the system's authors used.
+        """The protocol of that name; ``"published"`` is the protocol of the authors.
 
         Raises:
-            UnknownNameError: there is none.
+            UnknownNameError: if there is none.
         """
         return protocols.get(self.published.protocol if name == PUBLISHED else name)
 
-    def folds(self, material: PreparedData, protocol: str = "speaker", seed: int = 0) -> list[protocols.Fold]:
-        """The audited folds of a protocol; ``"published"`` is the one that the system's authors used.
+    def folds(self, prepared: PreparedData, protocol: str = "speaker", seed: int = 0) -> list[protocols.Fold]:
+        """The audited folds of a protocol; ``"published"`` is the protocol of the authors.
 
         Raises:
-            LeakageError: the protocol's folds share a clip, or a speaker where they promise not to.
-            TableError: the protocol cannot divide this table.
+            LeakageError: if a clip, or a speaker under a speaker-independent protocol, is on both sides.
+            TableError: if the protocol cannot divide the table.
         """
-        folds = self.protocol(protocol)(material.table, seed)
-        protocols.audit(material.table, folds)
+        folds = self.protocol(protocol)(prepared.table, seed)
+        protocols.audit(prepared.table, folds)
         return folds
 
     def fit_fold(
-        self, material: PreparedData, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
-        title: str = "",
+        self, prepared: PreparedData, fold: protocols.Fold, *, out: str | Path | None = None,
+        progress: bool = True, title: str = "",
     ) -> tuple[Bundle, list[pd.DataFrame]]:  # fmt: skip
-        """Train on one fold, as :meth:`run_fold` does with the same arguments, and keep what was trained.
+        """Train on one fold, with the arguments of :meth:`run_fold`.
 
         Returns:
-            Calibrated members, with a card that tells no more than is needed for
-            :meth:`~ser_kit.bundles.bundle.Bundle.probabilities`; and the histories.
+            A calibrated bundle, with the minimal card for
+            :meth:`~ser_kit.bundles.bundle.Bundle.probabilities`, and the training histories.
 
         Raises:
-            LeakageError: something was fitted on what is tested.
+            LeakageError: if a part was fitted on test clips.
         """
         prefix = f"{fold.protocol}-{fold.seed}-{fold.index}"
         split = self._split(
-            material, fold.train, fold.validation, fold.seed, out, prefix, progress, title or self.name
+            prepared, fold.train, fold.validation, fold.seed, out, prefix, progress, title or self.name
         )
         bare, histories = self._fitted(split)
         fitted = with_temperature(bare, self._temperature(bare, split))
-        protocols.audit(material.table, fold, fitted=split.fitted)
+        protocols.audit(prepared.table, fold, fitted=split.fitted)
         return fitted, histories
 
     def run_fold(
-        self, material: PreparedData, fold: protocols.Fold, *, out: str | Path | None = None, progress: bool = True,
-        title: str = "",
+        self, prepared: PreparedData, fold: protocols.Fold, *, out: str | Path | None = None,
+        progress: bool = True, title: str = "",
     ) -> Evaluation:  # fmt: skip
-        """Train and test on one fold, with the seed it was drawn with.
+        """Train and test on one fold, with the seed of the fold.
 
         Args:
-            material: from :meth:`prepare`.
-            fold: one of :meth:`folds`.
+            prepared: data from :meth:`prepare`.
+            fold: a fold from :meth:`folds`.
             out: folder for checkpoints.
             progress: show progress bars.
-            title: what stands before them.
+            title: label of the progress bars.
 
         Raises:
-            LeakageError: something was fitted on what is tested.
+            LeakageError: if a part was fitted on test clips.
         """
         started = time.perf_counter()
-        fitted, histories = self.fit_fold(material, fold, out=out, progress=progress, title=title)
-        values = material.values(fold.test)
-        predictions = tested_rows(material, fold, fitted.probabilities(values))
+        fitted, histories = self.fit_fold(prepared, fold, out=out, progress=progress, title=title)
+        values = prepared.values(fold.test)
+        predictions = tested_rows(prepared, fold, fitted.probabilities(values))
         sharpness = fitted.places(values).sharpness
         if (sharpness != 1).any():
             predictions["sharpness"] = sharpness
@@ -311,19 +313,19 @@ class System(ABC):
             protocol=fold.protocol,
             speaker_independent=fold.speaker_independent,
             seed=fold.seed,
-            labels=material.labels,
+            labels=prepared.labels,
             predictions=predictions,
             histories=histories,
-            # What was trained before this call counts too.
+            # Includes epochs trained before an interruption.
             seconds=max(
                 time.perf_counter() - started, sum(history["seconds"].sum() for history in histories)
             ),
             parameters=fitted.parameters,
-            corpora=sorted(material.table["corpus"].unique()),
+            corpora=sorted(prepared.table["corpus"].unique()),
             versions=versions(),
             temperatures=[fitted.card["temperature"]],
             settings=self.declaration,
-            data=material.data,
+            data=prepared.data,
         )
 
     def run(
@@ -336,33 +338,31 @@ class System(ABC):
         jobs: int | None = None,
         progress: bool = True,
     ) -> Evaluation:
-        """Train and test on every fold of a protocol.
+        """Train and test on all folds of a protocol.
 
-        Scaling, the epoch to stop at and the calibration of each fold come from its training and validation
-        clips.
+        Scaling, early stopping and calibration of each fold use its training and validation clips only.
 
         Args:
-            data: as for :meth:`prepare`.
-            protocol: a name in :mod:`ser_kit.protocols`, or ``"published"``.
-            seed: of the folds, the initial weights and the order of clips.
-            out: folder for checkpoints; a run that was interrupted goes on from there when it is called
-                again.
-            jobs: processes for extraction.
+            data: see :meth:`prepare`.
+            protocol: name of a protocol in :mod:`ser_kit.protocols`, or ``"published"``.
+            seed: random seed of the folds, the initial weights and the order of clips.
+            out: folder for checkpoints; an interrupted run resumes from there.
+            jobs: number of processes for extraction.
             progress: show progress bars.
 
         Returns:
-            The evaluation, with a calibrated prediction for every tested clip.
+            The evaluation, with a calibrated prediction for each test clip.
 
         Raises:
-            LeakageError: the protocol's folds share a clip, or a speaker where they promise not to.
-            TableError: the protocol cannot divide this table.
+            LeakageError: if a clip, or a speaker under a speaker-independent protocol, is on both sides.
+            TableError: if the protocol cannot divide the table.
         """
-        material = self.prepare(data, jobs=jobs, progress=progress)
-        folds = self.folds(material, protocol, seed)
+        prepared = self.prepare(data, jobs=jobs, progress=progress)
+        folds = self.folds(prepared, protocol, seed)
         parts = []
         for fold in folds:
             title = f"{self.name} {fold.name.replace('/', ' fold ')} of {len(folds)}"
-            parts.append(self.run_fold(material, fold, out=out, progress=progress, title=title))
+            parts.append(self.run_fold(prepared, fold, out=out, progress=progress, title=title))
         return replace(
             parts[0],
             predictions=pd.concat([part.predictions for part in parts], ignore_index=True),
@@ -384,64 +384,68 @@ class System(ABC):
     ) -> Bundle:
         """Train a system for use, on all clips.
 
-        One fold's test speakers decide when to stop, and the other folds' speakers are trained on; a system
-        of known temperature is trained on all of them. What the card says of its worth comes from
-        ``evaluation``, in which every clip was predicted by a model that never heard its speaker. All these
-        predictions together give the temperature.
+        The test speakers of the first fold are used for early stopping, and all other speakers for training;
+        a system with a fixed temperature is trained on all speakers. The scores in the card and the
+        temperature come from ``evaluation``, in which each clip was predicted by a model that was not trained
+        on its speaker.
 
-        Under protocol ``corpus`` all corpora are learned from, and some speakers of them decide when to stop.
-        Every clip of ``evaluation`` was predicted by a model that never heard its corpus: temperature and
-        threshold come from these predictions (:func:`ser_kit.evaluation.left_out.calibration`), and the card
-        says what each corpus left out shows.
+        Under protocol ``corpus`` the system is trained on all corpora, with some speakers held out for early
+        stopping. Each clip of ``evaluation`` was predicted by a model that was not trained on its corpus. The
+        temperature and the threshold are fitted on these predictions
+        (:func:`ser_kit.evaluation.left_out.calibration`), and the card has the scores of each corpus left
+        out.
 
-        The bundle gets the ``model.onnx`` that answers without TensorFlow
-        (:func:`ser_kit.deploy.with_runtime`), unless no graph can compute its features.
+        The bundle includes ``model.onnx``, which predicts without TensorFlow
+        (:func:`ser_kit.deploy.with_runtime`), unless its features cannot be exported.
 
         Args:
-            data: as for :meth:`prepare`.
-            protocol: ``"speaker"``; ``"corpus"`` for voices and recordings of all kinds; ``"random"`` where
-                the speakers are not known.
-            seed: as in :meth:`run`.
-            evaluation: of this system on these data; :meth:`run` makes it where it is not given.
+            data: see :meth:`prepare`.
+            protocol: ``"speaker"``; ``"corpus"`` to generalise to other corpora; ``"random"`` if the speakers
+                are not known.
+            seed: see :meth:`run`.
+            evaluation: evaluation of this system on these data; by default the result of :meth:`run`.
             out: folder for checkpoints.
-            jobs: processes for extraction.
+            jobs: number of processes for extraction.
             progress: show progress bars.
 
+        Returns:
+            The trained bundle.
+
         Raises:
-            TrainingError: the evaluation is of something else, or of an earlier version, which kept no
-                temperatures.
+            TrainingError: if the evaluation is of another system or other labels, or of an earlier version
+                without temperatures.
 
         Warns:
-            NoRuntimeWarning: ``model.onnx`` cannot be made, for a reason that the warning and the card give.
+            NoRuntimeWarning: if ``model.onnx`` cannot be exported; the warning and the card give the reason.
         """
-        material = self.prepare(data, jobs=jobs, progress=progress)
+        prepared = self.prepare(data, jobs=jobs, progress=progress)
         if evaluation is None:
-            evaluation = self.run(material, protocol, seed=seed, out=out, progress=progress)
-        if (evaluation.recipe, set(evaluation.labels)) != (self.name, set(material.labels)):
+            evaluation = self.run(prepared, protocol, seed=seed, out=out, progress=progress)
+        if (evaluation.recipe, set(evaluation.labels)) != (self.name, set(prepared.labels)):
             raise TrainingError(
                 f"the evaluation given is of {evaluation.recipe} on {', '.join(evaluation.labels)}; "
-                f"expected {self.name} on {', '.join(material.labels)}"
+                f"expected {self.name} on {', '.join(prepared.labels)}"
             )
         calibrated, temperature = calibrate(evaluation)
         name = self.protocol(protocol).name
         if across_corpora(name):
-            train, validation = protocols.inner(material.table, np.arange(len(material.y)), seed)
+            train, validation = protocols.inner(prepared.table, np.arange(len(prepared.y)), seed)
         else:
-            validation = self.folds(material, protocol, seed)[0].test
-            train = np.setdiff1d(np.arange(len(material.y)), material.with_copies(validation))
+            validation = self.folds(prepared, protocol, seed)[0].test
+            train = np.setdiff1d(np.arange(len(prepared.y)), prepared.with_copies(validation))
         prefix = f"{name}-{seed}-final"
-        split = self._split(material, train, validation, seed, out, prefix, progress, f"{self.name} final")
+        split = self._split(prepared, train, validation, seed, out, prefix, progress, f"{self.name} final")
         fitted = with_temperature(self._fitted(split)[0], temperature)
-        facts = card(self, material, fitted, evaluation, calibrated, jobs, progress)
-        return answering(Bundle(facts, fitted.members).joined(), material)
+        facts = card(self, prepared, fitted, evaluation, calibrated, jobs, progress)
+        return answering(Bundle(facts, fitted.members).joined(), prepared)
 
     def forget(self, out: str | Path, protocol: str, seed: int) -> None:
-        """Remove the checkpoints of this system's own runs under a protocol and a seed, and of :meth:`fit`.
+        """Remove the checkpoints of :meth:`run` and :meth:`fit` under a protocol and a seed.
 
         Args:
-            out: folder for checkpoints; it is removed too when nothing else is in it.
-            protocol: as in :meth:`run`.
-            seed: likewise.
+            out: folder for checkpoints; it is removed too if nothing else is in it.
+            protocol: see :meth:`run`.
+            seed: see :meth:`run`.
         """
         name = self.protocol(protocol).name
         for part in self.parts:
@@ -449,31 +453,32 @@ class System(ABC):
             for folder in Path(out).glob("*"):
                 if own.fullmatch(folder.name):
                     shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # other runs are in it, or it is not there: a forest leaves nothing
+        with suppress(OSError):  # it has other runs, or does not exist: a forest writes no checkpoints
             Path(out).rmdir()
 
-    def _split(self, material, train, validation, seed, out, prefix, progress, title) -> Split:
-        if self.temperature:  # nothing is left to be found out by validation
+    def _split(self, prepared, train, validation, seed, out, prefix, progress, title) -> Split:
+        if self.temperature:  # validation clips are not needed
             train, validation = np.union1d(train, validation), validation[:0]
 
         def checkpoint(part: str) -> Path | None:
             return None if out is None else Path(out) / as_path(f"{part}-{prefix}")
 
-        return Split(material, train, validation, seed, progress, checkpoint, title)
+        return Split(prepared, train, validation, seed, progress, checkpoint, title)
 
     def _fitted(self, split: Split) -> tuple[Bundle, list[pd.DataFrame]]:
-        """The members, not calibrated yet."""
+        """Train the members, without calibration."""
         members, histories = self.train(split)
         card = {
-            "name": self.name, "labels": list(split.material.labels), "combine": self.combine, "temperature": 1.0,
+            "name": self.name, "labels": list(split.prepared.labels), "combine": self.combine,
+            "temperature": 1.0,
         }  # fmt: skip
         if self.balanced:
-            card["prior"] = class_shares(split.material, split.note("prior", split.train))
+            card["prior"] = class_shares(split.prepared, split.note("prior", split.train))
         return Bundle(card, tuple(members)), histories
 
     def _temperature(self, bundle: Bundle, split: Split) -> float:
-        """What calibrates the members' common answer, known or from rows that were not fitted on."""
+        """Temperature of the combined probabilities: fixed, or fitted on the validation rows."""
         if self.temperature:
             return self.temperature
         rows = split.note("calibration", split.validation)
-        return fit_temperature(bundle.combined(split.material.values(rows)), split.material.y[rows])
+        return fit_temperature(bundle.combined(split.prepared.values(rows)), split.prepared.y[rows])

@@ -1,4 +1,4 @@
-"""Tables of the records that runs leave: reported beside reproduced, by system, class, fold and corpus."""
+"""Tables of the records of runs: reported and reproduced results, by system, class, fold and corpus."""
 
 from __future__ import annotations
 
@@ -17,26 +17,31 @@ from ..evaluation.scores import METRICS
 from . import RECIPES, System
 
 FORMAT = 1
-"""Of the records: raised when what they hold changes."""
+"""Format version of the records."""
 RECORDS = "records"
 METRIC_NAMES = {
     "uar": "recall (UAR)", "accuracy": "accuracy", "macro_precision": "precision", "macro_f1": "macro F1",
     "weighted_f1": "weighted F1", "training_accuracy": "training accuracy", "precision": "precision",
     "recall": "recall", "f1": "F1",
 }  # fmt: skip
-"""How the figures of documents are called in tables and plots."""
+"""Display names of the metrics that documents report."""
 
 # --------------------------------------------------------------------------------------------------- from the
 # records
 
 
 def load(out: str | os.PathLike) -> pd.DataFrame:
-    """The records of a folder, a row each: their fields, with the metrics as columns.
+    """Load the records of a folder.
 
-    ``corpora`` is text, with the label set behind it where that is not the system's own.
+    Args:
+        out: the folder that holds ``records/``.
+
+    Returns:
+        DataFrame with a row for each record: its fields, with the metrics as columns. ``corpora`` is text,
+        followed by the label set if it is not that of the system.
 
     Raises:
-        TableError: there is none, or one that this version cannot read.
+        TableError: if there are no records, or one that this version cannot read.
     """
     rows = []
     for path in sorted(Path(out).glob(f"{RECORDS}/*/*/*.json")):
@@ -44,25 +49,23 @@ def load(out: str | os.PathLike) -> pd.DataFrame:
             record = json.loads(path.read_text(encoding="utf-8"))
             version = record.get("format")
         except (ValueError, AttributeError):
-            raise TableError(
-                f"{path} cannot be read; delete it, and ser-kit reproduce makes it again"
-            ) from None
+            raise TableError(f"{path} cannot be read; delete it, and run ser-kit reproduce again") from None
         if version != FORMAT:
             raise TableError(f"{path} has format {version!r}; this version reads {FORMAT}")
         name = record["recipe"]
         own = name in recipes.names() and record["label_set"] == recipes.get(name).labels
         place = ", ".join(record["corpora"]) + ("" if own else f" ({record['label_set']})")
-        told = record.get("sources")  # the first records of this format do not tell
-        rows.append({**record, **record["metrics"], "corpora": place, "sources": told})
+        sources = record.get("sources")  # missing in the first records of this format
+        rows.append({**record, **record["metrics"], "corpora": place, "sources": sources})
     if not rows:
         raise TableError(
-            f"{Path(out) / RECORDS} holds no records; ser-kit reproduce --all --out {out} makes them"
+            f"{Path(out) / RECORDS} holds no records; make them with ser-kit reproduce --all --out {out}"
         )
     return pd.DataFrame(rows)
 
 
 def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
-    """Mean and spread of a metric, a row for each recipe, ablation, corpora and protocol.
+    """Mean and standard deviation of a metric for each recipe, ablation, corpora and protocol.
 
     Args:
         records: from :func:`load`.
@@ -91,24 +94,24 @@ def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
                 "complete": len(part) == part.groupby("seed")["folds"].first().sum(),
                 "parameters": int(part["parameters"].iloc[0]),
                 "epochs": np.mean([max(epochs, default=0) for epochs in part["epochs"]]),
-                "seconds": part["seconds"].median(),  # some fold may have waited for another process
+                "seconds": part["seconds"].median(),  # a fold may have waited for another process
             }
         )
     return pd.DataFrame(rows)
 
 
 def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
-    """Reported, reproduced, and on unseen speakers: a row for each published system.
+    """Main table: reported accuracy, reproduced accuracy, and accuracy on unseen speakers.
 
     Args:
         records: from :func:`load`.
-        name: of the corpora (joined by ``", "``) that the runs were on; a system whose runs were on others
-            only shows the first of these.
+        name: names of the corpora (joined by ``", "``); for a system without runs on them, the first corpora
+            that it was run on.
 
     Returns:
-        Text columns. Accuracy and UAR are in percent, mean ± standard deviation over folds and seeds; the
-        cost of leakage is the difference of the two accuracies in points, where speakers tested by the
-        published split are known from training.
+        DataFrame of text with a row for each published system. Accuracy and UAR are in percent, mean and
+        standard deviation over folds and seeds. The cost of leakage is the difference of the two accuracies
+        in percentage points, if the published split has test speakers in training.
     """
     accuracy, uar = spread(records, "accuracy"), spread(records, "uar")
     rows = []
@@ -142,17 +145,17 @@ def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
 
 
 def figures(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
-    """All that the documents report beside accuracy, with what the records have of it: a row for each figure.
+    """Reported metrics other than accuracy, with the values in the records.
 
     Args:
         records: from :func:`load`.
         name: as in :func:`table`.
 
     Returns:
-        ``system``, ``emotion`` (``""`` for all), ``metric``, ``reported`` (a tuple of fractions), ``run on``
-        (``""`` where it was not), and for ``published`` (the split of the authors) and ``unseen`` (speakers)
-        the values of all folds and seeds, a list of fractions; empty where no record tells, as of training
-        accuracy those of earlier versions.
+        DataFrame with a row for each reported value: ``system``, ``emotion`` (``""`` for all), ``metric``,
+        ``reported`` (a tuple of fractions), ``run on`` (``""`` if it was not run), and for ``published`` (the
+        split of the authors) and ``unseen`` (unseen speakers) the values of all folds and seeds, a list of
+        fractions. The list is empty if the records lack the metric.
     """
     rows = []
     whole = records[records["ablation"] == ""]
@@ -184,15 +187,16 @@ def figures(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
 
 
 def reported(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
-    """Precision, recall, F1 and training accuracy as the documents report them, beside ours.
+    """Table of reported and reproduced precision, recall, F1 and training accuracy.
 
     Args:
         records: from :func:`load`.
         name: as in :func:`table`.
 
     Returns:
-        Text columns ``system, figure, reported, run on, reproduced`` (under the published split) and ``unseen
-        speakers``, in percent, mean ± standard deviation over folds and seeds.
+        DataFrame of text with the columns ``system, figure, reported, run on, reproduced`` (under the
+        published split) and ``unseen speakers``, in percent, mean and standard deviation over folds and
+        seeds.
     """
     found = figures(records, name)
     found = found[found["emotion"] == ""]
@@ -209,16 +213,16 @@ def reported(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
 
 
 def reported_classes(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
-    """The same of single emotions, a row for each that a document reports on.
+    """Table of reported and reproduced metrics of single emotions.
 
     Args:
         records: from :func:`load`.
         name: as in :func:`table`.
 
     Returns:
-        Text columns ``system, emotion, run on`` and, for each of ``precision``, ``recall`` and ``F1``, what
-        is reported, reproduced under the published split, and reached on unseen speakers, in percent; of ours
-        the means over folds and seeds.
+        DataFrame of text with the columns ``system, emotion, run on`` and, for each of ``precision``,
+        ``recall`` and ``F1``, the reported value, the value under the published split, and the value on
+        unseen speakers, in percent, mean over folds and seeds.
     """
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for each in figures(records, name).query("emotion != ''").to_dict("records"):
@@ -237,15 +241,15 @@ def reported_classes(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFra
 
 
 def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFrame:
-    """What each change to a system brought, under the same protocol, corpora and seeds.
+    """Table of ablations, compared under the same protocol, corpora and seeds.
 
     Args:
         records: from :func:`load`.
-        protocol: one protocol only.
+        protocol: name of a protocol; by default all.
 
     Returns:
-        Text columns ``system, change, run on, protocol, accuracy, UAR`` and ``against the system itself``
-        (points of accuracy).
+        DataFrame of text with the columns ``system, change, run on, protocol, accuracy, UAR`` and ``against
+        the system itself`` (difference in accuracy, in percentage points).
     """
     accuracy, uar = spread(records, "accuracy"), spread(records, "uar")
     rows = []
@@ -275,8 +279,7 @@ def ablations(records: pd.DataFrame, protocol: str | None = None) -> pd.DataFram
 
 
 def splits(records: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of each system under every protocol that it was run under, from the leakiest to the most
-    honest."""
+    """Table of the accuracy of each system under each protocol, highest accuracy first."""
     found = spread(records, "accuracy")
     found = found[found["ablation"] == ""].sort_values(
         ["recipe", "corpora", "mean"], ascending=[True, True, False]
@@ -293,15 +296,15 @@ def splits(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
-    """A metric on unseen speakers in every fold, in percent: a row for each seed of a system, ablations too.
+    """Table of a metric on unseen speakers in each fold, in percent.
 
     Args:
-        records: from :func:`load`; those of corpora that were not learned from are in :func:`matrix`.
+        records: from :func:`load`; for corpora left out of training see :func:`matrix`.
         metric: one of :data:`ser_kit.evaluation.METRICS`.
 
     Returns:
-        Text columns ``system, run on, protocol, parameters, seed, fold 1, fold 2, ...`` and ``mean ± sd``;
-        after the seeds of a system a row over all of them.
+        DataFrame of text with a row for each seed of a system or ablation, and a row for all seeds. Columns:
+        ``system, run on, protocol, parameters, seed, fold 1, fold 2, ...`` and ``mean ± sd``.
     """
     rows = []
     keys = ["recipe", "ablation", "corpora", "protocol"]
@@ -330,16 +333,16 @@ def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
 
 
 def matrix(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
-    """A metric on corpora that were not learned from, in percent: a row for what was, a column for what was
-    tested.
+    """Table of a metric on corpora left out of training, in percent.
 
     Args:
-        records: from :func:`load`; those of folds that divide a corpus are left out.
+        records: from :func:`load`; records of folds that divide a corpus are ignored.
         metric: one of :data:`ser_kit.evaluation.METRICS`.
 
     Returns:
-        Text columns ``system``, ``labels`` (the label set), ``learned from`` and one for each tested corpus:
-        mean ± standard deviation over seeds, and the number of classes in common.
+        DataFrame of text with a row for each system and set of training corpora. Columns: ``system``,
+        ``labels`` (the label set), ``trained on`` and one for each test corpus: mean and standard deviation
+        over seeds, and the number of classes in common.
     """
     rows: dict[tuple[str, str, str], dict[str, str]] = {}
     across = records[_across(records)]
@@ -352,7 +355,7 @@ def matrix(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
         row[tested] = f"{100 * part[metric].mean():.1f}{deviation} ({common})"
     tested = sorted({name for row in rows.values() for name in row})
     shown = [(*about, *(row.get(name, "–") for name in tested)) for about, row in rows.items()]
-    return pd.DataFrame(shown, columns=["system", "labels", "learned from", *tested])
+    return pd.DataFrame(shown, columns=["system", "labels", "trained on", *tested])
 
 
 def _full_name(recipe: str, ablation: str) -> str:
@@ -360,14 +363,20 @@ def _full_name(recipe: str, ablation: str) -> str:
 
 
 def _across(records: pd.DataFrame) -> np.ndarray:
-    """Which records are of corpora that were tested and not learned from."""
+    """Whether each record is of test corpora that were left out of training, ``bool [n]``."""
     across = [each is not None and not set(each["train"]) & set(each["test"]) for each in records["sources"]]
     return np.array(across, bool)
 
 
 def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
-    """Recall, precision or F1 of each class, in percent, mean over folds and seeds: a row a system and
-    protocol."""
+    """Table of the recall, precision or F1 of each class, in percent, mean over folds and seeds.
+
+    Args:
+        records: from :func:`load`.
+        metric: ``"recall"``, ``"precision"`` or ``"f1"``.
+
+    Returns:
+        DataFrame with a row for each system and protocol."""
     rows = []
     for (recipe, place, protocol), part in records[records["ablation"] == ""].groupby(
         ["recipe", "corpora", "protocol"]
@@ -384,16 +393,16 @@ def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
 
 
 def confusion(records: pd.DataFrame, recipe: str, protocol: str, ablation: str = "") -> pd.DataFrame:
-    """Clips of all folds and seeds counted by true label (rows) and predicted label (columns).
+    """Confusion matrix over all folds and seeds: counts by true label (rows) and predicted label (columns).
 
     Args:
         records: from :func:`load`.
         recipe: name of a recipe.
         protocol: name of a protocol.
-        ablation: name of one of its ablations; the recipe itself where it is left out.
+        ablation: name of an ablation, or ``""`` for the recipe itself.
 
     Raises:
-        TableError: there is no such record, or they are of different emotions.
+        TableError: if there are no such records, or they have different labels.
     """
     wanted = {"recipe": recipe, "protocol": protocol, "ablation": ablation}
     some = records[(records[list(wanted)] == pd.Series(wanted)).all(axis=1)]
@@ -408,7 +417,7 @@ def confusion(records: pd.DataFrame, recipe: str, protocol: str, ablation: str =
 
 
 def missing(records: pd.DataFrame) -> pd.DataFrame:
-    """Systems that were not run on the corpora their authors used, and the command that runs them there."""
+    """Table of systems that were not run on the corpora of their authors, with the command to run them."""
     rows = []
     for system in RECIPES.values():
         wanted = system.published.corpora
@@ -427,7 +436,7 @@ def missing(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _same(records: pd.DataFrame, row: pd.Series) -> pd.Series:
-    """Records of the same recipe, corpora and protocol."""
+    """Whether each record is of the same recipe, corpora and protocol as a row."""
     return (records[["recipe", "corpora", "protocol"]] == row[["recipe", "corpora", "protocol"]]).all(axis=1)
 
 
@@ -452,7 +461,7 @@ def _over_runs(values: Sequence[float]) -> str:
 
 
 def _shown(row: pd.Series | None) -> str:
-    """Such as ``"48.2 ± 3.1"``, with a star where folds are missing."""
+    """Format mean and standard deviation, such as ``"48.2 ± 3.1"``, with a star if folds are missing."""
     if row is None:
         return "–"
     shown = f"{100 * row['mean']:.1f}" + (f" ± {100 * row['std']:.1f}" if np.isfinite(row["std"]) else "")
@@ -460,7 +469,7 @@ def _shown(row: pd.Series | None) -> str:
 
 
 def _named(row: pd.Series) -> str:
-    """A protocol's name and what it says of the speakers."""
+    """Name of a protocol with its label, such as ``"random (speaker-dependent)"``."""
     return (
         f"{row['protocol']} ({'speaker-independent' if row['speaker_independent'] else 'speaker-dependent'})"
     )

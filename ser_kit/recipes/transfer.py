@@ -1,12 +1,12 @@
-"""Transfer learning: a frozen network of others, and a linear layer on its embeddings.
+"""Transfer learning: linear classifiers on embeddings of frozen pre-trained networks.
 
-Whisper's two smallest encoders here are part of the package; the other networks are fetched through
+The encoders of Whisper tiny.en and base are included in the package; other networks are downloaded through
 kagglehub.
 
-``whisper_small_linear``, ``whisper_medium_linear`` and ``whisper_large_linear`` are ``whisper_base_linear``
-on larger encoders, for machines with a GPU and a network. Their blocks stand at half, two thirds and five
-sixths of the depth, as 3, 4 and 5 of base's 6 do; that choice was not measured, nor was anything else of
-theirs: they were not run here.
+``whisper_small_linear``, ``whisper_medium_linear`` and ``whisper_large_linear`` use larger encoders than
+``whisper_base_linear``, for machines with a GPU and internet access. Their blocks are at half, two thirds and
+five sixths of the depth, as are blocks 3, 4 and 5 of the 6 blocks of base. They were not run here, so neither
+this choice nor their accuracy has been measured.
 """
 
 from dataclasses import replace
@@ -42,8 +42,8 @@ yamnet_linear = Recipe(
 trillsson_linear = Recipe(
     name="trillsson_linear",
     title="A linear layer on TRILLsson's embeddings",
-    reference="Shor & Venugopalan, TRILLsson: distilled universal paralinguistic speech representations, Interspeech "
-    "2022; frozen",
+    reference="Shor & Venugopalan, TRILLsson: distilled universal paralinguistic speech representations, "
+    "Interspeech 2022; frozen",
     labels="eight",
     published=OURS,
     extractor=TRILLsson(),
@@ -65,14 +65,14 @@ _RECORDED = (
 
 whisper_base_linear = Recipe(
     name="whisper_base_linear",
-    title="Linear classifiers on Whisper base's encoder: one for voices of other corpora, and one for each corpus",
-    reference="ser_kit; the encoder: Radford et al., Robust speech recognition via large-scale weak supervision, ICML "
-    "2023, frozen",
+    title="Linear classifiers on Whisper base's encoder: one for all corpora, and one for each corpus",
+    reference="ser_kit; the encoder: Radford et al., Robust speech recognition via large-scale weak "
+    "supervision, ICML 2023, frozen",
     labels="eight",
     published=OURS,
-    # The blocks that do best across corpora come first; the lower ones help within a corpus. How loud a
-    # recording is says more of the microphone than of the speaker. The click of a button, or what a rumble
-    # leaves at the ends, must not keep the quiet before and after the speech.
+    # The blocks that are best across corpora come first; the lower ones help within a corpus. Peak
+    # normalisation, since the level depends more on the microphone than on the speaker. Trimming ignores
+    # clicks and low-frequency noise, which would otherwise keep leading and trailing silence.
     extractor=SpeechEncoder(
         blocks=(3, 4, 5, 1, 2),
         preprocess=(HighPass(), Trim(margin_seconds=0.1, shortest_seconds=0.08), PeakNormalise()),
@@ -96,8 +96,7 @@ whisper_base_linear = Recipe(
 )
 
 
-# What gradient descent makes of the same features; nothing here was better on corpora left out
-# (docs/results/unheard.md).
+# The same features with gradient training. None was better on corpora left out (docs/results/unheard.md).
 whisper_base_mlp = replace(
     whisper_base_linear,
     name="whisper_base_mlp",
@@ -128,7 +127,7 @@ whisper_base_mlp = replace(
 
 
 def _on(name: str, whisper: str, encoder: str, blocks: tuple[int, ...], remark: str = "") -> Recipe:
-    """The same classifiers on another encoder; both kinds rest on all its blocks."""
+    """The same classifiers on another encoder; all of them use all its blocks."""
     return replace(
         whisper_base_linear,
         name=name,

@@ -1,20 +1,22 @@
-"""A CNN, an LSTM and a CNN-LSTM that vote; a network on raw segments; and what both were compared with.
+"""Voting ensembles of a CNN, an LSTM and a CNN-LSTM; a network on raw segments; and their baselines.
 
-The document gives the kinds of features, networks and votes, L2, dropout, early stopping, Adam or RMSprop and
-30 epochs. It leaves every size open, and here they are small, so that a fold takes minutes on two cores:
-log-mel spectrograms and frame features of 3 s every 20 to 23 ms; networks of 10 to 70 thousand parameters;
-one augmented copy a clip; three rounds of bagging and boosting, of the LSTM, the cheapest. Batch
-normalisation averages with a momentum of 0.9: in 30 short epochs Keras's 0.99 lags so far behind that the CNN
-tells training clips no better than chance once they are normalised by it. Its "overlapping frames" are those
-of the short-time Fourier transform. K-fold cross-validation is the five stratified folds of ``random``. Its
-grids and random searches are :data:`SPACE`, for :func:`ser_kit.recipes.tuning.search`.
+The document gives the types of features, networks and votes, L2, dropout, early stopping, Adam or RMSprop,
+and 30 epochs. It gives no sizes. They are small here, so that a fold takes minutes on two cores: log-mel
+spectrograms and frame features of 3 s with a hop of 20 to 23 ms; networks of 10,000 to 70,000 parameters; one
+augmented copy of each clip; three rounds of bagging and boosting with the LSTM, the fastest network. The
+momentum of batch normalisation is 0.9: with Keras's default of 0.99 the moving averages lag behind in 30
+short epochs, and the accuracy of the CNN on training clips is at chance in inference mode. The "overlapping
+frames" are taken to be those of the short-time Fourier transform, and k-fold cross-validation to be the five
+stratified folds of ``random``. The grid and random searches use :data:`SPACE` with
+:func:`ser_kit.recipes.tuning.search`.
 
-The second system's figure is 96.97 % of whole files, on 271 recordings of 783 s in all, of a corpus that is
-not named there (a table gives the same figure for RAVDESS). The document says neither the widths of its
-network (256, 128, 64 here) nor how segments decide for the file (the mean of their probabilities). The
-baselines' features are not told (means and deviations of the frame features here), nor are the layers of the
-deep belief network and the stacked autoencoder on EMO-DB (128 and 64 sigmoid units over functionals; sigmoid
-layers begin on a plateau, hence the patience of 60 epochs).
+The second system has a reported accuracy of 96.97 % on whole files, for 271 recordings of 783 s in total, of
+a corpus that is not named (a table gives the same accuracy for RAVDESS). The document gives neither the
+widths of the network (here 256, 128, 64) nor how segments are combined (here by the mean of their
+probabilities). It does not give the features of the baselines (here means and deviations of the frame
+features), nor the layers of the deep belief network and the stacked autoencoder on EMO-DB (here 128 and 64
+sigmoid units on functionals; training of sigmoid layers starts with a plateau, hence the patience of 60
+epochs).
 """
 
 from ..audio.augment import AddNoise, PitchShift, TimeStretch
@@ -112,8 +114,7 @@ SPACE = {
     "training.learning_rate": [1e-4, 3e-4, 1e-3, 3e-3],
     "training.batch_size": [16, 32, 64],
 }
-"""What the document searches for the CNN-LSTM: filters, kernels, LSTM units and layers, dropout, rate, batch
-size."""
+"""Search space of the document for the CNN-LSTM."""
 
 voting_svm = Recipe(
     name="voting_svm",
@@ -136,8 +137,8 @@ voting_forest = Recipe(
 segment_dnn = Recipe(
     name="segment_dnn",
     title="Deep network on raw 20 ms segments",
-    reference="Second system of the CNN + LSTM ensemble's document: 271 recordings; reported accuracy 96.97 % of "
-    "whole files",
+    reference="Second system of the CNN + LSTM ensemble's document: 271 recordings; reported accuracy "
+    "96.97 % of whole files",
     labels="eight",
     published=_published(0.9697, protocol="random_80_10_10"),
     extractor=Segments(preprocess=(VoiceActivity(), Standardise())),

@@ -67,8 +67,8 @@ class Forest(TrainingSettings):
             and not (isinstance(most, float) and 0 < most <= 1)
         ):
             raise TrainingError(
-                f"training.max_features={most!r} must be 'sqrt', 'log2', a whole number from 1, a share above "
-                "0 and up to 1.0, or null (None)"
+                f"training.max_features={most!r} must be 'sqrt', 'log2', a whole number from 1, a share "
+                "above 0 and up to 1.0, or null (None)"
             )
 
     def fit(

@@ -249,7 +249,7 @@ def test_what_cannot_be_tried_is_one_line_and_status_2(ser_kit, arguments, messa
         ("rastogi_mlp", "hyperparameters.activation=rely", "one of 'elu'"),
         ("rastogi_mlp", "hyperparameters=3", "must be Mapping"),
         ("rastogi_mlp", "model=mpl", "did you mean 'mlp'"),
-        ("rastogi_mlp", "model=", "do not go together"),
+        ("rastogi_mlp", "model=", "cannot be combined"),
         ("rastogi_mlp", "extractor=logmel", "must be Extractor"),
         ("rastogi_mlp", "extractor.rate=loud", "a whole number from 4000"),
         ("rastogi_mlp", "extractor.n_mels=0", "a whole number from 1"),

@@ -98,7 +98,7 @@ rate = 16000
         (PLAIN + "records = 3", "records=3 must be a text"),
         (PLAIN + 'records = "x"\nlabels = [1, 2]', "labels=[1, 2] must be a list of texts"),
         (PLAIN + 'records = "x"\nchanges = 3', "changes=3 must be a table"),
-        (PLAIN + 'records = "x"\n[changes]\na = 2020-01-01', "only what JSON can hold"),
+        (PLAIN + 'records = "x"\n[changes]\na = 2020-01-01', "must be JSON-serialisable"),
         (PLAIN, "gives one of bundle, evaluations, records, tuning; it has none"),
         (PLAIN + 'records = "x"\nbundle = "y"', "it has bundle and records"),
         (PLAIN + 'bundle = "x"\nseeds = [0, 1]', "seeds=[0, 1]: a bundle is of one"),
@@ -209,5 +209,5 @@ def test_changed_recipes_are_recorded_as_ablations():
 
 
 def test_a_value_that_is_none_of_a_setting_s_is_refused_in_python_too():
-    with pytest.raises(SerKitError, match="only what JSON can hold"):
+    with pytest.raises(SerKitError, match="must be JSON-serialisable"):
         Experiment(corpora=["demo"], recipes=["rastogi_mlp"], records="x", changes={"extractor": object()})

@@ -113,7 +113,7 @@ def test_a_system_is_made_of_parts_that_exist(name):
             assert model.output_shape == (None, 4)
         else:
             assert recipe.training.model in models.names() and not recipe.model
-            with pytest.raises(RecipeError, match="no network before it has seen clips"):
+            with pytest.raises(RecipeError, match="no network before training"):
                 recipe.build(4)
 
 
@@ -361,8 +361,8 @@ def test_what_was_prepared_is_not_prepared_again(quick, demo_functionals, monkey
     monkeypatch.setattr("ser_kit.recipes.system.extract", lambda *_, **__: pytest.fail("extracted again"))
     assert quick.prepare(material) is material
     assert material.features[quick.extractor] is demo_functionals
-    assert quick.same_material(quick.with_settings({"training.epochs": 1}))
-    assert not quick.same_material(quick.with_settings({"copies": 1, "augmentation": (AddNoise(),)}))
+    assert quick.same_data(quick.with_settings({"training.epochs": 1}))
+    assert not quick.same_data(quick.with_settings({"copies": 1, "augmentation": (AddNoise(),)}))
 
 
 def test_scaling_never_sees_test_clips(quick, demo_functionals, monkeypatch):

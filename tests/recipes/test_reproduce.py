@@ -384,13 +384,13 @@ def test_the_matrix_has_what_was_learned_from_beside_what_was_tested():
         [record(["a"], "b", 0, 0.5, 4), record(["a"], "b", 1, 0.6, 4), record(["b"], "a", 0, 0.4, 4)]
         + [record(["a", "b"], "c", 0, 0.3, 6), record(["a", "b"], "b", 0, 0.9, 4), old]
     )
-    found = reproduce.matrix(records).set_index("learned from")
+    found = reproduce.matrix(records).set_index("trained on")
     assert found.loc["a"].tolist() == ["house_one", "four", "–", "55.0 ± 7.1 (4)", "–"]
     assert found.loc["b", "a"] == "40.0 (4)"
     assert found.loc["a, b"].tolist() == ["house_one", "four", "–", "–", "30.0 (6)"]
     assert reproduce.matrix(pd.DataFrame([old])).empty
     others = [record(["a"], "b", 0, 0.7, 6, labels="six"), record(["a"], "b", 0, 0.8, 4, ablation="small")]
-    found = reproduce.matrix(pd.concat([records, pd.DataFrame(others)])).set_index(["system", "labels", "learned from"])
+    found = reproduce.matrix(pd.concat([records, pd.DataFrame(others)])).set_index(["system", "labels", "trained on"])
     assert found.loc[("house_one", "four", "a"), "b"] == "55.0 ± 7.1 (4)"
     assert found.loc[("house_one", "six", "a"), "b"] == "70.0 (6)"
     assert found.loc[("house_one+small", "four", "a"), "b"] == "80.0 (4)"
@@ -421,7 +421,7 @@ def test_a_page_gets_its_tables_between_the_marks(records, tmp_path):
     assert reproduce.write_page(some, records) == ["splits"]
     bare = tmp_path / "bare.md"
     bare.write_text("nothing")
-    with pytest.raises(TableError, match="has no place for a table"):
+    with pytest.raises(TableError, match="has no marks for a table"):
         reproduce.write_page(bare, records)
     assert bare.read_text() == "nothing"
 

@@ -156,7 +156,7 @@ def test_a_tuner_on_test_clips_is_caught(forest, demo_functionals, monkeypatch):
 def test_too_few_speakers_to_divide_in_three_are_refused(forest, demo_functionals):
     few = sorted(demo_functionals.table["speaker"].unique())[:3]
     three = demo_functionals.subset(demo_functionals.table["speaker"].isin(few).to_numpy())
-    with pytest.raises(TableError, match="too few to fit, stop and score"):
+    with pytest.raises(TableError, match="too few for training, early stopping and scoring"):
         tuning.search(forest, three, {"training.n_estimators": [2]}, progress=False)
 
 
