@@ -29,7 +29,7 @@ class Functionals(Extractor):
     =====================================  ===================================================================
     ``duration``                           s
     ``sample_rate``                        Hz, of the file; it tells corpora apart (:attr:`corpus_markers`)
-    ``amplitude_mean``, ``amplitude_peak``  mean and largest absolute sample; full scale is 1
+    ``amplitude_mean``, ``_peak``          mean and largest absolute sample; full scale is 1
     ``rms_mean``, ``rms_std``              ``librosa.feature.rms``
     ``intensity_mean``                     dB re 20 uPa (a sample of 1 taken for 1 Pa), energy average of
                                            Praat's *To Intensity* at 100 Hz, not below 0 dB

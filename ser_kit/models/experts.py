@@ -28,7 +28,7 @@ def experts(
 
     Returns:
         An uncompiled model, ``[batch, n_features] -> [batch, n_classes]``, whose parameters are not
-        trainable; :class:`ser_kit.training.estimators.Linear` sets them. Until then all emotions are equally
+        trainable; :class:`ser_kit.training.linear.Linear` sets them. Until then all emotions are equally
         likely.
 
     Source:
