@@ -1,4 +1,4 @@
-"""Name the emotion of recordings with LiteRT alone, as on a phone or a small board: no TensorFlow, no ser_kit.
+"""Predict the emotion of recordings with LiteRT, as on a phone or a small board, without TensorFlow and ser_kit.
 
 pip install ai-edge-litert numpy soundfile soxr
 ser-kit export from_scratch --format litert --quantize dynamic --out from_scratch.tflite
@@ -15,7 +15,7 @@ import soxr
 from ai_edge_litert.interpreter import Interpreter
 
 model, *paths = sys.argv[1:]
-with zipfile.ZipFile(model) as attached:  # what the file says of itself
+with zipfile.ZipFile(model) as attached:  # the metadata of the file
     facts = json.loads(attached.read("ser_kit.json"))
 answer = Interpreter(model).get_signature_runner("serving_default")
 

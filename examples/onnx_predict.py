@@ -1,4 +1,4 @@
-"""Name the emotion of recordings with ONNX Runtime alone: no TensorFlow, no ser_kit.
+"""Predict the emotion of recordings with ONNX Runtime, without TensorFlow and ser_kit.
 
 pip install onnxruntime numpy soundfile soxr
 ser-kit export from_scratch --format onnx --out from_scratch.onnx
@@ -15,7 +15,7 @@ import soxr
 
 model, *paths = sys.argv[1:]
 session = onnxruntime.InferenceSession(model)
-facts = session.get_modelmeta().custom_metadata_map  # what the file says of itself
+facts = session.get_modelmeta().custom_metadata_map  # the metadata of the file
 labels, rate = json.loads(facts["labels"]), int(facts["rate"])
 
 for path in paths:

@@ -1,5 +1,5 @@
-// A file from `ser-kit export` in the browser: samples in, probabilities out. What it says of itself, such as its
-// labels and its rate, stands in the file.
+// Runs a file from `ser-kit export` in the browser: samples in, probabilities out. Labels and rate are in the metadata
+// of the file.
 
 const asked = new URLSearchParams(location.search);
 const CDN = "https://cdn.jsdelivr.net/npm/onnxruntime-web@1.30.0/dist/";
@@ -14,7 +14,7 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 // ------------------------------------------------------------------------------------------------------- the model
 
-// The fields of a protocol buffer message that hold bytes, as [number, bytes].
+// The length-delimited fields of a Protocol Buffers message, as [number, bytes].
 function* fields(bytes) {
   let at = 0;
   const number = () => {
@@ -33,7 +33,7 @@ function* fields(bytes) {
   }
 }
 
-// What an ONNX file says of itself: ModelProto.metadata_props is its field 14, of keys (1) and values (2).
+// The metadata of an ONNX file: field 14 of ModelProto (metadata_props), with keys (1) and values (2).
 function metadata(bytes) {
   const text = new TextDecoder();
   const pairs = [...fields(bytes)].filter(([number]) => number === 14).map(([, pair]) => {
@@ -45,11 +45,11 @@ function metadata(bytes) {
 
 async function load() {
   if (![location.origin, new URL(CDN).origin].includes(new URL(RUNTIME).origin)) {
-    throw new Error("ort= must be a folder beside this page"); // what lies there is run
+    throw new Error("ort= must be a folder beside this page"); // its scripts are executed
   }
   const ort = await import(`${RUNTIME}ort.wasm.min.mjs`);
   ort.env.wasm.wasmPaths = RUNTIME;
-  ort.env.wasm.numThreads = 1; // several would need a page that is isolated from others
+  ort.env.wasm.numThreads = 1; // more would need a cross-origin isolated page
   const found = await fetch(MODEL);
   if (!found.ok) throw new Error(`${MODEL} is not beside this page; see the first lines of index.html`);
   const bytes = new Uint8Array(await found.arrayBuffer());
@@ -70,7 +70,7 @@ async function load() {
 
 // --------------------------------------------------------------------------------------------------------- the page
 
-// Mono samples at a rate: the browser knows the formats and resamples.
+// Decodes to mono samples at a rate, with the browser's decoders and resampler.
 async function decoded(blob, rate) {
   const sound = await new OfflineAudioContext(1, 1, rate).decodeAudioData(await blob.arrayBuffer());
   const mono = new Float32Array(sound.length);
@@ -91,26 +91,26 @@ function row(label, share) {
   return item;
 }
 
-async function judge(blob, title, model) {
-  status.textContent = "Listening…";
+async function predict(blob, title, model) {
+  status.textContent = "Working…";
   answer.hidden = true;
   try {
     const samples = await decoded(blob, model.rate).catch(() => {
-      throw new Error("it is no sound that this browser knows");
+      throw new Error("the browser cannot decode it");
     });
     if (samples.length < model.rate / 10) throw new Error("it is shorter than a tenth of a second");
     if (!samples.some((value) => value)) throw new Error("it is silent");
     const shares = await model.probabilities(samples);
-    const told = model.labels.map((label, i) => [label, shares[i]]).sort((a, b) => b[1] - a[1]);
+    const ranked = model.labels.map((label, i) => [label, shares[i]]).sort((a, b) => b[1] - a[1]);
     name.textContent = title;
-    verdict.textContent = `${told[0][0]}, ${percent(told[0][1])}`;
-    bars.replaceChildren(...told.map(([label, share]) => row(label, share)));
+    verdict.textContent = `${ranked[0][0]}, ${percent(ranked[0][1])}`;
+    bars.replaceChildren(...ranked.map(([label, share]) => row(label, share)));
     URL.revokeObjectURL(player.src);
     player.src = URL.createObjectURL(blob);
     answer.hidden = false;
     const seconds = samples.length / model.rate;
-    const part = seconds > model.longest ? ` Only its first ${model.longest} seconds were heard.` : "";
-    status.textContent = `Done: ${title}, ${told[0][0]}.${part}`;
+    const part = seconds > model.longest ? ` Only the first ${model.longest} seconds were used.` : "";
+    status.textContent = `Done: ${title}, ${ranked[0][0]}.${part}`;
   } catch (error) {
     status.textContent = `${title} cannot be used: ${error.message}.`;
   }
@@ -121,7 +121,7 @@ async function listen(model) {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   } catch (error) {
-    // Pages that are not served by https or from this machine have no mediaDevices at all.
+    // Without https or localhost, mediaDevices is undefined.
     status.textContent = `The microphone cannot be used: ${error.message}.`;
     return;
   }
@@ -139,7 +139,7 @@ async function listen(model) {
     stream.getTracks().forEach((track) => track.stop());
     record.textContent = "Record";
     record.onclick = () => listen(model);
-    await judge(new Blob(chunks, { type: recorder.mimeType }), "your recording", model);
+    await predict(new Blob(chunks, { type: recorder.mimeType }), "your recording", model);
   };
   recorder.start();
   record.textContent = "Stop";
@@ -152,7 +152,7 @@ try {
   file.onchange = async () => {
     const [chosen] = file.files;
     file.value = ""; // so that the same file can be chosen again
-    if (chosen) await judge(chosen, chosen.name, model);
+    if (chosen) await predict(chosen, chosen.name, model);
   };
   record.onclick = () => listen(model);
   choose.disabled = record.disabled = false;

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from .. import recipes
     from ..recipes import Experiment
-    from ..recipes import reproduce as runs
 
 
 def _reproduce(args: argparse.Namespace) -> Result:
@@ -65,7 +65,7 @@ def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
 
 
 def show_records(
-    args: argparse.Namespace, experiment: Experiment, failures: Sequence[runs.Failure] = ()
+    args: argparse.Namespace, experiment: Experiment, failures: Sequence[recipes.reproduce.Failure] = ()
 ) -> Result:
     """Tables of the records, and the requested page and figures.
 

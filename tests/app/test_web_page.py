@@ -186,14 +186,14 @@ def test_what_cannot_be_used_is_said(page, tmp_path):
     soundfile.write(tmp_path / "silence.wav", np.zeros(16000), 16000)
     soundfile.write(tmp_path / "short.wav", np.ones(99), 16000)
     soundfile.write(tmp_path / "long.wav", np.random.default_rng(0).normal(0, 0.1, 10 * 16000), 16000)
-    refused = {"holiday": "no sound that this browser knows", "silence": "it is silent", "short": "a tenth of a second"}
+    refused = {"holiday": "the browser cannot decode it", "silence": "it is silent", "short": "a tenth of a second"}
     for name, said in refused.items():
         choose(page, tmp_path / f"{name}.wav")
         expect(status).to_contain_text(f"{name}.wav cannot be used")
         expect(status).to_contain_text(said)
         expect(page.get_by_role("article")).to_have_count(0)
     choose(page, tmp_path / "long.wav")
-    expect(status).to_contain_text("Only its first 8 seconds were heard.")
+    expect(status).to_contain_text("Only the first 8 seconds were used.")
 
 
 def test_a_voice_is_recorded_and_answered(page):
