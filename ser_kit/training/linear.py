@@ -132,11 +132,8 @@ class Linear(TrainingSettings):
 
         values = x[:, :shared]
         projection = _components(values, self.components, seed)
-        views = [(1 - self.speaker_centred, values, projection)]
-        if self.speaker_centred:
-            centred = _less_speakers(values, y, corpus, speaker)
-            views.append((self.speaker_centred, centred, _components(centred, self.components, seed)))
-        kernel, bias = self._for_all([view for view in views if view[0]], y, corpus, alike, excluded)
+        views = self._views(values, projection, y, corpus, speaker, seed)
+        kernel, bias = self._for_all(views, y, corpus, alike, excluded)
 
         own_kernel = np.zeros((x.shape[1], len(corpora), n_classes))
         own_bias = np.zeros((len(corpora), n_classes))
@@ -162,6 +159,16 @@ class Linear(TrainingSettings):
         return model_with_weights(
             self.model, x, n_classes, hyperparameters, [kernel, bias, *own, projection, centres, distance]
         )
+
+    def _views(
+        self, values, projection, y, corpus, speaker, seed
+    ) -> list[tuple[float, np.ndarray, np.ndarray]]:
+        """Share, features and components of each view of the clips that the common classifier is trained on."""
+        views = [(1 - self.speaker_centred, values, projection)]
+        if self.speaker_centred:
+            centred = _less_speakers(values, y, corpus, speaker)
+            views.append((self.speaker_centred, centred, _components(centred, self.components, seed)))
+        return [view for view in views if view[0]]
 
     def _for_all(self, views, y, corpus, weights, excluded) -> tuple[np.ndarray, np.ndarray]:
         """Weights and biases of the classifier for all corpora.

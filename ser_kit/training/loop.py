@@ -91,17 +91,11 @@ def fit(
     _check(x, y, validation, training, speakers, corpora, keep_zeros)
     x_val, y_val = (x[:0], y[:0]) if validation is None else validation
     n_classes = model.output_shape[-1]
-    clip_weights = np.ones(len(y), np.float32) if weights is None else np.asarray(weights, np.float32)
-    if training.class_weights:
-        counts = np.bincount(y, minlength=n_classes)
-        clip_weights = clip_weights * (len(y) / (np.count_nonzero(counts) * counts[y])).astype(np.float32)
+    clip_weights = _clip_weights(y, n_classes, training, weights)
     targets, targets_val = (np.eye(n_classes, dtype=np.float32)[each] for each in (y, y_val))
     if training.mask_absent:
         _mask_absent(targets, targets_val, *map(np.asarray, corpora))
-    voices = np.zeros((len(y), 0), np.float32)
-    if training.speaker_penalty:
-        codes = np.unique(np.asarray(speakers), return_inverse=True)[1]
-        voices = np.eye(codes.max() + 1, dtype=np.float32)[codes]
+    voices = _voices(speakers, len(y), training)
 
     kept = [np.asarray(kernel) != 0 for kernel in kernels(model)] if keep_zeros else []
     identity = _run_identity(
@@ -135,6 +129,25 @@ def fit(
                 bar.update()
         state.restore_best()
     return pd.DataFrame(state.history)
+
+
+def _clip_weights(
+    y: np.ndarray, n_classes: int, training: Training, weights: np.ndarray | None
+) -> np.ndarray:
+    """Weight of each training clip, ``float32 [clips]``."""
+    found = np.ones(len(y), np.float32) if weights is None else np.asarray(weights, np.float32)
+    if not training.class_weights:
+        return found
+    counts = np.bincount(y, minlength=n_classes)
+    return found * (len(y) / (np.count_nonzero(counts) * counts[y])).astype(np.float32)
+
+
+def _voices(speakers: np.ndarray | None, clips: int, training: Training) -> np.ndarray:
+    """One-hot speakers for the adversary, ``float32 [clips, speakers]``; no columns without one."""
+    if not training.speaker_penalty:
+        return np.zeros((clips, 0), np.float32)
+    codes = np.unique(np.asarray(speakers), return_inverse=True)[1]
+    return np.eye(codes.max() + 1, dtype=np.float32)[codes]
 
 
 def _check(x, y, validation, training: Training, speakers, corpora, keep_zeros: bool) -> None:
