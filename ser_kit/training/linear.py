@@ -163,7 +163,7 @@ class Linear(TrainingSettings):
     def _views(
         self, values, projection, y, corpus, speaker, seed
     ) -> list[tuple[float, np.ndarray, np.ndarray]]:
-        """Share, features and components of each view of the clips that the common classifier is trained on."""
+        """Share, features and components of each view that the common classifier is trained on."""
         views = [(1 - self.speaker_centred, values, projection)]
         if self.speaker_centred:
             centred = _less_speakers(values, y, corpus, speaker)
