@@ -172,7 +172,9 @@ def _check_values(card: dict) -> None:
             entries += len(plain)
             left += [(f"{place}[{i}]", each, depth + 1) for i, each in enumerate(value) if i not in plain]
         elif isinstance(value, str) and (len(value) > _MOST_TEXT or printable_text(value) != value):
-            raise BundleError(f"{place}={short(value)} must be at most {_MOST_TEXT:,} printable characters")
+            raise BundleError(
+                f"{place}={short(value)} must be text of at most {_MOST_TEXT:,} printable characters"
+            )
         elif isinstance(value, int | float) and not abs(value) <= _LARGEST:
             raise BundleError(f"{place}={short(value)} must be a number of at most {_LARGEST:g}")
 

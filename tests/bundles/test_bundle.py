@@ -71,7 +71,7 @@ def test_the_model_card_tells_what_the_card_knows(demo_bundle):
     headings = [line for line in page.splitlines() if line.startswith("#")]
     assert headings[:4] == ["# rastogi_mlp", "## Training data", "## Evaluation", "### By emotion"]
     assert headings[4] == "### By sex of the speaker" and "## Limits" in headings
-    assert "speaker_80_20" in page and "no tested speaker was in training; tested on " in page
+    assert "speaker_80_20" in page and "test speakers were not in training; tested on " in page
     (tested,) = found["tested"]
     assert tested["corpus"] == "demo" and f"{tested['clips']:,} clips of demo ({tested['speakers']} speakers)" in page
     assert f"{100 * found['scores']['uar']['pooled']:.1f} [" in page and card["licence"] in page
