@@ -90,7 +90,9 @@ def check_pair(pair: tuple) -> tuple[np.ndarray, int]:
             f"<array>: {array.dtype} samples have no known scale; expected int8, int16, int32, uint8 or float"
         )
     if array.ndim not in (1, 2):
-        raise NotAudioError(f"<array>: expected [n], [n, channels] or [channels, n], got the shape {array.shape}")
+        raise NotAudioError(
+            f"<array>: expected [n], [n, channels] or [channels, n], got the shape {array.shape}"
+        )
     if array.size == 0:
         raise EmptyAudioError("<array>: holds no samples")
     if array.ndim == 1:
@@ -202,7 +204,9 @@ def read_mono(opener: Opener, name: str, rate: int | None, channel: int | None =
     if not frames:
         raise EmptyAudioError(f"{name}: holds no samples")
     if not joined:
-        raise TooShortError(f"{name}: {frames} samples at {native_rate} Hz are less than one sample at {rate} Hz")
+        raise TooShortError(
+            f"{name}: {frames} samples at {native_rate} Hz are less than one sample at {rate} Hz"
+        )
     if channel is None and peak < _CANCELLED * peaks.max():
         return read_mono(opener, name, rate, channel=int(peaks.argmax()))
     samples = np.frombuffer(joined, np.float32)

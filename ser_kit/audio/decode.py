@@ -64,7 +64,9 @@ def open_file(file: File, name: str, watch: Watch) -> Iterator[Stream]:
     if not demuxer and sound is not None:
         raise EmptyAudioError(f"{name}: holds no samples")
     if not demuxer:
-        raise NotAudioError(f"{name}: is not a sound file but {what}; expected WAV, FLAC, OGG, MP3, M4A or the like")
+        raise NotAudioError(
+            f"{name}: is not a sound file but {what}; expected WAV, FLAC, OGG, MP3, M4A or the like"
+        )
     with _open_libav(demuxer, file, name, what, watch) as stream:
         yield stream
 
@@ -204,6 +206,8 @@ def _check_ending(status: int, name: str, what: str) -> None:
             f"without any sound){instead}"
         )
     if status == 1:  # as Python ends that cannot import something
-        raise AudioError(f"{looks} PyAV, which should decode it, does not work here; see python -c 'import av'")
+        raise AudioError(
+            f"{looks} PyAV, which should decode it, does not work here; see python -c 'import av'"
+        )
     if status == ffmpeg.EMPTY:
         raise EmptyAudioError(f"{name}: holds no samples")

@@ -84,7 +84,9 @@ def read_all(file: BinaryIO, name: str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: the file is closed
         raise AudioError(f"{name}: the file object cannot be read: {error}") from None
     if not isinstance(data, bytes):
-        raise NotAudioError(f'{name}: the file object gives no bytes; open the file in binary mode, open(path, "rb")')
+        raise NotAudioError(
+            f'{name}: the file object gives no bytes; open the file in binary mode, open(path, "rb")'
+        )
     if not seekable:
         _check_size(len(data), name)
     return data

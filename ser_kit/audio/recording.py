@@ -129,7 +129,9 @@ class Excerpt:
 
     def __post_init__(self):
         if not (0 <= self.start < np.inf and (self.end is None or self.start < self.end < np.inf)):
-            raise AudioError(f"{self.path}: a part of it from {self.start} to {self.end} s; expected 0 <= start < end")
+            raise AudioError(
+                f"{self.path}: a part of it from {self.start} to {self.end} s; expected 0 <= start < end"
+            )
 
     def __str__(self) -> str:
         times = (self.start,) if self.end is None else (self.start, self.end)
@@ -319,7 +321,9 @@ def _open_excerpt(opener: Opener, excerpt: Excerpt) -> Iterator[Stream]:
                 if last is not None and done >= last:
                     return
             if done <= first:
-                raise AudioError(f"{excerpt}: begins where nothing is; the recording lasts {done / whole.rate:.2f} s")
+                raise AudioError(
+                    f"{excerpt}: begins where nothing is; the recording lasts {done / whole.rate:.2f} s"
+                )
             stream.missing = whole.missing
             if last is not None and not whole.missing:
                 stream.missing = "the file ends before this part of it does"

@@ -126,7 +126,9 @@ def load(
                 f"{corpus.slug!r}. Say where each of them is: {corpus.name}:PATH"
             )
     parts = [corpus.load(root) for corpus in chosen]
-    attrs = {name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")}
+    attrs = {
+        name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")
+    }
     table = pd.concat(parts, ignore_index=True).fillna("")  # parts of files beside whole ones
     table.attrs = attrs
     return table if label_set is None else _labelled(table, label_set)
@@ -148,8 +150,10 @@ def _labelled(table: pd.DataFrame, label_set: _labels.LabelSet) -> pd.DataFrame:
     result = table[kept].assign(label=label[kept].astype(str)).reset_index(drop=True)
     result.attrs = {
         "failed": table.attrs["failed"],
-        "excluded": table.attrs["excluded"] + dropped[["clip_id", "path", "corpus", "reason"]].to_dict("records"),
-        "lost": table.attrs["lost"] + [{"corpus": c, "reason": r, "clips": n} for (c, r), n in counts.items()],
+        "excluded": table.attrs["excluded"]
+        + dropped[["clip_id", "path", "corpus", "reason"]].to_dict("records"),
+        "lost": table.attrs["lost"]
+        + [{"corpus": c, "reason": r, "clips": n} for (c, r), n in counts.items()],
         "labels": list(label_set.labels),
     }
     return result
@@ -173,7 +177,9 @@ def sample(table: pd.DataFrame, clips: int, seed: int = 0) -> pd.DataFrame:
     """
     cells: dict[tuple[str, str], list[int]] = {}
     order = np.random.default_rng(seed).permutation(len(table))
-    for row, cell in zip(order, zip(*(table[c].iloc[order] for c in ("speaker", "emotion")), strict=True), strict=True):
+    for row, cell in zip(
+        order, zip(*(table[c].iloc[order] for c in ("speaker", "emotion")), strict=True), strict=True
+    ):
         cells.setdefault(cell, []).append(row)
     taken, rows = Counter(), []
     while cells and len(rows) < clips:

@@ -337,7 +337,9 @@ def _speak(speaker: Speaker, sentence: str, cues: Cues, rng: np.random.Generator
     contour = 12 * np.log2(f0 / np.median(f0)) * 2**cues.range
     progress = (times - times[0]) / (times[-1] - times[0])
     contour += cues.slope * (progress - 0.5) + cues.final * np.clip(5 * progress - 4, 0, 1)
-    contour += np.interp(times, times[:: len(times) // 6], 0.5 * rng.standard_normal(len(times[:: len(times) // 6])))
+    contour += np.interp(
+        times, times[:: len(times) // 6], 0.5 * rng.standard_normal(len(times[:: len(times) // 6]))
+    )
     target = np.clip(median * 2 ** (np.clip(contour, -12, 12) / 12), 65, 480)
 
     pulses = np.arange(times[0], times[-1], 1 / median)
@@ -385,7 +387,9 @@ def _colour(voice: _Voiced, cues: Cues, rng: np.random.Generator) -> np.ndarray:
 def _filtered(samples: np.ndarray, gain) -> np.ndarray:
     """Samples with the gain (a function of Hz) on their spectrum."""
     size = 2 ** (len(samples) - 1).bit_length()
-    return np.fft.irfft(np.fft.rfft(samples, size) * gain(np.fft.rfftfreq(size, 1 / RATE)), size)[: len(samples)]
+    return np.fft.irfft(np.fft.rfft(samples, size) * gain(np.fft.rfftfreq(size, 1 / RATE)), size)[
+        : len(samples)
+    ]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ _EMOTIONS = {
     "W": ("angry", "Wut"), "L": ("boredom", "Langeweile"), "E": ("disgust", "Ekel"), "A": ("fear", "Angst"),
     "F": ("happy", "Freude"), "T": ("sad", "Trauer"), "N": ("neutral", "neutral"),
 }  # fmt: skip
-_SEXES = dict.fromkeys(("03", "10", "11", "12", "15"), "male") | dict.fromkeys(("08", "09", "13", "14", "16"), "female")
+_SEXES = dict.fromkeys(("03", "10", "11", "12", "15"), "male") | dict.fromkeys(
+    ("08", "09", "13", "14", "16"), "female"
+)
 _SENTENCES = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
 _NAME = re.compile(r"([0-9]{2})([ab][0-9]{2})([A-Z])([a-z])")
 

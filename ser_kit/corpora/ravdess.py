@@ -24,7 +24,9 @@ BIBTEX = """@article{livingstone2018ravdess,
   journal = {PLoS ONE}, volume = {13}, number = {5}, pages = {e0196391}, year = {2018},
   doi = {10.1371/journal.pone.0196391}
 }"""
-EXPECTED = {"neutral": 96} | dict.fromkeys(("calm", "happy", "sad", "angry", "fear", "disgust", "surprised"), 192)
+EXPECTED = {"neutral": 96} | dict.fromkeys(
+    ("calm", "happy", "sad", "angry", "fear", "disgust", "surprised"), 192
+)
 KNOWN_BAD: dict[str, str] = {}
 KNOWN_DUPLICATES = {"03-01-03-01-02-02-07": "03-01-03-01-02-01-07"}
 

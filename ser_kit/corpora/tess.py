@@ -71,5 +71,8 @@ def parse(filename: str) -> dict[str, str]:
 def index() -> Iterator[str]:
     """Names of all clips."""
     return (
-        f"{speaker}_{word}_{emotion}" for speaker in ("OAF", "YAF") for word in _WORDS.split() for emotion in _EMOTIONS
+        f"{speaker}_{word}_{emotion}"
+        for speaker in ("OAF", "YAF")
+        for word in _WORDS.split()
+        for emotion in _EMOTIONS
     )

@@ -279,7 +279,9 @@ class WorkerProcess:
                 raise
             raise FeatureError(f"a worker process died before its first clip ({self._dismiss()})") from error
         if problem is not None:
-            raise FeatureError(f"a worker process cannot run {self._extractor.identity}: {problem}; use jobs=0")
+            raise FeatureError(
+                f"a worker process cannot run {self._extractor.identity}: {problem}; use jobs=0"
+            )
         if self._timeout is not None:
             threading.Thread(target=self._watch, args=(self._process,), daemon=True).start()
 

@@ -51,7 +51,9 @@ class Segments(Extractor):
     def __post_init__(self):
         super().__post_init__()
         if self.n_samples < 1:
-            raise FeatureError(f"Segments: segment_ms={self.segment_ms!r} is less than a sample at {self.rate} Hz")
+            raise FeatureError(
+                f"Segments: segment_ms={self.segment_ms!r} is less than a sample at {self.rate} Hz"
+            )
 
     @property
     def n_samples(self) -> int:

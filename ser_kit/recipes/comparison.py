@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from .. import protocols
-from . import RECIPES, tables
+from . import RECIPES
+from .records import METRIC_NAMES, figures, spread
 
 
 def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
@@ -29,7 +30,7 @@ def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
         fractions), ``chance``, ``speaker_independent``, ``mean`` and ``std`` (of folds and seeds),
         ``complete``.
     """
-    found = tables.spread(records[records["ablation"] == ""], "accuracy")
+    found = spread(records[records["ablation"] == ""], "accuracy")
     measured = ["speaker_independent", "mean", "std", "complete"]
     rows = []
     for system in RECIPES.values():
@@ -58,8 +59,8 @@ def reported(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
     Returns:
         As :func:`ser_kit.recipes.reproduce.figures`, with display names of the metrics.
     """
-    found = tables.figures(records, name)
-    return found.assign(metric=found["metric"].map(tables.METRIC_NAMES))
+    found = figures(records, name)
+    return found.assign(metric=found["metric"].map(METRIC_NAMES))
 
 
 def by_protocol(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
@@ -73,7 +74,7 @@ def by_protocol(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame
         As :func:`ser_kit.recipes.reproduce.spread`, with ``metric`` and the ``leaks`` of each protocol (a
         tuple). The protocols of a system are ordered by the number of leaks, most first.
     """
-    found = _in_order(tables.spread(records[records["ablation"] == ""], metric))
+    found = _in_order(spread(records[records["ablation"] == ""], metric))
     found = found.assign(metric=metric, leaks=[_leaks(run) for run in found.to_dict("records")])
     places = found.groupby(["recipe", "corpora"], sort=False)
     several = places["protocol"].transform("size") > 1

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,14 @@ from ..audio.augment import with_seed
 from ..audio.transforms import Step
 from ..bundles.member import rounded
 from ..core.config import digest
+from ..core.errors import LabelError, TableError, TrainingError
+from ..core.labels import EMOTIONS
 from ..evaluation import left_out
 from ..extraction import Features, extract
 from ..features import Extractor
+
+if TYPE_CHECKING:
+    from .system import System
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +107,42 @@ class Split:
         """Log that a part is fitted on these rows, and return them."""
         self.fitted[what] = np.union1d(self.fitted.get(what, np.array([], int)), rows)
         return rows
+
+
+def prepare(system: System, data: pd.DataFrame | Features, jobs: int | None, progress: bool) -> PreparedData:
+    """Prepare the data of a system; see :meth:`System.prepare`."""
+    table = data.table if isinstance(data, Features) else data
+    column = "label" if "label" in table else "emotion"
+    order = table.attrs.get("labels", EMOTIONS) if column == "label" else EMOTIONS
+    unknown = [repr(label) for label in table[column].unique() if label not in order]
+    if unknown:
+        raise LabelError(f"the column {column!r} has {', '.join(unknown)}; expected {', '.join(order)}")
+    if isinstance(data, Features) and data.extractor not in system.extractors:
+        wanted = ", ".join(extractor.identity for extractor in system.extractors)
+        raise TrainingError(f"{system.name} needs features of {wanted}, not of {data.extractor.identity}")
+    features = {
+        e: data if isinstance(data, Features) and e == data.extractor
+        else extract(table, e, jobs=jobs, progress=progress)
+        for e in system.extractors
+    }  # fmt: skip
+    failures = pd.concat([f.failures for f in features.values()]).drop_duplicates(
+        "clip_id", ignore_index=True
+    )
+    features = same_rows(features)
+    found = next(iter(features.values())).table
+    present = set(found[column])
+    labels = tuple(label for label in order if label in present)
+    if len(labels) < 2:
+        raise TableError(
+            f"training needs at least two emotions; there are clips of {', '.join(labels) or 'none'}"
+        )
+    if system.copies:
+        features = {
+            e: with_copies(f, system.augmentation, system.copies, jobs, progress) for e, f in features.items()
+        }
+        features = same_rows(features)
+        found = next(iter(features.values())).table
+    return PreparedData(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
 
 
 def class_shares(prepared: PreparedData, rows: np.ndarray) -> list[float]:

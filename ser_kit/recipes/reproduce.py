@@ -30,24 +30,8 @@ from ..core.paths import write_whole
 from ..evaluation.record import Evaluation, plain
 from . import PUBLISHED, PreparedData, System
 from .page import fill, write_page
-from .tables import (
-    FORMAT,
-    METRIC_NAMES,
-    RECORDS,
-    ablations,
-    classes,
-    confusion,
-    figures,
-    folds,
-    load,
-    matrix,
-    missing,
-    reported,
-    reported_classes,
-    splits,
-    spread,
-    table,
-)
+from .records import FORMAT, METRIC_NAMES, RECORDS, confusion, figures, load, spread
+from .tables import ablations, classes, folds, matrix, missing, reported, reported_classes, splits, table
 
 __all__ = [
     "DEFAULT_PROTOCOLS", "FORMAT", "METRIC_NAMES", "Failure", "ablations", "classes", "confusion", "figures",

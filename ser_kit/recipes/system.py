@@ -18,15 +18,14 @@ import pandas as pd
 
 from .. import protocols
 from ..bundles.bundle import Bundle
-from ..core.errors import LabelError, TableError, TrainingError
-from ..core.labels import EMOTIONS
+from ..core.errors import TrainingError
 from ..evaluation.calibration import fit_temperature
 from ..evaluation.record import Evaluation
-from ..extraction import Features, extract
+from ..extraction import Features
 from .changes import as_path
 from .declared import Declared
 from .final import across_corpora, answering, calibrate, card, versions, with_temperature
-from .prepared import PreparedData, Split, class_shares, same_rows, tested_rows, with_copies
+from .prepared import PreparedData, Split, class_shares, prepare, tested_rows
 from .published import PUBLISHED
 
 
@@ -59,40 +58,7 @@ class System(Declared):
             TableError: if there are clips of one emotion only.
         """
         self.check(self.temperature)
-        if isinstance(data, PreparedData):
-            return data
-        table = data.table if isinstance(data, Features) else data
-        column = "label" if "label" in table else "emotion"
-        order = table.attrs.get("labels", EMOTIONS) if column == "label" else EMOTIONS
-        unknown = [repr(label) for label in table[column].unique() if label not in order]
-        if unknown:
-            raise LabelError(f"the column {column!r} has {', '.join(unknown)}; expected {', '.join(order)}")
-        if isinstance(data, Features) and data.extractor not in self.extractors:
-            wanted = ", ".join(extractor.identity for extractor in self.extractors)
-            raise TrainingError(f"{self.name} needs features of {wanted}, not of {data.extractor.identity}")
-        features = {
-            e: data if isinstance(data, Features) and e == data.extractor
-            else extract(table, e, jobs=jobs, progress=progress)
-            for e in self.extractors
-        }  # fmt: skip
-        failures = pd.concat([f.failures for f in features.values()]).drop_duplicates(
-            "clip_id", ignore_index=True
-        )
-        features = same_rows(features)
-        found = next(iter(features.values())).table
-        present = set(found[column])
-        labels = tuple(label for label in order if label in present)
-        if len(labels) < 2:
-            raise TableError(
-                f"training needs at least two emotions; there are clips of {', '.join(labels) or 'none'}"
-            )
-        if self.copies:
-            features = {
-                e: with_copies(f, self.augmentation, self.copies, jobs, progress) for e, f in features.items()
-            }
-            features = same_rows(features)
-            found = next(iter(features.values())).table
-        return PreparedData(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
+        return data if isinstance(data, PreparedData) else prepare(self, data, jobs, progress)
 
     def protocol(self, name: str) -> protocols.Protocol:
         """The protocol of that name; ``"published"`` is the protocol of the authors.

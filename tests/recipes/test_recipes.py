@@ -358,7 +358,7 @@ def test_the_published_protocol_can_be_asked_for(quick, demo_functionals):
 
 def test_what_was_prepared_is_not_prepared_again(quick, demo_functionals, monkeypatch):
     material = quick.prepare(demo_functionals, progress=False)
-    monkeypatch.setattr("ser_kit.recipes.system.extract", lambda *_, **__: pytest.fail("extracted again"))
+    monkeypatch.setattr("ser_kit.recipes.prepared.extract", lambda *_, **__: pytest.fail("extracted again"))
     assert quick.prepare(material) is material
     assert material.features[quick.extractor] is demo_functionals
     assert quick.same_data(quick.with_settings({"training.epochs": 1}))
@@ -445,7 +445,7 @@ def test_classes_are_the_table_s_labels_or_all_its_emotions(quick, demo_function
 
 @pytest.mark.parametrize("column", ["label", "emotion"])
 def test_a_label_that_is_not_known_is_named_before_any_work(quick, demo_few, column, monkeypatch):
-    monkeypatch.setattr("ser_kit.recipes.system.extract", lambda *_, **__: pytest.fail("extracted"))
+    monkeypatch.setattr("ser_kit.recipes.prepared.extract", lambda *_, **__: pytest.fail("extracted"))
     table = demo_few if column == "label" else demo_few.drop(columns="label")
     table = table.assign(**{column: ["bored"] + ["gleeful"] * 2 + table[column].tolist()[3:]})
     table.attrs = demo_few.attrs

@@ -96,7 +96,8 @@ class Encoder:
             return tuple(range(1, self.blocks + 1))
         found = listed("blocks", blocks, EncoderError)
         found = tuple(
-            checked(f"each of blocks of {self.name}", n, range(1, self.blocks + 1), EncoderError) for n in found
+            checked(f"each of blocks of {self.name}", n, range(1, self.blocks + 1), EncoderError)
+            for n in found
         )
         if not found or len(set(found)) < len(found):
             raise EncoderError(f"blocks={list(found)!r} must be one or more numbers, none of them twice")
