@@ -290,13 +290,13 @@ def about(bundle: Bundle) -> Markup:
     """Training corpora, evaluation, limits and licences of the model."""
     card = bundle.card
     used = card.get("trained_on", ())
-    corpora = " and ".join(
+    corpora = ", ".join(
         f"{c['clips']:,} clips by {c['speakers']} speakers of the corpus {c['corpus']}" for c in used
     )
     licences = "; ".join(f"{c['corpus']}: {c['licence']}" for c in used)
     items = [
         f"{len(bundle.labels)} emotions: {', '.join(bundle.labels)}.",
-        f"Trained on {corpora}. Expect less in other languages, rooms, microphones and styles of speech."
+        f"Trained on {corpora}. Expect lower accuracy for other languages, rooms and microphones."
         if corpora else "",
         _score(card),
         Markup(
@@ -339,5 +339,5 @@ def _score(card: Mapping) -> Markup | str:
         percent(scores["pooled"]),
         interval,
         guessing,
-        "" if unseen else " Expect less on a new speaker.",
+        "" if unseen else " Expect lower accuracy on new speakers.",
     )

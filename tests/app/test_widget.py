@@ -518,7 +518,7 @@ def test_a_score_on_known_speakers_is_not_passed_off_as_one_on_new_ones(predicto
     scores = {"uar": {"mean": 0.7, "pooled": 0.9, "low": float("nan"), "high": float("nan")}}
     card = dict(predictor.bundle.card) | {"evaluation": {"speaker_independent": False, "scores": scores}}
     said = text(app.UploadWidget(Predictor(Bundle(card, predictor.bundle.members))))
-    assert "on speakers also in training: 90 %" in said and "Expect less on a new speaker" in said
+    assert "on speakers also in training: 90 %" in said and "Expect lower accuracy on new speakers" in said
     assert "nan" not in said and "interval" not in said
 
 
