@@ -20,14 +20,16 @@ import lazy_loader
 from . import _old_names
 from ._version import __version__ as __version__
 
-# TensorFlow prints harmless notices on import and on every tf.data pipeline unless this is set before it loads.
+# TensorFlow prints harmless notices on import and in every tf.data pipeline unless this is set before.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Without AVX-512 it leaves oneDNN's kernels off, with which the convolutional recipes train up to three times as fast.
+# Without AVX-512 it turns oneDNN's kernels off, with which convolutional recipes train up to three times as
+# fast.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Every fold trains a model of its own, which TensorFlow takes for a mistake.
 logging.getLogger("tensorflow").addFilter(lambda record: "tf.function retracing" not in str(record.msg))
 
-# The public names stand in ``__init__.pyi``; each is imported on first use, so that ``import ser_kit`` is quick.
+# The public names are listed in ``__init__.pyi``; each is imported on first use,
+# to keep ``import ser_kit`` fast.
 _public, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 

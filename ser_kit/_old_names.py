@@ -49,7 +49,8 @@ MODULES = {
 
 NAMES = {
     "ser_kit.features": {
-        name: ("ser_kit.extraction", name) for name in ("Extraction", "Features", "Store", "extract", "extract_to")
+        name: ("ser_kit.extraction", name)
+        for name in ("Extraction", "Features", "Store", "extract", "extract_to")
     },
     "ser_kit.audio.augment": {
         **{

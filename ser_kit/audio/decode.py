@@ -59,7 +59,8 @@ def open_file(file: File, name: str, watch: Watch) -> Iterator[Stream]:
         raise EmptyAudioError(f"{name}: is empty (zero bytes); expected a sound file")
     if head.startswith(containers.LFS_POINTER):
         raise PointerFileError(
-            f"{name}: is a Git-LFS pointer, not the recording; fetch the recordings themselves with 'git lfs pull'"
+            f"{name}: is a Git-LFS pointer, not the recording; "
+            "fetch the recordings themselves with 'git lfs pull'"
         )
     if not demuxer and sound is not None:
         raise EmptyAudioError(f"{name}: holds no samples")

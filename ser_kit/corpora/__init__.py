@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "COLUMNS", "CORPORA", "exclusion_counts", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "get", "load",
-    "names", "of", "sample", "sources", "spans", "validate",
+    "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "exclusion_counts", "get",
+    "load", "names", "of", "sample", "sources", "spans", "validate",
 ]  # fmt: skip
 
 __getattr__ = _old_names.moved(__name__)

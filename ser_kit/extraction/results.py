@@ -152,7 +152,7 @@ def frame_of(
     before: Sequence[str] = (*FRAME_COLUMNS, "label"),
     after: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """One row per clip: columns of the clip table, a column for each feature, and others of the clip table."""
+    """One row per clip: columns of the clip table, a column for each feature, further columns."""
     numbers = pd.DataFrame(values, columns=list(extractor.feature_names))
     sides = [
         table[[name for name in names if name in table]].reset_index(drop=True) for names in (before, after)

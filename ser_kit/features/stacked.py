@@ -83,7 +83,8 @@ class StackedFrames(Extractor):
         parts = tuple(self.parts) if isinstance(self.parts, list | tuple) else ()
         if not parts or parts != tuple(part for part in PARTS if part in parts):
             raise FeatureError(
-                f"StackedFrames: parts={self.parts!r} must be one or more of {', '.join(PARTS)}, each once, in order"
+                f"StackedFrames: parts={self.parts!r} must be one or more of {', '.join(PARTS)}, "
+                "each once, in order"
             )
         object.__setattr__(self, "parts", parts)  # a list, as JSON gives it, would not be hashable
         for key, samples in (("seconds", self.n_samples), ("window_ms", self.window), ("hop_ms", self.hop)):

@@ -57,6 +57,17 @@ def test_imports_point_down(path):
     assert not above, f"{here} imports {above}, which stand above it"
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_are_short_enough_to_read(path):
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 450
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            described = node.body[0].end_lineno if ast.get_docstring(node) else node.lineno - 1
+            signature = node.body[0].lineno - node.lineno if ast.get_docstring(node) else 0
+            assert node.end_lineno - described + signature <= 60, node.name
+
+
 def test_the_drawing_is_that_of_the_imports():
     document = ROOT.parent / "docs" / "architecture.md"
     if not document.exists():

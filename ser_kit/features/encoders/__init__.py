@@ -133,7 +133,8 @@ class Encoder:
             content = self.path.read_bytes()
         except OSError as error:
             raise EncoderError(
-                f"the weights of {self.name} cannot be read: {self.path}: {error.strerror}; install ser-kit again"
+                f"the weights of {self.name} cannot be read: {self.path}: {error.strerror}; "
+                "install ser-kit again"
             ) from None
         found = hashlib.sha256(content).hexdigest()
         if found != self.sha256:
