@@ -107,9 +107,7 @@ def fit_temperature(
 
     logits, true_index = logarithms(probabilities), np.asarray(true_index)
     if true_index.shape != logits.shape[:1] or not len(logits):
-        raise TableError(
-            f"expected one true label for each of the rows; got {true_index.shape} for {logits.shape}"
-        )
+        raise TableError(f"expected one true label per row; got {true_index.shape} for {logits.shape}")
     if len(logits) < FEWEST_TO_CALIBRATE:
         warnings.warn(
             f"only {len(logits)} clips held out for calibration (expected {FEWEST_TO_CALIBRATE} or more); "

@@ -139,7 +139,7 @@ def test_the_audit_sees_what_members_were_fitted_on(mixed, material, monkeypatch
     [
         (lambda: Ensemble.of(forest(), method="loud"), "'loud' must be one of 'bagging', 'boosting', 'hard'"),
         (lambda: Ensemble.of(forest(), rounds=0), "rounds=0 must be a whole number from 1 to 100"),
-        (lambda: dataclasses.replace(Ensemble.of(forest()), members=()), "one recipe at least"),
+        (lambda: dataclasses.replace(Ensemble.of(forest()), members=()), "must be recipes, at least one"),
         (lambda: Ensemble.of(forest("a"), forest("b", copies=1, augmentation=(AddNoise(),))), "these differ"),
         (lambda: Ensemble.of(forest("a"), forest("a")), "need different names"),
         (

@@ -12,7 +12,8 @@ import pytest
 from ser_kit import cli, corpora, features, recipes, training
 from ser_kit.core.errors import TableError
 from ser_kit.core.labels import EMOTIONS
-from ser_kit.recipes import page, reproduce
+from ser_kit.recipes import reproduce
+from ser_kit.recipes.page import TABLES as MAKERS
 from ser_kit.training.checkpoint import State
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -429,7 +430,7 @@ def test_a_page_gets_its_tables_between_the_marks(records, tmp_path):
 def test_tables_can_be_made_of_few_records(records):
     """Of one fold of one system, every table has its columns, and none fails."""
     one = records.query("recipe == 'ahmadov_forest' and ablation == '' and protocol == 'speaker_80_20'").iloc[:1]
-    assert all(len(page.TABLES[name](one).columns) for name in TABLES)
+    assert all(len(MAKERS[name](one).columns) for name in TABLES)
     assert len(reproduce.ablations(one)) == 0
 
 
@@ -494,8 +495,8 @@ def test_the_command_runs_ablations(ser_kit, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "give the recipes to reproduce, or --all"),
-        (("rastogi_mlp", "--all"), "give the recipes to reproduce, or --all"),
+        ((), "name the recipes to reproduce, or give --all"),
+        (("rastogi_mlp", "--all"), "name the recipes to reproduce, or give --all"),
         (("rastogi",), "did you mean 'rastogi_mlp'?"),
         (("rastogi_mlp", "--protocols", "speakers"), "did you mean 'speaker'?"),
         (("rastogi_mlp", "--report"), "holds no records"),

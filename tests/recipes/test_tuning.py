@@ -120,8 +120,8 @@ def test_a_search_goes_on_where_it_was_broken_off(quick, searched, demo_function
     [
         ({"training.rate": [1]}, {}, "no setting 'training.rate'"),
         ({"training.epochs": [1], "hyperparameters.drop_out": [0.1]}, {}, "no setting 'hyperparameters.drop_out'"),
-        ({}, {}, "a setting at least"),
-        ({"training.epochs": []}, {}, "a value at least"),
+        ({}, {}, "at least one setting"),
+        ({"training.epochs": []}, {}, "one value for each"),
         ({"training.epochs": [1]}, {"method": "genetic"}, "grid, random"),
     ],
 )

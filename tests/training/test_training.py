@@ -237,7 +237,7 @@ def test_masks_of_corpora_with_every_class_change_nothing(data):
 
 
 def test_what_masks_need():
-    with pytest.raises(TrainingError, match="mixup joins two"):
+    with pytest.raises(TrainingError, match="mask_absent and mixup cannot be combined"):
         training.Training(mask_absent=True, augment=("mixup",))
     with pytest.raises(TrainingError, match="needs the corpora"):
         x, y = np.zeros((4, 8), "float32"), np.arange(4) % 3
