@@ -62,6 +62,10 @@ NAMES = {
         },
         "Sometimes": ("ser_kit.audio.augment", "RandomApply"),
     },
+    "ser_kit.training.estimators": {
+        "Linear": ("ser_kit.training.linear", "Linear"),
+        "pretrain": ("ser_kit.training.pretraining", "pretrain"),
+    },
     "ser_kit.corpora": {"losses": ("ser_kit.corpora", "exclusion_counts")},
     "ser_kit.recipes": {"Material": ("ser_kit.recipes", "PreparedData")},
 }  # fmt: skip

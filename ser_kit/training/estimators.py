@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from .. import _old_names
 from ..core.config import BOOLEAN, checked
 from ..core.errors import TrainingError
 from .data import counted_clips, model_with_weights
@@ -18,6 +19,8 @@ from .settings import TrainingSettings
 
 if TYPE_CHECKING:
     import keras
+
+__getattr__ = _old_names.moved(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
