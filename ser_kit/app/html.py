@@ -303,11 +303,7 @@ def about(bundle: Bundle) -> Markup:
             "It recognises how something is said, not what a person feels. <strong>Do not use it to decide"
             " about people</strong> (work, credit, insurance, policing, health, education)."
         ),
-<<<<<<< HEAD
-        f"Licences of the training recordings, which apply to the model: {licences}." if licences else "",
-=======
         f"Licences of the training recordings, which apply to the model too: {licences}." if licences else "",
->>>>>>> n3
         f"Licence of the model: {card['licence']}." if card.get("licence") else "",
     ]  # fmt: skip
     return Markup("<h3>About this model</h3><p>{}.</p><ul>{}</ul>").format(
