@@ -40,8 +40,8 @@ SET_BY = {
     },
     "nemo": {"speaker": ("nemo:EB0", "nemo:KS0")},
 }
-"""The clips that the thresholds of :mod:`ser_kit.inference.speech_check` were set by, so that none of them was refused, and that the
-shipped bundle learned from: corpus -> the values of columns that they have. They say nothing about other clips."""
+"""The clips that the thresholds of :mod:`ser_kit.inference.speech_check` were set by, so that none of them was refused,
+and that the shipped bundle was trained on: corpus -> the values of columns that they have."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

