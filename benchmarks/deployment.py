@@ -109,7 +109,9 @@ def unseen(
     return pd.DataFrame(rows)
 
 
-def _fold(system: recipes.System, material: recipes.PreparedData, fold, tested: str, records: dict[tuple, Path]) -> None:
+def _fold(
+    system: recipes.System, material: recipes.PreparedData, fold, tested: str, records: dict[tuple, Path]
+) -> None:
     """Make the records of a fold, a file each."""
     place = next(iter(records.values())).parent
     place.mkdir(parents=True, exist_ok=True)
@@ -212,7 +214,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("table", choices=("shipped", "unseen"))
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="Markdown pages with a place for the table")
-    parser.add_argument("--system", default="from_scratch", help="a bundle or preset; or a recipe (default: %(default)s)")
+    parser.add_argument(
+        "--system", default="from_scratch", help="a bundle or preset; or a recipe (default: %(default)s)"
+    )
     text = "that it learned from; of unseen speakers those of the first are tested (default: ravdess)"
     parser.add_argument("--corpus", nargs="+", default=["ravdess"], metavar="NAME", help=text)
     parser.add_argument("--clips", type=int, default=200, help="to compare a bundle's files on (default: %(default)s)")

@@ -26,7 +26,9 @@ FUNCTIONALS, STATISTICS = Functionals(), FrameStatistics()
 
 
 def forest(name="forest", **changes):
-    recipe = recipes.get("ahmadov_forest").with_settings({"extractor": FUNCTIONALS, "training.n_estimators": 4, **changes})
+    recipe = recipes.get("ahmadov_forest").with_settings(
+        {"extractor": FUNCTIONALS, "training.n_estimators": 4, **changes}
+    )
     return dataclasses.replace(recipe, name=name, ablations={})
 
 

@@ -25,7 +25,9 @@ def quick():
 
 @pytest.fixture(scope="module")
 def forest():
-    return recipes.get("ahmadov_forest").with_settings({"extractor": features.Functionals(), "training.n_estimators": 5})
+    return recipes.get("ahmadov_forest").with_settings(
+        {"extractor": features.Functionals(), "training.n_estimators": 5}
+    )
 
 
 @pytest.fixture(scope="module")
