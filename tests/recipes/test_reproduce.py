@@ -497,8 +497,8 @@ def test_the_command_runs_ablations(ser_kit, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "name the recipes to reproduce, or give --all"),
-        (("rastogi_mlp", "--all"), "name the recipes to reproduce, or give --all"),
+        ((), "give the recipes to reproduce, or --all"),
+        (("rastogi_mlp", "--all"), "give the recipes to reproduce, or --all"),
         (("rastogi",), "did you mean 'rastogi_mlp'?"),
         (("rastogi_mlp", "--protocols", "speakers"), "did you mean 'speaker'?"),
         (("rastogi_mlp", "--report"), "holds no records"),
