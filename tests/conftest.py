@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from clips import rows_of
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -53,13 +54,6 @@ def demo_table():
     from ser_kit import corpora
 
     return corpora.load("demo", labels="six")
-
-
-def rows_of(table, chosen):
-    """A clip table of some rows of another, with what that says of itself."""
-    part = table[chosen].reset_index(drop=True)
-    part.attrs = table.attrs
-    return part
 
 
 @pytest.fixture(scope="session")

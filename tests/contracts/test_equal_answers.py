@@ -14,7 +14,7 @@ import ipywidgets
 import numpy as np
 import pytest
 import soundfile
-from conftest import rows_of
+from clips import rows_of
 
 from ser_kit import cli, corpora, deploy
 from ser_kit.app import UploadWidget

@@ -115,7 +115,10 @@ def test_any_other_parameter_or_version_is_another_entry(store, name):
     made = cls(blocks=(2, 3)) if name == "speech_encoder" else cls()  # blocks that its other encoder has, too
     store.put(made, b"a", np.zeros((2, 2)))
     for parameter, value in made.parameters.items():
-        others = {type(None): 2048, tuple: value[:1] if isinstance(value, tuple) else None, str: "whisper_tiny_en"}
+        others = {
+            type(None): 2048, tuple: value[:1] if isinstance(value, tuple) else None, str: "whisper_tiny_en",
+            bool: value is not True,
+        }  # fmt: skip
         try:
             other = cls(**made.parameters | {parameter: others[type(value)] if type(value) in others else value + 1})
         except FeatureError:

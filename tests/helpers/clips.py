@@ -36,3 +36,10 @@ def assert_same(one, other):
     np.testing.assert_array_equal(one.lengths, other.lengths)
     pd.testing.assert_frame_equal(one.table, other.table)
     pd.testing.assert_frame_equal(one.failures, other.failures)
+
+
+def rows_of(table, chosen):
+    """A clip table of some rows of another, with what that says of itself."""
+    part = table[chosen].reset_index(drop=True)
+    part.attrs = table.attrs
+    return part

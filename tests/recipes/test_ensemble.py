@@ -409,5 +409,5 @@ def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature
 
 def test_who_waits_for_the_validation_loss_cannot_know_the_temperature_before(demo_few):
     waits = recipes.get("rastogi_mlp").with_settings({"temperature": 1.0})
-    with pytest.raises(TrainingError, match="expected validation clips"):
+    with pytest.raises(TrainingError, match="need validation clips"):
         waits.run(waits.prepare(demo_few, jobs=0, progress=False), "speaker_80_20", progress=False)

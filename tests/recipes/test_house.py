@@ -160,7 +160,7 @@ def test_the_house_system_from_samples_to_one_file(demo_few, tmp_path, eagerly):
     assert len(bundle.members) == 1 and bundle.members[0].builder == "committee"
     folder = bundle.save(tmp_path / "bundle")
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "card.json", "model.keras", "model.onnx"]
-    assert "2 networks that vote" in (folder / "README.md").read_text()
+    assert "ensemble of 2 networks" in (folder / "README.md").read_text()
     path = demo_few["path"][0]
     predictor = Predictor.from_bundle(folder)
     answer = predictor.predict(path)
