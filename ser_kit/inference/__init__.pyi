@@ -4,10 +4,12 @@ from . import predictor as predictor
 from . import results as results
 from . import speech_check as speech_check
 from . import stream as stream
+from .answers import habit as habit
 from .prediction import Failure as Failure
 from .prediction import Observation as Observation
 from .prediction import Prediction as Prediction
 from .prediction import Segment as Segment
+from .predictor import DEFAULT_PRESET as DEFAULT_PRESET
 from .predictor import Predictor as Predictor
 from .results import Results as Results
 from .stream import Alert as Alert

@@ -36,6 +36,7 @@ from .pieces import Watch, path_of, report_part, spread, voiced_shares, watched,
 from .prediction import Failure, Judged, Observation, Prediction, Segment
 
 DEFAULT_PRESET = "cross_corpus"
+"""Name of the preset that answers unless another bundle is named."""
 
 Labels = str | LabelSet | Iterable[str] | None
 
