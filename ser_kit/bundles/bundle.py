@@ -7,7 +7,6 @@ the model card.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import warnings
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import features, models
+from ..core.config import digest
 from ..core.errors import BundleError, NoRuntimeWarning
 from ..core.paths import file_digest, put, standing, workshop
 from ..core.probabilities import apply_temperature
@@ -76,8 +76,7 @@ class Bundle:
             key: self.card.get(key) for key in ("labels", "combine", "temperature", "prior", "voices")
         }
         members = [{key: each[key] for key in each if key != "sha256"} for each in self.described]
-        text = json.dumps(printable([decisive, members]), sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return digest(printable([decisive, members]), size=16, sort_keys=True)
 
     @property
     def is_file(self) -> bool:

@@ -184,7 +184,7 @@ def _check_rows_agree(file: Path, rows: pd.DataFrame) -> None:
         differ = [name for name in rows.columns.drop(["path", "found"]) if group[name].nunique() > 1]
         if differ:
             unread = not set(differ) & set(_READ)
-            hint = "; parts of a file are told apart by 'start' and 'end', in s" if unread else ""
+            hint = "; parts of a file are given by 'start' and 'end', in s" if unread else ""
             raise TableError(f"{file} lists {group['path'].iloc[0]!r} with more than one {differ[0]}{hint}")
 
 

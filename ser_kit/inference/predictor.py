@@ -10,8 +10,6 @@ Examples:
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -25,6 +23,7 @@ from ..bundles.adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
 from ..bundles.bundle import BASELINE, Bundle
 from ..bundles.member import Member
 from ..bundles.presets import bundle_path, preset_path
+from ..core.config import digest
 from ..core.errors import AdaptationError, AudioError, BundleError, ForkedError
 from ..core.labels import LabelSet, merged
 from ..core.parallel import ahead, cores
@@ -316,7 +315,7 @@ class Predictor:
         """Digest of everything that determines the predictions: bundle, labels, and clips of the speaker."""
         known = None if self.adaptation is None else sorted(self.adaptation.sounds)
         described = [self.bundle.identity, self.bundle.card, self.answers.merged, self._enrolled, known]
-        return hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16).hexdigest()
+        return digest(described, size=16, sort_keys=True)
 
     @cached_property
     def _functionals(self) -> Functionals:

@@ -12,7 +12,6 @@ Examples:
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -23,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
+from ..core.config import digest
 from ..core.errors import TableError
 from ..extraction.store import content_of
 from .prediction import Failure, Prediction
@@ -142,7 +142,7 @@ class Results:
         defaults = {"window": WINDOW_SECONDS, "hop": HOP_SECONDS, "smoothing": SMOOTHING_SECONDS}
         made = [predictor.identity, {**defaults, **(settings or {})} if timeline else None]
         made += [each.identity for each in speakers]
-        self._model = hashlib.blake2b(json.dumps(made).encode(), digest_size=8).hexdigest()
+        self._model = digest(made)
         self._file = self._locked(self.path.open("a+b"))
         try:
             self._file.seek(0)

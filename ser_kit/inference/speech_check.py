@@ -94,7 +94,7 @@ def measure(samples: np.ndarray) -> Evidence:
     crossings = np.mean(np.diff(np.signbit(frames), axis=1), axis=1)
     directions = np.sqrt(power / np.maximum(power.sum(axis=1, keepdims=True), _TINY))
     moves = np.diff(directions, axis=0)
-    mel = spectra.decibels(spectra.mel_powers(power.astype(float), RATE, _N_FFT, _BANDS))
+    mel = spectra.log_mel(power.astype(float), RATE, _N_FFT, _BANDS)
     slope = np.vecdot(np.maximum(mel, mel.max() - _TOP_DB), spectra.dct_basis(_BANDS, 2)[:, 1])
     return Evidence(
         voiced=float(np.mean(pitch > 0)),
