@@ -1,4 +1,4 @@
-"""``python -m benchmarks.several``: whether clips of two speakers, given as one, can be distinguished from one speaker's.
+"""``python -m benchmarks.several``: whether adaptation could notice that its clips are of two speakers.
 
 Ten clips (eight of EmoSpeech, whose speakers have few) are divided in two, at least three in each part, in the way that
 leaves most of their differences between the parts. Where more lies between them than in 99 % of draws from single
