@@ -28,6 +28,7 @@ from ..core.errors import TableError
 from ..core.labels import labels_of
 from ..core.paths import write_whole
 from ..evaluation.record import Evaluation, plain
+from ..evaluation.scores import confusion as confusion_matrix
 from . import PUBLISHED, PreparedData, System
 from .page import fill, write_page
 from .records import FORMAT, METRIC_NAMES, RECORDS, confusion, figures, load, spread
@@ -219,6 +220,8 @@ class _Task:
             "training_accuracy": _training_accuracy(found),
             "per_class": found.per_class().round(6).to_dict("index"),
             "confusion": found.confusion().to_numpy().tolist(),
+            "confusion_by_speaker": _by_speaker(found),
+            "histories": [_curves(history) for history in found.histories],
             "settings": self.system.settings,
             "declaration": self.system.declaration,
             "data": dict(found.data),
@@ -226,6 +229,24 @@ class _Task:
             "backend": keras.backend.backend(),
             "versions": dict(found.versions),
         }
+
+
+def _by_speaker(found: Evaluation) -> dict[str, list[list[int]]]:
+    """Confusion matrix of each test speaker, by the speaker's name; without speakers, empty."""
+    rows = found.predictions.groupby("speaker")
+    return {
+        str(speaker): confusion_matrix(part["true"], part["predicted"], found.labels).to_numpy().tolist()
+        for speaker, part in rows
+    }
+
+
+def _curves(history: pd.DataFrame) -> dict[str, list[float | None]]:
+    """Losses and accuracies by epoch; ``None`` where there is no validation clip."""
+    shown = [each for each in ("loss", "val_loss", "accuracy", "val_accuracy") if each in history]
+    return {
+        name: [round(float(value), 4) if np.isfinite(value) else None for value in history[name]]
+        for name in shown
+    }
 
 
 def _training_accuracy(found: Evaluation) -> float | None:

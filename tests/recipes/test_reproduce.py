@@ -100,6 +100,9 @@ def test_every_fold_of_every_run_leaves_a_record(reproduced, records, quick):
     assert record["sources"] == dict.fromkeys(("train", "validation", "test"), ["demo"])
     assert sum(map(sum, record["confusion"])) == record["clips"]["test"]
     assert set(record["per_class"]) == set(record["labels"]) and record["versions"]["numpy"]
+    assert np.sum(list(record["confusion_by_speaker"].values()), axis=0).tolist() == record["confusion"]
+    (curves,) = record["histories"]
+    assert [len(curves[name]) for name in ("loss", "val_loss", "accuracy", "val_accuracy")] == 4 * record["epochs"]
     assert not list((out / "checkpoints").glob("*/*"))  # nothing is under way any more
 
 
