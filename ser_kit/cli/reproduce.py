@@ -34,6 +34,8 @@ def _reproduce(args: argparse.Namespace) -> Result:
         raise RecipeError("give the recipes to reproduce, or --all; see ser-kit reproduce --help")
     if asked := [name for name in args.recipe if name in DOCUMENTS]:
         return _documents(args, asked)
+    if args.epochs:
+        raise RecipeError("--epochs is for documents; of a recipe, train with --set training.epochs=N")
     names = list(recipes.RECIPES if args.all else args.recipe)
     if args.ablations:
         names = [
@@ -60,11 +62,12 @@ def _documents(args: argparse.Namespace, names: Sequence[str]) -> Result:
         if not args.report:
             failures += making.run(
                 DOCUMENTS[name], args.corpus, out=args.out, seeds=range(args.seeds), numbers=args.folds,
-                root=args.root, jobs=args.jobs, progress=not args.quiet, command=args.written,
-                tell=functools.partial(note, args),
+                root=args.root, jobs=args.jobs, progress=not args.quiet, epochs=args.epochs,
+                command=args.written, tell=functools.partial(note, args),
             )  # fmt: skip
         written += making.write_page(
             DOCUMENTS[name], args.corpus, args.out, root=args.root, markdown=args.page, figures=args.figures,
+            epochs=args.epochs,
         )  # fmt: skip
     data = {"files": written, "failures": [dataclasses.asdict(failure) for failure in failures]}
 
@@ -178,6 +181,8 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--seeds", type=arguments.whole(1, 1000), default=3, metavar="N", help=text)
     text = "run only these folds, counted from 1; several commands can share one --out (default: all)"
     parser.add_argument("--folds", nargs="+", type=arguments.positive, metavar="N", help=text)
+    text = "of a document: train for at most N epochs, for a quick look (default: as the document does)"
+    parser.add_argument("--epochs", type=arguments.positive, default=0, metavar="N", help=text)
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the records")
     text = "only show existing records, without running anything"
     parser.add_argument("--report", action="store_true", help=text)
