@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import warnings
@@ -9,7 +10,9 @@ from collections.abc import Callable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+_P, _R = ParamSpec("_P"), TypeVar("_R")
 
 MODULES = {
     "adaptation": "bundles.adaptation",
@@ -97,6 +100,25 @@ def moved(module: str, otherwise: Callable[[str], Any] | None = None) -> Callabl
         return otherwise(name)
 
     return get
+
+
+def keywords(**renamed: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorator of a function that accepts old names of keyword arguments too: ``old="new"``."""
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        name = function.__qualname__.removesuffix(".__init__")
+
+        @functools.wraps(function)
+        def accepting(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for old in renamed.keys() & kwargs.keys():
+                new = renamed[old]
+                warn(f"{name}({old}=...)", f"{name}({new}=...)")
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return accepting
+
+    return decorate
 
 
 class Finder(MetaPathFinder, Loader):

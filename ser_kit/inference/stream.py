@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _old_names
 from ..audio.blocks import resampler
 from ..audio.recording import SILENT_PEAK, Recording, Source, read_audio, to_mono
 from ..bundles.adaptation import Adaptation
@@ -130,7 +131,7 @@ class StreamPredictor:
 
     Args:
         predictor: the predictor; it may be enrolled or adapted to a speaker.
-        rate: sampling rate of the blocks (Hz), 4,000 to 384,000.
+        sr: sampling rate of the blocks (Hz), 4,000 to 384,000.
         window: window length (s), 0.5 or more. Longer windows are more accurate and react later.
         hop: time between predictions (s), 0.05 or more and at most ``window``.
         smoothing: time constant of the exponential smoothing (s); 0 turns it off.
@@ -147,18 +148,19 @@ class StreamPredictor:
 
     Examples:
         >>> import numpy as np
-        >>> stream = StreamPredictor(Predictor.from_preset(), rate=16000)  # doctest: +SKIP
-        >>> for block in np.zeros((100, 1600)):                            # doctest: +SKIP
+        >>> stream = StreamPredictor(Predictor.from_preset(), sr=16000)  # doctest: +SKIP
+        >>> for block in np.zeros((100, 1600)):                          # doctest: +SKIP
         ...     for moment in stream.feed(block):
         ...         print(moment.end, moment.reason)
         3.0 silence
     """
 
+    @_old_names.keywords(rate="sr")
     def __init__(
         self,
         predictor: Predictor,
         *,
-        rate: int = RATE,
+        sr: int = RATE,
         window: float = WINDOW_SECONDS,
         hop: float = HOP_SECONDS,
         smoothing: float = SMOOTHING_SECONDS,
@@ -176,9 +178,9 @@ class StreamPredictor:
                 known = ", ".join(predictor.labels)
                 raise LabelError(f"unknown emotion {alert.emotion!r} in an alert; expected one of {known}")
         self._predictor = predictor.used_to(()) if adapt else predictor
-        self._rate, self._adapts = rate, adapt
+        self._rate, self._adapts = sr, adapt
         # The bundle's rate; the stream's own where the members of the bundle need different rates.
-        self._work_rate = predictor.bundle.rate or rate
+        self._work_rate = predictor.bundle.rate or sr
         self._window, self._hop = round(window * self._work_rate), round(hop * self._work_rate)
         self._kept_share = np.exp(-hop / smoothing) if smoothing else 0.0
         self._begin()
@@ -279,12 +281,12 @@ def timeline(predictor: Predictor, source: Source, *, watch: Watch = None, **set
     Raises:
         AudioError: the recording cannot be read or is shorter than 0.1 s, or a setting is out of range.
     """
-    recording = read_audio(source, rate=predictor.bundle.rate, watch=watch and partial(watch, 0.0))
+    recording = read_audio(source, sr=predictor.bundle.rate, watch=watch and partial(watch, 0.0))
     if recording.duration < MIN_SECONDS:
         raise TooShortError(
             f"{recording.name} lasts {recording.duration:.3f} s; expected {MIN_SECONDS} s or more"
         )
-    stream = StreamPredictor(predictor, rate=recording.rate, **settings)
+    stream = StreamPredictor(predictor, sr=recording.rate, **settings)
     moments: list[Moment] = []
     block = _BLOCK_SECONDS * recording.rate
     for start in range(0, len(recording.samples), block):

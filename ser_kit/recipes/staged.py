@@ -37,7 +37,7 @@ staged_cnn_lstm = Recipe(
         "batch 128, dropout 0.3": {"training.batch_size": 128},
         "batch 32, dropout 0.5": {"hyperparameters.dropout": 0.5},
         "batch 16, dropout 0.1": {"training.batch_size": 16, "hyperparameters.dropout": 0.1},
-        "16 kHz": {"extractor.rate": 16000},
+        "16 kHz": {"extractor.sr": 16000},
         "as channels": {"hyperparameters.channels": (40, 12, 40)},
         "MFCC alone": {"extractor.parts": ("mfcc",)},
         "chroma alone": {"extractor.parts": ("chroma",)},

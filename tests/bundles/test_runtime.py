@@ -354,7 +354,7 @@ HEAVY = "tensorflow keras librosa sklearn pandas matplotlib pyarrow numba scipy"
 SCRIPTS = {
     "predictor": "from ser_kit import Predictor; Predictor.from_preset().predict((x, 16000))",
     "stream": "from ser_kit.inference.stream import StreamPredictor; from ser_kit import Predictor\n"
-    "s = StreamPredictor(Predictor.from_preset(), rate=16000); list(s.feed(x)); list(s.flush())",
+    "s = StreamPredictor(Predictor.from_preset(), sr=16000); list(s.feed(x)); list(s.flush())",
     "adapt": "from ser_kit import Predictor\n"
     "p = Predictor.from_preset()\n"
     "p.used_to([*p_observed(p, x), *p_observed(p, x[::-1].copy())]).predict((x, 16000))",

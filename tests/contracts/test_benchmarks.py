@@ -49,7 +49,7 @@ def voice(demo_table) -> str:
 def test_straightforward_functionals_are_the_same_functionals(voice):
     expected, extractor = straightforward.functionals(voice), features.Functionals()
     found = dict(zip(extractor.feature_names, extractor.extract(voice).tolist(), strict=True))
-    assert soundfile.info(voice).samplerate == extractor.rate
+    assert soundfile.info(voice).samplerate == extractor.sr
     assert set(found) == set(expected) and found["voiced_ratio"] > 0.2
     by_definition = {"tempo"}  # of Librosa's own frames
     # Praat's median may lie anywhere between the middle frames, and it divides by n - 1.

@@ -70,7 +70,7 @@ def test_samples_in_the_bundles_probabilities_out(house, clips, written):
         for clip in clips["path"]:
             expected = house.probabilities(waveform.extract(clip)[None])[0]
             tolerance = 1e-4 if quantize == "none" else 0.05
-            np.testing.assert_allclose(run(read_audio(clip, rate=16000).samples), expected, atol=tolerance)
+            np.testing.assert_allclose(run(read_audio(clip, sr=16000).samples), expected, atol=tolerance)
         assert report.clips == len(clips) and report.agreement == 1
         assert report.difference <= (deploy.LARGEST_DIFFERENCE if quantize == "none" else 0.05)
         assert report.size == deploy.size(path) > 10_000 and set(report.milliseconds) == {1, 2}
@@ -161,7 +161,7 @@ def test_which_recipes_take_samples():
     }  # fmt: skip
     for name in set(said) - samples:  # the others tell what has to be computed, and how
         extractor = recipes.get(name).extractor
-        assert said[name]["normalisation"].startswith(extractor.name) and said[name]["rate"] == extractor.rate
+        assert said[name]["normalisation"].startswith(extractor.name) and said[name]["rate"] == extractor.sr
 
 
 def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
@@ -169,7 +169,7 @@ def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
     deploy.export(bundle, tmp_path / "model.onnx", demo_table.iloc[::100])
     run, clip = deploy.runner(tmp_path / "model.onnx"), demo_table["path"].iloc[7]
     answer = Predictor(bundle).predict(clip)
-    values = bundle.extractors[0].extract(read_audio(clip, rate=bundle.rate))
+    values = bundle.extractors[0].extract(read_audio(clip, sr=bundle.rate))
     assert run(values) == pytest.approx(list(answer.probabilities.values()), abs=1e-4)
     assert "functionals" in deploy.metadata(bundle)["normalisation"]
 

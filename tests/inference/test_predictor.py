@@ -243,7 +243,7 @@ def test_a_bundle_without_a_bound_calls_no_recording_strange(predictor, demo_tab
 
 def test_what_is_measured_of_a_clip_are_its_functionals(predictor, clip):
     functionals = Functionals()
-    row = functionals.extract(read_audio(clip, rate=predictor.bundle.rate))
+    row = functionals.extract(read_audio(clip, sr=predictor.bundle.rate))
     expected = dict(zip(functionals.feature_names, row.tolist(), strict=True))
     assert predictor.measure(clip) == pytest.approx(expected | {"duration": read_audio(clip).duration})
 
