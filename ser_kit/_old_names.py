@@ -69,6 +69,7 @@ NAMES = {
         "Linear": ("ser_kit.training.linear", "Linear"),
         "pretrain": ("ser_kit.training.pretraining", "pretrain"),
     },
+    "ser_kit.deploy": {"told": ("ser_kit.deploy", "read_metadata")},
     "ser_kit.corpora": {"losses": ("ser_kit.corpora", "exclusion_counts")},
     "ser_kit.recipes": {"Material": ("ser_kit.recipes", "PreparedData")},
 }  # fmt: skip
@@ -100,6 +101,24 @@ def moved(module: str, otherwise: Callable[[str], Any] | None = None) -> Callabl
         return otherwise(name)
 
     return get
+
+
+class Renamed:
+    """An attribute of a class by its old name.
+
+    Args:
+        new: its name.
+    """
+
+    def __init__(self, new: str):
+        self.new = new
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.names = f"{owner.__name__}.{name}", f"{owner.__name__}.{self.new}"
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        warn(*self.names)
+        return getattr(owner if instance is None else instance, self.new)
 
 
 def keywords(**renamed: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:

@@ -180,13 +180,15 @@ class Settings(metaclass=_SettingsType):
         return f"{self.called or type(self).__name__}/{self.version}({settings})"
 
     @property
-    def stands_on(self) -> frozenset[str]:
+    def dependencies(self) -> frozenset[str]:
         """Its :attr:`packages`, and those of the settings among its fields."""
         values = [getattr(self, each.name) for each in fields(self)]
         inner = [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
         return frozenset(self.packages).union(
-            *(each.stands_on for each in inner if isinstance(each, Settings))
+            *(each.dependencies for each in inner if isinstance(each, Settings))
         )
+
+    stands_on = _old_names.Renamed("dependencies")
 
     def to_dict(self) -> dict[str, Any]:
         """Name and settings, JSON-serialisable; :func:`made` is the inverse."""

@@ -84,7 +84,7 @@ def compare(bundle: Bundle, path: str | os.PathLike, table: pd.DataFrame) -> Rep
     """
     path = Path(path)
     return compared(
-        path, told(path)["quantize"], answers_of(bundle, table), emotions_of(table), bundle.labels
+        path, read_metadata(path)["quantize"], answers_of(bundle, table), emotions_of(table), bundle.labels
     )
 
 
@@ -103,7 +103,7 @@ def uar(bundle: Bundle, table: pd.DataFrame) -> float:
     return metrics(emotions_of(table), predicted, bundle.labels)["uar"]
 
 
-def told(path: str | os.PathLike) -> dict[str, Any]:
+def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """Read the metadata of an exported file.
 
     Args:

@@ -72,8 +72,8 @@ class Extractor(Settings, ABC):
         return f"{cls.__name__}: {key}"
 
     @property
-    def stands_on(self) -> frozenset[str]:
-        return super().stands_on.union(_READING)
+    def dependencies(self) -> frozenset[str]:
+        return super().dependencies.union(_READING)
 
     @property
     def parameters(self) -> dict[str, Any]:

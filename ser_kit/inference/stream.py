@@ -89,7 +89,7 @@ class Alert:
     Examples:
         >>> alert = Alert("angry", then=lambda alert, moment: print(alert.active, moment.end), seconds=1)
         >>> for second, p in enumerate([0.9, 0.8, 0.6, 0.4]):
-        ...     alert.hear(Moment(second, second + 1, "angry", p, {"angry": p}))
+        ...     alert.update(Moment(second, second + 1, "angry", p, {"angry": p}))
         True 2
         False 4
     """
@@ -109,7 +109,7 @@ class Alert:
                 "expected 0 <= below <= above <= 1 and seconds >= 0"
             )
 
-    def hear(self, moment: Moment) -> None:
+    def update(self, moment: Moment) -> None:
         """Process the next moment."""
         if not moment.probabilities:
             return
@@ -124,6 +124,8 @@ class Alert:
         if active != self.active:
             self.active = active
             self.then(self, moment)
+
+    hear = _old_names.Renamed("update")
 
 
 class StreamPredictor:
@@ -177,7 +179,7 @@ class StreamPredictor:
             if alert.emotion not in predictor.labels:
                 known = ", ".join(predictor.labels)
                 raise LabelError(f"unknown emotion {alert.emotion!r} in an alert; expected one of {known}")
-        self._predictor = predictor.used_to(()) if adapt else predictor
+        self._predictor = predictor.with_observations(()) if adapt else predictor
         self._rate, self._adapts = sr, adapt
         # The bundle's rate; the stream's own where the members of the bundle need different rates.
         self._work_rate = predictor.bundle.rate or sr
@@ -237,7 +239,7 @@ class StreamPredictor:
     def _next(self, samples: np.ndarray) -> Moment:
         moment = self._answer(samples)
         for alert in self.alerts:
-            alert.hear(moment)
+            alert.update(moment)
         return moment
 
     def _answer(self, samples: np.ndarray) -> Moment:
@@ -246,13 +248,13 @@ class StreamPredictor:
         if np.abs(samples).max() <= SILENT_PEAK:
             return Moment(start, end, reason="silence")
         piece = Recording(samples, rate, self._rate, 1, "<stream>")
-        found = self._predictor.judge(piece)
+        found = self._predictor.predict_window(piece)
         against = speech_check.against([found.evidence])
         if against:
             return Moment(start, end, reason=f"no speech: {', '.join(against)}")
         if self._adapts and self._start >= self._adapted_to:
             self._adapted_to = self._start + len(samples)
-            self._predictor = self._predictor.used_to([Observation.of(piece, found)])
+            self._predictor = self._predictor.with_observations([Observation.of(piece, found)])
         smoothed = self._predictor.adapted(found.unadapted, found.sharpness)
         if self._smoothed is not None:
             smoothed = self._kept_share * self._smoothed + (1 - self._kept_share) * smoothed

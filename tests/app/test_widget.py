@@ -587,10 +587,10 @@ class Gate(Predictor):
         super().__init__(bundle)
         self.reached, self.open = threading.Event(), threading.Event()
 
-    def judge(self, piece):
+    def predict_window(self, piece):
         self.reached.set()
         assert self.open.wait(60)
-        return super().judge(piece)
+        return super().predict_window(piece)
 
 
 def begin(page: app.UploadWidget, **sizes: int) -> None:

@@ -16,7 +16,7 @@ from ser_kit.audio import Recording, read_audio
 from ser_kit.bundles.member import extractor_of
 from ser_kit.core.config import made
 from ser_kit.features import LogMel, StackedFrames, Waveform
-from ser_kit.inference.stream import StreamPredictor
+from ser_kit.inference import Alert, Predictor, StreamPredictor
 from ser_kit.training.batches import BATCH_AUGMENTATIONS, Vary
 
 OLD = {"rate": 8000, "hop": 80, "window": 200}
@@ -99,6 +99,27 @@ def test_reading_audio():
     with pytest.warns(DeprecationWarning, match="load_audio"):
         assert len(ser_kit.load_audio(sound, rate=4000)) == 4000
     assert list(inspect.signature(read_audio).parameters) == ["source", "sr", "watch"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "old", "new"),
+    [
+        (Alert, "hear", "update"),
+        (LogMel, "stands_on", "dependencies"),
+        (Predictor, "judge", "predict_window"),
+        (Predictor, "used_to", "with_observations"),
+        (recipes.System, "changed", "with_settings"),
+    ],
+)
+def test_methods(owner, old, new):
+    with pytest.warns(DeprecationWarning, match=f"{old} is now .*{new};"):
+        assert getattr(owner, old) is getattr(owner, new)
+
+
+def test_a_method_of_an_object():
+    with pytest.warns(DeprecationWarning, match="Settings.stands_on is now Settings.dependencies") as caught:
+        assert NEW.stands_on == NEW.dependencies
+    assert caught[0].filename == __file__
 
 
 def test_streams(predictor):

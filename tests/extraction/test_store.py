@@ -374,7 +374,7 @@ def test_each_step_and_extractor_declares_the_packages_that_its_numbers_come_fro
 
 def test_a_step_s_package_makes_another_key(monkeypatch):
     plain, gated = LogMel(), LogMel(preprocess=(transforms.step({"name": "sometimes", "step": "pitch_shift"}),))
-    assert gated.stands_on == plain.stands_on | {"librosa", "scipy"}
+    assert gated.dependencies == plain.dependencies | {"librosa", "scipy"}
     before = extractor_key(plain), extractor_key(gated)
     version = metadata.version
     monkeypatch.setattr(

@@ -140,8 +140,8 @@ def test_an_alert_waits_holds_on_and_ends():
     heard = []
     alert = Alert("angry", then=lambda alert, moment: heard.append((alert.active, moment.end)), seconds=2)
     for end, p in enumerate([0.8, 0.9, 0.6, 0.8, 0.8, 0.8, 0.6, 0.55, 0.4, 0.9, 0.9, 0.9], start=1):
-        alert.hear(at(end, p))
-        alert.hear(Moment(end, end + 0.5, reason="silence"))
+        alert.update(at(end, p))
+        alert.update(Moment(end, end + 0.5, reason="silence"))
     assert heard == [(True, 6), (False, 9), (True, 12)]
 
 
