@@ -26,13 +26,14 @@ from .single import Recipe
 
 _DOCUMENT = "Time-distributed 2D CNN-LSTM"
 _EXTRACTOR = LogMel(
-    rate=16000, n_fft=512, window=400, hop=160, n_mels=32, seconds=3.0, preprocess=(Trim(top_db=30.0),)
-)
+    sr=16000, n_fft=512, win_length=400, hop_length=160, n_mels=32, seconds=3.0,
+    preprocess=(Trim(top_db=30.0),),
+)  # fmt: skip
 _TRAINING = Training(
     optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=200, patience=15, class_weights=False
 )  # fmt: skip
 
-_AS_WRITTEN = {"hop of 15 ms": {"extractor.hop": 240}, "200 epochs": {"training.patience": None}}
+_AS_WRITTEN = {"hop of 15 ms": {"extractor.hop_length": 240}, "200 epochs": {"training.patience": None}}
 
 
 def _classes(**figures: tuple[float, float, float]) -> dict[str, dict[str, float]]:

@@ -37,7 +37,7 @@ _AUGMENTATION = (
     AddNoise(kind="white", snr_low=15.0, snr_high=30.0),
 )
 _SPECTROGRAM = LogMel(
-    rate=16000, n_fft=1024, window=640, hop=320, n_mels=40, seconds=3.0, preprocess=_PREPROCESS
+    sr=16000, n_fft=1024, win_length=640, hop_length=320, n_mels=40, seconds=3.0, preprocess=_PREPROCESS
 )
 _FRAMES = FrameFeatures(n_mels=40, frames=130, preprocess=_PREPROCESS)
 _TRAINING = Training(

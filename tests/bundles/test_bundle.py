@@ -442,7 +442,7 @@ def test_the_house_is_worth_shipping():
     assert found["scores"]["uar"]["mean"] > 0.66
     assert found["expected_calibration_error"] <= 0.05
     assert found["confident_half"] - found["scores"]["accuracy"]["pooled"] >= 0.15
-    assert bundle.parameters <= 2e6 and len(bundle.members) == 1 and bundle.members[0].extractor.rate == 16000
+    assert bundle.parameters <= 2e6 and len(bundle.members) == 1 and bundle.members[0].extractor.sr == 16000
 
 
 def test_an_unknown_preset_is_named():

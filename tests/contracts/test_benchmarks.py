@@ -49,7 +49,7 @@ def voice(demo_table) -> str:
 def test_straightforward_functionals_are_the_same_functionals(voice):
     expected, extractor = straightforward.functionals(voice), features.Functionals()
     found = dict(zip(extractor.feature_names, extractor.extract(voice).tolist(), strict=True))
-    assert soundfile.info(voice).samplerate == extractor.rate
+    assert soundfile.info(voice).samplerate == extractor.sr
     assert set(found) == set(expected) and found["voiced_ratio"] > 0.2
     by_definition = {"tempo"}  # of Librosa's own frames
     # Praat's median may lie anywhere between the middle frames, and it divides by n - 1.
@@ -262,7 +262,7 @@ def test_a_baseline_takes_a_habit_off_and_leaves_its_clips_out():
     without, adapted = unheard.enrolled(predictions, labels, clips=3, seed=0)
     assert list(without["clip_id"]) == list(adapted["clip_id"]) and len(without) == 4 * 27
     assert without["true"].value_counts().to_dict() == {"happy": 40, "sad": 40, "neutral": 28}
-    before, after = (unheard.judged(each, labels, labels) for each in (without, adapted))
+    before, after = (unheard.evaluated(each, labels, labels) for each in (without, adapted))
     assert before.correct().mean() < 0.85 and after.correct().all()
     np.testing.assert_allclose(adapted[[f"prob_{label}" for label in labels]].sum(axis=1), 1)
     few = predictions[~((predictions["speaker"] == "b") & (predictions["true"] == "neutral"))]
@@ -274,7 +274,7 @@ def test_a_baseline_takes_a_habit_off_and_leaves_its_clips_out():
 def test_an_answer_in_more_labels_is_judged_in_those_of_the_corpus():
     predictions = said("ab", ("neutral", "calm", "happy", "fear"), {})
     predictions = predictions[predictions["true"].isin(["neutral", "happy"])]
-    found = unheard.judged(predictions, ("neutral", "calm", "happy", "fear"), ("neutral", "happy"))
+    found = unheard.evaluated(predictions, ("neutral", "calm", "happy", "fear"), ("neutral", "happy"))
     assert found.labels == ("neutral", "happy")
     by_true = found.predictions.groupby(predictions["true"])["confidence"].first()
     assert by_true["neutral"] == pytest.approx((0.6 + 0.4 / 3) / (0.6 + 0.8 / 3))
@@ -284,7 +284,7 @@ def test_what_a_bundle_is_worth_unheard_goes_into_pages(monkeypatch, demo_bundle
     page = tmp_path / "page.md"
     page.write_text(f"<!-- unheard: made by {unheard.COMMAND} -->\n<!-- end of unheard -->\n")
     labels = ("neutral", "happy", "sad")
-    unheard.judged(said("abcd", labels, {}), labels, labels).save(tmp_path / "evaluation")
+    unheard.evaluated(said("abcd", labels, {}), labels, labels).save(tmp_path / "evaluation")
     monkeypatch.setattr(unheard.corpora, "load", lambda name: demo_few)
     command = [str(page), "--bundle", str(demo_bundle), "--corpus", "demo", "--enroll", "1", "--draws", "1"]
     assert unheard.main([*command, "--evaluation", str(tmp_path / "evaluation")]) == 0

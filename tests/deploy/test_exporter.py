@@ -70,7 +70,7 @@ def test_samples_in_the_bundles_probabilities_out(house, clips, written):
         for clip in clips["path"]:
             expected = house.probabilities(waveform.extract(clip)[None])[0]
             tolerance = 1e-4 if quantize == "none" else 0.05
-            np.testing.assert_allclose(run(read_audio(clip, rate=16000).samples), expected, atol=tolerance)
+            np.testing.assert_allclose(run(read_audio(clip, sr=16000).samples), expected, atol=tolerance)
         assert report.clips == len(clips) and report.agreement == 1
         assert report.difference <= (deploy.LARGEST_DIFFERENCE if quantize == "none" else 0.05)
         assert report.size == deploy.size(path) > 10_000 and set(report.milliseconds) == {1, 2}
@@ -97,7 +97,7 @@ def test_a_file_tells_what_it_takes_and_what_it_says(house, written):
     assert [each.name for each in model.graph.input] == ["samples"]
     assert [each.name for each in model.graph.output] == ["probabilities"]
     for (_, quantize), (path, _) in written.items():
-        assert deploy.told(path) == deploy.metadata(house) | {"quantize": quantize}
+        assert deploy.read_metadata(path) == deploy.metadata(house) | {"quantize": quantize}
 
 
 def test_litert_needs_built_in_operators_only(written):
@@ -161,7 +161,7 @@ def test_which_recipes_take_samples():
     }  # fmt: skip
     for name in set(said) - samples:  # the others tell what has to be computed, and how
         extractor = recipes.get(name).extractor
-        assert said[name]["normalisation"].startswith(extractor.name) and said[name]["rate"] == extractor.rate
+        assert said[name]["normalisation"].startswith(extractor.name) and said[name]["rate"] == extractor.sr
 
 
 def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
@@ -169,7 +169,7 @@ def test_a_bundle_on_features_takes_these(demo_bundle, demo_table, tmp_path):
     deploy.export(bundle, tmp_path / "model.onnx", demo_table.iloc[::100])
     run, clip = deploy.runner(tmp_path / "model.onnx"), demo_table["path"].iloc[7]
     answer = Predictor(bundle).predict(clip)
-    values = bundle.extractors[0].extract(read_audio(clip, rate=bundle.rate))
+    values = bundle.extractors[0].extract(read_audio(clip, sr=bundle.rate))
     assert run(values) == pytest.approx(list(answer.probabilities.values()), abs=1e-4)
     assert "functionals" in deploy.metadata(bundle)["normalisation"]
 
@@ -181,7 +181,7 @@ def test_zeros_make_a_file_smaller_when_it_is_packed(house, clips, written, tmp_
     report = deploy.export(pruned, tmp_path / "model.tflite", clips)
     assert report.size == pytest.approx(before.size, rel=0.02)
     assert report.compressed < 0.7 * before.compressed < 0.95 * before.size
-    assert deploy.told(tmp_path / "model.tflite")["pruned"] == 0.9
+    assert deploy.read_metadata(tmp_path / "model.tflite")["pruned"] == 0.9
     assert report.bundle_uar == deploy.uar(pruned, clips)
 
 
@@ -268,7 +268,7 @@ def test_the_command_prunes_first(demo_bundle, tmp_path, capsys, monkeypatch):
     assert found["pruned"] == 0.8 and found["compressed"] < 0.6 * found["size"]
     assert 0 < found["bundle_uar"] <= 1 and 0 < found["unpruned_uar"] <= 1
     assert [path.name for path in tmp_path.iterdir()] == ["rastogi_mlp.onnx"]
-    assert deploy.told("rastogi_mlp.onnx")["pruned"] == 0.8
+    assert deploy.read_metadata("rastogi_mlp.onnx")["pruned"] == 0.8
     for more in ((), ("--compare", "demo")):
         assert cli.main([*command, *more, "--quiet"]) == 0
         shown = capsys.readouterr().out

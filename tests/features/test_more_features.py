@@ -41,8 +41,8 @@ class TestAll:
     def test_preprocessing_comes_before(self, extractor):
         quiet, loud = 0.02 * speech_like(), speech_like()
         loud = PeakNormalise()(loud, RATE)
-        chained = dataclasses.replace(extractor, rate=RATE, preprocess=(PeakNormalise(),))
-        plain = dataclasses.replace(extractor, rate=RATE)
+        chained = dataclasses.replace(extractor, sr=RATE, preprocess=(PeakNormalise(),))
+        plain = dataclasses.replace(extractor, sr=RATE)
         expected = plain.extract(recording(loud))
         np.testing.assert_allclose(chained.extract(recording(quiet)), expected, rtol=1e-4, atol=1e-3)
         assert np.abs(plain.extract(recording(quiet)) - expected).max() > 0.1
@@ -87,7 +87,7 @@ def check_stacked(samples, rate=22050, seconds=3.0, **transform) -> None:
     assert frames == 1 + len(y) // transform["hop_length"]
     moments = np.linspace(0, frames - 1, 150)
     expected = np.transpose([np.interp(moments, np.arange(frames), row) for row in expected])
-    values = StackedFrames(rate=rate, seconds=seconds).extract(sound)
+    values = StackedFrames(sr=rate, seconds=seconds).extract(sound)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -112,9 +112,10 @@ def test_stacked_equals_librosa_on_real_speech(real_clips):
 
 def test_stacked_sizes_are_those_of_the_papers():
     extractor = StackedFrames()
-    assert (extractor.n_samples, extractor.window, extractor.hop, extractor.transform) == (66150, 551, 220, 1024)
+    assert (extractor.win_length, extractor.hop_length, extractor.transform) == (551, 220, 1024)
+    assert extractor.n_samples == 66150
     assert extractor.shape == (150, 180)
-    assert StackedFrames(rate=16000, window_ms=32).transform == 512  # a power of two itself
+    assert StackedFrames(sr=16000, window_ms=32).transform == 512  # a power of two itself
     assert StackedFrames(n_fft=2048).transform == 2048
 
 
@@ -215,7 +216,7 @@ def test_stacked_of_the_shortest_and_of_a_long_clip():
 
 def test_stacked_frames_that_are_not_resampled():
     sound = recording(speech_like(seconds=1.0))
-    every = StackedFrames(rate=RATE, seconds=1.5, frames=151, parts=("mel",), n_mels=64, top_db=1000)
+    every = StackedFrames(sr=RATE, seconds=1.5, frames=151, parts=("mel",), n_mels=64, top_db=1000)
     values, valid = every.extract_with_length(sound)
     expected, expected_valid = features.LogMel(seconds=1.5).extract_with_length(sound)
     np.testing.assert_array_equal(values, expected)
@@ -362,7 +363,7 @@ def test_segments_of_the_shortest_and_of_a_long_clip():
 
 def test_segments_names_and_sizes():
     assert Segments().feature_names[0] == "sample_000" and Segments().feature_names[-1] == "sample_319"
-    assert Segments(rate=22050, segment_ms=25, segments=7).shape == (7, 551)
+    assert Segments(sr=22050, segment_ms=25, segments=7).shape == (7, 551)
     with pytest.raises(FeatureError, match=r"segment_ms=0\.01 is less than a sample at 16000 Hz"):
         Segments(segment_ms=0.01)
 

@@ -36,7 +36,7 @@ def forest(name="forest", **changes):
 def mixed():
     """A network of functionals and a forest of frame statistics: two extractors, two sampling rates."""
     network = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1})
-    return Ensemble.of(network, forest(extractor=FrameStatistics(rate=22050)))
+    return Ensemble.of(network, forest(extractor=FrameStatistics(sr=22050)))
 
 
 @pytest.fixture(scope="module")

@@ -200,7 +200,7 @@ def test_members_joined_say_what_they_said_apart(demo_few, tmp_path, eagerly):
 def test_an_offset_or_a_rumble_changes_no_answer(preset, most, some_clips):
     predictor = Predictor.from_preset(preset)
     for path in some_clips["path"].iloc[:6]:
-        plain = read_audio(path, rate=16000).samples
+        plain = read_audio(path, sr=16000).samples
         rumble = 0.1 * np.sin(2 * np.pi * 10 * np.arange(len(plain)) / 16000)
         answers = [predictor.predict((plain + what, 16000)) for what in (0, 0.1, rumble)]
         for answer in answers[1:]:

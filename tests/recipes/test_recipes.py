@@ -153,7 +153,7 @@ def test_what_the_documents_say_of_their_splits_and_settings():
         written = recipes.get(f"{name}+50 epochs, balanced").training
         assert (written.learning_rate, written.epochs, written.class_weights) == (1e-3, 50, True)
     for name in ("td_cnn_lstm", "td_cnn_bilstm_attention"):
-        assert recipes.get(f"{name}+hop of 15 ms").extractor.hop == 240
+        assert recipes.get(f"{name}+hop of 15 ms").extractor.hop_length == 240
         assert recipes.get(f"{name}+200 epochs").training.patience is None
     assert {"without LSTM", "without bidirectional"} <= set(recipes.get("td_cnn_bilstm_attention").ablations)
 
@@ -200,7 +200,7 @@ def test_the_staged_cnn_lstm_as_documented():
 
     recipe = recipes.get("staged_cnn_lstm")
     frames, training = recipe.extractor, recipe.training
-    assert (frames.rate, frames.seconds, frames.window_ms, frames.hop_ms) == (16000, 3.0, 25.0, 10.0)
+    assert (frames.sr, frames.seconds, frames.window_ms, frames.hop_ms) == (16000, 3.0, 25.0, 10.0)
     assert (frames.n_mfcc, frames.frames, frames.parts) == (40, 150, ("mfcc", "chroma", "mel"))
     model = recipe.build(8)
     kinds = [type(layer).__name__ for layer in model.layers if layer.count_params() or "dropout" in layer.name]
