@@ -1,0 +1,159 @@
+"""Tables of a document: each reported figure beside ours, as documented and on unseen speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ... import protocols
+from ...evaluation.resampling import interval, resampled_counts
+from ...evaluation.scores import METRICS, all_scores, class_scores
+from ..records import METRIC_NAMES
+from .document import UNSEEN, Document, Row
+
+COLUMNS = ("system", "figure", "reported", "run on", "here, as documented", "here, unseen speakers")
+_PLAIN = {"parameters": "parameters", "epochs": "epochs", "minutes": "minutes of training"}
+_ALWAYS = ("accuracy", "uar")
+"""Shown of each system, even if its document does not report them."""
+
+
+def table(document: Document, rows: Iterable[Row], records: pd.DataFrame) -> pd.DataFrame:
+    """Table of the figures of some rows.
+
+    Args:
+        document: the document.
+        rows: rows of one of its tables.
+        records: from :func:`ser_kit.recipes.reproduce.load`.
+
+    Returns:
+        DataFrame of text with the columns :data:`COLUMNS` and a row for each figure, and for each set of
+        corpora that the system was run on: those of the document, else all others. Scores are in percent. As
+        documented: mean and standard deviation over folds and seeds, and the leaks of the split. On unseen
+        speakers: pooled over folds and seeds, with the 95 % interval over speakers.
+    """
+    return pd.DataFrame(
+        [
+            line
+            for row in rows
+            for place in _places(document, row, records)
+            for line in _lines(row, place, records)
+        ],
+        columns=list(COLUMNS),
+    )
+
+
+def _places(document: Document, row: Row, records: pd.DataFrame) -> list[str]:
+    """Corpora that a row was run on, ``[""]`` if it was not run."""
+    own = ", ".join(sorted(row.corpora or document.corpora))
+    found = list(dict.fromkeys(_records(row.system, records)["corpora"]))
+    within = [place for place in found if set(place.split(", ")) <= set(own.split(", "))]
+    return [own] if own in found else (within or found or [""])
+
+
+def _records(system: str, records: pd.DataFrame) -> pd.DataFrame:
+    recipe, _, variant = system.partition("+")
+    return records[(records["recipe"] == recipe) & (records["ablation"] == variant)]
+
+
+def _lines(row: Row, place: str, records: pd.DataFrame) -> list[list[str]]:
+    own = _records(row.system, records)
+    own = own[own["corpora"] == place]
+    sides = [own[own["protocol"] == row.split], own[own["protocol"] == UNSEEN]]
+    kept = dict.fromkeys([*_ALWAYS, *row.reported])
+    figures: list[tuple[str, Any, str, str]] = [
+        (_PLAIN.get(each) or METRIC_NAMES[each], each, "", "") for each in kept
+    ]
+    for emotion, values in row.classes.items():
+        figures += [(f"{METRIC_NAMES[each]} of {emotion}", each, emotion, each) for each in values]
+    lines = []
+    for title, metric, emotion, _ in figures:
+        reported = row.classes[emotion][metric] if emotion else row.reported.get(metric)
+        here = [_documented(sides[0], metric, emotion), _unseen(sides[1], metric, emotion)]
+        lines.append([row.label, title, _reported(reported, metric), place or "not run", *here])
+    return lines
+
+
+def _reported(value: Any, metric: str) -> str:
+    if value is None:
+        return "–"
+    values = value if isinstance(value, tuple) else (value,)
+    scale = 1 if metric in _PLAIN else 100
+    return " to ".join(f"{scale * each:,.5g}" if metric != "parameters" else f"{each:,}" for each in values)
+
+
+def _documented(runs: pd.DataFrame, metric: str, emotion: str) -> str:
+    if not len(runs):
+        return "–"
+    if metric in _PLAIN:
+        return _plain(runs, metric)
+    values = _values(runs, metric, emotion)
+    if not values:
+        return "–"
+    spread = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{100 * np.mean(values):.1f}{spread}{_leaks(runs['protocol'].iloc[0])}"
+
+
+def _leaks(protocol: str) -> str:
+    leaks = protocols.get(protocol).leaks
+    return f" (leaky: {', '.join(leaks)})" if leaks else ""
+
+
+def _plain(runs: pd.DataFrame, metric: str) -> str:
+    if metric == "parameters":
+        return f"{runs['parameters'].iloc[0]:,}"
+    if metric == "minutes":
+        return f"{runs['seconds'].median() / 60:.1f}"
+    epochs = [each for run in runs["epochs"] for each in run]
+    return f"{np.mean(epochs):.0f}" if epochs else "–"
+
+
+def _values(runs: pd.DataFrame, metric: str, emotion: str) -> list[float]:
+    if emotion:
+        return [each[emotion][metric] for each in runs["per_class"] if each.get(emotion, {}).get("support")]
+    return runs.get(metric, pd.Series(dtype=float)).dropna().tolist()
+
+
+def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
+    if not len(runs) or metric in _PLAIN:
+        return "–"
+    star = "" if len(runs) == runs.groupby("seed")["folds"].first().sum() else " *"
+    by_speaker = speakers(runs)
+    if metric not in METRICS and not emotion:
+        return _documented_only(runs, metric)
+    if by_speaker is None:  # records of earlier versions
+        return _documented_only(runs, metric, emotion) + star
+    counts = by_speaker.sum(0)
+    if emotion:
+        here = list(runs["labels"].iloc[0]).index(emotion)
+        value = class_scores(counts)[metric][here]
+        drawn = resampled_counts(by_speaker)["recall"][:, here] if metric == "recall" else np.array([])
+    else:
+        value, drawn = all_scores(counts)[metric], resampled_counts(by_speaker)[metric]
+    low, high = interval(drawn)
+    known = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) else ""
+    return f"{100 * value:.1f}{known}{star}"
+
+
+def _documented_only(runs: pd.DataFrame, metric: str, emotion: str = "") -> str:
+    values = _values(runs, metric, emotion)
+    if not values:
+        return "–"
+    return f"{100 * np.mean(values):.1f}" + (
+        f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    )
+
+
+def speakers(runs: pd.DataFrame) -> np.ndarray | None:
+    """Confusion matrices ``int [speakers, k, k]``, summed over folds and seeds; ``None`` if a record lacks
+    them."""
+    kept = runs.get("confusion_by_speaker", pd.Series(dtype=object)).dropna()
+    if len(kept) < len(runs):
+        return None
+    sums: dict[str, np.ndarray] = {}
+    for run in kept:
+        for speaker, counts in run.items():
+            sums[speaker] = sums.get(speaker, 0) + np.array(counts)
+    return np.stack(list(sums.values()))
