@@ -8,10 +8,11 @@ from ser_kit import features, recipes
 from ser_kit.audio import augment, transforms
 from ser_kit.models import layers
 from ser_kit.recipes import voting
+from ser_kit.recipes.documents.ensembles import ENSEMBLES as DOCUMENT
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 TABLE_2 = {  # accuracy, precision, recall, F1, and the corpora
-    "voting_soft": (96.97, 95.50, 97.00, 96.25, ("ravdess", "ravdess_song")),
+    "voting_features": (96.97, 95.50, 97.00, 96.25, ("ravdess", "ravdess_song")),
     "deep_belief_network": (65.00, 63.00, 66.00, 64.00, ("emodb",)),
     "stacked_autoencoder": (70.50, 68.00, 72.00, 70.00, ("emodb",)),
     "voting_svm": (78.50, 75.00, 80.00, 77.50, ("ravdess", "ravdess_song")),
@@ -35,6 +36,26 @@ def test_reported_figures_are_those_of_table_2(name):
     assert [100 * figure for figure in published.accuracy] == pytest.approx([accuracy])
     others = {metric: 100 * figure for metric, (figure,) in published.others.items()}
     assert others == pytest.approx({"macro_precision": precision, "uar": recall, "macro_f1": f1})
+
+
+@pytest.mark.parametrize(("title", "names"), [
+    ("Table 2: performance", TABLE_2),
+    ("Table 2 on speech and song", [name for name, (*_, corpora) in TABLE_2.items() if "ravdess" in corpora]),
+])  # fmt: skip
+def test_the_page_has_table_2(title, names):
+    (table,) = [part for part in DOCUMENT.parts if part.title == title]
+    assert {row.system for row in table.rows} == set(names)
+    metrics = ("accuracy", "macro_precision", "uar", "macro_f1")
+    for row in table.rows:
+        assert [100 * row.reported[metric] for metric in metrics] == pytest.approx(TABLE_2[row.system][:4])
+        assert set(row.corpora) <= set(TABLE_2[row.system][4])
+
+
+def test_the_page_has_a_table_or_figure_for_each_of_the_document():
+    titles = " ".join(part.title for part in DOCUMENT.parts)
+    for each in ("Fig. 1", "Fig. 2", "Figs. 3 and 4", "Fig. 5", "Table 1", "Table 2", "CoSTGA", "segments of 20 ms"):
+        assert each in titles
+    assert {row.system.partition("+")[0] for row in DOCUMENT.rows} >= {*TABLE_2, *ENSEMBLES, "costga", "segment_dnn"}
 
 
 @pytest.mark.parametrize("name", NETWORKS)
