@@ -46,6 +46,7 @@ BUILDERS: Registry[Callable] = Registry(
         "cnn_bilstm": f"{__name__}.cnn_bilstm:cnn_bilstm",
         "committee": f"{__name__}.committee:committee",
         "conv1d_lstm": f"{__name__}.conv1d_lstm:conv1d_lstm",
+        "costga": f"{__name__}.costga:costga",
         "experts": f"{__name__}.experts:experts",
         "forest": f"{__name__}.forest:forest",
         "house": f"{__name__}.house:house",

@@ -25,6 +25,8 @@ EXTRACTORS = [
     features.LogMel(sr=8000, n_fft=256, win_length=200, hop_length=80, n_mels=32, seconds=0.7),
     features.StackedFrames(),
     features.StackedFrames(sr=16000, seconds=0.7, n_fft=512, n_mfcc=13, n_mels=40, frames=200, parts=("mfcc", "mel")),
+    features.PitchEnergy(),
+    features.PitchEnergy(sr=8000, win_length=200, hop_length=80, seconds=1.5, pitch_floor=60, pitch_ceiling=400),
     features.FrameStatistics(),
     features.FrameStatistics(sr=16000, n_fft=512, hop_length=160, n_mels=40, n_mfcc=20, frames=50, top_db=60),
     features.Segments(),
@@ -510,7 +512,8 @@ def test_waveform_is_the_samples():
 
 def test_registry():
     ours = [
-        "frame_statistics", "frames", "functionals", "librosa_functionals", "logmel", "segments", "stacked", "waveform",
+        "frame_statistics", "frames", "functionals", "librosa_functionals", "logmel", "pitch_energy", "segments",
+        "stacked", "waveform",
     ]  # fmt: skip
     assert features.names() == sorted([*ours, "speech_encoder", "trillsson", "yamnet"])
     assert {type(each).name for each in EXTRACTORS} == set(ours), "of others: test_embeddings.py, test_encoders.py"

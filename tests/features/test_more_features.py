@@ -15,10 +15,10 @@ from ser_kit import extraction, features
 from ser_kit.audio import Recording, read_audio
 from ser_kit.audio.transforms import PeakNormalise
 from ser_kit.core.errors import FeatureError, TooShortError, UnknownNameError
-from ser_kit.features import FrameFeatures, FrameStatistics, Segments, StackedFrames
+from ser_kit.features import FrameFeatures, FrameStatistics, PitchEnergy, Segments, StackedFrames
 
 MFCC, CHROMA, MEL = slice(0, 40), slice(40, 52), slice(52, 180)
-NEW = [StackedFrames(), FrameStatistics(), Segments()]
+NEW = [StackedFrames(), PitchEnergy(), FrameStatistics(), Segments()]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,38 @@ class TestAll:
 def test_a_name_that_is_nearly_right():
     with pytest.raises(UnknownNameError, match="did you mean 'stacked'"):
         features.get("staked")
+
+
+# Pitch and energy ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_pitch_and_energy_are_those_of_praat_and_librosa(name):
+    import librosa
+    import parselmouth
+
+    sound, extractor = recording(SIGNALS[name]), PitchEnergy()
+    values, valid = extractor.extract_with_length(sound)
+    samples = sound.samples[:48000].astype(np.float64)
+    assert values.shape == (151, 2) and valid == 1 + len(samples) // 320
+    pitch = parselmouth.Sound(samples, RATE).to_pitch_ac(0.02, pitch_floor=75, pitch_ceiling=500)
+    expected = np.zeros(151)
+    for time, hertz in zip(pitch.xs(), pitch.selected_array["frequency"], strict=True):
+        frame = round(time / 0.02)
+        assert abs(frame * 0.02 - time) <= 0.0101  # half a hop
+        expected[frame] = hertz
+    np.testing.assert_allclose(values[:, 0], expected, rtol=1e-6)
+    filled = librosa.util.fix_length(samples, size=48000)
+    rms = librosa.feature.rms(y=filled, frame_length=640, hop_length=320)[0]
+    np.testing.assert_allclose(values[:, 1], 20 * np.log10(np.maximum(rms, 1e-5)), rtol=1e-5, atol=1e-4)
+
+
+def test_pitch_is_zero_and_energy_low_where_nothing_sounds():
+    values, valid = PitchEnergy().extract_with_length(recording(np.append(tone(200), np.zeros(8000))))
+    assert valid == 76
+    np.testing.assert_allclose(values[5:45], [[200, 10 * np.log10(0.125)]] * 40, atol=0.05)
+    np.testing.assert_array_equal(values[53:], [[0, -100]] * 98)
+    np.testing.assert_array_equal(values[53:75], values[80:102])
 
 
 # Stacked frames ------------------------------------------------------------------------------------------------------

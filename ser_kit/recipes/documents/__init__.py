@@ -3,7 +3,7 @@
 Examples:
     >>> from ser_kit.recipes import documents
     >>> list(documents.DOCUMENTS)
-    ['staged']
+    ['staged', 'ensembles']
     >>> documents.DOCUMENTS["staged"].corpora
     ('ravdess',)
 """
@@ -17,6 +17,6 @@ __all__ = ["DOCUMENTS", "Document", "Material", "Picture", "Row", "Table"]
 
 DOCUMENTS: Registry[Document] = Registry(
     "document",
-    {"staged": f"{__name__}.staged:STAGED"},
+    {"staged": f"{__name__}.staged:STAGED", "ensembles": f"{__name__}.ensembles:ENSEMBLES"},
 )
 """Documents by name, in the order of the documentation."""
