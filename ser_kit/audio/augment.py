@@ -42,6 +42,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _old_names
+from ..core.config import BOOLEAN
 from . import transforms
 from .transforms import Step, fitted, levelled, power_of_two, resampled, rms
 
@@ -98,6 +99,7 @@ def with_seed(steps: Iterable[Step | str | Mapping[str, Any]], seed: int) -> tup
 class AddNoise(Variation):
     """Add white noise at a signal-to-noise ratio drawn uniformly, in decibels; digital silence stays silence.
 
+    The noise is multiplied by ``sqrt(power of signal / power of noise / 10^(ratio / 10))``.
     The ratio is that of the powers over the whole clip, its pauses included. Nothing is clipped: a loud clip
     may go beyond full scale.
 
@@ -108,6 +110,7 @@ class AddNoise(Variation):
             and streets is.
         snr_low: lowest ratio in dB, -60 to 120.
         snr_high: highest ratio in dB, likewise.
+        whole: draw whole decibels only, both ends included.
 
     Examples:
         >>> tone = np.sin(np.arange(16000) / 10).astype("float32")
@@ -119,14 +122,22 @@ class AddNoise(Variation):
     name: ClassVar[str] = "add_noise"
     packages: ClassVar = ("scipy",)
     ordered: ClassVar = (("snr_low", "snr_high"),)
-    valid: ClassVar = Variation.valid | {"kind": _NOISES, "snr_low": _DECIBELS, "snr_high": _DECIBELS}
+    valid: ClassVar = Variation.valid | {
+        "kind": _NOISES, "snr_low": _DECIBELS, "snr_high": _DECIBELS, "whole": BOOLEAN
+    }  # fmt: skip
+    added: ClassVar = frozenset({"whole"})
 
     kind: str = "white"
     snr_low: float = 10.0
     snr_high: float = 30.0
+    whole: bool = False
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        ratio, length = rng.uniform(self.snr_low, self.snr_high), len(samples)
+        if self.whole:
+            ratio = rng.integers(round(self.snr_low), round(self.snr_high), endpoint=True)
+        else:
+            ratio = rng.uniform(self.snr_low, self.snr_high)
+        length = len(samples)
         if self.kind == "uniform":
             noise = rng.uniform(-1, 1, length)
         elif self.kind == "pink":

@@ -98,6 +98,9 @@ class Settings:
     """Name in the registry."""
     called: ClassVar[str] = ""
     """Earlier name of the class, still used in :attr:`identity` so that stored features stay valid."""
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Settings added later: in :attr:`identity` only if not the default, so that stored features stay
+    valid."""
     version: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions, besides NumPy, whose versions affect the result."""
@@ -129,8 +132,16 @@ class Settings:
     @property
     def identity(self) -> str:
         """Class, version and settings in one line."""
-        settings = ", ".join(f"{each.name}={_word(getattr(self, each.name))}" for each in fields(self))
+        settings = ", ".join(f"{name}={_word(getattr(self, name))}" for name in self._named())
         return f"{self.called or type(self).__name__}/{self.version}({settings})"
+
+    def _named(self) -> list[str]:
+        """Names of the settings in :attr:`identity`."""
+        return [
+            each.name
+            for each in fields(self)
+            if each.name not in self.added or getattr(self, each.name) != each.default
+        ]
 
     @property
     def stands_on(self) -> frozenset[str]:

@@ -157,7 +157,7 @@ def _logmel(x, extractor: LogMel):
 
     from ..models.layers import LogMelSpectrogram
 
-    settings = {key: getattr(extractor, key) for key in ("rate", "n_fft", "window", "hop", "n_mels")}
+    settings = {key: getattr(extractor, key) for key in ("rate", "n_fft", "window", "hop", "n_mels", "htk")}
     x = x if extractor.n_samples is None else _filled(x, extractor.n_samples)
     found = LogMelSpectrogram(**settings)(x)
     return tf.reshape(found, (1, *[n or -1 for n in extractor.shape]))

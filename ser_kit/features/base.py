@@ -85,7 +85,8 @@ class Extractor(Settings, ABC):
     @cached_property
     def identity(self) -> str:
         """Class, version and parameters in one line, such as ``LogMel/1(rate=16000, ...)``."""
-        parameters = [f"{key}={value!r}" for key, value in self.parameters.items() if key != "preprocess"]
+        named, values = self._named(), self.parameters
+        parameters = [f"{key}={values[key]!r}" for key in named if key != "preprocess"]
         if self.preprocess:
             parameters.append(f"preprocess=[{', '.join(step.identity for step in self.preprocess)}]")
         return f"{type(self).__name__}/{self.version}({', '.join(parameters)})"

@@ -133,6 +133,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         window: samples in the Hann window.
         hop: samples between frames.
         n_mels: mel bands, from 0 Hz to ``rate / 2``.
+        htk: HTK's mel scale, not Slaney's.
         **kwargs: of ``keras.layers.Layer``.
 
     Examples:
@@ -141,13 +142,13 @@ class LogMelSpectrogram(keras.layers.Layer):
         (2, 101, 64)
     """
 
-    def __init__(self, rate=16000, n_fft=512, window=400, hop=160, n_mels=64, **kwargs):
+    def __init__(self, rate=16000, n_fft=512, window=400, hop=160, n_mels=64, htk=False, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.extractor = LogMel(rate=rate, n_fft=n_fft, window=window, hop=hop, n_mels=n_mels)
+        self.extractor = LogMel(rate=rate, n_fft=n_fft, window=window, hop=hop, n_mels=n_mels, htk=htk)
 
     def call(self, waveform):
         e = self.extractor
-        filters = spectra.mel_filters(e.rate, e.n_fft, e.n_mels).astype("float32")
+        filters = spectra.mel_filters(e.rate, e.n_fft, e.n_mels, e.htk).astype("float32")
         return decibels(ops.matmul(powers(waveform, e.n_fft, e.hop, e.window), filters))
 
     def compute_output_shape(self, input_shape):
