@@ -12,7 +12,6 @@ import pandas as pd
 
 from ... import corpora, recipes
 from ...core.errors import TableError
-from ...core.labels import labels_of
 from ..records import confusion
 
 if TYPE_CHECKING:
@@ -141,7 +140,7 @@ class Material:
     @cached_property
     def clips(self) -> pd.DataFrame:
         """Clip table of the corpora, with the document's labels."""
-        return corpora.load(list(self.names), root=self.root, labels=labels_of(self.document.labels))
+        return corpora.load(list(self.names), root=self.root, labels=self.document.labels)
 
     def runs(self, system: str, protocol: str = "") -> pd.DataFrame:
         """Records of a system on the corpora, under a protocol (by default that of its authors).

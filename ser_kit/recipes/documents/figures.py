@@ -9,7 +9,7 @@ import pandas as pd
 
 from ... import plots, recipes
 from ...core.errors import TableError
-from ...core.labels import labels_of
+from ...core.labels import label_set
 from .document import Material
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def layers(system: str) -> Make:
     """The layers of a system's network, built for the document's labels."""
 
     def make(material: Material) -> Figure:
-        network = recipes.get(system).build(len(labels_of(material.document.labels)))
+        network = recipes.get(system).build(len(label_set(material.document.labels)))
         return plots.layer_flow(layer_table(network), f"{system}: {network.count_params():,} parameters")
 
     return make

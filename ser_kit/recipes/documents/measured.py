@@ -62,14 +62,14 @@ def _lines(row: Row, place: str, records: pd.DataFrame) -> list[list[str]]:
     own = _records(row.system, records)
     own = own[own["corpora"] == place]
     sides = [own[own["protocol"] == row.split], own[own["protocol"] == UNSEEN]]
-    kept = dict.fromkeys([*_ALWAYS, *row.reported])
-    figures: list[tuple[str, Any, str, str]] = [
-        (_PLAIN.get(each) or METRIC_NAMES[each], each, "", "") for each in kept
+    figures = [
+        (_PLAIN.get(each) or METRIC_NAMES[each], each, "")
+        for each in {**dict.fromkeys(_ALWAYS), **row.reported}
     ]
     for emotion, values in row.classes.items():
-        figures += [(f"{METRIC_NAMES[each]} of {emotion}", each, emotion, each) for each in values]
+        figures += [(f"{METRIC_NAMES[each]} of {emotion}", each, emotion) for each in values]
     lines = []
-    for title, metric, emotion, _ in figures:
+    for title, metric, emotion in figures:
         reported = row.classes[emotion][metric] if emotion else row.reported.get(metric)
         here = [_documented(sides[0], metric, emotion), _unseen(sides[1], metric, emotion)]
         lines.append([row.label, title, _reported(reported, metric), place or "not run", *here])
@@ -87,18 +87,11 @@ def _reported(value: Any, metric: str) -> str:
 def _documented(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     if not len(runs):
         return "–"
-    if metric in _PLAIN:
-        return _plain(runs, metric)
-    values = _values(runs, metric, emotion)
-    if not values:
-        return "–"
-    spread = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{100 * np.mean(values):.1f}{spread}{_leaks(runs['protocol'].iloc[0])}"
-
-
-def _leaks(protocol: str) -> str:
-    leaks = protocols.get(protocol).leaks
-    return f" (leaky: {', '.join(leaks)})" if leaks else ""
+    found = _plain(runs, metric) if metric in _PLAIN else _over_runs(_values(runs, metric, emotion))
+    leaks = protocols.get(runs["protocol"].iloc[0]).leaks
+    return (
+        f"{found} (leaky: {', '.join(leaks)})" if leaks and metric not in _PLAIN and found != "–" else found
+    )
 
 
 def _plain(runs: pd.DataFrame, metric: str) -> str:
@@ -116,34 +109,29 @@ def _values(runs: pd.DataFrame, metric: str, emotion: str) -> list[float]:
     return runs.get(metric, pd.Series(dtype=float)).dropna().tolist()
 
 
+def _over_runs(values: list[float]) -> str:
+    if not values:
+        return "–"
+    spread = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{100 * np.mean(values):.1f}{spread}"
+
+
 def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     if not len(runs) or metric in _PLAIN:
         return "–"
     star = "" if len(runs) == runs.groupby("seed")["folds"].first().sum() else " *"
     by_speaker = speakers(runs)
-    if metric not in METRICS and not emotion:
-        return _documented_only(runs, metric)
-    if by_speaker is None:  # records of earlier versions
-        return _documented_only(runs, metric, emotion) + star
-    counts = by_speaker.sum(0)
+    if by_speaker is None or not (emotion or metric in METRICS):  # records of earlier versions; other metrics
+        return _over_runs(_values(runs, metric, emotion)) + star
+    scores, drawn = all_scores(by_speaker.sum(0)), resampled_counts(by_speaker)
+    value, values = scores.get(metric), drawn.get(metric)
     if emotion:
         here = list(runs["labels"].iloc[0]).index(emotion)
-        value = class_scores(counts)[metric][here]
-        drawn = resampled_counts(by_speaker)["recall"][:, here] if metric == "recall" else np.array([])
-    else:
-        value, drawn = all_scores(counts)[metric], resampled_counts(by_speaker)[metric]
-    low, high = interval(drawn)
+        value = class_scores(by_speaker.sum(0))[metric][here]
+        values = drawn["recall"][:, here] if metric == "recall" else np.empty(0)
+    low, high = interval(values)
     known = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) else ""
     return f"{100 * value:.1f}{known}{star}"
-
-
-def _documented_only(runs: pd.DataFrame, metric: str, emotion: str = "") -> str:
-    values = _values(runs, metric, emotion)
-    if not values:
-        return "–"
-    return f"{100 * np.mean(values):.1f}" + (
-        f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    )
 
 
 def speakers(runs: pd.DataFrame) -> np.ndarray | None:
