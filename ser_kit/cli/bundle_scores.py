@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def bundles_among(names: Sequence[str]) -> list[str]:
-    """The names that are bundle folders or presets and no recipes: all of them or none.
+    """The names that are no recipes but folders, paths or presets: all of them or none.
 
     Raises:
         RecipeError: if there are both bundles and recipes.
@@ -33,7 +33,8 @@ def bundles_among(names: Sequence[str]) -> list[str]:
 
     own = {*recipes.RECIPES, *recipes.OWN}
     others = [name for name in names if name.partition("+")[0] not in own]
-    found = [name for name in others if name in preset_names() or os.path.isdir(name)]
+    presets = preset_names()
+    found = [name for name in others if name in presets or os.path.isdir(name) or os.path.dirname(name)]
     if found and len(found) < len(names):
         recipe = next(name for name in names if name not in found)
         raise RecipeError(f"{recipe} is no bundle, and {found[0]} is one; give them to two commands")

@@ -113,6 +113,6 @@ EVALUATE = Command(
         "ser-kit evaluate rastogi_mlp ahmadov_cnn_bilstm --corpus ravdess --protocol speaker,random "
         "--out results",
         "ser-kit evaluate rastogi_mlp --corpus demo --seeds 3 --out results",
-        "ser-kit evaluate my-bundle --corpus savee --root SAVEE --labels seven",
+        "ser-kit evaluate runs/my-bundle --corpus savee --root SAVEE --labels seven",
     ],
 )

@@ -18,6 +18,7 @@ PARAMETERS = [
     {},
     {"rate": 22050, "n_fft": 1024, "window": 551, "hop": 220, "n_mels": 80},
     {"rate": 8000, "n_fft": 256, "window": 256, "hop": 100, "n_mels": 20},
+    {"n_fft": 1024, "hop": 240, "n_mels": 128, "htk": True},
 ]
 
 
@@ -30,11 +31,11 @@ def voice(seed, n=RATE, rate=RATE):
     return (0.2 * sound * np.abs(np.sin(7 * time)) + 1e-3 * rng.normal(size=n)).astype(np.float32)
 
 
-def librosa_logmel(samples, rate=RATE, n_fft=512, window=400, hop=160, n_mels=64):
+def librosa_logmel(samples, rate=RATE, n_fft=512, window=400, hop=160, n_mels=64, htk=False):
     import librosa
 
     power = librosa.feature.melspectrogram(
-        y=samples, sr=rate, n_fft=n_fft, win_length=window, hop_length=hop, n_mels=n_mels
+        y=samples, sr=rate, n_fft=n_fft, win_length=window, hop_length=hop, n_mels=n_mels, htk=htk
     )
     return 10 * np.log10(np.maximum(power, 1e-10)).T
 

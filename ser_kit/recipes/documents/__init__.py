@@ -3,7 +3,7 @@
 Examples:
     >>> from ser_kit.recipes import documents
     >>> list(documents.DOCUMENTS)
-    ['staged']
+    ['staged', 'time_distributed']
     >>> documents.DOCUMENTS["staged"].corpora
     ('ravdess',)
 """
@@ -17,6 +17,9 @@ __all__ = ["DOCUMENTS", "Document", "Material", "Picture", "Row", "Table"]
 
 DOCUMENTS: Registry[Document] = Registry(
     "document",
-    {"staged": f"{__name__}.staged:STAGED"},
+    {
+        "staged": f"{__name__}.staged:STAGED",
+        "time_distributed": f"{__name__}.time_distributed:TIME_DISTRIBUTED",
+    },
 )
 """Documents by name, in the order of the documentation."""
