@@ -122,6 +122,9 @@ class Settings(metaclass=_SettingsType):
     renamed: ClassVar[Mapping[str, str]] = {}
     """Setting -> its earlier name, which is accepted with a warning. Identities, records and cards keep it,
     so that stored features, results and bundles stay valid."""
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Settings added later: in :attr:`identity` only if not the default, so that stored features stay
+    valid."""
     version: ClassVar[int] = 1
     packages: ClassVar[tuple[str, ...]] = ()
     """Distributions, besides NumPy, whose versions affect the result."""
@@ -175,9 +178,17 @@ class Settings(metaclass=_SettingsType):
     @property
     def identity(self) -> str:
         """Class, version and settings in one line."""
-        values = self.stored({each.name: _word(getattr(self, each.name)) for each in fields(self)})
+        values = self.stored({name: _word(getattr(self, name)) for name in self._named()})
         settings = ", ".join(f"{key}={value}" for key, value in values.items())
         return f"{self.called or type(self).__name__}/{self.version}({settings})"
+
+    def _named(self) -> list[str]:
+        """Names of the settings in :attr:`identity`."""
+        return [
+            each.name
+            for each in fields(self)
+            if each.name not in self.added or getattr(self, each.name) != each.default
+        ]
 
     @property
     def dependencies(self) -> frozenset[str]:

@@ -157,8 +157,9 @@ def _logmel(x, e: LogMel):
 
     from ..models.layers import LogMelSpectrogram
 
+    settings = {key: getattr(e, key) for key in ("sr", "n_fft", "win_length", "hop_length", "n_mels", "htk")}
     x = x if e.n_samples is None else _filled(x, e.n_samples)
-    found = LogMelSpectrogram(e.sr, e.n_fft, e.win_length, e.hop_length, e.n_mels)(x)
+    found = LogMelSpectrogram(**settings)(x)
     return tf.reshape(found, (1, *[n or -1 for n in e.shape]))
 
 

@@ -86,8 +86,9 @@ class Extractor(Settings, ABC):
     @cached_property
     def identity(self) -> str:
         """Class, version and parameters in one line, such as ``LogMel/1(rate=16000, ...)``."""
-        stored = self.stored(self.parameters)
-        parameters = [f"{key}={value!r}" for key, value in stored.items() if key != "preprocess"]
+        named, values = self._named(), self.parameters
+        stored = self.stored({key: values[key] for key in named if key != "preprocess"})
+        parameters = [f"{key}={value!r}" for key, value in stored.items()]
         if self.preprocess:
             parameters.append(f"preprocess=[{', '.join(step.identity for step in self.preprocess)}]")
         return f"{type(self).__name__}/{self.version}({', '.join(parameters)})"

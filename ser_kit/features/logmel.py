@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..audio.recording import Recording
+from ..core.config import BOOLEAN
 from ..core.errors import FeatureError
 from . import spectra
 from .base import Extractor
@@ -31,6 +32,7 @@ class LogMel(Extractor):
         n_mels: mel bands, from 0 Hz to ``sr / 2``.
         seconds: cut the waveform to this length, or fill it up with zeros, so that all clips have
             ``1 + seconds * sr // hop_length`` frames; ``None`` leaves every clip its own length.
+        htk: HTK's mel scale, ``2595 log10(1 + f / 700)``, not Slaney's.
 
     Examples:
         >>> import numpy as np
@@ -44,6 +46,8 @@ class LogMel(Extractor):
     """
 
     name: ClassVar[str] = "logmel"
+    valid = Extractor.valid | {"htk": BOOLEAN}
+    added = frozenset({"htk"})
 
     sr: int = 16000
     n_fft: int = 512
@@ -51,6 +55,7 @@ class LogMel(Extractor):
     hop_length: int = 160
     n_mels: int = 64
     seconds: float | None = None
+    htk: bool = False
 
     def __post_init__(self):
         super().__post_init__()
@@ -76,4 +81,4 @@ class LogMel(Extractor):
         if self.n_samples is not None:
             samples = np.pad(samples, (0, self.n_samples - len(samples)))
         power = spectra.powers(samples, self.n_fft, self.hop_length, self.win_length)
-        return spectra.log_mel(power, self.sr, self.n_fft, self.n_mels), valid
+        return spectra.log_mel(power, self.sr, self.n_fft, self.n_mels, self.htk), valid

@@ -19,13 +19,13 @@ class PitchEnergy(Extractor):
 
     ``pitch`` is that of Praat's *To Pitch (ac)* in Hz, 0 where there is no voice. ``energy`` is the mean
     square of the samples of a frame in dB re full scale, not below -100 dB. The ``t``-th frame is centred on
-    sample ``t * hop``; Praat places its frames symmetrically in the clip, so that its values are up to half a
-    hop away. After the end of a shorter clip, pitch is 0 and energy -100 dB.
+    sample ``t * hop_length``; Praat places its frames symmetrically in the clip, so that its values are up to
+    half a hop away. After the end of a shorter clip, pitch is 0 and energy -100 dB.
 
     Args:
-        rate: Hz.
-        window: samples in a frame of the energy; 640 at 16 kHz is 40 ms.
-        hop: samples between frames; 320 at 16 kHz is 20 ms.
+        sr: sample rate in Hz.
+        win_length: samples in a frame of the energy; 640 at 16 kHz is 40 ms.
+        hop_length: samples between frames; 320 at 16 kHz is 20 ms.
         seconds: length that the waveform is cut or filled up to, in s.
         pitch_floor: Hz; the frames of the pitch last ``3 / pitch_floor`` seconds.
         pitch_ceiling: Hz.
@@ -46,9 +46,9 @@ class PitchEnergy(Extractor):
     units: ClassVar = {"pitch": "Hz", "energy": "dB"}
     feature_names: ClassVar = ("pitch", "energy")
 
-    rate: int = 16000
-    window: int = 640
-    hop: int = 320
+    sr: int = 16000
+    win_length: int = 640
+    hop_length: int = 320
     seconds: float = 3.0
     pitch_floor: float = 75.0
     pitch_ceiling: float = 500.0
@@ -56,16 +56,16 @@ class PitchEnergy(Extractor):
     @property
     def n_samples(self) -> int:
         """Samples that every clip is cut or filled up to."""
-        return round(self.seconds * self.rate)
+        return round(self.seconds * self.sr)
 
     @property
     def shape(self) -> tuple[int, int]:
-        return 1 + self.n_samples // self.hop, 2
+        return 1 + self.n_samples // self.hop_length, 2
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
-        samples = recording.at(self.rate)[: self.n_samples].astype(np.float64)
-        step = self.hop / self.rate
-        sound = praat("measuring pitch").Sound(samples, self.rate)
+        samples = recording.at(self.sr)[: self.n_samples].astype(np.float64)
+        step = self.hop_length / self.sr
+        sound = praat("measuring pitch").Sound(samples, self.sr)
         pitch = sound.to_pitch_ac(step, pitch_floor=self.pitch_floor, pitch_ceiling=self.pitch_ceiling)
         frequencies = pitch.selected_array["frequency"]
         padded = np.pad(samples, (0, self.n_samples - len(samples)))
@@ -73,6 +73,6 @@ class PitchEnergy(Extractor):
         values = np.zeros(self.shape)
         first = round(pitch.x1 / step)  # Praat has no frames where its window would leave the clip
         values[first : first + len(frequencies), 0] = frequencies
-        powers = np.square(spectra.frame(padded, self.window, self.hop)).mean(axis=-1)
+        powers = np.square(spectra.frame(padded, self.win_length, self.hop_length)).mean(axis=-1)
         values[:, 1] = spectra.decibels(powers)
-        return values, 1 + len(samples) // self.hop
+        return values, 1 + len(samples) // self.hop_length

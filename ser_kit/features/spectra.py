@@ -71,47 +71,50 @@ def mel(hertz: float) -> float:
     return hertz * 3 / 200 if hertz < 1000 else float(15 + 27 * np.log(hertz / 1000) / np.log(6.4))
 
 
-def mel_corners(sr: int, n_mels: int) -> np.ndarray:
+def mel_corners(sr: int, n_mels: int, htk: bool = False) -> np.ndarray:
     """The lowest frequency of the first mel band, the centres of all, and the highest of the last, in Hz.
 
-    Evenly spaced in :func:`mel` from 0 to ``sr / 2`` Hz.
+    Evenly spaced from 0 to ``sr / 2`` Hz, in :func:`mel` or in HTK's mels, ``2595 log10(1 + f / 700)``.
     """
+    if htk:
+        return 700 * (10 ** np.linspace(0, np.log10(1 + sr / 1400), n_mels + 2) - 1)
     mels = np.linspace(0, mel(sr / 2), n_mels + 2)
     return np.where(mels < 15, mels * 200 / 3, 1000 * np.exp((mels - 15) * np.log(6.4) / 27))
 
 
 @lru_cache
-def mel_filters(sr: int, n_fft: int, n_mels: int) -> np.ndarray:
-    """Slaney's mel filter bank, float64 ``[1 + n_fft // 2, n_mels]``, as of Librosa.
+def mel_filters(sr: int, n_fft: int, n_mels: int, htk: bool = False) -> np.ndarray:
+    """Mel filter bank, float64 ``[1 + n_fft // 2, n_mels]``, as of Librosa.
 
     Triangles of unit area from each of :func:`mel_corners` over the next to the one after.
     """
-    corners = mel_corners(sr, n_mels)
+    corners = mel_corners(sr, n_mels, htk)
     low, centre, high = corners[:-2], corners[1:-1], corners[2:]
     hertz = np.fft.rfftfreq(n_fft, 1 / sr)[:, None]
     rising, falling = (hertz - low) / (centre - low), (high - hertz) / (high - centre)
     return np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)
 
 
-def mel_powers(power: np.ndarray, sr: int, n_fft: int, n_mels: int) -> np.ndarray:
-    """``power @ mel_filters(sr, n_fft, n_mels)``, faster: most of the filters are zero.
+def mel_powers(power: np.ndarray, sr: int, n_fft: int, n_mels: int, htk: bool = False) -> np.ndarray:
+    """``power @ mel_filters(sr, n_fft, n_mels, htk)``, faster: most of the filters are zero.
 
     Args:
         power: float64 ``[frames, 1 + n_fft // 2]``.
         sr: Hz.
         n_fft: length of the transform.
         n_mels: mel bands.
+        htk: use HTK's mel scale, not Slaney's.
 
     Returns:
         float64 ``[frames, n_mels]``.
     """
-    return np.hstack([power[:, bins] @ filters for bins, filters in _mel_strips(sr, n_fft, n_mels)])
+    return np.hstack([power[:, bins] @ filters for bins, filters in _mel_strips(sr, n_fft, n_mels, htk)])
 
 
 @lru_cache
-def _mel_strips(sr: int, n_fft: int, n_mels: int) -> list[tuple[slice, np.ndarray]]:
+def _mel_strips(sr: int, n_fft: int, n_mels: int, htk: bool) -> list[tuple[slice, np.ndarray]]:
     """The mel filters, some neighbours at a time, each time with the bins that these bands are made of."""
-    filters, strips = mel_filters(sr, n_fft, n_mels), []
+    filters, strips = mel_filters(sr, n_fft, n_mels, htk), []
     for first in range(0, n_mels, _STRIP):
         strip = filters[:, first : first + _STRIP]
         used = np.flatnonzero(strip.any(axis=1))
@@ -152,9 +155,9 @@ def decibels(power: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(power, AMIN))
 
 
-def log_mel(power: np.ndarray, sr: int, n_fft: int, n_mels: int) -> np.ndarray:
+def log_mel(power: np.ndarray, sr: int, n_fft: int, n_mels: int, htk: bool = False) -> np.ndarray:
     """Decibels in mel bands, float64 ``[frames, n_mels]``; arguments as of :func:`mel_powers`."""
-    return decibels(mel_powers(power, sr, n_fft, n_mels))
+    return decibels(mel_powers(power, sr, n_fft, n_mels, htk))
 
 
 def zero_crossing_rates(samples: np.ndarray, length: int, hop_length: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ser_kit import recipes
@@ -14,9 +16,8 @@ SMALL = {"hyperparameters": {"channels": (8, 16, 16, 16), "harmonic_channels": (
 """Changes that make the house's network quick."""
 
 
-def untrained(recipe: recipes.Recipe, **card) -> Bundle:
+def untrained(recipe: recipes.Recipe, labels: Sequence[str] = SIX, **card) -> Bundle:
     """A bundle whose networks have their first weights: what is exported does not depend on what they are."""
-    labels = SIX
     seed_everything(0)
     rng = np.random.default_rng(0)
     dims = len(recipe.columns)

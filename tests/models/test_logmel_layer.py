@@ -18,6 +18,7 @@ PARAMETERS = [
     {},
     {"sr": 22050, "n_fft": 1024, "win_length": 551, "hop_length": 220, "n_mels": 80},
     {"sr": 8000, "n_fft": 256, "win_length": 256, "hop_length": 100, "n_mels": 20},
+    {"n_fft": 1024, "hop_length": 240, "n_mels": 128, "htk": True},
 ]
 
 
@@ -30,11 +31,12 @@ def voice(seed, n=RATE, rate=RATE):
     return (0.2 * sound * np.abs(np.sin(7 * time)) + 1e-3 * rng.normal(size=n)).astype(np.float32)
 
 
-def librosa_logmel(samples, **parameters):
+def librosa_logmel(samples, sr=RATE, n_fft=512, win_length=400, hop_length=160, n_mels=64, htk=False):
     import librosa
 
-    defaults = {"sr": RATE, "n_fft": 512, "win_length": 400, "hop_length": 160, "n_mels": 64}
-    power = librosa.feature.melspectrogram(y=samples, **defaults | parameters)
+    power = librosa.feature.melspectrogram(
+        y=samples, sr=sr, n_fft=n_fft, win_length=win_length, hop_length=hop_length, n_mels=n_mels, htk=htk
+    )
     return 10 * np.log10(np.maximum(power, 1e-10)).T
 
 

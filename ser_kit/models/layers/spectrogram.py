@@ -132,6 +132,7 @@ class LogMelSpectrogram(keras.layers.Layer):
         win_length: samples in the Hann window.
         hop_length: samples between frames.
         n_mels: mel bands, from 0 Hz to ``sr / 2``.
+        htk: HTK's mel scale, not Slaney's.
         **kwargs: of ``keras.layers.Layer``.
 
     Examples:
@@ -140,15 +141,15 @@ class LogMelSpectrogram(keras.layers.Layer):
         (2, 101, 64)
     """
 
-    def __init__(self, sr=16000, n_fft=512, win_length=400, hop_length=160, n_mels=64, **kwargs):
+    def __init__(self, sr=16000, n_fft=512, win_length=400, hop_length=160, n_mels=64, htk=False, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
         self.extractor = LogMel(
-            sr=sr, n_fft=n_fft, win_length=win_length, hop_length=hop_length, n_mels=n_mels
+            sr=sr, n_fft=n_fft, win_length=win_length, hop_length=hop_length, n_mels=n_mels, htk=htk
         )
 
     def call(self, waveform):
         e = self.extractor
-        filters = spectra.mel_filters(e.sr, e.n_fft, e.n_mels).astype("float32")
+        filters = spectra.mel_filters(e.sr, e.n_fft, e.n_mels, e.htk).astype("float32")
         return decibels(ops.matmul(powers(waveform, e.n_fft, e.hop_length, e.win_length), filters))
 
     def compute_output_shape(self, input_shape):

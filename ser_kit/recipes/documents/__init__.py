@@ -3,7 +3,7 @@
 Examples:
     >>> from ser_kit.recipes import documents
     >>> list(documents.DOCUMENTS)
-    ['staged', 'ensembles']
+    ['staged', 'ensembles', 'time_distributed']
     >>> documents.DOCUMENTS["staged"].corpora
     ('ravdess',)
 """
@@ -17,6 +17,10 @@ __all__ = ["DOCUMENTS", "Document", "Material", "Picture", "Row", "Table"]
 
 DOCUMENTS: Registry[Document] = Registry(
     "document",
-    {"staged": f"{__name__}.staged:STAGED", "ensembles": f"{__name__}.ensembles:ENSEMBLES"},
+    {
+        "staged": f"{__name__}.staged:STAGED",
+        "ensembles": f"{__name__}.ensembles:ENSEMBLES",
+        "time_distributed": f"{__name__}.time_distributed:TIME_DISTRIBUTED",
+    },
 )
 """Documents by name, in the order of the documentation."""
