@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -76,8 +76,17 @@ class Extractor(Settings, ABC):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters, ready for JSON: ``features.get(e.name)(**e.parameters) == e``."""
-        parameters = {key: value for key, value in asdict(self).items() if key != "preprocess"}
+        """The parameters, ready for JSON: ``features.get(e.name)(**e.parameters) == e``.
+
+        Switches that are off by default are named only where they are on, so that a new one leaves the
+        identity of existing extractors as it was.
+        """
+        switches = {each.name for each in fields(self) if each.default is False}
+        parameters = {
+            key: value
+            for key, value in asdict(self).items()
+            if key != "preprocess" and (value or key not in switches)
+        }
         if self.preprocess:
             parameters["preprocess"] = [step.to_dict() for step in self.preprocess]
         return parameters
