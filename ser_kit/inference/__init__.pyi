@@ -4,6 +4,7 @@ from . import predictor as predictor
 from . import results as results
 from . import speech_check as speech_check
 from . import stream as stream
+from . import voice_history as voice_history
 from .answers import habit as habit
 from .prediction import Failure as Failure
 from .prediction import Observation as Observation
@@ -16,3 +17,5 @@ from .stream import Alert as Alert
 from .stream import Moment as Moment
 from .stream import StreamPredictor as StreamPredictor
 from .stream import timeline as timeline
+from .voice_history import VoiceHistory as VoiceHistory
+from .voice_history import follow_voice as follow_voice
