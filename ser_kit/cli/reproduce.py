@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 def _reproduce(args: argparse.Namespace) -> Result:
     from .. import recipes
     from ..core.paths import writable
+    from ..recipes.documents import DOCUMENTS
 
     writable(args.out)
     if bool(args.recipe) == args.all:
         raise RecipeError("give the recipes to reproduce, or --all; see ser-kit reproduce --help")
+    if asked := [name for name in args.recipe if name in DOCUMENTS]:
+        return _documents(args, asked)
+    if args.epochs:
+        raise RecipeError("--epochs is for documents; of a recipe, train with --set training.epochs=N")
     names = list(recipes.RECIPES if args.all else args.recipe)
     if args.ablations:
         names = [
@@ -39,6 +44,40 @@ def _reproduce(args: argparse.Namespace) -> Result:
     settings = {"recipes": names, "protocols": args.protocols, "seeds": list(range(args.seeds))}
     experiment = experiment_of(args, **settings, folds=args.folds or [], records=args.out)
     return show_records(args, experiment) if args.report else reproduce(args, experiment)
+
+
+def _documents(args: argparse.Namespace, names: Sequence[str]) -> Result:
+    """Run the systems of documents, and write their pages."""
+    from ..recipes.documents import DOCUMENTS, making
+
+    if others := [name for name in args.recipe if name not in names]:
+        raise RecipeError(f"{others[0]} is a recipe and {names[0]} a document; give them to two commands")
+    if len(names) > 1 and (args.page or args.figures):
+        raise RecipeError("--page and --figures take one document; give the documents to several commands")
+    if args.ablations or args.labels or args.protocols != ["published", "speaker"]:
+        raise RecipeError("a document has its own variants, labels and protocols; leave out these options")
+    args.when_interrupted = "; run the same command to resume"
+    failures, written = [], []
+    for name in names:
+        if not args.report:
+            failures += making.run(
+                DOCUMENTS[name], args.corpus, out=args.out, seeds=range(args.seeds), numbers=args.folds,
+                root=args.root, jobs=args.jobs, progress=not args.quiet, epochs=args.epochs,
+                command=args.written, tell=functools.partial(note, args),
+            )  # fmt: skip
+        written += making.write_page(
+            DOCUMENTS[name], args.corpus, args.out, root=args.root, markdown=args.page, figures=args.figures,
+            epochs=args.epochs,
+        )  # fmt: skip
+    data = {"files": written, "failures": [dataclasses.asdict(failure) for failure in failures]}
+
+    def show(console: Console) -> None:
+        for failure in failures:
+            console.print(f"{failure.system}, {failure.protocol}: not run: {failure.reason}", soft_wrap=True)
+        for path in written:
+            console.print(path, soft_wrap=True, highlight=False)
+
+    return Result(data, show, 1 if failures else 0)
 
 
 def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
@@ -128,7 +167,10 @@ def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]
 
 
 def _arguments(parser: Parser) -> None:
-    arguments.add_names(parser, "recipe", arguments.recipes_help(), nargs="*", metavar="RECIPE")
+    from ..recipes.documents import DOCUMENTS
+
+    text = f"{arguments.recipes_help()}; or a document, for a page of all its tables: {', '.join(DOCUMENTS)}"
+    arguments.add_names(parser, "recipe", text, nargs="*", metavar="RECIPE")
     parser.add_argument("--all", action="store_true", help="all recipes")
     parser.add_argument("--ablations", action="store_true", help="also their ablations")
     arguments.add_corpora(parser)
@@ -139,12 +181,14 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--seeds", type=arguments.whole(1, 1000), default=3, metavar="N", help=text)
     text = "run only these folds, counted from 1; several commands can share one --out (default: all)"
     parser.add_argument("--folds", nargs="+", type=arguments.positive, metavar="N", help=text)
+    text = "of a document: train for at most N epochs, for a quick look (default: as the document does)"
+    parser.add_argument("--epochs", type=arguments.positive, default=0, metavar="N", help=text)
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the records")
     text = "only show existing records, without running anything"
     parser.add_argument("--report", action="store_true", help=text)
-    text = "Markdown page in which the tables between marks are replaced"
+    text = "Markdown page in which the tables between marks are replaced; of a document, the page to write"
     parser.add_argument("--page", metavar="FILE", help=text)
-    text = "folder for figures: systems, reported results, leakage, ablations"
+    text = "folder for figures: systems, reported results, leakage, ablations; of a document, its figures"
     parser.add_argument("--figures", metavar="FOLDER", help=text)
     arguments.add_jobs(parser)
 
@@ -157,6 +201,7 @@ REPRODUCE = Command(
     "run again, so after Ctrl-C the same command resumes.",
     [
         "ser-kit reproduce --all --corpus ravdess --out results",
+        "ser-kit reproduce staged --corpus ravdess --seeds 1 --out results",
         "ser-kit reproduce staged_cnn_lstm --ablations --corpus ravdess --seeds 1 --out results",
         "ser-kit reproduce --all --corpus ravdess --out results --report --figures results/figures",
     ],

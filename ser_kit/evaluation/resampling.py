@@ -75,12 +75,26 @@ def resampled_scores(
         raise TableError(
             f"{(groups < 0).sum()} predictions have no {by}; intervals are drawn over whole {by}s"
         )
-    counts = count(predictions["true"], predictions["predicted"], labels, groups)
-    if len(names) < 2:
-        return {name: np.full(n, np.nan) for name in METRICS} | {"recall": np.full((n, len(labels)), np.nan)}
-    drawn = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), size=n)
+    return resampled_counts(count(predictions["true"], predictions["predicted"], labels, groups), n, seed)
+
+
+def resampled_counts(counts: np.ndarray, n: int = 1000, seed: int = 0) -> dict[str, np.ndarray]:
+    """Compute the scores of ``n`` resamples of confusion matrices, one for each group.
+
+    Args:
+        counts: confusion matrices ``int [groups, k, k]`` with true labels in rows.
+        n: number of resamples.
+        seed: random seed of the resampling.
+
+    Returns:
+        As :func:`resampled_scores`.
+    """
+    groups, labels = counts.shape[:2]
+    if groups < 2:
+        return {name: np.full(n, np.nan) for name in METRICS} | {"recall": np.full((n, labels), np.nan)}
+    drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=n)
     # In floats because matrix products of integers are not vectorised; the counts stay exact.
-    sums = (drawn.astype(float) @ counts.reshape(len(names), -1).astype(float)).reshape(n, *counts.shape[1:])
+    sums = (drawn.astype(float) @ counts.reshape(groups, -1).astype(float)).reshape(n, *counts.shape[1:])
     absent = sums.sum(-1) == 0
     incomplete = absent[:, counts.sum((0, -1)) > 0].any(-1)
     found = all_scores(sums)

@@ -3,6 +3,7 @@ from . import corpora as corpora
 from . import deployment as deployment
 from . import evaluation as evaluation
 from . import features as features
+from . import networks as networks
 from . import recordings as recordings
 from . import style as style
 from . import systems as systems
@@ -19,7 +20,9 @@ from .evaluation import left_out as left_out
 from .evaluation import per_class as per_class
 from .evaluation import protocol_comparison as protocol_comparison
 from .evaluation import reliability as reliability
+from .evaluation import scores_by_class as scores_by_class
 from .features import feature_by_emotion as feature_by_emotion
+from .networks import layer_flow as layer_flow
 from .recordings import portrait as portrait
 from .style import png as png
 from .systems import ablations as ablations

@@ -107,11 +107,8 @@ def per_class(evaluations: Evaluation | Iterable[Evaluation]) -> Figure:
     Raises:
         TableError: there is no evaluation.
     """
-    import seaborn
-
     evaluations = _several(evaluations)
     tables = [evaluation.per_class() for evaluation in evaluations]
-    labels = ordered(label for table in tables for label in table.index)
     if len(tables) == 1:
         series = tables[0][["precision", "recall", "f1"]].rename(columns={"f1": "F1"})
         title = f"Precision, recall and F1 by emotion: {run_name(evaluations[0])}"
@@ -119,22 +116,37 @@ def per_class(evaluations: Evaluation | Iterable[Evaluation]) -> Figure:
         runs = zip(evaluations, tables, strict=True)
         series = pd.concat({run_name(evaluation): table["recall"] for evaluation, table in runs}, axis=1)
         title = "Recall by emotion"
+    return scores_by_class(series, title)
+
+
+def scores_by_class(scores: pd.DataFrame, title: str) -> Figure:
+    """Bars of several scores of each emotion.
+
+    Args:
+        scores: fractions in [0, 1]; a row for each emotion and a column for each score; NaN is not drawn.
+        title: title of the figure.
+    """
+    import seaborn
+
+    labels = ordered(scores.index)
     figure, ((ax,),) = new_figure(max(6.5, 1.6 + 0.95 * len(labels)), 3.5)
-    scores = series.rename_axis("emotion").melt(var_name="score", ignore_index=False).reset_index()
+    bars = scores.rename_axis("emotion").melt(var_name="score", ignore_index=False).reset_index()
     seaborn.barplot(
-        scores, x="emotion", y="value", hue="score", order=labels, saturation=1, gap=0.08, errorbar=None,
-        palette=[*islice(cycle(SERIES), series.shape[1])], legend=False, ax=ax,
+        bars, x="emotion", y="value", hue="score", order=labels, saturation=1, gap=0.08, errorbar=None,
+        palette=[*islice(cycle(SERIES), scores.shape[1])], legend=False, ax=ax,
     )  # fmt: skip
-    if series.shape[1] <= 3:
-        for bars in ax.containers:
-            ax.bar_label(bars, fmt=lambda share: f"{100 * share:.0f}", padding=1, fontsize=7.5, color=SOFT)
+    if scores.shape[1] <= 3:
+        for container in ax.containers:
+            ax.bar_label(
+                container, fmt=lambda share: f"{100 * share:.0f}", padding=1, fontsize=7.5, color=SOFT
+            )
     ax.set(xlabel="", ylim=(0, 1.05))
     ax.set_yticks(np.linspace(0, 1, 6))
     percent_axis(ax.yaxis, "")
     tidy(ax, "y")
     set_title(ax, wrapped(figure, title))
-    names = {"handles": ax.containers, "labels": list(series)}
-    add_legend(figure, **names, loc="outside lower left", ncols=3 if len(tables) == 1 else 2)
+    names = {"handles": ax.containers, "labels": list(scores)}
+    add_legend(figure, **names, loc="outside lower left", ncols=3 if max(map(len, scores)) < 30 else 2)
     return figure
 
 

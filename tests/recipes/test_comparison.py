@@ -37,9 +37,7 @@ def test_protocols_go_from_the_leakiest_to_the_most_honest():
         "random_80_20_peeking", "random_80_20", "speaker", "random_70_15_15", "speaker",
     ]  # fmt: skip
     assert table["leaks"].iloc[0] == ("speaker", "test as validation") and table["leaks"].iloc[2] == ()
-    assert set(table["metric"]) == {"uar"} and table["mean"].tolist() == pytest.approx(
-        [0.45, 0.4, 0.25, 0.35, 0.25]
-    )
+    assert set(table["metric"]) == {"uar"} and table["mean"].tolist() == pytest.approx([0.45, 0.4, 0.25, 0.35, 0.25])
 
 
 def test_a_protocol_that_is_not_known_leaks_speakers_or_nothing():

@@ -155,7 +155,6 @@ def test_what_the_documents_say_of_their_splits_and_settings():
         assert recipes.get(f"{name}+hop of 15 ms").extractor.hop == 240
         assert recipes.get(f"{name}+200 epochs").training.patience is None
     assert {"without LSTM", "without bidirectional"} <= set(recipes.get("td_cnn_bilstm_attention").ablations)
-    assert recipes.get("staged_cnn_lstm+16 kHz").extractor.rate == 16000
 
 
 def test_the_cnn_bilstm_and_its_forest_as_documented():
@@ -221,10 +220,38 @@ def test_the_cnn_lstm_on_functionals_as_documented(variant, steps):
     assert [layer.units for layer in recurrent] == [128, 64] and model.count_params() == 405_830
 
 
+def test_the_staged_cnn_lstm_as_documented():
+    import keras
+
+    recipe = recipes.get("staged_cnn_lstm")
+    frames, training = recipe.extractor, recipe.training
+    assert (frames.rate, frames.seconds, frames.window_ms, frames.hop_ms) == (16000, 3.0, 25.0, 10.0)
+    assert (frames.n_mfcc, frames.frames, frames.parts) == (40, 150, ("mfcc", "chroma", "mel"))
+    model = recipe.build(8)
+    kinds = [type(layer).__name__ for layer in model.layers if layer.count_params() or "dropout" in layer.name]
+    assert kinds == ["Conv2D", "BatchNormalization", "LSTM", "LSTM", "Dense", "Dropout", "Dense"]
+    convolution = next(layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D))
+    assert (convolution.filters, convolution.kernel_size) == (32, (3, 3))
+    assert [layer.units for layer in model.layers if isinstance(layer, keras.layers.LSTM)] == [128, 64]
+    assert [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)] == [0.3]
+    assert [layer.units for layer in model.layers if isinstance(layer, keras.layers.Dense)] == [64, 8]
+    assert model.count_params() == 448_840
+    assert (training.optimizer, training.learning_rate, training.batch_size, training.patience) == (
+        "adam",
+        5e-4,
+        32,
+        10,
+    )
+    assert (recipe.published.protocol, recipe.published.also) == ("random_80_20_peeking", ("random_80_20",))
+    failed = [recipe.variant(f"batch {each}") for each in ("128, dropout 0.3", "32, dropout 0.5", "16, dropout 0.1")]
+    found = [(each.training.batch_size, each.hyperparameters.get("dropout", 0.3)) for each in failed]
+    assert found == [(128, 0.3), (32, 0.5), (16, 0.1)]
+
+
 def test_stacked_parts_can_be_the_channels_of_one_picture():
     import keras
 
-    side_by_side, stacked = (recipes.get(f"staged_cnn_lstm{each}").build(8) for each in ("", "+as channels"))
+    stacked, side_by_side = (recipes.get(f"staged_cnn_lstm{each}").build(8) for each in ("", "+side by side"))
     convolutions = [
         next(la for la in model.layers if isinstance(la, keras.layers.Conv2D)) for model in (side_by_side, stacked)
     ]

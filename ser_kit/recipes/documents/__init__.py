@@ -1,0 +1,22 @@
+"""Documents that describe speech emotion recognition systems: their tables and figures, beside ours.
+
+Examples:
+    >>> from ser_kit.recipes import documents
+    >>> list(documents.DOCUMENTS)
+    ['staged']
+    >>> documents.DOCUMENTS["staged"].corpora
+    ('ravdess',)
+"""
+
+from __future__ import annotations
+
+from ...core.registry import Registry
+from .document import Document, Material, Picture, Row, Table
+
+__all__ = ["DOCUMENTS", "Document", "Material", "Picture", "Row", "Table"]
+
+DOCUMENTS: Registry[Document] = Registry(
+    "document",
+    {"staged": f"{__name__}.staged:STAGED"},
+)
+"""Documents by name, in the order of the documentation."""

@@ -1,0 +1,136 @@
+"""Tables of a document: each reported figure beside ours, as documented and on unseen speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ... import protocols
+from ...evaluation.resampling import interval, resampled_counts
+from ...evaluation.scores import METRICS, all_scores, class_scores
+from ..records import METRIC_NAMES
+from .document import UNSEEN, Material, Row
+
+COLUMNS = ("system", "figure", "reported", "run on", "here, as documented", "here, unseen speakers")
+_PLAIN = {"parameters": "parameters", "epochs": "epochs", "minutes": "minutes of training"}
+_ALWAYS = ("accuracy", "uar")
+"""Shown of each system, even if its document does not report them."""
+
+
+def table(material: Material, rows: Iterable[Row]) -> pd.DataFrame:
+    """Table of the figures of some rows.
+
+    Args:
+        material: the document and the records.
+        rows: rows of one of its tables.
+
+    Returns:
+        DataFrame of text with the columns :data:`COLUMNS` and a row for each figure, and for each set of
+        corpora that the system was run on: those of the document, else all others. Scores are in percent. As
+        documented: mean and standard deviation over folds and seeds, and the leaks of the split. On unseen
+        speakers: pooled over folds and seeds, with the 95 % interval over speakers.
+    """
+    lines = [
+        line for row in rows for place in _places(material, row) for line in _lines(material, row, place)
+    ]
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _places(material: Material, row: Row) -> list[str]:
+    """Corpora that a row was run on, ``[""]`` if it was not run."""
+    own = ", ".join(sorted(row.corpora or material.document.corpora))
+    found = list(dict.fromkeys(material.of(row.system)["corpora"]))
+    within = [place for place in found if set(place.split(", ")) <= set(own.split(", "))]
+    return [own] if own in found else (within or found or [""])
+
+
+def _lines(material: Material, row: Row, place: str) -> list[list[str]]:
+    own = material.of(row.system)
+    own = own[own["corpora"] == place]
+    sides = [own[own["protocol"] == row.split], own[own["protocol"] == UNSEEN]]
+    figures = [
+        (_PLAIN.get(each) or METRIC_NAMES[each], each, "")
+        for each in {**dict.fromkeys(_ALWAYS), **row.reported}
+    ]
+    for emotion, values in row.classes.items():
+        figures += [(f"{METRIC_NAMES[each]} of {emotion}", each, emotion) for each in values]
+    lines = []
+    for title, metric, emotion in figures:
+        reported = row.classes[emotion][metric] if emotion else row.reported.get(metric)
+        here = [_documented(sides[0], metric, emotion), _unseen(sides[1], metric, emotion)]
+        lines.append([row.label, title, _reported(reported, metric), place or "not run", *here])
+    return lines
+
+
+def _reported(value: Any, metric: str) -> str:
+    if value is None:
+        return "–"
+    values = value if isinstance(value, tuple) else (value,)
+    scale = 1 if metric in _PLAIN else 100
+    return " to ".join(f"{scale * each:,.5g}" if metric != "parameters" else f"{each:,}" for each in values)
+
+
+def _documented(runs: pd.DataFrame, metric: str, emotion: str) -> str:
+    if not len(runs):
+        return "–"
+    found = _plain(runs, metric) if metric in _PLAIN else _over_runs(_values(runs, metric, emotion))
+    leaks = protocols.get(runs["protocol"].iloc[0]).leaks
+    return (
+        f"{found} (leaky: {', '.join(leaks)})" if leaks and metric not in _PLAIN and found != "–" else found
+    )
+
+
+def _plain(runs: pd.DataFrame, metric: str) -> str:
+    if metric == "parameters":
+        return f"{runs['parameters'].iloc[0]:,}"
+    if metric == "minutes":
+        return f"{runs['seconds'].median() / 60:.1f}"
+    epochs = [each for run in runs["epochs"] for each in run]
+    return f"{np.mean(epochs):.0f}" if epochs else "–"
+
+
+def _values(runs: pd.DataFrame, metric: str, emotion: str) -> list[float]:
+    if emotion:
+        return [each[emotion][metric] for each in runs["per_class"] if each.get(emotion, {}).get("support")]
+    return runs.get(metric, pd.Series(dtype=float)).dropna().tolist()
+
+
+def _over_runs(values: list[float]) -> str:
+    if not values:
+        return "–"
+    spread = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{100 * np.mean(values):.1f}{spread}"
+
+
+def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
+    if not len(runs) or metric in _PLAIN:
+        return "–"
+    star = "" if len(runs) == runs.groupby("seed")["folds"].first().sum() else " *"
+    by_speaker = speakers(runs)
+    if by_speaker is None or not (emotion or metric in METRICS):  # records of earlier versions; other metrics
+        return _over_runs(_values(runs, metric, emotion)) + star
+    scores, drawn = all_scores(by_speaker.sum(0)), resampled_counts(by_speaker)
+    value, values = scores.get(metric), drawn.get(metric)
+    if emotion:
+        here = list(runs["labels"].iloc[0]).index(emotion)
+        value = class_scores(by_speaker.sum(0))[metric][here]
+        values = drawn["recall"][:, here] if metric == "recall" else np.empty(0)
+    low, high = interval(values)
+    known = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) else ""
+    return f"{100 * value:.1f}{known}{star}"
+
+
+def speakers(runs: pd.DataFrame) -> np.ndarray | None:
+    """Confusion matrices ``int [speakers, k, k]``, summed over folds and seeds; ``None`` if a record lacks
+    them."""
+    kept = runs.get("confusion_by_speaker", pd.Series(dtype=object)).dropna()
+    if len(kept) < len(runs):
+        return None
+    sums: dict[str, np.ndarray] = {}
+    for run in kept:
+        for speaker, counts in run.items():
+            sums[speaker] = sums.get(speaker, 0) + np.array(counts)
+    return np.stack(list(sums.values()))
