@@ -204,11 +204,16 @@ def _frames(x, extractor: FrameFeatures):
     below = tf.cast(x < -1e-10, tf.float32)
     changes = tf.pad(tf.abs(below[:, 1:] - below[:, :-1]), [[0, 0], [e.n_fft // 2, e.n_fft // 2]])
     crossings = _sums(changes, e.n_fft - 1, e.hop_length)[None, :, None] / e.n_fft
-    # Missing frames are zeros: their mel bands are at the floor, and all other features are 0.
-    parts = (powers(x, e.n_fft, e.hop_length, e.n_fft)[:, : e.frames], crossings[:, : e.frames])
-    power, crossings = (tf.pad(part, [[0, 0], [0, e.frames - tf.shape(part)[1]], [0, 0]]) for part in parts)
+
+    def padded(part):
+        return tf.pad(part, [[0, 0], [0, e.frames - tf.shape(part)[1]], [0, 0]])
+
+    power, crossings = powers(x, e.n_fft, e.hop_length, e.n_fft)[:, : e.frames], crossings[:, : e.frames]
+    if not e.zero_padding:  # frames of silence: their mel bands are at the floor, all other features are 0
+        power, crossings = padded(power), padded(crossings)
     mel, chroma = _mel(power, e, e.n_fft), _chroma(power, e.sr, e.n_fft)
-    return tf.reshape(tf.concat([_mfcc(mel, e.n_mfcc), chroma, mel, crossings], axis=2), (1, *e.shape))
+    values = tf.concat([_mfcc(mel, e.n_mfcc), chroma, mel, crossings], axis=2)
+    return tf.reshape(padded(values), (1, *e.shape))
 
 
 def _stacked(x, extractor: StackedFrames):

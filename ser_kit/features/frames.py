@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..audio.recording import Recording
+from ..core.config import BOOLEAN
 from . import spectra
 from .base import Extractor
 
@@ -29,8 +30,8 @@ class FrameFeatures(Extractor):
 
     A clip longer than ``frames`` frames is cut, and the 80 dB are counted from the loudest value kept. A
     shorter one is padded with silence, in the values that digital silence has in that very clip: mel at the
-    clip's floor, MFCC of that floor, chroma 0, zero crossings 0. ``extract_with_length`` gives how many
-    frames are sound.
+    clip's floor, MFCC of that floor, chroma 0, zero crossings 0; or with zeros in all columns. 0 dB is the
+    level of a loud mel band, not of silence. ``extract_with_length`` gives how many frames are sound.
 
     Args:
         sr: Hz.
@@ -40,6 +41,7 @@ class FrameFeatures(Extractor):
         n_mfcc: cepstral coefficients.
         frames: frames kept; 300 at the default hop is 6.97 s.
         top_db: how far under the loudest mel value of the clip its floor lies, in dB.
+        zero_padding: pad short clips with zeros instead of silence.
 
     Examples:
         >>> import numpy as np
@@ -53,6 +55,8 @@ class FrameFeatures(Extractor):
     """
 
     name: ClassVar[str] = "frames"
+    valid = Extractor.valid | {"zero_padding": BOOLEAN}
+    added = frozenset({"zero_padding"})
 
     sr: int = 22050
     n_fft: int = 2048
@@ -61,6 +65,7 @@ class FrameFeatures(Extractor):
     n_mfcc: int = 13
     frames: int = 300
     top_db: float = 80.0
+    zero_padding: bool = False
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -95,4 +100,6 @@ class FrameFeatures(Extractor):
         values[:valid, mfcc_end:mel_start] = chroma
         values[:, mel_start:-1] = mel
         values[:valid, -1] = spectra.zero_crossing_rates(samples, self.n_fft, self.hop_length)[:valid]
+        if self.zero_padding:
+            values[valid:] = 0
         return values, valid

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from quick import perceptron
 
 from ser_kit import features, protocols, recipes
 from ser_kit.core.errors import LeakageError, TableError
@@ -344,7 +345,7 @@ def test_each_clip_is_adapted_by_others_of_its_speaker(clips):
 def test_recipes_are_trained_once_and_shown_from_their_records(monkeypatch, demo_functionals, tmp_path, capsys):
     number = pd.factorize(demo_functionals.table["speaker"], sort=True)[0]
     table = demo_functionals.table.assign(corpus=np.array(["a", "b", "c"])[number % 3])
-    quick, trained = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1}), []
+    quick, trained = perceptron(training__epochs=1), []
     monkeypatch.setattr(unheard.ideas, "get", lambda name: quick)
     monkeypatch.setattr(nested.corpora, "load", lambda names, labels: table)
     run_fold = type(quick).run_fold

@@ -24,6 +24,7 @@ EXTRACTORS = [
     features.LogMel(),
     features.LogMel(seconds=1.5, n_mels=40, preprocess=(Trim(),)),
     features.FrameFeatures(frames=60, n_mels=40),
+    features.FrameFeatures(frames=60, zero_padding=True, preprocess=(PeakNormalise(),)),
     features.FrameFeatures(sr=16000, n_fft=512, hop_length=200, n_mels=20, n_mfcc=20, top_db=30.0),
     features.StackedFrames(),
     features.StackedFrames(sr=16000, seconds=2.0, n_fft=2048, frames=90, n_mels=50, top_db=40.0, preprocess=(Trim(),)),

@@ -21,6 +21,7 @@ EXTRACTORS = [
     features.LibrosaFunctionals(sr=16000, n_fft=512, hop_length=160, n_mels=40, mfcc_std=False),
     features.FrameFeatures(),
     features.FrameFeatures(sr=16000, n_fft=512, hop_length=160, n_mels=40, frames=50, top_db=60),
+    features.FrameFeatures(zero_padding=True),
     features.LogMel(seconds=1.5),
     features.LogMel(sr=8000, n_fft=256, win_length=200, hop_length=80, n_mels=32, seconds=0.7),
     features.StackedFrames(),
@@ -358,6 +359,15 @@ def test_padding_equals_the_frames_of_a_silence_that_was_recorded():
     short, valid = features.FrameFeatures().extract_with_length(recording(sound))
     long, longer_valid = features.FrameFeatures().extract_with_length(recording(longer))
     np.testing.assert_allclose(long[valid + 6 : longer_valid], short[valid + 6 : longer_valid], atol=1e-3)
+
+
+def test_padding_can_be_zeros_and_the_identity_tells_only_then():
+    plain, zeros = features.FrameFeatures(), features.FrameFeatures(zero_padding=True)
+    (expected, valid), (values, same) = (each.extract_with_length(recording(speech_like())) for each in (plain, zeros))
+    assert valid == same < 300 and not values[valid:].any()
+    np.testing.assert_array_equal(values[:valid], expected[:valid])
+    assert "zero_padding" not in plain.identity and zeros.identity.endswith(", zero_padding=True)")
+    assert features.FrameFeatures(**zeros.parameters) == zeros
 
 
 def test_silence_is_all_padding():

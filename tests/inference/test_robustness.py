@@ -54,9 +54,7 @@ def test_a_telephone_has_no_high_tones_and_the_length_stays(speech, made):
 def test_mp3_has_the_rate_that_is_said(monkeypatch, speech):
     sizes = []
     read = robustness.read_audio
-    monkeypatch.setattr(
-        robustness, "read_audio", lambda source, sr: sizes.append(len(source)) or read(source, sr=sr)
-    )
+    monkeypatch.setattr(robustness, "read_audio", lambda source, sr: sizes.append(len(source)) or read(source, sr=sr))
     robustness.mp3(np.tile(speech[0], 8))
     assert 8 * sizes[0] / 8 == pytest.approx(32_000, rel=0.05)
 

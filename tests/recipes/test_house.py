@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from quick import perceptron
 
 from ser_kit import models, protocols, recipes
 from ser_kit.audio import read_audio
@@ -171,9 +172,7 @@ def test_the_house_system_from_samples_to_one_file(demo_few, tmp_path, eagerly):
 
 
 def test_members_joined_say_what_they_said_apart(demo_few, tmp_path, eagerly):
-    system = recipes.Ensemble.of(
-        recipes.get("rastogi_mlp").with_settings({"training.epochs": 1, "scale": False}), method="seeds", rounds=4
-    )
+    system = recipes.Ensemble.of(perceptron(training__epochs=1, scale=False), method="seeds", rounds=4)
     material = system.prepare(demo_few, jobs=0, progress=False)
     (fold,) = system.folds(material, "speaker_80_20")
     split = system._split(material, fold.train, fold.validation, 0, None, "x", False, "x")

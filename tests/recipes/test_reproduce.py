@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from quick import perceptron
 
 from ser_kit import cli, corpora, features, recipes, training
 from ser_kit.core.errors import TableError
@@ -41,7 +42,7 @@ def small_corpora(demo_few):
 
 @pytest.fixture(scope="module")
 def quick():
-    return recipes.get("rastogi_mlp").with_settings({"training.epochs": 2})
+    return perceptron(training__epochs=2)
 
 
 @pytest.fixture(scope="module")
