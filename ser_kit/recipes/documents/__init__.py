@@ -3,7 +3,7 @@
 Examples:
     >>> from ser_kit.recipes import documents
     >>> list(documents.DOCUMENTS)
-    ['staged']
+    ['staged', 'functionals', 'cnn_bilstm']
     >>> documents.DOCUMENTS["staged"].corpora
     ('ravdess',)
 """
@@ -17,6 +17,10 @@ __all__ = ["DOCUMENTS", "Document", "Material", "Picture", "Row", "Table"]
 
 DOCUMENTS: Registry[Document] = Registry(
     "document",
-    {"staged": f"{__name__}.staged:STAGED"},
+    {
+        "staged": f"{__name__}.staged:STAGED",
+        "functionals": f"{__name__}.functionals:FUNCTIONALS",
+        "cnn_bilstm": f"{__name__}.cnn_bilstm:CNN_BILSTM",
+    },
 )
 """Documents by name, in the order of the documentation."""
