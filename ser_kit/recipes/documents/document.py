@@ -74,14 +74,14 @@ class Picture:
 
     Args:
         title: number and subject, after the document.
-        make: function that draws it; raises a :class:`~ser_kit.core.errors.TableError` if a record or a
-            recording is missing.
+        make: function that draws it, or makes a table if the figure is one; raises a
+            :class:`~ser_kit.core.errors.TableError` if a record or a recording is missing.
         alt: description for readers who do not see it.
         note: what a reader has to know, in Markdown.
     """
 
     title: str
-    make: Callable[[Material], Figure]
+    make: Callable[[Material], Figure | pd.DataFrame]
     alt: str
     note: str = ""
 

@@ -114,9 +114,13 @@ def write_page(
             blocks.append(table(material, part.rows))
             continue
         try:
-            picture = plots.png(part.make(material))
+            made = part.make(material)
+            picture = None if isinstance(made, pd.DataFrame) else plots.png(made)
         except SerKitError as error:
             blocks.append(pages.Text(f"Not drawn: {str(error).splitlines()[0]}."))
+            continue
+        if picture is None:
+            blocks.append(made)
             continue
         folder.mkdir(parents=True, exist_ok=True)
         drawn.append(folder / f"{number:02d}.png")
