@@ -34,7 +34,7 @@ def decisive(thing: Any) -> Any:
     if is_dataclass(thing):
         aside = getattr(thing, "descriptive", ())
         values = {each.name: getattr(thing, each.name) for each in fields(thing) if each.name not in aside}
-        if isinstance(thing, Settings):
+        if hasattr(thing, "stored"):
             values = thing.stored(values)
         return {"kind": type(thing).__name__} | {
             key: decisive(value) for key, value in values.items() if value

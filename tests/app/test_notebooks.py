@@ -222,10 +222,10 @@ def test_train(corpus, tmp_path, monkeypatch):
 
 def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few, eagerly):
     """It is switched off in the runs above: with more epochs and wider layers it takes a GPU."""
-    (cell,) = [cell.source for cell in code_cells(read("03_train")) if cell.source.startswith("HOUSE = []")]
+    (cell,) = [cell.source for cell in code_cells(read("03_train")) if cell.source.startswith("OWN_CORPORA = []")]
     small = {"channels": (4, 4, 4, 4), "harmonic_channels": (), "width": 8, "heads": 1}
-    quick = recipes.get("house_one").with_settings({"training.epochs": 1, "hyperparameters": small})
-    monkeypatch.setattr(recipes, "get", lambda name: {"house": quick}[name])
+    quick = recipes.get("from_scratch_single").with_settings({"training.epochs": 1, "hyperparameters": small})
+    monkeypatch.setattr(recipes, "get", lambda name: {"from_scratch": quick}[name])
     monkeypatch.setattr(ser_kit, "load", lambda names, labels: {("demo", "eight"): demo_few}[(*names, labels)])
     shown = []
     given = {
@@ -235,9 +235,9 @@ def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few, e
         "evaluation": ser_kit.evaluation,
         "display": shown.append,
     }
-    exec(cell.replace("HOUSE = []", 'HOUSE = ["demo"]'), given)
-    assert shown[0]["recipe"].tolist() == ["house_one"]
-    predictor = Predictor.from_bundle(tmp_path / "house")
+    exec(cell.replace("OWN_CORPORA = []", 'OWN_CORPORA = ["demo"]'), given)
+    assert shown[0]["recipe"].tolist() == ["from_scratch_single"]
+    predictor = Predictor.from_bundle(tmp_path / "from_scratch")
     assert predictor.predict(demo_few["path"].iloc[0]).emotion in predictor.labels
 
 

@@ -72,9 +72,9 @@ def test_the_page_asks_for_the_version_that_is_tested():
 
 @pytest.fixture(scope="module")
 def exported(demo_table, tmp_path_factory):
-    """A small house's file."""
+    """The file of a small network."""
     out = tmp_path_factory.mktemp("exported") / "from_scratch.onnx"
-    bundle = untrained(recipes.get("house_one").with_settings(SMALL), limits="For <b>tests</b>.")
+    bundle = untrained(recipes.get("from_scratch_single").with_settings(SMALL), limits="For <b>tests</b>.")
     deploy.export(bundle, out, demo_table.iloc[::100])
     return out
 

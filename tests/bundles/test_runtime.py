@@ -335,7 +335,8 @@ for i in range(3):
     x = 0.1 * np.sin(2 * np.pi * (150 + 20 * i) * t + 5 * np.sin(9 * t)) * (1 + np.sin((12 + 4 * i) * t))
     soundfile.write(f"{folder}/{i}.wav", x, 16000)
 for arguments in (["predict", folder], ["predict", folder, "--json", "--timeline"], ["corpora"],
-                  ["predict", folder, "--out", folder + "/answers.csv"], ["predict", folder, "--bundle", "house"],
+                  ["predict", folder, "--out", folder + "/answers.csv"],
+                  ["predict", folder, "--bundle", "from_scratch"],
                   ["predict", folder, "--bundle", "cross_corpus_small", "--csv"]):
     assert main(arguments) == 0, arguments
 assert main(["train", "rastogi_mlp", "--corpus", "demo", "--out", folder + "/bundle"]) == 2

@@ -202,8 +202,8 @@ def expected() -> dict[tuple[Path, Path], Answer]:
     params=[
         "demo, synthetic",
         "demo at 48 kHz, synthetic",
-        "house, synthetic",
-        pytest.param("house, real", marks=pytest.mark.realdata),
+        "from_scratch, synthetic",
+        pytest.param("from_scratch, real", marks=pytest.mark.realdata),
     ],
 )
 def asked(request) -> tuple[str, str]:
@@ -214,7 +214,7 @@ def asked(request) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def folder(request, asked, tmp_path_factory) -> Path:
-    if asked[0] == "house":
+    if asked[0] == "from_scratch":
         return preset_path("from_scratch")
     folder = request.getfixturevalue("demo_bundle")
     if asked[0] == "demo":

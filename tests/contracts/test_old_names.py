@@ -6,17 +6,19 @@ import dataclasses
 import inspect
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ser_kit
-from ser_kit import features, recipes
+from ser_kit import features, models, recipes
 from ser_kit.audio import Recording, read_audio
 from ser_kit.bundles.member import extractor_of
 from ser_kit.core.config import made
 from ser_kit.features import LogMel, StackedFrames, Waveform
 from ser_kit.inference import Alert, Predictor, StreamPredictor
+from ser_kit.recipes import reproduce
 from ser_kit.training.batches import BATCH_AUGMENTATIONS, Vary
 
 OLD = {"rate": 8000, "hop": 80, "window": 200}
@@ -120,6 +122,28 @@ def test_a_method_of_an_object():
     with pytest.warns(DeprecationWarning, match="Settings.stands_on is now Settings.dependencies") as caught:
         assert NEW.stands_on == NEW.dependencies
     assert caught[0].filename == __file__
+
+
+def test_recipes_and_models():
+    for old, new in recipes.RENAMED.items():
+        with pytest.warns(DeprecationWarning, match=f"recipe '{old}' is now '{new}'"):
+            assert recipes.get(old) is recipes.get(new)
+    recipe = recipes.get("from_scratch_single")
+    with pytest.warns(DeprecationWarning, match="model 'house' is now 'dual_spectrogram_cnn'"):
+        assert recipe.with_settings({"model": "house"}) == recipe
+    assert models.get("house") is models.get(recipe.model) and models.version("house") == models.version(recipe.model)
+    assert recipe.declaration["model"] == "house", "or its records would count as those of other settings"
+
+
+def test_records_of_old_recipes(tmp_path):
+    own = Path(ser_kit.__file__).parents[1] / "results" / "own_systems"
+    if not own.is_dir():
+        pytest.skip("the records are not beside an installed package")
+    (path, *_) = sorted(own.glob("records/*/from_scratch/*.json"))
+    copy = tmp_path / "records" / "ravdess-eight" / "house" / path.name
+    copy.parent.mkdir(parents=True)
+    copy.write_text(path.read_text().replace('"recipe": "from_scratch"', '"recipe": "house"'))
+    assert reproduce.load(tmp_path)["recipe"].tolist() == ["from_scratch"]
 
 
 def test_streams(predictor):

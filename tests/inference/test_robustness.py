@@ -69,7 +69,7 @@ def test_the_loss_is_beside_the_clips_as_recorded():
 @pytest.mark.slow
 def test_every_fold_is_tested_under_every_condition(demo_few, monkeypatch, tmp_path, capsys):
     small = {"channels": (4, 4, 4, 4), "harmonic_channels": (4, 4, 4, 4), "width": 8}
-    system = recipes.get("house_one").with_settings({"training.epochs": 1, "hyperparameters": small})
+    system = recipes.get("from_scratch_single").with_settings({"training.epochs": 1, "hyperparameters": small})
     monkeypatch.setattr(recipes, "get", lambda name: system)
     monkeypatch.setattr(robustness.corpora, "load", lambda names, labels: demo_few)
     page = tmp_path / "page.md"
