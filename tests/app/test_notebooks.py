@@ -102,7 +102,7 @@ def test_form(name):
 def test_it_opens_with_title_badges_and_time(name):
     first = read(name).cells[0]
     assert first.cell_type == "markdown"
-    assert re.match(rf"# {name[:2]} [\w ]+\n", first.source)
+    assert re.match(rf"# {name.partition('_')[0]} [\w ]+\n", first.source)
     assert f"(https://colab.research.google.com/github/{BLOB}/{name}.ipynb)" in first.source
     assert f"(https://kaggle.com/kernels/welcome?src=https://github.com/{BLOB}/{name}.ipynb)" in first.source
     assert re.search(r"\*\*Time\.\*\* .*two cores.*T4", first.source, re.DOTALL)
