@@ -22,6 +22,7 @@ from ser_kit.evaluation import METRICS
 from ser_kit.features import Functionals
 from ser_kit.inference.predictor import Predictor
 from ser_kit.recipes import reproduce
+from ser_kit.recipes.documents import DOCUMENTS
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 BLOB = "ser-kit/ser_kit/blob/main/notebooks"
@@ -43,6 +44,11 @@ FIGURES = {
 }  # fmt: skip
 TAUGHT = {"rastogi_mlp+as tuned here", "ahmadov_cnn_bilstm+as tuned here"}
 """The recipes of notebooks 03 and 04."""
+
+OF_DOCUMENTS = dict(
+    zip([name for name in notebooks.NOTEBOOKS if re.match(r"06[a-z]", name)], DOCUMENTS, strict=True)
+)
+"""Notebook -> the document that it shows."""
 
 every_notebook = pytest.mark.parametrize("name", notebooks.NOTEBOOKS)
 
@@ -322,6 +328,26 @@ def test_published_systems(corpus, tmp_path, monkeypatch):
     assert f"{written} records of 1 systems, kept in results/published_systems" in said
     assert all(f"ser-kit reproduce {name} --corpus" in said for name in not_run)
     assert "94 to 95.1" in said and "not run here" in said
+
+
+@pytest.mark.parametrize("name", OF_DOCUMENTS)
+def test_a_notebook_has_each_part_of_its_document_in_order(name):
+    document, cells = DOCUMENTS[OF_DOCUMENTS[name]], read(name).cells
+    heads = [i for i, cell in enumerate(cells) if cell.cell_type == "code" and cell.source.startswith("part(")]
+    assert len(heads) == len(document.parts)
+    for place, part in zip(heads, document.parts, strict=True):
+        assert json.loads(re.match(r'part\((".*?(?<!\\)")', cells[place].source)[1]) == part.title
+        assert cells[place - 1].source == f"## {part.title}" + (f"\n\n{part.note}" if part.note else "")
+
+
+@pytest.mark.parametrize("name", OF_DOCUMENTS)
+def test_a_document(name, corpus, tmp_path, monkeypatch):
+    notebook, facts = execute(name, tmp_path, monkeypatch)
+    records = list((tmp_path / "out" / "documents" / "records").glob("*/*/*.json"))
+    assert facts == {"document": OF_DOCUMENTS[name], "records": len(records), "epochs": 2, "kept": True}
+    assert len(records) >= 2
+    said = "\n".join(texts(notebook))
+    assert "here, unseen speakers" in said and "not in the document" in said
 
 
 def test_deploy(corpus, tmp_path, monkeypatch):
