@@ -42,13 +42,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import _old_names
+from ..core.config import BOOLEAN
 from . import transforms
 from .transforms import Step, fitted, levelled, power_of_two, resampled, rms
 
 _NOISES = frozenset({"white", "uniform", "pink"})
-_DECIBELS, _RT60 = (-60.0, 120.0), (0.05, 5.0)
-# Seconds in a frame of the phase vocoder. Librosa's 2048 samples are 93 ms at its own rate of 22.05 kHz; at
-# 16 kHz they smear speech over 128 ms, and at 4 kHz they are longer than the shortest clip.
+_RATIO, _RT60 = (-60.0, 120.0), (0.05, 5.0)
+# Seconds in a frame of the phase vocoder. Librosa's 2048 samples smear speech over 128 ms at 16 kHz.
 _VOCODER = 0.064
 
 __getattr__ = _old_names.moved(__name__)
@@ -103,11 +103,11 @@ class AddNoise(Variation):
 
     Args:
         seed: see :class:`Variation`.
-        kind: ``"white"`` for Gaussian noise, ``"uniform"`` for evenly distributed samples, both with a flat
-            spectrum; ``"pink"`` for Gaussian noise with as much power in each octave, as most noise of rooms
-            and streets is.
+        kind: ``"white"`` for Gaussian noise and ``"uniform"`` for evenly distributed samples, both with a
+            flat spectrum; ``"pink"`` for Gaussian noise with equal power in each octave, as in most rooms.
         snr_low: lowest ratio in dB, -60 to 120.
         snr_high: highest ratio in dB, likewise.
+        whole: draw whole decibels only, both ends included.
 
     Examples:
         >>> tone = np.sin(np.arange(16000) / 10).astype("float32")
@@ -119,14 +119,17 @@ class AddNoise(Variation):
     name: ClassVar[str] = "add_noise"
     packages: ClassVar = ("scipy",)
     ordered: ClassVar = (("snr_low", "snr_high"),)
-    valid: ClassVar = Variation.valid | {"kind": _NOISES, "snr_low": _DECIBELS, "snr_high": _DECIBELS}
+    valid: ClassVar = Variation.valid | dict(kind=_NOISES, snr_low=_RATIO, snr_high=_RATIO, whole=BOOLEAN)
+    added: ClassVar = frozenset({"whole"})
 
     kind: str = "white"
     snr_low: float = 10.0
     snr_high: float = 30.0
+    whole: bool = False
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        ratio, length = rng.uniform(self.snr_low, self.snr_high), len(samples)
+        low, high, length = self.snr_low, self.snr_high, len(samples)
+        ratio = rng.integers(round(low), round(high), endpoint=True) if self.whole else rng.uniform(low, high)
         if self.kind == "uniform":
             noise = rng.uniform(-1, 1, length)
         elif self.kind == "pink":
@@ -336,9 +339,8 @@ class Equalize(Variation):
 class Room(Variation):
     """The clip as in a room: with echoes that die away as Gaussian noise does under an exponential envelope.
 
-    The direct sound comes first and unchanged, so that nothing is delayed; the reverberation that would
-    outlast the clip is cut off, and the RMS level of the clip is kept. Source of the model: J. D. Polack, "La
-    transmission de l'énergie sonore dans les salles" (thesis, Le Mans 1988).
+    The direct sound comes first, so that nothing is delayed; the length and the RMS level of the clip are
+    kept. Source: J. D. Polack, "La transmission de l'énergie sonore dans les salles" (thesis, 1988).
 
     Args:
         seed: see :class:`Variation`.
@@ -385,10 +387,9 @@ class Room(Variation):
 class Telephone(Step):
     """The clip as over a telephone line: 300 to 3400 Hz, 8 kHz, 8-bit mu-law, back at its own rate.
 
-    The same for every clip and copy, since nothing is drawn. The band comes from a Butterworth filter of
-    fourth order run forwards and backwards (-6 dB at its corners), which delays nothing. The mu-law is the
-    formula that ITU-T G.711 approximates by segments, with mu = 255; samples beyond full scale are clipped as
-    there.
+    Nothing is drawn. The band comes from a Butterworth filter of fourth order run forwards and backwards
+    (-6 dB at its corners), which delays nothing. The mu-law is the formula that ITU-T G.711 approximates by
+    segments, with mu = 255; samples beyond full scale are clipped as there.
 
     Examples:
         >>> hum = np.sin(2 * np.pi * 50 * np.arange(16000) / 16000)

@@ -9,10 +9,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.errors import RecipeError
 from . import arguments
 from .arguments import Command, Parser
+from .bundle_scores import bundles_among, score_bundles
 from .clips import load
 from .output import Result, note, print_table
+from .scores import print_confusion
 from .training import checkpoints, experiment_of, note_failures, record
 
 if TYPE_CHECKING:
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
 
 def _evaluate(args: argparse.Namespace) -> Result:
+    if bundles := bundles_among(args.recipe):
+        return score_bundles(args, bundles)
+    if not args.out:
+        raise RecipeError("give a folder for the evaluations: --out FOLDER")
     seeds = range(args.seeds) if args.seeds else [args.seed]
     settings = {"recipes": args.recipe, "protocols": args.protocol, "seeds": list(seeds)}
     return evaluate(args, experiment_of(args, **settings, evaluations=args.out))
@@ -74,22 +81,20 @@ def _show(console: Console, evaluations: list[Evaluation], out: Path) -> None:
     text = "in percent: all test clips [95 % interval over speakers]; folds: mean ± standard deviation\n"
     console.print(text)
     for evaluation in evaluations:
-        counts, scores = evaluation.confusion(), evaluation.per_class()
-        percent = (100 * scores[["precision", "recall", "f1"]]).map("{:.1f}".format)
-        rows = [(label, *counts.loc[label], *percent.loc[label]) for label in evaluation.labels]
-        columns = ("true \\ predicted", *evaluation.labels, "precision", "recall", "F1")
         title = f"{evaluation.recipe}, protocol {evaluation.protocol}, seed {evaluation.seed}: clips"
-        print_table(console, columns, rows, title=title, numbers=columns[1:])
+        print_confusion(console, evaluation, title)
     text = "one folder each, with evaluation.json (scores, settings, command, versions) and all predictions"
     console.print(f"saved in {out}: {text}", soft_wrap=True)
 
 
 def _arguments(parser: Parser) -> None:
-    arguments.add_names(parser, "recipe", arguments.recipes_help(), metavar="RECIPE")
+    text = f"{arguments.recipes_help()}; or folders of trained bundles or presets, to test them as they are"
+    arguments.add_names(parser, "recipe", text, metavar="RECIPE|BUNDLE")
     arguments.add_corpora(parser)
-    arguments.add_labels(parser, "each recipe's")
+    arguments.add_labels(parser, "each recipe's; of a bundle, all that it and the corpora have in common")
     arguments.add_changes(parser)
-    parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the evaluations")
+    text = "folder for the evaluations; needed except for bundles"
+    parser.add_argument("--out", metavar="FOLDER", help=text)
     text = f"comma-separated: {arguments.protocols_help()}; default: speaker"
     parser.add_argument("--protocol", type=arguments.listed, default="speaker", help=text)
     group = parser.add_mutually_exclusive_group()
@@ -102,10 +107,12 @@ EVALUATE = Command(
     "evaluate",
     _evaluate,
     _arguments,
-    "Train and test recipes under protocols, and compare them. After Ctrl-C the same command resumes.",
+    "Train and test recipes under protocols, or test trained bundles, and compare them. After Ctrl-C the "
+    "same command resumes; bundles are tested again.",
     [
         "ser-kit evaluate rastogi_mlp ahmadov_cnn_bilstm --corpus ravdess --protocol speaker,random "
         "--out results",
         "ser-kit evaluate rastogi_mlp --corpus demo --seeds 3 --out results",
+        "ser-kit evaluate runs/my-bundle --corpus savee --root SAVEE --labels seven",
     ],
 )

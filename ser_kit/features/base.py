@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -29,20 +29,21 @@ class Extractor(Settings, ABC):
     other numbers.
 
     Args:
-        rate: the rate in hertz that a recording is resampled to before anything is measured.
+        sr: sampling rate (Hz) that a recording is resampled to before anything is measured.
         preprocess: steps that the samples go through at that rate, in order:
             :class:`~ser_kit.audio.transforms.Step`, their names, or what their ``to_dict`` gives.
     """
 
     error = FeatureError
+    renamed = {"sr": "rate", "hop_length": "hop", "win_length": "window"}
     corpus_markers: ClassVar[tuple[str, ...]] = ()
     """Names of features that tell corpora apart rather than emotions."""
     valid = {
-        "rate": range(MIN_RATE, MAX_RATE + 1),
+        "sr": range(MIN_RATE, MAX_RATE + 1),
         "seconds": (MIN_SECONDS, float(MAX_SECONDS)),
         "n_fft": range(16, 65_537),
-        "window": range(1, 65_537),
-        "hop": range(1, 65_537),
+        "win_length": range(1, 65_537),
+        "hop_length": range(1, 65_537),
         "window_ms": (0.001, 1000.0),
         "hop_ms": (0.001, 1000.0),
         "segment_ms": (0.001, 1000.0),
@@ -58,7 +59,7 @@ class Extractor(Settings, ABC):
     """What a parameter of that name may be, in every extractor that has it."""
     ordered = (("n_mfcc", "n_mels"), ("pitch_floor", "pitch_ceiling"))
 
-    rate: int
+    sr: int
     preprocess: tuple[Step, ...] = ()
 
     def __post_init__(self):
@@ -71,22 +72,13 @@ class Extractor(Settings, ABC):
         return f"{cls.__name__}: {key}"
 
     @property
-    def stands_on(self) -> frozenset[str]:
-        return super().stands_on.union(_READING)
+    def dependencies(self) -> frozenset[str]:
+        return super().dependencies.union(_READING)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters, ready for JSON: ``features.get(e.name)(**e.parameters) == e``.
-
-        Switches that are off by default are named only where they are on, so that a new one leaves the
-        identity of existing extractors as it was.
-        """
-        switches = {each.name for each in fields(self) if each.default is False}
-        parameters = {
-            key: value
-            for key, value in asdict(self).items()
-            if key != "preprocess" and (value or key not in switches)
-        }
+        """The parameters, ready for JSON: ``features.get(e.name)(**e.parameters) == e``."""
+        parameters = {key: value for key, value in asdict(self).items() if key != "preprocess"}
         if self.preprocess:
             parameters["preprocess"] = [step.to_dict() for step in self.preprocess]
         return parameters
@@ -94,7 +86,9 @@ class Extractor(Settings, ABC):
     @cached_property
     def identity(self) -> str:
         """Class, version and parameters in one line, such as ``LogMel/1(rate=16000, ...)``."""
-        parameters = [f"{key}={value!r}" for key, value in self.parameters.items() if key != "preprocess"]
+        named, values = self._named(), self.parameters
+        stored = self.stored({key: values[key] for key in named if key != "preprocess"})
+        parameters = [f"{key}={value!r}" for key, value in stored.items()]
         if self.preprocess:
             parameters.append(f"preprocess=[{', '.join(step.identity for step in self.preprocess)}]")
         return f"{type(self).__name__}/{self.version}({', '.join(parameters)})"
@@ -150,8 +144,8 @@ class Extractor(Settings, ABC):
         if not isinstance(recording, Recording):
             recording = read_audio(recording)
         if self.preprocess and recording.duration >= MIN_SECONDS:
-            samples = transforms.apply(self.preprocess, recording.at(self.rate), self.rate)
-            recording = replace(recording, samples=samples, rate=self.rate)
+            samples = transforms.apply(self.preprocess, recording.at(self.sr), self.sr)
+            recording = replace(recording, samples=samples, rate=self.sr)
         if recording.duration < MIN_SECONDS:
             raise TooShortError(
                 f"{recording.name or 'the recording'} lasts {recording.duration:.3f} s; "

@@ -2,6 +2,7 @@ from . import pieces as pieces
 from . import prediction as prediction
 from . import predictor as predictor
 from . import results as results
+from . import scoring as scoring
 from . import speech_check as speech_check
 from . import stream as stream
 from . import voice_history as voice_history

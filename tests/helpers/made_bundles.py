@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ser_kit import recipes
@@ -11,12 +13,11 @@ from ser_kit.training import Scaler, seed_everything
 
 SIX = ("neutral", "happy", "sad", "angry", "fear", "disgust")
 SMALL = {"hyperparameters": {"channels": (8, 16, 16, 16), "harmonic_channels": (8, 8, 8, 8), "width": 32}}
-"""Changes that make the house's network quick."""
+"""Changes that make the network of ``from_scratch_single`` quick."""
 
 
-def untrained(recipe: recipes.Recipe, **card) -> Bundle:
+def untrained(recipe: recipes.Recipe, labels: Sequence[str] = SIX, **card) -> Bundle:
     """A bundle whose networks have their first weights: what is exported does not depend on what they are."""
-    labels = SIX
     seed_everything(0)
     rng = np.random.default_rng(0)
     dims = len(recipe.columns)

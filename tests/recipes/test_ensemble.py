@@ -37,7 +37,7 @@ def forest(name="forest", **changes):
 def mixed():
     """A network of functionals and a forest of frame statistics: two extractors, two sampling rates."""
     network = perceptron(training__epochs=1)
-    return Ensemble.of(network, forest(extractor=FrameStatistics(rate=22050)))
+    return Ensemble.of(network, forest(extractor=FrameStatistics(sr=22050)))
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ def test_what_cannot_be_pruned_is_an_error(bundle, material, demo_few):
     for share in (0, 1, -1, 1.5):
         wrong(TrainingError, "above 0 and below 1|between 0 and 1", share=share)
     wrong(TrainingError, "at least one epoch", epochs=0)
-    wrong(RecipeError, "did not train this bundle", system=recipes.get("house_one"))
+    wrong(RecipeError, "did not train this bundle", system=recipes.get("from_scratch_single"))
     wrong(TrainingError, "nothing to prune", system=recipes.get("ahmadov_forest"))
     fewer = dataclasses.replace(bundle, card=bundle.card | {"labels": ["happy", "sad"]})
     wrong(TableError, "clips of neutral, angry|clips of angry", given=fewer)

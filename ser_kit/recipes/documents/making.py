@@ -24,6 +24,7 @@ def run(
     names: Sequence[str],
     *,
     out: str | os.PathLike,
+    systems: Iterable[str] | None = None,
     seeds: Iterable[int] = (0,),
     numbers: Iterable[int] | None = None,
     root: str | os.PathLike | None = None,
@@ -40,6 +41,7 @@ def run(
         document: the document.
         names: names of the corpora; each row is run on those of its own that are among them, or on all.
         out: folder of the records.
+        systems: names of the systems to run, of those of its rows; ``None`` for all.
         seeds: random seeds of folds and training.
         numbers: numbers of the folds to run, from 1; ``None`` for all.
         root: folder of the corpora.
@@ -53,9 +55,11 @@ def run(
         Systems that cannot be run.
     """
     names = [corpora.get(name).name for name in names]
+    chosen = {row.system for row in document.rows} if systems is None else set(systems)
     wanted = dict.fromkeys(
         (tuple(document.places(row, names)), (row.split, *([UNSEEN] * row.unseen)), row.system)
         for row in document.rows
+        if row.system in chosen
     )
     failures = []
     for (place, divided), group in itertools.groupby(wanted, key=lambda each: each[:2]):
