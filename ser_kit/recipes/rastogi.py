@@ -96,7 +96,7 @@ rastogi_cnn_lstm = Recipe(
         "43 columns": {"extractor": LibrosaFunctionals()},
         "as tuned here": {
             **_TUNED,
-            "extractor": Functionals(rate=48000, n_fft=1536, hop=480, preprocess=_PREPROCESS),
+            "extractor": Functionals(sr=48000, n_fft=1536, hop_length=480, preprocess=_PREPROCESS),
             "hyperparameters": {"momentum": 0.9},
         },
     },

@@ -114,7 +114,7 @@ def _cnn_lstm(kind: str, features: str, extractor, filters: tuple[int, ...] = (8
 
 def _stacked(part: str) -> StackedFrames:
     return StackedFrames(
-        rate=16000, window_ms=40.0, hop_ms=20.0, n_fft=1024, n_mfcc=13, n_mels=40, frames=151, parts=(part,),
+        sr=16000, window_ms=40.0, hop_ms=20.0, n_fft=1024, n_mfcc=13, n_mels=40, frames=151, parts=(part,),
         preprocess=_PREPROCESS,
     )  # fmt: skip
 
