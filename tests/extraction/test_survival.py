@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clips import assert_same, clip, table_of
+from clips import assert_same, clip, module_of, table_of
 
 from ser_kit import extraction
 from ser_kit.core.errors import DamagedStoreWarning, FeatureError, StoreError, TruncatedAudioWarning
@@ -73,14 +73,8 @@ class Peak(Extractor):
 @pytest.fixture(scope="module")
 def helper(tmp_path_factory):
     """A folder with a module of extractors that other processes find too."""
-    folder = tmp_path_factory.mktemp("helper")
-    (folder / "survivors.py").write_text(HELPER)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        import survivors
-
-        yield survivors
-    del sys.modules["survivors"]
+    with module_of(tmp_path_factory.mktemp("helper"), "survivors", HELPER) as module:
+        yield module
 
 
 @pytest.fixture(scope="module")
