@@ -57,7 +57,7 @@ class Traced(Odd):
         return np.array([os.getppid(), 0]), 1
 '''
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")]
 
 
 def run(table, extractor, store, **settings):

@@ -109,6 +109,7 @@ def test_functionals_equal_librosa_and_praat(name):
     check_functionals(SIGNALS[name])
 
 
+@pytest.mark.slow
 @given(samples=sounds(RATE))
 @settings(max_examples=80, deadline=None)
 def test_functionals_equal_librosa_and_praat_on_any_sound(samples):
@@ -260,6 +261,7 @@ def test_frame_features_equal_librosa(name):
         np.testing.assert_allclose(values[:valid, :13], short, rtol=1e-4, atol=2e-3)
 
 
+@pytest.mark.slow
 @given(samples=sounds(22050))
 @settings(max_examples=80, deadline=None)
 def test_frame_features_equal_librosa_on_any_sound(samples):
