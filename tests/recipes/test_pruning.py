@@ -16,7 +16,7 @@ from ser_kit.models import kernels
 from ser_kit.recipes import pruning
 from ser_kit.training import loop
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 
 
 @pytest.fixture(scope="module")

@@ -319,6 +319,7 @@ def traced(name):
     tf.config.run_functions_eagerly(True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced", "networks")
 @pytest.mark.parametrize("name", recipes.names())
 def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, some_clips, tmp_path, monkeypatch):
@@ -626,6 +627,7 @@ def test_a_saved_bundle_gives_the_same_probabilities(quick, demo_functionals, ev
     )
 
 
+@pytest.mark.slow
 def test_a_bundle_without_a_runtime_is_kept_and_says_why(quick, demo_functionals, evaluation, tmp_path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error", NoRuntimeWarning)  # nothing failed: a graph cannot compute Praat's features

@@ -17,7 +17,7 @@ from ser_kit.recipes import reproduce
 from ser_kit.recipes.page import TABLES as MAKERS
 from ser_kit.training.checkpoint import State
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 TABLES = ("table", "splits", "ablations", "classes", "missing", "folds", "matrix")
 
 
