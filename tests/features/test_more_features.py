@@ -297,7 +297,7 @@ def test_statistics_equal_librosa_on_real_speech(real_clips):
 
 def test_statistics_have_the_parameters_of_frame_features():
     extractor = FrameStatistics(n_mels=40, preprocess=("peak_normalise",))
-    assert FrameStatistics().parameters == FrameFeatures().parameters
+    assert FrameStatistics().parameters | {"zero_padding": False} == FrameFeatures().parameters
     assert extractor.frame_features == FrameFeatures(n_mels=40)
     assert FrameStatistics.version == FrameFeatures.version
 

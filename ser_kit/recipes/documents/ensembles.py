@@ -45,7 +45,8 @@ _TABLE_2 = (
 
 def _clips(material: Material) -> Figure:
     clips = material.clips
-    return plots.class_distribution(clips[clips["corpus"].isin(_SONG)])
+    own = clips[clips["corpus"].isin(_SONG)]
+    return plots.class_distribution(own if len(own) else clips)
 
 
 def _bars(metric: str) -> Make:
