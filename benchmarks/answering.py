@@ -52,7 +52,7 @@ import time, numpy as np
 from ser_kit import Predictor
 from ser_kit.audio import read_audio
 predictor = Predictor.from_preset({preset!r})
-recording = read_audio({clip!r}, rate=16000)
+recording = read_audio({clip!r}, sr=16000)
 sound, took = (np.resize(recording.samples, 3 * 16000), 16000), []
 for _ in range(40):
     began = time.perf_counter(); predictor.predict(sound); took.append(time.perf_counter() - began)
@@ -64,9 +64,9 @@ from ser_kit import Predictor
 from ser_kit.audio import read_audio
 from ser_kit.inference.stream import StreamPredictor
 predictor = Predictor.from_preset({preset!r})
-samples = np.resize(read_audio({clip!r}, rate=16000).samples, 40 * 16000)
+samples = np.resize(read_audio({clip!r}, sr=16000).samples, 40 * 16000)
 def told(samples):
-    stream = StreamPredictor(predictor, rate=16000)
+    stream = StreamPredictor(predictor, sr=16000)
     for block in np.array_split(samples, len(samples) // 320):
         stream.feed(block)
 told(samples[: 10 * 16000])
@@ -91,7 +91,7 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
         yield Row(f"ser-kit {arguments[0]}", "", "s", float(np.median(alone)), goal=goal)
     goal = Goal(0.5, of="ours", at_most=True)
     yield _row("Predictor.from_preset() and its first answer", "s", _in_turn(_told, _FIRST.format(clip=clip)), goal)
-    sound = np.resize(np.concatenate([read_audio(path, rate=_RATE).samples for path in table["path"]]), _LONG * _RATE)
+    sound = np.resize(np.concatenate([read_audio(path, sr=_RATE).samples for path in table["path"]]), _LONG * _RATE)
     for preset, milliseconds, factor, files in PRESETS:
         settings = {"preset": preset, "clip": clip}
         found = 1000 * _in_turn(_told, _ONE_CORE + _WARM.format(**settings), rounds=3)

@@ -67,10 +67,10 @@ def _floor(paths: list[str]) -> Row:
     window = np.hanning(extractor.n_fft)
 
     def floor(i: int) -> None:
-        samples = read_audio(paths[i]).at(extractor.rate)
-        framed = np.lib.stride_tricks.sliding_window_view(samples, extractor.n_fft)[:: extractor.hop]
+        samples = read_audio(paths[i]).at(extractor.sr)
+        framed = np.lib.stride_tricks.sliding_window_view(samples, extractor.n_fft)[:: extractor.hop_length]
         np.fft.rfft(framed * window)
-        sound = parselmouth.Sound(samples.astype(np.float64), extractor.rate)
+        sound = parselmouth.Sound(samples.astype(np.float64), extractor.sr)
         sound.to_pitch_ac(pitch_floor=extractor.pitch_floor, pitch_ceiling=extractor.pitch_ceiling)
 
     times = race({"ours": lambda i: extractor.extract(paths[i]), "floor": floor}, len(paths), "floor")

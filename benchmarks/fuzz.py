@@ -50,7 +50,7 @@ _MEMORY = 1 << 30  # bytes that a file may take beside the model
 
 def intact(clip: str | Path, folder: Path) -> list[Path]:
     """A clip's first second and a half in every format that can be written here."""
-    samples = read_audio(clip, rate=8000).samples[:12000]
+    samples = read_audio(clip, sr=8000).samples[:12000]
     found = []
     for form, subtype in WRITTEN:
         path = folder / f"{subtype}.{form.lower()}"

@@ -92,7 +92,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--corpus", default="ravdess", help="looked for in SER_KIT_DATA (default: %(default)s)")
     parser.add_argument("--protocol", default="emobox", help="(default: %(default)s)")
     parser.add_argument(
-        "--out", type=Path, default=Path("results/house"), help=f"folder for {FILE} (default: %(default)s)"
+        "--out", type=Path, default=Path("results/own_systems"), help=f"folder for {FILE} (default: %(default)s)"
     )
     return parser.parse_args(argv)
 

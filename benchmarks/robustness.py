@@ -55,7 +55,7 @@ def mp3(samples: np.ndarray, number: int = 0) -> np.ndarray:
         buffer, "w", RATE, 1, format="MP3", bitrate_mode="CONSTANT", compression_level=level
     ) as file:
         file.write(samples)
-    decoded = read_audio(buffer.getvalue(), rate=RATE).samples
+    decoded = read_audio(buffer.getvalue(), sr=RATE).samples
     return np.resize(decoded, len(samples)) if len(decoded) < len(samples) else decoded[: len(samples)]
 
 
@@ -97,14 +97,14 @@ def measured(
         bundle, _ = system.fit_fold(material, fold, out=out, title=f"{system.name} {fold.name}")
         train = material.table.iloc[fold.train]
         some = corpora.sample(train, 60)
-        voices = [read_audio(source, rate=RATE).samples for source in corpora.sources(some)]
+        voices = [read_audio(source, sr=RATE).samples for source in corpora.sources(some)]
         clips = material.table.iloc[fold.test].query("corpus == @tested")
         made, row = conditions(voices), {}
         (extractor,) = bundle.extractors
         said = {name: [] for name in made}
         bar = tqdm(corpora.sources(clips), desc=f"fold {fold.index + 1}", unit="clip", leave=False)
         for number, source in enumerate(bar):
-            samples = read_audio(source, rate=RATE).samples
+            samples = read_audio(source, sr=RATE).samples
             for name, worsen in made.items():
                 values = extractor.extract((np.asarray(worsen(samples, number), np.float32), RATE))[None]
                 said[name].append(material.labels[int(bundle.probabilities(values)[0].argmax())])

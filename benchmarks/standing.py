@@ -175,7 +175,7 @@ def network(system: recipes.System) -> keras.Model:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE", help="Markdown pages with a place for it")
-    parser.add_argument("--records", type=Path, default=Path("results/house"), help="(default: %(default)s)")
+    parser.add_argument("--records", type=Path, default=Path("results/own_systems"), help="(default: %(default)s)")
     return parser.parse_args(argv)
 
 

@@ -175,7 +175,7 @@ def enrolled(
     return pd.concat(without), pd.concat(adapted)
 
 
-def judged(predictions: pd.DataFrame, labels: Sequence[str], common: Sequence[str]) -> Evaluation:
+def evaluated(predictions: pd.DataFrame, labels: Sequence[str], common: Sequence[str]) -> Evaluation:
     """Predictions in a bundle's labels as an evaluation over fewer: the probabilities of merged labels add up."""
     said = pd.DataFrame(
         {
@@ -194,12 +194,12 @@ def _row(name: str, predictions: pd.DataFrame, common: Sequence[str], predictor:
     """Text, a row of the table; without a predictor the predictions are those of an evaluation, in its own labels."""
     labels = common if predictor is None else predictor.labels
     usual = None if predictor is None else predictor.bundle.card["baseline"]
-    found = judged(predictions, labels, common)
+    found = evaluated(predictions, labels, common)
     uar, correct, details = found.summary()["uar"], found.correct(), found.details()
     confidence = found.predictions["confidence"].to_numpy()
     gains = []
     for seed in range(options.draws):
-        pair = [judged(each, labels, common) for each in enrolled(predictions, labels, options.enroll, seed, usual)]
+        pair = [evaluated(each, labels, common) for each in enrolled(predictions, labels, options.enroll, seed, usual)]
         gains.append([metrics(e.predictions["true"], e.predictions["predicted"], e.labels)["uar"] for e in pair])
     before, after = np.mean(gains, axis=0)
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import warnings
@@ -9,7 +10,9 @@ from collections.abc import Callable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+_P, _R = ParamSpec("_P"), TypeVar("_R")
 
 MODULES = {
     "adaptation": "bundles.adaptation",
@@ -66,6 +69,7 @@ NAMES = {
         "Linear": ("ser_kit.training.linear", "Linear"),
         "pretrain": ("ser_kit.training.pretraining", "pretrain"),
     },
+    "ser_kit.deploy": {"told": ("ser_kit.deploy", "read_metadata")},
     "ser_kit.corpora": {"losses": ("ser_kit.corpora", "exclusion_counts")},
     "ser_kit.recipes": {"Material": ("ser_kit.recipes", "PreparedData")},
 }  # fmt: skip
@@ -97,6 +101,43 @@ def moved(module: str, otherwise: Callable[[str], Any] | None = None) -> Callabl
         return otherwise(name)
 
     return get
+
+
+class Renamed:
+    """An attribute of a class by its old name.
+
+    Args:
+        new: its name.
+    """
+
+    def __init__(self, new: str):
+        self.new = new
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.names = f"{owner.__name__}.{name}", f"{owner.__name__}.{self.new}"
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        warn(*self.names)
+        return getattr(owner if instance is None else instance, self.new)
+
+
+def keywords(**renamed: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Decorator of a function that accepts old names of keyword arguments too: ``old="new"``."""
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        name = function.__qualname__.removesuffix(".__init__")
+
+        @functools.wraps(function)
+        def accepting(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for old in renamed.keys() & kwargs.keys():
+                new = renamed[old]
+                warn(f"{name}({old}=...)", f"{name}({new}=...)")
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return accepting
+
+    return decorate
 
 
 class Finder(MetaPathFinder, Loader):

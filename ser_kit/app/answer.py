@@ -132,7 +132,7 @@ def _read(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TruncatedAudioWarning)
         warnings.simplefilter("ignore", SilentAudioWarning)  # the predictor refuses silence
-        recording = read_audio(file, rate=rate, watch=lambda: watch(0.0))
+        recording = read_audio(file, sr=rate, watch=lambda: watch(0.0))
     return recording, [str(w.message) for w in caught if issubclass(w.category, TruncatedAudioWarning)]
 
 

@@ -186,12 +186,12 @@ class UploadWidget(widgets.VBox):
         if not self._same_speaker.value or self._speaker is None:
             return predictor
         with suppress(AudioError):  # the answer says so
-            self._speaker = self._speaker.used_to(self._speaker.observe(recording))
+            self._speaker = self._speaker.with_observations(self._speaker.observe(recording))
             self._show_voice()
         return self._speaker
 
     def _forget_voice(self) -> None:
-        self._speaker = self._predictor.used_to(())
+        self._speaker = self._predictor.with_observations(())
         self._show_voice()
 
     def _show_voice(self) -> None:

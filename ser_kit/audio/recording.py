@@ -33,6 +33,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from .. import _old_names
 from ..core.errors import AudioError, NotAudioError, SilentAudioWarning, TruncatedAudioWarning
 from .blocks import MIN_RATE, Opener, Stream, check_pair, check_rate, loudest, open_array, read_mono
 from .decode import open_file
@@ -83,11 +84,11 @@ class Recording:
         """Length in seconds."""
         return len(self.samples) / self.rate
 
-    def at(self, rate: int) -> np.ndarray:
+    def at(self, sr: int) -> np.ndarray:
         """The samples at another sampling rate, resampled once and remembered.
 
         Args:
-            rate: sampling rate in Hz, 4,000 to 384,000.
+            sr: sampling rate in Hz, 4,000 to 384,000.
 
         Returns:
             float32 array ``[m]``, read-only; :attr:`samples` itself when it is at this rate already.
@@ -96,13 +97,13 @@ class Recording:
             AudioError: the rate is out of range.
             TooShortError: the recording is shorter than one sample at this rate.
         """
-        if rate == self.rate:
+        if sr == self.rate:
             return self.samples
-        if rate not in self._resampled:
+        if sr not in self._resampled:
             native = partial(open_array, self.samples, self.rate)
-            rate = check_rate(rate, "rate asked for")
-            self._resampled.setdefault(rate, read_mono(native, self.name, rate).samples)
-        return self._resampled[rate]
+            sr = check_rate(sr, "rate asked for")
+            self._resampled.setdefault(sr, read_mono(native, self.name, sr).samples)
+        return self._resampled[sr]
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ Source = str | os.PathLike | Excerpt | bytes | bytearray | memoryview | BinaryIO
 """What :func:`read_audio` takes."""
 
 
-def read_audio(source: Source, *, rate: int | None = None, watch: Watch | None = None) -> Recording:
+@_old_names.keywords(rate="sr")
+def read_audio(source: Source, *, sr: int | None = None, watch: Watch | None = None) -> Recording:
     """Read a recording: decode, mix to mono, resample, check.
 
     Args:
@@ -151,7 +153,7 @@ def read_audio(source: Source, *, rate: int | None = None, watch: Watch | None =
             an ``(array, rate)`` pair; or a :class:`Recording`. An array is ``[n]``, ``[n, channels]`` or
             ``[channels, n]`` (the shorter axis is taken for the channels), of int8, int16, int32, uint8 (128
             is zero) or float samples.
-        rate: sampling rate of the result in Hz, 4,000 to 384,000; ``None`` keeps the source's own. Give it
+        sr: sampling rate of the result in Hz, 4,000 to 384,000; ``None`` keeps the source's own. Give it
             for long recordings: they are then resampled while they are decoded.
         watch: called again and again while the recording is read, so that somebody can end that: what it
             raises comes through, and nothing is left running.
@@ -165,7 +167,7 @@ def read_audio(source: Source, *, rate: int | None = None, watch: Watch | None =
         NotAudioError: a directory, text, a picture, or a format that cannot be decoded here.
         PointerFileError: a Git-LFS pointer stands where the recording should be.
         InvalidSamplesError: NaN or infinite samples.
-        TooShortError: shorter than one sample at ``rate``.
+        TooShortError: shorter than one sample at ``sr``.
         AudioError: base class of all these; a sampling rate or a length out of range, an unreadable file.
 
     Warns:
@@ -176,32 +178,33 @@ def read_audio(source: Source, *, rate: int | None = None, watch: Watch | None =
 
     Examples:
         >>> import numpy as np
-        >>> recording = read_audio((np.full((2, 8000), 1 << 14, np.int16), 8000), rate=16000)
+        >>> recording = read_audio((np.full((2, 8000), 1 << 14, np.int16), 8000), sr=16000)
         >>> recording.rate, recording.native_rate, recording.channels, recording.samples.shape
         (16000, 8000, 2, (16000,))
     """
-    rate = None if rate is None else check_rate(rate, "rate asked for")
+    sr = None if sr is None else check_rate(sr, "rate asked for")
     if isinstance(source, Recording):
-        return source if rate in (None, source.rate) else replace(source, samples=source.at(rate), rate=rate)
+        return source if sr in (None, source.rate) else replace(source, samples=source.at(sr), rate=sr)
     watch = watch or (lambda: None)
     name, opener = _locate(source, watch)
-    decoded = read_mono(opener, name, rate)
+    decoded = read_mono(opener, name, sr)
     if decoded.missing:
         message = f"{name}: {decoded.missing}; {decoded.seconds:.2f} s were read"
-        warnings.warn(message, TruncatedAudioWarning, stacklevel=2)
+        warnings.warn(message, TruncatedAudioWarning, stacklevel=3)
     if decoded.peak <= SILENT_PEAK:
         message = f"{name}: the recording is silent (no sample exceeds {SILENT_PEAK:.1e} of full scale)"
-        warnings.warn(message, SilentAudioWarning, stacklevel=2)
+        warnings.warn(message, SilentAudioWarning, stacklevel=3)
     native_rate = decoded.native_rate
-    return Recording(decoded.samples, rate or native_rate, native_rate, decoded.channels, name)
+    return Recording(decoded.samples, sr or native_rate, native_rate, decoded.channels, name)
 
 
-def load_audio(source: Source, *, rate: int = 16_000) -> np.ndarray:
+@_old_names.keywords(rate="sr")
+def load_audio(source: Source, *, sr: int = 16_000) -> np.ndarray:
     """The samples of a recording at one rate; :func:`read_audio` for those who need nothing else.
 
     Args:
         source: as for :func:`read_audio`.
-        rate: sampling rate of the result in Hz.
+        sr: sampling rate of the result in Hz.
 
     Returns:
         Mono float32 array ``[n]``, read-only.
@@ -213,7 +216,7 @@ def load_audio(source: Source, *, rate: int = 16_000) -> np.ndarray:
         >>> load_audio(([0.0, 0.5] * 4000, 8000)).shape
         (16000,)
     """
-    return read_audio(source, rate=rate).samples
+    return read_audio(source, sr=sr).samples
 
 
 def fingerprint(source: Source) -> str:

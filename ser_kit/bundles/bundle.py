@@ -97,7 +97,7 @@ class Bundle:
     @property
     def rate(self) -> int | None:
         """Sampling rate (Hz) to read recordings at; ``None`` if the members need different ones."""
-        rates = {extractor.rate for extractor in self.extractors}
+        rates = {extractor.sr for extractor in self.extractors}
         return rates.pop() if len(rates) == 1 else None
 
     @property

@@ -118,7 +118,7 @@ def check_member(card: Mapping[str, Any], extractor: Extractor) -> None:
 def longest(extractor: Extractor) -> int:
     """Maximum number of frames of a network's input, for extractors without a fixed number."""
     seconds = getattr(extractor, "seconds", None) or LONGEST
-    return 1 + math.ceil(seconds * extractor.rate / getattr(extractor, "hop", 1))
+    return 1 + math.ceil(seconds * extractor.sr / getattr(extractor, "hop_length", 1))
 
 
 def parsed(content: str | bytes) -> Any:
@@ -222,10 +222,10 @@ def _sizes(extractor: Extractor, steps: list) -> Iterator[tuple[str, float]]:
     seconds = getattr(extractor, "seconds", None) or LONGEST
     longer = _SLOWEST ** sum(hasattr(step, "low") and hasattr(step, "high") for step in steps)
     fixed = max((step.seconds for step in steps if isinstance(step, Fix)), default=0.0)
-    samples = extractor.rate * max(seconds, longer * max(LONGEST, fixed))
+    samples = extractor.sr * max(seconds, longer * max(LONGEST, fixed))
     yield "samples", samples
     yield "an array", math.prod(length for length in extractor.shape if length is not None)
     bins = (getattr(extractor, "transform", None) or getattr(extractor, "n_fft", None) or 0) // 2 + 1
     if bins > 1:
-        yield "a spectrogram", samples / extractor.hop * bins
+        yield "a spectrogram", samples / extractor.hop_length * bins
         yield "mel filters", getattr(extractor, "n_mels", 0) * bins

@@ -127,7 +127,7 @@ class Member:
             "extractor": {
                 "name": self.extractor.name,
                 "version": self.extractor.version,
-                "parameters": self.extractor.parameters,
+                "parameters": self.extractor.stored(self.extractor.parameters),
             },
             "columns": list(self.columns),
             "model": {
@@ -201,7 +201,8 @@ def check_version(extractor: features.Extractor, card: Mapping[str, Any]) -> Non
 
 def extractor_of(card: Mapping[str, Any]) -> features.Extractor:
     """The extractor of a member, from its card."""
-    return features.get(card["extractor"]["name"])(**card["extractor"]["parameters"])
+    kind = features.get(card["extractor"]["name"])
+    return kind(**kind.current(card["extractor"]["parameters"]))
 
 
 def chosen(values: np.ndarray, columns: Sequence[int]) -> np.ndarray:

@@ -32,7 +32,7 @@ def _listen(args: argparse.Namespace) -> Result:
         for emotion in args.alert or ()
     ]
     stream = StreamPredictor(
-        predictor, rate=args.rate, alerts=alerts, adapt=args.same_speaker, **over_time(args)
+        predictor, sr=args.rate, alerts=alerts, adapt=args.same_speaker, **over_time(args)
     )
     blocks = _raw_blocks(args.rate, args.channels) if args.raw else _microphone(args.rate)
     note(args, "listening; press Ctrl-C to stop")

@@ -34,6 +34,8 @@ def _reproduce(args: argparse.Namespace) -> Result:
         raise RecipeError("give the recipes to reproduce, or --all; see ser-kit reproduce --help")
     if asked := [name for name in args.recipe if name in DOCUMENTS]:
         return _documents(args, asked)
+    if args.epochs:
+        raise RecipeError("--epochs is for documents; of a recipe, train with --set training.epochs=N")
     names = list(recipes.RECIPES if args.all else args.recipe)
     if args.ablations:
         names = [
@@ -50,6 +52,8 @@ def _documents(args: argparse.Namespace, names: Sequence[str]) -> Result:
 
     if others := [name for name in args.recipe if name not in names]:
         raise RecipeError(f"{others[0]} is a recipe and {names[0]} a document; give them to two commands")
+    if args.csv:
+        raise RecipeError("--csv is for recipes; leave it out for a document")
     if len(names) > 1 and (args.page or args.figures):
         raise RecipeError("--page and --figures take one document; give the documents to several commands")
     if args.ablations or args.labels or args.protocols != ["published", "speaker"]:
@@ -60,11 +64,12 @@ def _documents(args: argparse.Namespace, names: Sequence[str]) -> Result:
         if not args.report:
             failures += making.run(
                 DOCUMENTS[name], args.corpus, out=args.out, seeds=range(args.seeds), numbers=args.folds,
-                root=args.root, jobs=args.jobs, progress=not args.quiet, command=args.written,
-                tell=functools.partial(note, args),
+                root=args.root, jobs=args.jobs, progress=not args.quiet, epochs=args.epochs,
+                command=args.written, tell=functools.partial(note, args),
             )  # fmt: skip
         written += making.write_page(
             DOCUMENTS[name], args.corpus, args.out, root=args.root, markdown=args.page, figures=args.figures,
+            epochs=args.epochs,
         )  # fmt: skip
     data = {"files": written, "failures": [dataclasses.asdict(failure) for failure in failures]}
 
@@ -124,6 +129,7 @@ def show_records(
         "table": table.to_dict("records"),
         "folds": own.to_dict("records"),
         "page": reproduce.write_page(args.page, records) if args.page else [],
+        "csv": _write_csv(Path(args.csv), records) if args.csv else "",
         "figures": _write_figures(Path(args.figures), records, place) if args.figures else [],
     }
 
@@ -140,6 +146,16 @@ def show_records(
         console.print(f"{len(records)} records in {experiment.records}", soft_wrap=True)
 
     return Result(data, show, 1 if failures else 0)
+
+
+def _write_csv(path: Path, records: pd.DataFrame) -> str:
+    """Write the summary of the published systems, and return the path."""
+    from ..core.paths import write_whole
+    from ..recipes import reproduce
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, reproduce.summary(records).round(4).to_csv(index=False).encode())
+    return str(path)
 
 
 def _write_figures(folder: Path, records: pd.DataFrame, place: str) -> list[str]:
@@ -178,11 +194,15 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--seeds", type=arguments.whole(1, 1000), default=3, metavar="N", help=text)
     text = "run only these folds, counted from 1; several commands can share one --out (default: all)"
     parser.add_argument("--folds", nargs="+", type=arguments.positive, metavar="N", help=text)
+    text = "of a document: train for at most N epochs, for a quick look (default: as the document does)"
+    parser.add_argument("--epochs", type=arguments.positive, default=0, metavar="N", help=text)
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder for the records")
     text = "only show existing records, without running anything"
     parser.add_argument("--report", action="store_true", help=text)
     text = "Markdown page in which the tables between marks are replaced; of a document, the page to write"
     parser.add_argument("--page", metavar="FILE", help=text)
+    text = "CSV file for the summary: reported, reproduced and unseen accuracy of each system"
+    parser.add_argument("--csv", metavar="FILE", help=text)
     text = "folder for figures: systems, reported results, leakage, ablations; of a document, its figures"
     parser.add_argument("--figures", metavar="FOLDER", help=text)
     arguments.add_jobs(parser)

@@ -8,12 +8,15 @@ store, would be needed as well.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import numbers
+from abc import ABCMeta
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from .. import _old_names
 from .errors import SerKitError
 from .registry import Registry
 
@@ -86,8 +89,26 @@ def listed(what: str, value: Any, error: type[SerKitError]) -> tuple:
     return tuple(value)
 
 
+class _SettingsType(ABCMeta):
+    """Accepts the earlier names of settings too, see :attr:`Settings.renamed`."""
+
+    if not TYPE_CHECKING:
+
+        def __call__(cls, *args, **settings):
+            current = cls.current(settings)
+            for new, old in cls.renamed.items():
+                if old in settings and old not in current:
+                    _old_names.warn(f"{cls.__name__}({old}=...)", f"{cls.__name__}({new}=...)")
+            return super().__call__(*args, **current)
+
+        @property
+        def __signature__(cls):
+            parameters = list(inspect.signature(cls.__init__).parameters.values())
+            return inspect.Signature(parameters[1:])
+
+
 @dataclass(frozen=True)
-class Settings:
+class Settings(metaclass=_SettingsType):
     """A frozen dataclass whose fields are settings.
 
     Numbers given as integers or as NumPy scalars become plain ``float`` or ``int``, so that equal settings
@@ -98,6 +119,9 @@ class Settings:
     """Name in the registry."""
     called: ClassVar[str] = ""
     """Earlier name of the class, still used in :attr:`identity` so that stored features stay valid."""
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Setting -> its earlier name, which is accepted with a warning. Identities, records and cards keep it,
+    so that stored features, results and bundles stay valid."""
     added: ClassVar[frozenset[str]] = frozenset()
     """Settings added later: in :attr:`identity` only if not the default, so that stored features stay
     valid."""
@@ -129,10 +153,33 @@ class Settings:
         """Name of a setting in messages."""
         return f"{cls.name}: {key}"
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            for new, old in self.renamed.items():
+                if name == old and hasattr(self, new):
+                    _old_names.warn(f"{type(self).__name__}.{old}", f"{type(self).__name__}.{new}")
+                    return getattr(self, new)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @classmethod
+    def current(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings by their current names."""
+        names = {old: new for new, old in cls.renamed.items() if new in cls.__dataclass_fields__}
+        # The earlier name wins: dataclasses.replace(extractor, rate=...) passes the present ``sr`` as well.
+        first = sorted(settings, key=names.__contains__)
+        return {names.get(key, key): settings[key] for key in first}
+
+    @classmethod
+    def stored(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings by the names in :attr:`identity`, in records and in cards."""
+        return {cls.renamed.get(key, key): value for key, value in settings.items()}
+
     @property
     def identity(self) -> str:
         """Class, version and settings in one line."""
-        settings = ", ".join(f"{name}={_word(getattr(self, name))}" for name in self._named())
+        values = self.stored({name: _word(getattr(self, name)) for name in self._named()})
+        settings = ", ".join(f"{key}={value}" for key, value in values.items())
         return f"{self.called or type(self).__name__}/{self.version}({settings})"
 
     def _named(self) -> list[str]:
@@ -144,13 +191,15 @@ class Settings:
         ]
 
     @property
-    def stands_on(self) -> frozenset[str]:
+    def dependencies(self) -> frozenset[str]:
         """Its :attr:`packages`, and those of the settings among its fields."""
         values = [getattr(self, each.name) for each in fields(self)]
         inner = [each for value in values for each in (value if isinstance(value, tuple) else (value,))]
         return frozenset(self.packages).union(
-            *(each.stands_on for each in inner if isinstance(each, Settings))
+            *(each.dependencies for each in inner if isinstance(each, Settings))
         )
+
+    stands_on = _old_names.Renamed("dependencies")
 
     def to_dict(self) -> dict[str, Any]:
         """Name and settings, JSON-serialisable; :func:`made` is the inverse."""
@@ -191,6 +240,6 @@ def made(registry: Registry[type[_T]], described: _T | str | Mapping[str, Any]) 
     settings = {"name": described} if isinstance(described, str) else dict(described)
     kind = registry[settings.pop("name", None)]
     try:
-        return kind(**settings)
+        return kind(**kind.current(settings))
     except TypeError as error:
         raise kind.error(f"{registry.kind} {kind.name!r}: {error}") from None

@@ -2,4 +2,7 @@
 
 import lazy_loader as _lazy
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+from .. import _old_names
+
+_public, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__getattr__ = _old_names.moved(__name__, _public)

@@ -8,9 +8,9 @@ from . import saved_model as saved_model
 from .comparison import Report as Report
 from .comparison import Runner as Runner
 from .comparison import compare as compare
+from .comparison import read_metadata as read_metadata
 from .comparison import runner as runner
 from .comparison import size as size
-from .comparison import told as told
 from .comparison import uar as uar
 from .exporter import check_target as check_target
 from .exporter import export as export

@@ -84,7 +84,7 @@ def compare(bundle: Bundle, path: str | os.PathLike, table: pd.DataFrame) -> Rep
     """
     path = Path(path)
     return compared(
-        path, told(path)["quantize"], answers_of(bundle, table), emotions_of(table), bundle.labels
+        path, read_metadata(path)["quantize"], answers_of(bundle, table), emotions_of(table), bundle.labels
     )
 
 
@@ -103,7 +103,7 @@ def uar(bundle: Bundle, table: pd.DataFrame) -> float:
     return metrics(emotions_of(table), predicted, bundle.labels)["uar"]
 
 
-def told(path: str | os.PathLike) -> dict[str, Any]:
+def read_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """Read the metadata of an exported file.
 
     Args:
@@ -206,7 +206,7 @@ def inputs_of(bundle: Bundle, table: pd.DataFrame) -> list[np.ndarray]:
     """Input of an exported file for each clip."""
     extractor = extractor_of(bundle)
     samples = graph.takes_samples(extractor)
-    recordings = (read_audio(source, rate=extractor.rate) for source in corpora.sources(table))
+    recordings = (read_audio(source, sr=extractor.sr) for source in corpora.sources(table))
     return [each.samples if samples else extractor.extract(each).astype(np.float32) for each in recordings]
 
 
@@ -226,7 +226,7 @@ def answers_of(bundle: Bundle, table: pd.DataFrame) -> tuple[list[np.ndarray], n
         )
     inputs, extractor = inputs_of(bundle, table), extractor_of(bundle)
     samples = graph.takes_samples(extractor)
-    values = ((extractor.extract((x, extractor.rate)) if samples else x) for x in inputs)
+    values = ((extractor.extract((x, extractor.sr)) if samples else x) for x in inputs)
     return inputs, np.array([bundle.probabilities(each[None])[0] for each in values])
 
 

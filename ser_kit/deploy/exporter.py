@@ -150,15 +150,15 @@ def _runtime(bundle: Bundle, recordings: Sequence[Source]) -> tuple[runtime.Runt
         made = runtime.Runtime(finished(model, facts, whole=not encoder))
     except BundleError as error:
         raise NotOneFileError(f"{error}") from None
-    pieces, difference = _pieces(recordings, extractor.rate), 0.0
+    pieces, difference = _pieces(recordings, extractor.sr), 0.0
     for samples in pieces:
-        values = {extractor: extractor.extract((samples, extractor.rate))[None]}
+        values = {extractor: extractor.extract((samples, extractor.sr))[None]}
         (expected,), sharpness = bundle.probabilities(values), bundle.places(values).sharpness[0]
         found = made.run(samples)
         difference = max(difference, float(np.abs(expected - found.probabilities).max()))
         if not difference <= LARGEST_DIFFERENCE or not abs(found.sharpness - sharpness) <= 1e-3 * sharpness:
             raise ExportError(
-                f"{runtime.FILE} is not equivalent to the networks: on {len(samples) / extractor.rate:.2f} s "
+                f"{runtime.FILE} is not equivalent to the networks: on {len(samples) / extractor.sr:.2f} s "
                 f"of audio probabilities differ by {difference:.2g} (expected {LARGEST_DIFFERENCE:g}), and "
                 f"sharpness is {found.sharpness:g} instead of {sharpness:g}"
             )
@@ -167,7 +167,7 @@ def _runtime(bundle: Bundle, recordings: Sequence[Source]) -> tuple[runtime.Runt
 
 def _pieces(recordings: Sequence[Source], rate: int) -> list[np.ndarray]:
     """Samples of recordings, and of excerpts of several lengths."""
-    whole = [read_audio(source, rate=rate).samples for source in recordings]
+    whole = [read_audio(source, sr=rate).samples for source in recordings]
     together = np.concatenate(whole)
     cut = [together[: round(seconds * rate)] for seconds in _LENGTHS]
     return [samples for samples in [*whole, *cut] if MIN_SECONDS * rate <= len(samples) and samples.any()]
@@ -222,7 +222,7 @@ def metadata(bundle: Bundle) -> dict[str, Any]:
         "name": bundle.card["name"],
         "labels": list(bundle.labels),
         "input": "samples" if waveform else "features",
-        "rate": extractor.rate,
+        "rate": extractor.sr,
         "normalisation": "none: mono samples at the rate, full scale 1; all else is inside"
         if waveform
         else features,

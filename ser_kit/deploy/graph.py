@@ -61,7 +61,7 @@ def inputs(extractor: Extractor) -> Callable:
     def graph(x):
         with tf.name_scope("trim"):
             for step in extractor.preprocess:
-                x = _STEPS[type(step)](x, step, extractor.rate)
+                x = _STEPS[type(step)](x, step, extractor.sr)
         with tf.name_scope("spectrogram"):
             return make(x, extractor)
 
@@ -148,19 +148,19 @@ def _samples(x, extractor: Waveform):
     """Samples without trailing zeros, which may be padding."""
     import tensorflow as tf
 
-    x = x[:, : None if extractor.seconds is None else round(extractor.seconds * extractor.rate)]
+    x = x[:, : None if extractor.seconds is None else round(extractor.seconds * extractor.sr)]
     return tf.expand_dims(x[:, : _ends(x[0] != 0)[1] + 1], 2)
 
 
-def _logmel(x, extractor: LogMel):
+def _logmel(x, e: LogMel):
     import tensorflow as tf
 
     from ..models.layers import LogMelSpectrogram
 
-    settings = {key: getattr(extractor, key) for key in ("rate", "n_fft", "window", "hop", "n_mels", "htk")}
-    x = x if extractor.n_samples is None else _filled(x, extractor.n_samples)
+    settings = {key: getattr(e, key) for key in ("sr", "n_fft", "win_length", "hop_length", "n_mels", "htk")}
+    x = x if e.n_samples is None else _filled(x, e.n_samples)
     found = LogMelSpectrogram(**settings)(x)
-    return tf.reshape(found, (1, *[n or -1 for n in extractor.shape]))
+    return tf.reshape(found, (1, *[n or -1 for n in e.shape]))
 
 
 def _mel(power, extractor: FrameFeatures | StackedFrames, n_fft: int):
@@ -169,7 +169,7 @@ def _mel(power, extractor: FrameFeatures | StackedFrames, n_fft: int):
 
     from ..models.layers import decibels
 
-    filters = spectra.mel_filters(extractor.rate, n_fft, extractor.n_mels).astype(np.float32)
+    filters = spectra.mel_filters(extractor.sr, n_fft, extractor.n_mels).astype(np.float32)
     found = decibels(tf.matmul(power, filters))
     return tf.maximum(found, tf.reduce_max(found) - extractor.top_db)
 
@@ -200,15 +200,20 @@ def _frames(x, extractor: FrameFeatures):
     from ..models.layers import powers
 
     e = extractor
-    x = x[:, : e.frames * e.hop + e.n_fft]
+    x = x[:, : e.frames * e.hop_length + e.n_fft]
     below = tf.cast(x < -1e-10, tf.float32)
     changes = tf.pad(tf.abs(below[:, 1:] - below[:, :-1]), [[0, 0], [e.n_fft // 2, e.n_fft // 2]])
-    crossings = _sums(changes, e.n_fft - 1, e.hop)[None, :, None] / e.n_fft
-    # Missing frames are zeros: their mel bands are at the floor, and all other features are 0.
-    parts = (powers(x, e.n_fft, e.hop, e.n_fft)[:, : e.frames], crossings[:, : e.frames])
-    power, crossings = (tf.pad(part, [[0, 0], [0, e.frames - tf.shape(part)[1]], [0, 0]]) for part in parts)
-    mel, chroma = _mel(power, e, e.n_fft), _chroma(power, e.rate, e.n_fft)
-    return tf.reshape(tf.concat([_mfcc(mel, e.n_mfcc), chroma, mel, crossings], axis=2), (1, *e.shape))
+    crossings = _sums(changes, e.n_fft - 1, e.hop_length)[None, :, None] / e.n_fft
+
+    def padded(part):
+        return tf.pad(part, [[0, 0], [0, e.frames - tf.shape(part)[1]], [0, 0]])
+
+    power, crossings = powers(x, e.n_fft, e.hop_length, e.n_fft)[:, : e.frames], crossings[:, : e.frames]
+    if not e.zero_padding:  # frames of silence: their mel bands are at the floor, all other features are 0
+        power, crossings = padded(power), padded(crossings)
+    mel, chroma = _mel(power, e, e.n_fft), _chroma(power, e.sr, e.n_fft)
+    values = tf.concat([_mfcc(mel, e.n_mfcc), chroma, mel, crossings], axis=2)
+    return tf.reshape(padded(values), (1, *e.shape))
 
 
 def _stacked(x, extractor: StackedFrames):
@@ -217,11 +222,11 @@ def _stacked(x, extractor: StackedFrames):
     from ..models.layers import powers
 
     e = extractor
-    power = powers(_filled(x, e.n_samples), e.transform, e.hop, e.window)
+    power = powers(_filled(x, e.n_samples), e.transform, e.hop_length, e.win_length)
     mel = _mel(power, e, e.transform)
-    blocks = {"mfcc": _mfcc(mel, e.n_mfcc), "chroma": _chroma(power, e.rate, e.transform), "mel": mel}
+    blocks = {"mfcc": _mfcc(mel, e.n_mfcc), "chroma": _chroma(power, e.sr, e.transform), "mel": mel}
     values = tf.concat([blocks[part] for part in e.parts], axis=2)
-    last = e.n_samples // e.hop
+    last = e.n_samples // e.hop_length
     moments = np.linspace(0, last, e.frames)
     before = moments.astype(np.int32)
     here, then = tf.gather(values, before, axis=1), tf.gather(values, np.minimum(before + 1, last), axis=1)
@@ -233,8 +238,8 @@ def _encoded(x, extractor: SpeechEncoder):
     import tensorflow as tf
 
     e = extractor
-    x = tf.pad(x, [[0, 0], [0, tf.maximum(0, round(SHORTEST * e.rate) - tf.shape(x)[1])]])
-    length, longest = tf.shape(x)[1], round(e.longest * e.rate)
+    x = tf.pad(x, [[0, 0], [0, tf.maximum(0, round(SHORTEST * e.sr) - tf.shape(x)[1])]])
+    length, longest = tf.shape(x)[1], round(e.longest * e.sr)
     count = (length + longest - 1) // longest
     size = (length + count - 1) // count
     starts = tf.range(count) * (length - size) // tf.maximum(count - 1, 1)

@@ -55,7 +55,7 @@ def extractor_key(extractor: Extractor) -> str:
     # Ours are known by their names alone, so that a module that moves does not empty the store.
     module = type(extractor).__module__
     owner = "ser_kit" if module.startswith("ser_kit.") else module
-    return f"{owner}.{extractor.identity}; {', '.join(_versions(extractor.stands_on))}"
+    return f"{owner}.{extractor.identity}; {', '.join(_versions(extractor.dependencies))}"
 
 
 def _versions(packages: Iterable[str]) -> Iterator[str]:

@@ -1,12 +1,12 @@
 """From recordings to numbers, over a whole clip table at once.
 
 One row per clip: functionals, frame statistics, and embeddings of frozen networks. One row per moment: frame
-features, stacked frames, log-mel spectrograms, segments of the waveform, and its samples.
+features, stacked frames, log-mel spectrograms, pitch and energy, segments of the waveform, and its samples.
 
 Examples:
     >>> from ser_kit import features
     >>> features.names()
-    ['frame_statistics', 'frames', 'functionals', 'librosa_functionals', 'logmel', 'segments',
+    ['frame_statistics', 'frames', 'functionals', 'librosa_functionals', 'logmel', 'pitch_energy', 'segments',
     'speech_encoder', 'stacked', 'trillsson', 'waveform', 'yamnet']
     >>> features.get("logmel")(seconds=3.0).shape
     (301, 64)
@@ -34,6 +34,7 @@ EXTRACTORS: Registry[type[Extractor]] = Registry(
         "librosa_functionals": f"{__name__}.librosa_functionals:LibrosaFunctionals",
         "frame_statistics": f"{__name__}.statistics:FrameStatistics",
         "frames": f"{__name__}.frames:FrameFeatures",
+        "pitch_energy": f"{__name__}.pitch_energy:PitchEnergy",
         "stacked": f"{__name__}.stacked:StackedFrames",
         "logmel": f"{__name__}.logmel:LogMel",
         "segments": f"{__name__}.segments:Segments",

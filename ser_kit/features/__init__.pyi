@@ -8,6 +8,7 @@ from .frames import FrameFeatures as FrameFeatures
 from .functionals import Functionals as Functionals
 from .librosa_functionals import LibrosaFunctionals as LibrosaFunctionals
 from .logmel import LogMel as LogMel
+from .pitch_energy import PitchEnergy as PitchEnergy
 from .segments import Segments as Segments
 from .speech_encoder import SpeechEncoder as SpeechEncoder
 from .stacked import StackedFrames as StackedFrames

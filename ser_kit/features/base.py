@@ -29,20 +29,21 @@ class Extractor(Settings, ABC):
     other numbers.
 
     Args:
-        rate: the rate in hertz that a recording is resampled to before anything is measured.
+        sr: sampling rate (Hz) that a recording is resampled to before anything is measured.
         preprocess: steps that the samples go through at that rate, in order:
             :class:`~ser_kit.audio.transforms.Step`, their names, or what their ``to_dict`` gives.
     """
 
     error = FeatureError
+    renamed = {"sr": "rate", "hop_length": "hop", "win_length": "window"}
     corpus_markers: ClassVar[tuple[str, ...]] = ()
     """Names of features that tell corpora apart rather than emotions."""
     valid = {
-        "rate": range(MIN_RATE, MAX_RATE + 1),
+        "sr": range(MIN_RATE, MAX_RATE + 1),
         "seconds": (MIN_SECONDS, float(MAX_SECONDS)),
         "n_fft": range(16, 65_537),
-        "window": range(1, 65_537),
-        "hop": range(1, 65_537),
+        "win_length": range(1, 65_537),
+        "hop_length": range(1, 65_537),
         "window_ms": (0.001, 1000.0),
         "hop_ms": (0.001, 1000.0),
         "segment_ms": (0.001, 1000.0),
@@ -58,7 +59,7 @@ class Extractor(Settings, ABC):
     """What a parameter of that name may be, in every extractor that has it."""
     ordered = (("n_mfcc", "n_mels"), ("pitch_floor", "pitch_ceiling"))
 
-    rate: int
+    sr: int
     preprocess: tuple[Step, ...] = ()
 
     def __post_init__(self):
@@ -71,8 +72,8 @@ class Extractor(Settings, ABC):
         return f"{cls.__name__}: {key}"
 
     @property
-    def stands_on(self) -> frozenset[str]:
-        return super().stands_on.union(_READING)
+    def dependencies(self) -> frozenset[str]:
+        return super().dependencies.union(_READING)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -86,7 +87,8 @@ class Extractor(Settings, ABC):
     def identity(self) -> str:
         """Class, version and parameters in one line, such as ``LogMel/1(rate=16000, ...)``."""
         named, values = self._named(), self.parameters
-        parameters = [f"{key}={values[key]!r}" for key in named if key != "preprocess"]
+        stored = self.stored({key: values[key] for key in named if key != "preprocess"})
+        parameters = [f"{key}={value!r}" for key, value in stored.items()]
         if self.preprocess:
             parameters.append(f"preprocess=[{', '.join(step.identity for step in self.preprocess)}]")
         return f"{type(self).__name__}/{self.version}({', '.join(parameters)})"
@@ -142,8 +144,8 @@ class Extractor(Settings, ABC):
         if not isinstance(recording, Recording):
             recording = read_audio(recording)
         if self.preprocess and recording.duration >= MIN_SECONDS:
-            samples = transforms.apply(self.preprocess, recording.at(self.rate), self.rate)
-            recording = replace(recording, samples=samples, rate=self.rate)
+            samples = transforms.apply(self.preprocess, recording.at(self.sr), self.sr)
+            recording = replace(recording, samples=samples, rate=self.sr)
         if recording.duration < MIN_SECONDS:
             raise TooShortError(
                 f"{recording.name or 'the recording'} lasts {recording.duration:.3f} s; "

@@ -25,7 +25,7 @@ class _Embedding(Extractor):
 
     packages: ClassVar = ("tensorflow", "tensorflow-cpu")
 
-    rate: int = 16000
+    sr: int = 16000
 
     @property
     @abstractmethod
@@ -38,16 +38,16 @@ class _Embedding(Extractor):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.rate != 16000:
-            raise FeatureError(f"{type(self).__name__}: rate={self.rate!r}; the network hears 16000 Hz")
+        if self.sr != 16000:
+            raise FeatureError(f"{type(self).__name__}: sr={self.sr!r}; the network takes 16000 Hz")
 
     def ready(self) -> None:
         model_folder(self.handle, FeatureError)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         before_tensorflow()
-        samples = np.asarray(recording.at(self.rate), np.float32)
-        samples = np.pad(samples, (0, max(0, round(_SHORTEST * self.rate) - len(samples))))
+        samples = np.asarray(recording.at(self.sr), np.float32)
+        samples = np.pad(samples, (0, max(0, round(_SHORTEST * self.sr) - len(samples))))
         row = np.asarray(self._row(_network(self.handle), samples))
         if row.shape != self.shape:
             raise FeatureError(f"{self.handle} gives {row.shape} values of a clip; expected {self.shape}")
@@ -62,7 +62,7 @@ class YAMNet(_Embedding):
     numbers. Source: M. Plakal and D. Ellis, "YAMNet", TensorFlow Models, 2020, trained on AudioSet.
 
     Args:
-        rate: 16000 Hz, the rate that the network hears.
+        sr: 16000 Hz, the rate that the network takes.
 
     Examples:
         >>> YAMNet().extract("clip.wav").shape                        # doctest: +SKIP
@@ -98,7 +98,7 @@ class TRILLsson(_Embedding):
     representations", Interspeech 2022.
 
     Args:
-        rate: 16000 Hz, the rate that the network hears.
+        sr: 16000 Hz, the rate that the network takes.
         size: which of the five, 1 (the smallest) to 5.
 
     Examples:

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..audio.recording import Recording
+from ..core.config import BOOLEAN
 from . import spectra
 from .base import Extractor
 
@@ -29,17 +30,18 @@ class FrameFeatures(Extractor):
 
     A clip longer than ``frames`` frames is cut, and the 80 dB are counted from the loudest value kept. A
     shorter one is padded with silence, in the values that digital silence has in that very clip: mel at the
-    clip's floor, MFCC of that floor, chroma 0, zero crossings 0. ``extract_with_length`` gives how many
-    frames are sound.
+    clip's floor, MFCC of that floor, chroma 0, zero crossings 0; or with zeros in all columns. 0 dB is the
+    level of a loud mel band, not of silence. ``extract_with_length`` gives how many frames are sound.
 
     Args:
-        rate: Hz.
+        sr: Hz.
         n_fft: samples in a frame (Hann window).
-        hop: samples between frames.
+        hop_length: samples between frames.
         n_mels: mel bands.
         n_mfcc: cepstral coefficients.
         frames: frames kept; 300 at the default hop is 6.97 s.
         top_db: how far under the loudest mel value of the clip its floor lies, in dB.
+        zero_padding: pad short clips with zeros instead of silence.
 
     Examples:
         >>> import numpy as np
@@ -53,14 +55,17 @@ class FrameFeatures(Extractor):
     """
 
     name: ClassVar[str] = "frames"
+    valid = Extractor.valid | {"zero_padding": BOOLEAN}
+    added = frozenset({"zero_padding"})
 
-    rate: int = 22050
+    sr: int = 22050
     n_fft: int = 2048
-    hop: int = 512
+    hop_length: int = 512
     n_mels: int = 128
     n_mfcc: int = 13
     frames: int = 300
     top_db: float = 80.0
+    zero_padding: bool = False
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -78,15 +83,15 @@ class FrameFeatures(Extractor):
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         # The last frame kept reaches half a window beyond its centre; more than that of a long recording is
         # not needed.
-        samples = recording.at(self.rate)[: self.frames * self.hop + self.n_fft]
-        power = spectra.powers(samples, self.n_fft, self.hop)[: self.frames]
+        samples = recording.at(self.sr)[: self.frames * self.hop_length + self.n_fft]
+        power = spectra.powers(samples, self.n_fft, self.hop_length)[: self.frames]
         valid = len(power)
 
-        mel = spectra.log_mel(power, self.rate, self.n_fft, self.n_mels)
+        mel = spectra.log_mel(power, self.sr, self.n_fft, self.n_mels)
         floor = max(spectra.FLOOR_DB, mel.max() - self.top_db)
         mel = np.pad(np.maximum(mel, floor), ((0, self.frames - valid), (0, 0)), constant_values=floor)
 
-        chroma = power @ spectra.chroma_filters(self.rate, self.n_fft)
+        chroma = power @ spectra.chroma_filters(self.sr, self.n_fft)
         chroma /= np.maximum(chroma.max(axis=-1, keepdims=True), np.finfo(np.float32).tiny)
 
         values = np.zeros(self.shape, np.float32)
@@ -94,5 +99,7 @@ class FrameFeatures(Extractor):
         values[:, :mfcc_end] = mel @ spectra.dct_basis(self.n_mels, self.n_mfcc)
         values[:valid, mfcc_end:mel_start] = chroma
         values[:, mel_start:-1] = mel
-        values[:valid, -1] = spectra.zero_crossing_rates(samples, self.n_fft, self.hop)[:valid]
+        values[:valid, -1] = spectra.zero_crossing_rates(samples, self.n_fft, self.hop_length)[:valid]
+        if self.zero_padding:
+            values[valid:] = 0
         return values, valid

@@ -22,7 +22,7 @@ _TEMPO_STRIDE = 3  # tempo from every third frame: 30 ms, near Librosa's own 23 
 class Functionals(Extractor):
     """Acoustic features of a whole clip, in plain units.
 
-    Everything is measured on the recording resampled to ``rate``, so that a clip gives the same row whatever
+    Everything is measured on the recording resampled to ``sr``, so that a clip gives the same row whatever
     rate it was stored at; only ``sample_rate`` and ``duration`` speak of the recording as it came. Standard
     deviations are of the population (divisor *n*).
 
@@ -53,16 +53,16 @@ class Functionals(Extractor):
     too), jitter and shimmer without enough periods. A model cannot take NaN, and ``voiced_ratio`` says what a
     0 means.
 
-    Each spectral value equals the Librosa call named, with this ``rate``, ``n_fft``, ``hop`` and ``n_mels``,
-    and each of the voice the Praat call, to within 1e-5 (relative, or absolute under 1); the tests check it
-    on recordings and on made-up sounds. Librosa is given double precision for that: in single, its own
-    rounding is greater. The one value that is not Librosa's is the tempo of a clip in which nothing rises,
-    where Librosa answers the tempo it expects.
+    Each spectral value equals the Librosa call named, with this ``sr``, ``n_fft``, ``hop_length`` and
+    ``n_mels``, and each of the voice the Praat call, to within 1e-5 (relative, or absolute under 1); the
+    tests check it on recordings and on made-up sounds. Librosa is given double precision for that: in single,
+    its own rounding is greater. The one value that is not Librosa's is the tempo of a clip in which nothing
+    rises, where Librosa answers the tempo it expects.
 
     Args:
-        rate: Hz.
+        sr: Hz.
         n_fft: samples in a frame (Hann window); 512 at 16 kHz is 32 ms.
-        hop: samples between frames; 160 at 16 kHz is 10 ms.
+        hop_length: samples between frames; 160 at 16 kHz is 10 ms.
         n_mels: mel bands under the MFCC and the onset strength.
         n_mfcc: coefficients kept.
         pitch_floor: Hz.
@@ -86,9 +86,9 @@ class Functionals(Extractor):
     packages: ClassVar = ("praat-parselmouth",)
     corpus_markers: ClassVar[tuple[str, ...]] = ("sample_rate",)
 
-    rate: int = 16000
+    sr: int = 16000
     n_fft: int = 512
-    hop: int = 160
+    hop_length: int = 160
     n_mels: int = 40
     n_mfcc: int = 13
     pitch_floor: float = 50.0
@@ -149,10 +149,10 @@ class Functionals(Extractor):
             >>> row.shape, pitch.shape, bool(np.allclose(pitch, 200, atol=0.1))
             ((46,), (63,), True)
         """
-        samples = recording.at(self.rate)
+        samples = recording.at(self.sr)
         absolute = np.abs(samples)
-        rms = np.sqrt(np.mean(np.square(spectra.frame(samples, self.n_fft, self.hop)), axis=-1))
-        zcr = spectra.zero_crossing_rates(samples, self.n_fft, self.hop)
+        rms = np.sqrt(np.mean(np.square(spectra.frame(samples, self.n_fft, self.hop_length)), axis=-1))
+        zcr = spectra.zero_crossing_rates(samples, self.n_fft, self.hop_length)
         voice, pitch = self._voice(samples)
         values = {
             "duration": recording.duration,
@@ -175,7 +175,7 @@ class Functionals(Extractor):
         """Intensity, pitch, jitter and shimmer, and the pitch track, from one pitch object."""
         parselmouth = praat("measuring pitch, intensity, jitter and shimmer")
         call = parselmouth.praat.call
-        sound = parselmouth.Sound(samples.astype(np.float64), self.rate)
+        sound = parselmouth.Sound(samples.astype(np.float64), self.sr)
         pitch = sound.to_pitch_ac(pitch_floor=self.pitch_floor, pitch_ceiling=self.pitch_ceiling)
         frequencies = pitch.selected_array["frequency"]
         voiced = frequencies[frequencies > 0]
@@ -203,16 +203,16 @@ class Functionals(Extractor):
 
     def _spectral(self, samples: np.ndarray) -> dict[str, float]:
         """What comes of the one short-time Fourier transform."""
-        power = spectra.powers(samples, self.n_fft, self.hop)
-        mel = spectra.log_mel(power, self.rate, self.n_fft, self.n_mels)
+        power = spectra.powers(samples, self.n_fft, self.hop_length)
+        mel = spectra.log_mel(power, self.sr, self.n_fft, self.n_mels)
         mel = np.maximum(mel, mel.max() - _TOP_DB)
         mfcc = mel @ spectra.dct_basis(self.n_mels, self.n_mfcc)
-        values = {"tempo": spectra.tempo(mel[::_TEMPO_STRIDE], self.rate / (self.hop * _TEMPO_STRIDE))}
+        values = {"tempo": spectra.tempo(mel[::_TEMPO_STRIDE], self.sr / (self.hop_length * _TEMPO_STRIDE))}
         for i, (mean, std) in enumerate(zip(mfcc.mean(axis=0), mfcc.std(axis=0), strict=True), start=1):
             values |= {f"mfcc_{i:02d}_mean": mean, f"mfcc_{i:02d}_std": std}
 
         magnitudes = np.sqrt(power)
-        frequencies = np.fft.rfftfreq(self.n_fft, 1 / self.rate)
+        frequencies = np.fft.rfftfreq(self.n_fft, 1 / self.sr)
         so_far = np.cumsum(magnitudes, axis=-1)
         total = so_far[:, -1:]
         # A silent frame has no spectrum to speak of; Librosa puts its centroid and rolloff at 0 Hz, and so

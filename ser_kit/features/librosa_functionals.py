@@ -52,12 +52,12 @@ class LibrosaFunctionals(Extractor):
     repeats the standard deviation as ``pitch_variation``; ``jitter`` and ``shimmer`` follow the notebook,
     since the text only names them. They are not Praat's measures of these names, which
     :class:`Functionals` has. Both resample nothing for the five files; the text resamples to 48 kHz, the
-    notebook keeps the rate of each file (``rate=24414`` for those of TESS).
+    notebook keeps the rate of each file (``sr=24414`` for those of TESS).
 
     Args:
-        rate: Hz.
+        sr: Hz.
         n_fft: samples in a frame (Hann window).
-        hop: samples between frames.
+        hop_length: samples between frames.
         n_mels: mel bands under the MFCC and the onset strength.
         n_mfcc: coefficients kept.
         pitch_floor: Hz.
@@ -83,9 +83,9 @@ class LibrosaFunctionals(Extractor):
     corpus_markers: ClassVar[tuple[str, ...]] = ("sample_rate",)
     valid = Extractor.valid | {"mfcc_std": BOOLEAN}
 
-    rate: int = 48000
+    sr: int = 48000
     n_fft: int = 2048
-    hop: int = 512
+    hop_length: int = 512
     n_mels: int = 128
     n_mfcc: int = 13
     pitch_floor: float = 50.0
@@ -125,11 +125,13 @@ class LibrosaFunctionals(Extractor):
         return (len(self.feature_names),)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
-        samples = recording.at(self.rate)
+        samples = recording.at(self.sr)
         absolute = np.abs(samples)
-        rms = np.sqrt(np.mean(np.square(spectra.frame(samples, self.n_fft, self.hop), dtype=float), axis=-1))
+        rms = np.sqrt(
+            np.mean(np.square(spectra.frame(samples, self.n_fft, self.hop_length), dtype=float), axis=-1)
+        )
         intensity = spectra.decibels(np.square(rms))
-        zcr = spectra.zero_crossing_rates(samples, self.n_fft, self.hop)
+        zcr = spectra.zero_crossing_rates(samples, self.n_fft, self.hop_length)
         values = {
             "duration_sec": recording.duration,
             "sample_rate": recording.native_rate,
@@ -147,7 +149,7 @@ class LibrosaFunctionals(Extractor):
         return np.array([values[name] for name in self.feature_names], np.float32), 1
 
     def _pitch(self, samples: np.ndarray) -> dict[str, float]:
-        sound = praat("measuring pitch").Sound(samples.astype(np.float64), self.rate)
+        sound = praat("measuring pitch").Sound(samples.astype(np.float64), self.sr)
         pitch = sound.to_pitch_ac(_PITCH_STEP, pitch_floor=self.pitch_floor, pitch_ceiling=self.pitch_ceiling)
         frequencies = pitch.selected_array["frequency"]
         voiced = frequencies[frequencies > 0]
@@ -165,11 +167,11 @@ class LibrosaFunctionals(Extractor):
         }
 
     def _spectral(self, samples: np.ndarray) -> dict[str, float]:
-        power = spectra.powers(samples, self.n_fft, self.hop)
-        mel = spectra.log_mel(power, self.rate, self.n_fft, self.n_mels)
+        power = spectra.powers(samples, self.n_fft, self.hop_length)
+        mel = spectra.log_mel(power, self.sr, self.n_fft, self.n_mels)
         mel = np.maximum(mel, mel.max() - _TOP_DB)
         mfcc = mel @ spectra.dct_basis(self.n_mels, self.n_mfcc)
-        tempo = spectra.tempo(mel, self.rate / self.hop, delay=self.n_fft // (2 * self.hop))
+        tempo = spectra.tempo(mel, self.sr / self.hop_length, delay=self.n_fft // (2 * self.hop_length))
         return {
             "tempo_bpm": tempo,
             **{f"mfcc_mean_{i}": mean for i, mean in enumerate(mfcc.mean(axis=0))},

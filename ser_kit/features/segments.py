@@ -23,7 +23,7 @@ class Segments(Extractor):
     are sound.
 
     Args:
-        rate: Hz.
+        sr: Hz.
         segment_ms: length of a segment in ms, to the nearest sample; 320 samples with the defaults.
         segments: segments kept; 200 of 20 ms are 4 s.
 
@@ -44,7 +44,7 @@ class Segments(Extractor):
 
     name: ClassVar[str] = "segments"
 
-    rate: int = 16000
+    sr: int = 16000
     segment_ms: float = 20.0
     segments: int = 200
 
@@ -52,13 +52,13 @@ class Segments(Extractor):
         super().__post_init__()
         if self.n_samples < 1:
             raise FeatureError(
-                f"Segments: segment_ms={self.segment_ms!r} is less than a sample at {self.rate} Hz"
+                f"Segments: segment_ms={self.segment_ms!r} is less than a sample at {self.sr} Hz"
             )
 
     @property
     def n_samples(self) -> int:
         """Samples in a segment."""
-        return round(self.segment_ms * self.rate / 1000)
+        return round(self.segment_ms * self.sr / 1000)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,7 +69,7 @@ class Segments(Extractor):
         return tuple(f"sample_{i:03d}" for i in range(self.n_samples))
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
-        samples = recording.at(self.rate)
+        samples = recording.at(self.sr)
         valid = min(self.segments, len(samples) // self.n_samples)
         if not valid:
             raise TooShortError(

@@ -31,7 +31,7 @@ class SpeechEncoder(Extractor):
     encoded in equal windows, and the statistics are those of all their frames.
 
     Args:
-        rate: 16000 Hz, the rate that the encoders take.
+        sr: 16000 Hz, the rate that the encoders take.
         encoder: a name in :func:`ser_kit.features.encoders.names`.
         blocks: numbers of the blocks, from 1, in the order of the values.
         statistics: of each block: ``"mean"``, ``"std"`` or both, in the order of the values.
@@ -50,7 +50,7 @@ class SpeechEncoder(Extractor):
     version: ClassVar[int] = 2
     packages: ClassVar = ("tensorflow", "tensorflow-cpu", "keras", "keras-hub")
 
-    rate: int = 16000
+    sr: int = 16000
     encoder: str = "whisper_base"
     blocks: tuple[int, ...] = (3, 4, 5)
     statistics: tuple[str, ...] = _STATISTICS
@@ -58,9 +58,9 @@ class SpeechEncoder(Extractor):
     def __post_init__(self):
         super().__post_init__()
         try:
-            if self.rate != self._encoder.rate:
+            if self.sr != self._encoder.rate:
                 raise FeatureError(
-                    f"SpeechEncoder: rate={self.rate!r}; the encoder takes {self._encoder.rate} Hz"
+                    f"SpeechEncoder: sr={self.sr!r}; the encoder takes {self._encoder.rate} Hz"
                 )
             blocks = self._encoder.chosen(listed("blocks", self.blocks, FeatureError))
             object.__setattr__(self, "blocks", blocks)
@@ -120,15 +120,15 @@ class SpeechEncoder(Extractor):
             >>> SpeechEncoder().windows(16000 * 45)
             (360000, array([     0, 360000]))
         """
-        count = math.ceil(length / (self.longest * self.rate))
+        count = math.ceil(length / (self.longest * self.sr))
         size = math.ceil(length / count)
         # As in deploy/graph.py, without rounding.
         return size, np.arange(count) * (length - size) // max(count - 1, 1)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         encode = encoders.forward(self.encoder, self.blocks)
-        samples = np.asarray(recording.at(self.rate), np.float32)
-        samples = np.pad(samples, (0, max(0, round(SHORTEST * self.rate) - len(samples))))
+        samples = np.asarray(recording.at(self.sr), np.float32)
+        samples = np.pad(samples, (0, max(0, round(SHORTEST * self.sr) - len(samples))))
         size, starts = self.windows(len(samples))
         frames, mean, squares = 0, 0.0, 0.0  # squares: the sum of squared distances from the mean
         for start in starts:

@@ -35,7 +35,7 @@ class StackedFrames(Extractor):
     sound.
 
     Args:
-        rate: Hz.
+        sr: Hz.
         seconds: length that the waveform is cut or filled up to, in s.
         window_ms: Hann window in ms, to the nearest sample: 551 samples with the defaults.
         hop_ms: time between frames in ms, to the nearest sample: 220 samples with the defaults, 301 frames in
@@ -43,7 +43,7 @@ class StackedFrames(Extractor):
         n_fft: length of the Fourier transform, which the window is zero-padded to; ``None`` for the next
             power of two that holds the window, 1024 with the defaults.
         n_mfcc: cepstral coefficients, at most ``n_mels``.
-        n_mels: mel bands, from 0 Hz to ``rate / 2``.
+        n_mels: mel bands, from 0 Hz to ``sr / 2``.
         frames: frames kept after resampling in time.
         top_db: how far under the loudest mel value of the clip its floor lies, in dB.
         parts: which of ``"mfcc"``, ``"chroma"`` and ``"mel"`` to stack, in that order.
@@ -67,7 +67,7 @@ class StackedFrames(Extractor):
 
     name: ClassVar[str] = "stacked"
 
-    rate: int = 22050
+    sr: int = 22050
     seconds: float = 3.0
     window_ms: float = 25.0
     hop_ms: float = 10.0
@@ -87,36 +87,40 @@ class StackedFrames(Extractor):
                 "each once, in order"
             )
         object.__setattr__(self, "parts", parts)  # a list, as JSON gives it, would not be hashable
-        for key, samples in (("seconds", self.n_samples), ("window_ms", self.window), ("hop_ms", self.hop)):
+        for key, samples in (
+            ("seconds", self.n_samples),
+            ("window_ms", self.win_length),
+            ("hop_ms", self.hop_length),
+        ):
             if samples < 1:
                 raise FeatureError(
-                    f"StackedFrames: {key}={getattr(self, key)!r} is less than a sample at {self.rate} Hz"
+                    f"StackedFrames: {key}={getattr(self, key)!r} is less than a sample at {self.sr} Hz"
                 )
-        if self.window > self.transform:
+        if self.win_length > self.transform:
             raise FeatureError(
-                f"StackedFrames: the window of {self.window} samples (window_ms={self.window_ms!r}) "
+                f"StackedFrames: the window of {self.win_length} samples (window_ms={self.window_ms!r}) "
                 f"must not exceed n_fft={self.n_fft}"
             )
 
     @property
     def n_samples(self) -> int:
         """Samples that every clip is cut or filled up to."""
-        return round(self.seconds * self.rate)
+        return round(self.seconds * self.sr)
 
     @property
-    def window(self) -> int:
+    def win_length(self) -> int:
         """Samples in the Hann window."""
-        return round(self.window_ms * self.rate / 1000)
+        return round(self.window_ms * self.sr / 1000)
 
     @property
-    def hop(self) -> int:
+    def hop_length(self) -> int:
         """Samples between frames."""
-        return round(self.hop_ms * self.rate / 1000)
+        return round(self.hop_ms * self.sr / 1000)
 
     @property
     def transform(self) -> int:
         """Samples in the Fourier transform: ``n_fft``, or the next power of two that holds the window."""
-        return self.n_fft or 1 << (self.window - 1).bit_length()
+        return self.n_fft or 1 << (self.win_length - 1).bit_length()
 
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
@@ -132,14 +136,14 @@ class StackedFrames(Extractor):
         return self.frames, len(self.feature_names)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
-        samples = recording.at(self.rate)[: self.n_samples]
-        valid = 1 + len(samples) // self.hop
+        samples = recording.at(self.sr)[: self.n_samples]
+        valid = 1 + len(samples) // self.hop_length
         samples = np.pad(samples, (0, self.n_samples - len(samples)))
-        power = spectra.powers(samples, self.transform, self.hop, self.window)
+        power = spectra.powers(samples, self.transform, self.hop_length, self.win_length)
 
         blocks = {}
         if "mfcc" in self.parts or "mel" in self.parts:
-            mel = spectra.log_mel(power, self.rate, self.transform, self.n_mels)
+            mel = spectra.log_mel(power, self.sr, self.transform, self.n_mels)
             blocks["mel"] = mel = np.maximum(mel, mel.max() - self.top_db)
             # A constant shows in the first coefficient only. Taken out beforehand, it leaves exact zeros of
             # silence and not the rounding of a matrix product, which differs from row to row and with the
@@ -148,7 +152,7 @@ class StackedFrames(Extractor):
             blocks["mfcc"] = (mel - lowest) @ spectra.dct_basis(self.n_mels, self.n_mfcc)
             blocks["mfcc"][:, 0] += lowest * np.sqrt(self.n_mels)
         if "chroma" in self.parts:
-            chroma = power @ spectra.chroma_filters(self.rate, self.transform)
+            chroma = power @ spectra.chroma_filters(self.sr, self.transform)
             largest = chroma.max(axis=-1, keepdims=True)
             blocks["chroma"] = chroma / np.maximum(largest, np.finfo(np.float32).tiny)
         values = np.hstack([blocks[part] for part in self.parts])

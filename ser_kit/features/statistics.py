@@ -22,9 +22,9 @@ class FrameStatistics(Extractor):
     padding. Standard deviations are of the population (divisor *n*).
 
     Args:
-        rate: Hz.
+        sr: Hz.
         n_fft: samples in a frame (Hann window).
-        hop: samples between frames.
+        hop_length: samples between frames.
         n_mels: mel bands.
         n_mfcc: cepstral coefficients.
         frames: frames looked at, from the start of the clip; 300 at the default hop is 6.97 s.
@@ -42,9 +42,9 @@ class FrameStatistics(Extractor):
     name: ClassVar[str] = "frame_statistics"
     version: ClassVar[int] = FrameFeatures.version  # other frames, other statistics
 
-    rate: int = FrameFeatures.rate
+    sr: int = FrameFeatures.sr
     n_fft: int = FrameFeatures.n_fft
-    hop: int = FrameFeatures.hop
+    hop_length: int = FrameFeatures.hop_length
     n_mels: int = FrameFeatures.n_mels
     n_mfcc: int = FrameFeatures.n_mfcc
     frames: int = FrameFeatures.frames

@@ -16,7 +16,7 @@ class Waveform(Extractor):
     """The samples of one channel: ``[samples, 1]``, full scale 1.
 
     Args:
-        rate: Hz.
+        sr: Hz.
         seconds: longer clips are cut to this length; ``None`` keeps them whole.
 
     Examples:
@@ -30,7 +30,7 @@ class Waveform(Extractor):
 
     name: ClassVar[str] = "waveform"
 
-    rate: int = 16000
+    sr: int = 16000
     seconds: float | None = None
 
     @property
@@ -42,5 +42,5 @@ class Waveform(Extractor):
         return ("sample",)
 
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
-        samples = recording.at(self.rate)[: None if self.seconds is None else round(self.seconds * self.rate)]
+        samples = recording.at(self.sr)[: None if self.seconds is None else round(self.seconds * self.sr)]
         return samples[:, None], len(samples)

@@ -5,6 +5,7 @@ from . import results as results
 from . import scoring as scoring
 from . import speech_check as speech_check
 from . import stream as stream
+from . import voice_history as voice_history
 from .answers import habit as habit
 from .prediction import Failure as Failure
 from .prediction import Observation as Observation
@@ -17,3 +18,5 @@ from .stream import Alert as Alert
 from .stream import Moment as Moment
 from .stream import StreamPredictor as StreamPredictor
 from .stream import timeline as timeline
+from .voice_history import VoiceHistory as VoiceHistory
+from .voice_history import follow_voice as follow_voice

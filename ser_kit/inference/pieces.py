@@ -94,7 +94,7 @@ def windows(
     with warnings.catch_warnings():
         # Silence raises an error below. A truncated file is used as far as it goes.
         warnings.simplefilter("ignore", SilentAudioWarning)
-        recording = read_audio(source, rate=rate, watch=watch and partial(watch, 0.0))
+        recording = read_audio(source, sr=rate, watch=watch and partial(watch, 0.0))
     found = [(start, piece) for start, piece in cut(recording) if np.abs(piece.samples).max() > SILENT_PEAK]
     if not found:
         name, seconds = recording.name or "the recording", recording.duration

@@ -79,8 +79,8 @@ class Prediction:
         }
 
 
-class Judged(NamedTuple):
-    """Result of :meth:`Predictor.judge` for one window.
+class WindowResult(NamedTuple):
+    """Result of :meth:`Predictor.predict_window` for one window.
 
     Args:
         probabilities: adapted to the speaker, ``[labels of the bundle]``.
@@ -112,9 +112,9 @@ class Observation(NamedTuple):
     sound: str
 
     @classmethod
-    def of(cls, piece: Recording, judged: Judged) -> Observation:
+    def of(cls, piece: Recording, result: WindowResult) -> Observation:
         """The observation of a window, from its probabilities."""
-        return cls(apply_temperature(judged.unadapted[None], judged.sharpness)[0], digest(piece))
+        return cls(apply_temperature(result.unadapted[None], result.sharpness)[0], digest(piece))
 
 
 @dataclass(frozen=True)

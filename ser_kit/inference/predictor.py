@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _old_names
 from ..audio.recording import Recording, Source
 from ..bundles.adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
 from ..bundles.bundle import BASELINE, Bundle
@@ -32,7 +33,7 @@ from ..features import Functionals
 from . import speech_check
 from .answers import NO_SPEECH, LabelMap, doubt, habit, rests_on
 from .pieces import Watch, path_of, report_part, spread, voiced_shares, watched, windows
-from .prediction import Failure, Judged, Observation, Prediction, Segment
+from .prediction import Failure, Observation, Prediction, Segment, WindowResult
 
 DEFAULT_PRESET = "cross_corpus"
 """Name of the preset that answers unless another bundle is named."""
@@ -180,7 +181,7 @@ class Predictor:
             except Exception as error:  # any error of one recording; the others are used
                 failure = Failure.of(path_of(clip) or f"clip {place + 1}", error)
                 left_out.append(LeftOut(failure.path, failure.error))
-        one = self.used_to(spread(found, MOST_CLIPS), left_out)
+        one = self.with_observations(spread(found, MOST_CLIPS), left_out)
         if one.adaptation.clips < 2 or one.adaptation.sounds == before.sounds:
             used = {each.sound for each in found} - {*before.sounds}
             reasons = "; ".join(reason for _, reason in left_out[:3])
@@ -191,7 +192,7 @@ class Predictor:
         return one
 
     def observe(self, source: Source, *, watch: Watch = None) -> list[Observation]:
-        """Observations of a speaker from one recording, for :meth:`used_to`.
+        """Observations of a speaker from one recording, for :meth:`with_observations`.
 
         Args:
             source: as for :meth:`predict`.
@@ -206,15 +207,17 @@ class Predictor:
         _, pieces = windows(source, self.bundle.rate, watch)
         found, against = [], []
         for _, piece in watched(spread(pieces, MOST_CLIPS), watch):
-            judged = self.judge(piece)
-            against = speech_check.against([judged.evidence])
+            result = self.predict_window(piece)
+            against = speech_check.against([result.evidence])
             if not against:
-                found.append(Observation.of(piece, judged))
+                found.append(Observation.of(piece, result))
         if not found:
             raise AudioError(f"{path_of(source) or 'the recording'}: {NO_SPEECH} ({', '.join(against)})")
         return found
 
-    def used_to(self, observations: Sequence[Observation], left_out: Sequence[LeftOut] = ()) -> Predictor:
+    def with_observations(
+        self, observations: Sequence[Observation], left_out: Sequence[LeftOut] = ()
+    ) -> Predictor:
         """Adapt to further clips of the speaker: one step of :meth:`adapt`.
 
         Args:
@@ -229,6 +232,9 @@ class Predictor:
         """
         probabilities, sounds = zip(*observations, strict=True) if observations else ((), ())
         return self.with_adaptation(self._current.more(self.voices, probabilities, sounds, left_out))
+
+    judge = _old_names.Renamed("predict_window")
+    used_to = _old_names.Renamed("with_observations")
 
     @property
     def _current(self) -> Adaptation:
@@ -338,7 +344,7 @@ class Predictor:
             ForkedError: this process was forked from one that had used TensorFlow.
         """
         recording, pieces = windows(source, self.bundle.rate, watch)
-        by_window, evidence, rows, *_, known = zip(*self._judge_all(pieces, watch), strict=True)
+        by_window, evidence, rows, *_, known = zip(*self._predict_windows(pieces, watch), strict=True)
         weights = voiced_shares(evidence)
         pooled = weights @ np.stack(by_window)
         reason = doubt(self.bundle.card, self.answers, self._functionals, pooled, evidence, rows, weights)
@@ -384,13 +390,15 @@ class Predictor:
         named = dict(zip(self._functionals.feature_names, means.tolist(), strict=True))
         return named | {"duration": recording.duration}
 
-    def _judge_all(self, pieces: Sequence[tuple[float, Recording]], watch: Watch) -> Iterable[Judged]:
-        """Results of :meth:`judge` for the windows, in order; computed in parallel, one core each."""
+    def _predict_windows(
+        self, pieces: Sequence[tuple[float, Recording]], watch: Watch
+    ) -> Iterable[WindowResult]:
+        """:meth:`predict_window` of each window, in order; computed in parallel, one core each."""
         if len(pieces) == 1:
-            return [self.judge(piece) for _, piece in watched(pieces, watch)]
-        return ahead(lambda window: self.judge(window[1]), watched(pieces, watch), cores())
+            return [self.predict_window(piece) for _, piece in watched(pieces, watch)]
+        return ahead(lambda window: self.predict_window(window[1]), watched(pieces, watch), cores())
 
-    def judge(self, piece: Recording) -> Judged:
+    def predict_window(self, piece: Recording) -> WindowResult:
         """Probabilities and measurements of one window; :meth:`predict` combines them.
 
         Windows are not batched: a result must not depend on other windows, not even in the last digit.
@@ -404,14 +412,14 @@ class Predictor:
         corpora = sorted(each["corpus"] for each in self.bundle.card.get("trained_on", ()))
         corpus = corpora[place] if 0 <= place < len(corpora) else ""
         evidence = speech_check.measure(piece.at(speech_check.RATE))
-        return Judged(self.adapted(unadapted, sharpness), evidence, row, unadapted, sharpness, corpus)
+        return WindowResult(self.adapted(unadapted, sharpness), evidence, row, unadapted, sharpness, corpus)
 
     def adapted(self, unadapted: np.ndarray, sharpness: float) -> np.ndarray:
         """Probabilities adapted to the enrolled or adapted speaker; unchanged if there is none.
 
         Args:
             unadapted: probabilities for an unknown speaker, ``[labels of the bundle]``.
-            sharpness: see :class:`Judged`.
+            sharpness: see :class:`WindowResult`.
         """
         return without_habit(unadapted, sharpness * self._habit)
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _old_names
 from ..audio.blocks import resampler
 from ..audio.recording import SILENT_PEAK, Recording, Source, read_audio, to_mono
 from ..bundles.adaptation import Adaptation
@@ -88,7 +89,7 @@ class Alert:
     Examples:
         >>> alert = Alert("angry", then=lambda alert, moment: print(alert.active, moment.end), seconds=1)
         >>> for second, p in enumerate([0.9, 0.8, 0.6, 0.4]):
-        ...     alert.hear(Moment(second, second + 1, "angry", p, {"angry": p}))
+        ...     alert.update(Moment(second, second + 1, "angry", p, {"angry": p}))
         True 2
         False 4
     """
@@ -108,7 +109,7 @@ class Alert:
                 "expected 0 <= below <= above <= 1 and seconds >= 0"
             )
 
-    def hear(self, moment: Moment) -> None:
+    def update(self, moment: Moment) -> None:
         """Process the next moment."""
         if not moment.probabilities:
             return
@@ -124,13 +125,15 @@ class Alert:
             self.active = active
             self.then(self, moment)
 
+    hear = _old_names.Renamed("update")
+
 
 class StreamPredictor:
     """Predicts the emotion of a live stream, in blocks of any size, with memory for one window only.
 
     Args:
         predictor: the predictor; it may be enrolled or adapted to a speaker.
-        rate: sampling rate of the blocks (Hz), 4,000 to 384,000.
+        sr: sampling rate of the blocks (Hz), 4,000 to 384,000.
         window: window length (s), 0.5 or more. Longer windows are more accurate and react later.
         hop: time between predictions (s), 0.05 or more and at most ``window``.
         smoothing: time constant of the exponential smoothing (s); 0 turns it off.
@@ -147,18 +150,19 @@ class StreamPredictor:
 
     Examples:
         >>> import numpy as np
-        >>> stream = StreamPredictor(Predictor.from_preset(), rate=16000)  # doctest: +SKIP
-        >>> for block in np.zeros((100, 1600)):                            # doctest: +SKIP
+        >>> stream = StreamPredictor(Predictor.from_preset(), sr=16000)  # doctest: +SKIP
+        >>> for block in np.zeros((100, 1600)):                          # doctest: +SKIP
         ...     for moment in stream.feed(block):
         ...         print(moment.end, moment.reason)
         3.0 silence
     """
 
+    @_old_names.keywords(rate="sr")
     def __init__(
         self,
         predictor: Predictor,
         *,
-        rate: int = RATE,
+        sr: int = RATE,
         window: float = WINDOW_SECONDS,
         hop: float = HOP_SECONDS,
         smoothing: float = SMOOTHING_SECONDS,
@@ -175,10 +179,10 @@ class StreamPredictor:
             if alert.emotion not in predictor.labels:
                 known = ", ".join(predictor.labels)
                 raise LabelError(f"unknown emotion {alert.emotion!r} in an alert; expected one of {known}")
-        self._predictor = predictor.used_to(()) if adapt else predictor
-        self._rate, self._adapts = rate, adapt
+        self._predictor = predictor.with_observations(()) if adapt else predictor
+        self._rate, self._adapts = sr, adapt
         # The bundle's rate; the stream's own where the members of the bundle need different rates.
-        self._work_rate = predictor.bundle.rate or rate
+        self._work_rate = predictor.bundle.rate or sr
         self._window, self._hop = round(window * self._work_rate), round(hop * self._work_rate)
         self._kept_share = np.exp(-hop / smoothing) if smoothing else 0.0
         self._begin()
@@ -235,7 +239,7 @@ class StreamPredictor:
     def _next(self, samples: np.ndarray) -> Moment:
         moment = self._answer(samples)
         for alert in self.alerts:
-            alert.hear(moment)
+            alert.update(moment)
         return moment
 
     def _answer(self, samples: np.ndarray) -> Moment:
@@ -244,13 +248,13 @@ class StreamPredictor:
         if np.abs(samples).max() <= SILENT_PEAK:
             return Moment(start, end, reason="silence")
         piece = Recording(samples, rate, self._rate, 1, "<stream>")
-        found = self._predictor.judge(piece)
+        found = self._predictor.predict_window(piece)
         against = speech_check.against([found.evidence])
         if against:
             return Moment(start, end, reason=f"no speech: {', '.join(against)}")
         if self._adapts and self._start >= self._adapted_to:
             self._adapted_to = self._start + len(samples)
-            self._predictor = self._predictor.used_to([Observation.of(piece, found)])
+            self._predictor = self._predictor.with_observations([Observation.of(piece, found)])
         smoothed = self._predictor.adapted(found.unadapted, found.sharpness)
         if self._smoothed is not None:
             smoothed = self._kept_share * self._smoothed + (1 - self._kept_share) * smoothed
@@ -279,12 +283,12 @@ def timeline(predictor: Predictor, source: Source, *, watch: Watch = None, **set
     Raises:
         AudioError: the recording cannot be read or is shorter than 0.1 s, or a setting is out of range.
     """
-    recording = read_audio(source, rate=predictor.bundle.rate, watch=watch and partial(watch, 0.0))
+    recording = read_audio(source, sr=predictor.bundle.rate, watch=watch and partial(watch, 0.0))
     if recording.duration < MIN_SECONDS:
         raise TooShortError(
             f"{recording.name} lasts {recording.duration:.3f} s; expected {MIN_SECONDS} s or more"
         )
-    stream = StreamPredictor(predictor, rate=recording.rate, **settings)
+    stream = StreamPredictor(predictor, sr=recording.rate, **settings)
     moments: list[Moment] = []
     block = _BLOCK_SECONDS * recording.rate
     for start in range(0, len(recording.samples), block):

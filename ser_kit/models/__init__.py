@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUILDERS",
     "MOST_NETWORKS",
+    "RENAMED",
     "VERSIONS",
     "arguments",
     "check",
@@ -46,9 +47,10 @@ BUILDERS: Registry[Callable] = Registry(
         "cnn_bilstm": f"{__name__}.cnn_bilstm:cnn_bilstm",
         "committee": f"{__name__}.committee:committee",
         "conv1d_lstm": f"{__name__}.conv1d_lstm:conv1d_lstm",
+        "costga": f"{__name__}.costga:costga",
+        "dual_spectrogram_cnn": f"{__name__}.dual_spectrogram_cnn:dual_spectrogram_cnn",
         "experts": f"{__name__}.experts:experts",
         "forest": f"{__name__}.forest:forest",
-        "house": f"{__name__}.house:house",
         "lstm": f"{__name__}.lstm:lstm",
         "mlp": f"{__name__}.mlp:mlp",
         "segment_dnn": f"{__name__}.segment_dnn:segment_dnn",
@@ -57,6 +59,8 @@ BUILDERS: Registry[Callable] = Registry(
     },
 )
 """Every builder by name; Keras is imported only when one is asked for."""
+RENAMED = {"house": "dual_spectrogram_cnn"}
+"""Old name -> new name. Cards of bundles have old names."""
 VERSIONS: dict[str, int] = {}
 """Versions of builders whose networks or defaults have changed; 1 for all others."""
 MOST_NETWORKS = 32
@@ -75,6 +79,7 @@ def get(name: str) -> Callable:
         UnknownNameError: there is none.
         ForkedError: TensorFlow has computed in the process that this one was forked from.
     """
+    name = RENAMED.get(name, name)
     if name in BUILDERS and import_keras().backend.backend() == "tensorflow":
         before_tensorflow()
     return BUILDERS[name]
@@ -88,7 +93,8 @@ def version(name: str, hyperparameters: Mapping[str, Any] | None = None) -> int:
         hyperparameters: its arguments; a committee's version changes with that of its members' builder.
     """
     within = (hyperparameters or {}).get("builder") if name == "committee" else None
-    return VERSIONS.get(name, 1) + (VERSIONS.get(within, 1) - 1 if within else 0)
+    own, inner = (VERSIONS.get(RENAMED.get(each, each), 1) for each in (name, within))
+    return own + inner - 1
 
 
 def arguments(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:

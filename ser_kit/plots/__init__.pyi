@@ -10,6 +10,7 @@ from . import systems as systems
 from . import tracks as tracks
 from . import training as training
 from .answers import probabilities as probabilities
+from .answers import voice_history as voice_history
 from .corpora import class_distribution as class_distribution
 from .corpora import speakers as speakers
 from .deployment import exports as exports

@@ -33,11 +33,16 @@ RECIPES: Registry[System] = Registry(
         "voting_hard": f"{__name__}.voting:voting_hard",
         "voting_bagging": f"{__name__}.voting:voting_bagging",
         "voting_boosting": f"{__name__}.voting:voting_boosting",
+        "voting_features": f"{__name__}.voting:voting_features",
         "voting_cnn": f"{__name__}.voting:voting_cnn",
         "voting_lstm": f"{__name__}.voting:voting_lstm",
         "voting_cnn_lstm": f"{__name__}.voting:voting_cnn_lstm",
+        "voting_mfcc": f"{__name__}.voting:voting_mfcc",
+        "voting_chroma": f"{__name__}.voting:voting_chroma",
+        "voting_pitch_energy": f"{__name__}.voting:voting_pitch_energy",
         "voting_svm": f"{__name__}.voting:voting_svm",
         "voting_forest": f"{__name__}.voting:voting_forest",
+        "costga": f"{__name__}.voting:costga",
         "segment_dnn": f"{__name__}.voting:segment_dnn",
         "deep_belief_network": f"{__name__}.voting:deep_belief_network",
         "stacked_autoencoder": f"{__name__}.voting:stacked_autoencoder",
@@ -52,8 +57,8 @@ RECIPES: Registry[System] = Registry(
 OWN: Registry[System] = Registry(
     "recipe",
     {
-        "house": f"{__name__}.house:house",
-        "house_one": f"{__name__}.house:house_one",
+        "from_scratch": f"{__name__}.from_scratch:from_scratch",
+        "from_scratch_single": f"{__name__}.from_scratch:from_scratch_single",
         "whisper_base_linear": f"{__name__}.transfer:whisper_base_linear",
         "whisper_tiny_linear": f"{__name__}.transfer:whisper_tiny_linear",
         "whisper_small_linear": f"{__name__}.transfer:whisper_small_linear",
@@ -65,6 +70,9 @@ OWN: Registry[System] = Registry(
     },
 )
 """ser_kit's own systems by name."""
+
+RENAMED = {"house": "from_scratch", "house_one": "from_scratch_single"}
+"""Old name -> new name. Old names (up to 0.5) still work, with a warning."""
 
 
 def names() -> list[str]:
@@ -84,6 +92,8 @@ def get(name: str) -> System:
         (150, 40)
     """
     name, _, ablation = name.partition("+")
+    if name in RENAMED:
+        _old_names.warn(f"recipe {name!r}", repr(name := RENAMED[name]))
     if name not in RECIPES and name not in OWN:
         raise UnknownNameError("recipe", name, names())
     found = RECIPES[name] if name in RECIPES else OWN[name]

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, get_args
 
 from ..audio.transforms import Step
+from ..core.config import Settings
 from ..core.errors import RecipeError
 from ..features import Extractor
 
@@ -33,6 +34,8 @@ def decisive(thing: Any) -> Any:
     if is_dataclass(thing):
         aside = getattr(thing, "descriptive", ())
         values = {each.name: getattr(thing, each.name) for each in fields(thing) if each.name not in aside}
+        if hasattr(thing, "stored"):
+            values = thing.stored(values)
         return {"kind": type(thing).__name__} | {
             key: decisive(value) for key, value in values.items() if value
         }
@@ -46,6 +49,8 @@ def decisive(thing: Any) -> Any:
 def with_setting(thing: Any, path: list[str], value: Any, whole: str) -> Any:
     """Copy a dataclass or mapping with one setting changed."""
     name, *rest = path
+    if isinstance(thing, Settings):
+        (name,) = thing.current({name: value})
     known = [each.name for each in fields(thing)] if is_dataclass(thing) else []
     if isinstance(value, list):
         value = _tuples(value)  # JSON has no tuples, and lists are not hashable

@@ -156,10 +156,7 @@ class Declared(ABC):
                 raise RecipeError(f"{path}: {error}") from None
         return replace(changed, name=f"{self.name}+{name}", ablations={}) if name else changed
 
-    def changed(self, changes: Mapping[str, Any], name: str = "") -> Self:
-        """Deprecated name of :meth:`with_settings`."""
-        _old_names.warn("System.changed", "System.with_settings")
-        return self.with_settings(changes, name)
+    changed = _old_names.Renamed("with_settings")
 
     def variant(self, name: str) -> Self:
         """An ablation, as a system.

@@ -12,6 +12,7 @@ import pandas as pd
 from ..core.errors import TableError
 from ..core.paths import write_whole
 from ..evaluation.record import to_markdown
+from .summary import summary_table
 from .tables import ablations, classes, folds, matrix, missing, reported, reported_classes, splits, table
 
 
@@ -24,7 +25,7 @@ def write_page(path: str | os.PathLike, records: pd.DataFrame) -> list[str]:
 
     Returns:
         Names of the tables in the page, among ``table``, ``splits``, ``ablations``, ``classes``,
-        ``missing``, ``folds``, ``matrix``, ``reported`` and ``reported_classes``.
+        ``missing``, ``folds``, ``matrix``, ``summary``, ``reported`` and ``reported_classes``.
 
     Raises:
         TableError: if the page has no marks.
@@ -68,5 +69,6 @@ def fill(
 BEGIN, END = "<!-- {}: made by {} -->", "<!-- end of {} -->"
 TABLES = {
     "table": table, "splits": splits, "ablations": ablations, "classes": classes, "missing": missing,
-    "folds": folds, "matrix": matrix, "reported": reported, "reported_classes": reported_classes,
+    "folds": folds, "matrix": matrix, "summary": summary_table,
+    "reported": reported, "reported_classes": reported_classes,
 }  # fmt: skip

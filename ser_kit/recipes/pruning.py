@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .. import recipes
+from .. import models, recipes
 from ..bundles.bundle import Bundle
 from ..bundles.member import Member
 from ..core.errors import RecipeError, TableError, TrainingError
@@ -144,10 +144,8 @@ def _recipes(system: System, bundle: Bundle) -> list[Recipe]:
             raise TrainingError(
                 f"{bundle.card['name']} has nothing to prune: {member.builder} is not a trained network"
             )
-        if recipe.extractor != member.extractor or recipe.model not in (
-            member.builder,
-            member.hyperparameters.get("builder"),  # of a committee
-        ):
+        builder = member.hyperparameters.get("builder", member.builder)  # the first is of a committee
+        if (recipe.extractor, recipe.model) != (member.extractor, models.RENAMED.get(builder, builder)):
             raise RecipeError(f"{system.name} did not train this bundle; expected {bundle.card['name']}")
     return found
 

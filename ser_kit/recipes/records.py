@@ -12,7 +12,7 @@ import pandas as pd
 from .. import recipes
 from ..core.errors import TableError
 from ..evaluation.scores import METRICS
-from . import RECIPES
+from . import RECIPES, RENAMED
 
 FORMAT = 1
 """Format version of the records."""
@@ -47,7 +47,7 @@ def load(out: str | os.PathLike) -> pd.DataFrame:
             raise TableError(f"{path} cannot be read; delete it, and run ser-kit reproduce again") from None
         if version != FORMAT:
             raise TableError(f"{path} has format {version!r}; this version reads {FORMAT}")
-        name = record["recipe"]
+        name = record["recipe"] = RENAMED.get(record["recipe"], record["recipe"])
         own = name in recipes.names() and record["label_set"] == recipes.get(name).labels
         place = ", ".join(record["corpora"]) + ("" if own else f" ({record['label_set']})")
         sources = record.get("sources")  # missing in the first records of this format

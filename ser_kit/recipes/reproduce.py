@@ -32,12 +32,13 @@ from ..evaluation.scores import confusion as confusion_matrix
 from . import PUBLISHED, PreparedData, System
 from .page import fill, write_page
 from .records import FORMAT, METRIC_NAMES, RECORDS, confusion, figures, load, spread
+from .summary import summary
 from .tables import ablations, classes, folds, matrix, missing, reported, reported_classes, splits, table
 
 __all__ = [
     "DEFAULT_PROTOCOLS", "FORMAT", "METRIC_NAMES", "Failure", "ablations", "classes", "confusion", "figures",
     "fill", "folds", "load", "matrix", "missing", "reported", "reported_classes", "run", "splits", "spread",
-    "table", "write_page",
+    "summary", "table", "write_page",
 ]  # fmt: skip
 
 CHECKPOINTS = "checkpoints"

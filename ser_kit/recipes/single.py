@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from .. import models
+from .. import _old_names, models
 from ..audio.transforms import Step, step
 from ..bundles.member import Member, chosen
 from ..core.config import BOOLEAN, listed
@@ -61,6 +61,10 @@ class Recipe(System):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.model in models.RENAMED:
+            new = models.RENAMED[self.model]
+            _old_names.warn(f"model {self.model!r}", repr(new))
+            object.__setattr__(self, "model", new)
         steps = listed("augmentation", self.augmentation, RecipeError)
         object.__setattr__(self, "augmentation", tuple(map(step, steps)))
         if bool(self.model) != isinstance(self.training, Training):
@@ -71,6 +75,12 @@ class Recipe(System):
         for setting, model in (("by_segment", "segment_dnn"), ("pretrain", "mlp")):
             if getattr(self.training, setting, None) and self.model != model:
                 raise RecipeError(f"training.{setting} is for the network {model!r}, not for {self.model!r}")
+
+    @classmethod
+    def stored(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings as in :attr:`settings`, with the earlier name of the model, so that records stay valid."""
+        earlier = {new: old for old, new in models.RENAMED.items()}
+        return {**settings, "model": earlier.get(settings["model"], settings["model"])}
 
     def check(self, temperature: float) -> None:
         waits = isinstance(self.training, Training) and (self.training.patience or self.training.halve_after)

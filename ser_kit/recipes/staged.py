@@ -37,7 +37,7 @@ staged_cnn_lstm = Recipe(
         others={"training_accuracy": (0.9996,)},
         classes={"sad": {"f1": 0.97}, "happy": {"f1": 0.95}, "fear": {"f1": 0.87}},
     ),
-    extractor=StackedFrames(rate=16000, n_mels=40),
+    extractor=StackedFrames(sr=16000, n_mels=40),
     model="cnn2d_lstm",
     hyperparameters={"channels": (40, 12, 40)},
     training=Training(
@@ -51,7 +51,7 @@ staged_cnn_lstm = Recipe(
         "chroma alone": _alone("chroma"),
         "mel alone": _alone("mel"),
         "side by side": _SIDE_BY_SIDE,
-        "as tuned here": {**_SIDE_BY_SIDE, "extractor.rate": 22050},
+        "as tuned here": {**_SIDE_BY_SIDE, "extractor.sr": 22050},
         "speaker-adversarial": {"training.speaker_penalty": 0.3},
     },
 )

@@ -44,7 +44,7 @@ def _seconds(chunks: int, hop: int) -> float:
 
 
 _EXTRACTOR = LogMel(
-    rate=16000, n_fft=1024, window=400, hop=_HOP, n_mels=128, seconds=_seconds(3, _HOP), htk=True,
+    sr=16000, n_fft=1024, win_length=400, hop_length=_HOP, n_mels=128, seconds=_seconds(3, _HOP), htk=True,
     preprocess=(Trim(top_db=30.0),),
 )  # fmt: skip
 _TRAINING = Training(
@@ -66,14 +66,14 @@ def _ablations(parts: Mapping[str, Mapping], tuned: Mapping) -> dict[str, dict]:
         "60 epochs": {"training.epochs": 60},
         "130 epochs": {"training.epochs": 130},
         "without noise": {"copies": 0},
-        "hop of 10 ms": {"extractor.hop": 160, "extractor.seconds": _seconds(4, 160)},
+        "hop of 10 ms": {"extractor.hop_length": 160, "extractor.seconds": _seconds(4, 160)},
         **parts,
         "60 epochs, one copy": {"training.epochs": 60, "copies": 1},
         "20 epochs, without noise": short,
         **{f"20 epochs, without noise, {name}": {**short, **change} for name, change in parts.items()},
         "as tuned here": {
-            "extractor.n_fft": 512, "extractor.hop": 160, "extractor.n_mels": 32, "extractor.seconds": 3.0,
-            "extractor.htk": False, "training.patience": 15, **tuned,
+            "extractor.n_fft": 512, "extractor.hop_length": 160, "extractor.n_mels": 32,
+            "extractor.seconds": 3.0, "extractor.htk": False, "training.patience": 15, **tuned,
         },
     }  # fmt: skip
 

@@ -242,7 +242,7 @@ class Vary(BatchAugmentation):
 
     Args:
         steps: :class:`~ser_kit.audio.transforms.Step` objects, their names, or their ``to_dict``, in order.
-        rate: sample rate in Hz, 4,000 to 384,000.
+        sr: sampling rate in Hz, 4,000 to 384,000.
         seconds: length of each clip after augmentation in s, 0.1 to 3,600.
 
     Examples:
@@ -253,10 +253,11 @@ class Vary(BatchAugmentation):
     """
 
     name: ClassVar[str] = "vary"
-    valid: ClassVar = {"rate": range(MIN_RATE, MAX_RATE + 1), "seconds": (0.1, 3600.0)}
+    renamed: ClassVar = {"sr": "rate"}
+    valid: ClassVar = {"sr": range(MIN_RATE, MAX_RATE + 1), "seconds": (0.1, 3600.0)}
 
     steps: tuple[Step, ...] = (SpeedChange(),)
-    rate: int = 16000
+    sr: int = 16000
     seconds: float = 2.0
 
     def __post_init__(self):
@@ -266,12 +267,12 @@ class Vary(BatchAugmentation):
     def _change(self, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Batch:
         if x.ndim != 3 or x.shape[2] != 1:
             raise PreprocessError(f"{self.name}: expected waveforms [batch, samples, 1], got shape {x.shape}")
-        length = round(self.seconds * self.rate)
+        length = round(self.seconds * self.sr)
         changed = np.zeros((len(x), length, 1), np.float32)
         for clip, place in zip(x[..., 0], changed[..., 0], strict=True):
             samples = without_filling(clip)
             for step in self.steps:
-                samples = varied(step, samples, self.rate, rng)
+                samples = varied(step, samples, self.sr, rng)
             start = int(rng.integers(0, abs(len(samples) - length) + 1))
             if len(samples) > length:
                 place[:] = samples[start : start + length]

@@ -72,9 +72,9 @@ def test_the_page_asks_for_the_version_that_is_tested():
 
 @pytest.fixture(scope="module")
 def exported(demo_table, tmp_path_factory):
-    """A small house's file."""
+    """The file of a small network."""
     out = tmp_path_factory.mktemp("exported") / "from_scratch.onnx"
-    bundle = untrained(recipes.get("house_one").with_settings(SMALL), limits="For <b>tests</b>.")
+    bundle = untrained(recipes.get("from_scratch_single").with_settings(SMALL), limits="For <b>tests</b>.")
     deploy.export(bundle, out, demo_table.iloc[::100])
     return out
 
@@ -154,7 +154,7 @@ def test_the_page_answers_as_onnx_runtime_does_in_python(page, exported, demo_ta
         choose(page, path)
         expect(page.get_by_role("status")).to_contain_text(f"Done: {path.name}")
         told = shown(page)
-        expected = run(read_audio(path, rate=16000).samples)
+        expected = run(read_audio(path, sr=16000).samples)
         assert list(told.values()) == sorted(told.values(), reverse=True)
         labels = ("neutral", "happy", "sad", "angry", "fear", "disgust")
         np.testing.assert_allclose([told[label] for label in labels], expected, atol=1e-3)
@@ -170,12 +170,12 @@ def test_the_page_answers_as_onnx_runtime_does_in_python(page, exported, demo_ta
 def test_two_channels_at_another_rate_are_heard_too(page, exported, demo_table, tmp_path):
     import soxr
 
-    samples = read_audio(demo_table["path"].iloc[0], rate=16000).samples
+    samples = read_audio(demo_table["path"].iloc[0], sr=16000).samples
     loud = soxr.resample(samples, 16000, 44100)
     soundfile.write(tmp_path / "stereo.flac", np.stack([loud * 0.5, loud * 1.5 / 2], axis=1), 44100)
     choose(page, tmp_path / "stereo.flac")
     expect(page.get_by_role("status")).to_contain_text("Done: stereo.flac")
-    expected = deploy.runner(exported)(read_audio(tmp_path / "stereo.flac", rate=16000).samples)
+    expected = deploy.runner(exported)(read_audio(tmp_path / "stereo.flac", sr=16000).samples)
     assert list(shown(page).values()) == pytest.approx(sorted(expected, reverse=True), abs=0.02)  # another resampler
 
 

@@ -146,7 +146,7 @@ def test_a_recording_gets_its_emotion_its_sound_its_picture_and_its_features(pre
     assert all(f"{label} {100 * p:.0f} %" in text(panel) for label, p in answer.probabilities.items())
     (player,) = inside(panel, widgets.Audio)
     heard, rate = soundfile.read(io.BytesIO(player.value), dtype="float32")
-    judged = read_audio(clip, rate=rate)
+    judged = read_audio(clip, sr=rate)
     assert not player.autoplay
     np.testing.assert_allclose(heard, judged.samples, atol=2**-15)
     assert re.search(
@@ -226,7 +226,7 @@ def test_no_widget_of_a_recording_outlives_it(predictor, clip, talk, monkeypatch
 
 def test_a_page_keeps_a_bounded_amount_of_sound(predictor, clip, monkeypatch):
     monkeypatch.setattr(page_module, "portrait_png", lambda answer: PNG)
-    sound = 2 * len(read_audio(clip, rate=predictor.bundle.rate).samples)
+    sound = 2 * len(read_audio(clip, sr=predictor.bundle.rate).samples)
     monkeypatch.setattr(page_module, "_KEPT_BYTES", int(1.5 * sound))
     page = app.UploadWidget(predictor)
     upload(page, **{f"{i}.wav": clip for i in range(4)})
@@ -320,7 +320,7 @@ def test_a_fault_inside_is_said_plainly_and_logged(predictor, clip, caplog):
 @pytest.fixture(scope="module")
 def talk(clip) -> np.ndarray:
     """Eight seconds of speech, eight of silence, and a little speech again, at 16 kHz."""
-    speech = read_audio(clip, rate=16000).samples
+    speech = read_audio(clip, sr=16000).samples
     return np.concatenate([np.tile(speech, 6)[: 8 * 16000], np.zeros(8 * 16000), speech])
 
 
@@ -382,7 +382,7 @@ def test_a_picture_of_very_little_sound(seconds):
 
 
 def test_the_picture_draws_pitch_and_intensity_where_they_are(clip):
-    recording = read_audio(clip, rate=16000)
+    recording = read_audio(clip, sr=16000)
     drawn = picture("clip", recording)
     for style, (times, values), (low, high) in (
         ("sk-pitch", tracks.pitch(recording), tracks.PITCH_RANGE),
@@ -587,10 +587,10 @@ class Gate(Predictor):
         super().__init__(bundle)
         self.reached, self.open = threading.Event(), threading.Event()
 
-    def judge(self, piece):
+    def predict_window(self, piece):
         self.reached.set()
         assert self.open.wait(60)
-        return super().judge(piece)
+        return super().predict_window(piece)
 
 
 def begin(page: app.UploadWidget, **sizes: int) -> None:

@@ -134,7 +134,7 @@ def broken(tmp_path) -> Path:
 @pytest.fixture(scope="module")
 def talk(clip, tmp_path_factory) -> Path:
     """16 s with a pause, and 12 MB: more than a server takes in one message."""
-    speech = read_audio(clip, rate=96_000).samples
+    speech = read_audio(clip, sr=96_000).samples
     half = np.resize(speech, 6 * 96_000)
     path = tmp_path_factory.mktemp("talk") / "talk.wav"
     samples = np.concatenate([half, np.zeros(4 * 96_000, np.float32), half])
@@ -147,7 +147,7 @@ def talk(clip, tmp_path_factory) -> Path:
 def lecture(clip, tmp_path_factory) -> Path:
     """20 minutes."""
     path = tmp_path_factory.mktemp("lecture") / "lecture.wav"
-    soundfile.write(path, np.resize(read_audio(clip, rate=16_000).samples, 1200 * 16_000), 16_000)
+    soundfile.write(path, np.resize(read_audio(clip, sr=16_000).samples, 1200 * 16_000), 16_000)
     return path
 
 

@@ -50,10 +50,7 @@ class TestOffset:
         added = [augment.Offset(most=0.2, seed=seed)(sound, RATE) - sound for seed in range(30)]
         assert all(np.abs(each).max() <= 0.4 + 1e-6 for each in added)
         constants = [augment.Offset(highest=0, seed=seed)(sound, RATE) - sound for seed in range(30)]
-        assert (
-            all(np.ptp(each) < 1e-5 for each in constants)
-            and np.std([each.mean() for each in constants]) > 0.03
-        )
+        assert all(np.ptp(each) < 1e-5 for each in constants) and np.std([each.mean() for each in constants]) > 0.03
         for each in added:
             spectrum = np.abs(np.fft.rfft((each - each.mean()) * np.hanning(len(each))))
             assert spectrum.argmax() <= 4 * 20 + 1
@@ -110,9 +107,7 @@ class TestDraws:
         t = np.sin(np.arange(8000) / 10) * np.linspace(0, 1, 8000)
         for line in ran.stdout.splitlines():
             name, digest = line.split()
-            assert hashlib.sha256(transforms.STEPS[name](seed=3)(t, 16000).tobytes()).hexdigest() == digest, (
-                name
-            )
+            assert hashlib.sha256(transforms.STEPS[name](seed=3)(t, 16000).tobytes()).hexdigest() == digest, name
         assert len(ran.stdout.splitlines()) == len(VARIATIONS)
 
     def test_with_seed(self):
@@ -139,9 +134,7 @@ class TestWaveforms:
         added = augment.AddNoise(kind=kind, snr_low=snr, snr_high=snr)(sound, RATE).astype(float) - sound
         assert 20 * np.log10(rms(sound) / rms(added)) == pytest.approx(snr, abs=0.1)
         peak_over_rms = np.abs(added).max() / rms(added)
-        assert (
-            peak_over_rms == pytest.approx(np.sqrt(3), abs=0.01) if kind == "uniform" else peak_over_rms > 3
-        )
+        assert peak_over_rms == pytest.approx(np.sqrt(3), abs=0.01) if kind == "uniform" else peak_over_rms > 3
         spectrum = np.square(np.abs(np.fft.rfft(added)))
         low, high = np.array_split(spectrum, 2)
         if kind != "pink":
@@ -228,9 +221,7 @@ class TestWaveforms:
         for frequency in (100, 1000, 2000, 3000, 3800, 6000):
             if frequency < rate / 2:
                 sound = tone(rate, hertz=frequency)
-                levels[frequency] = 20 * np.log10(
-                    max(rms(augment.Telephone()(sound, rate)) / rms(sound), 1e-9)
-                )
+                levels[frequency] = 20 * np.log10(max(rms(augment.Telephone()(sound, rate)) / rms(sound), 1e-9))
         assert all(abs(levels[frequency]) < 1 for frequency in (1000, 2000, 3000))
         assert all(levels[frequency] < -20 for frequency in levels if frequency in (100, 3800, 6000))
 
@@ -241,9 +232,7 @@ class TestWaveforms:
         inner = slice(800, -800)  # the filter rings at the ends
         assert 30 < 20 * np.log10(rms(sound[inner]) / rms((after - sound)[inner])) < 45, "mu-law: about 38 dB"
         late = augment.Telephone()(np.pad(tone(hertz=1000), 800), RATE)
-        assert np.argmax(np.correlate(late, tone(hertz=1000), "valid")) == pytest.approx(800, abs=1), (
-            "no delay"
-        )
+        assert np.argmax(np.correlate(late, tone(hertz=1000), "valid")) == pytest.approx(800, abs=1), "no delay"
 
 
 class TestRandomApply:
@@ -261,8 +250,7 @@ class TestRandomApply:
         sound, step = tone(seconds=0.2), augment.RandomApply(step={"name": "gain", "low": -12}, share=1.0)
         assert step.step == augment.Gain(low=-12)
         levels = {
-            round(rms(each(sound, RATE)), 6)
-            for (each,) in (augment.with_seed((step,), seed) for seed in range(20))
+            round(rms(each(sound, RATE)), 6) for (each,) in (augment.with_seed((step,), seed) for seed in range(20))
         }
         assert len(levels) == 20
 

@@ -31,9 +31,7 @@ LOSSLESS = [
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
-@pytest.mark.parametrize(
-    ("form", "subtype"), [(form, subtype) for form, all_ in LOSSLESS for subtype in all_]
-)
+@pytest.mark.parametrize(("form", "subtype"), [(form, subtype) for form, all_ in LOSSLESS for subtype in all_])
 def test_a_tone_comes_back_within_the_quantisation_step(form, subtype, channels):
     expected = tone()
     recording = read_audio(encode(np.tile(expected[:, None], channels), 16_000, form, subtype))
@@ -75,7 +73,7 @@ def test_a_tone_survives_lossy_formats(form, subtype, channels):
 def test_ffmpeg_s_libraries_decode_what_libsndfile_does_not(tmp_path, suffix, codec):
     samples = tone(48_000) if codec == "g722" else np.tile(tone(48_000)[:, None], 2)
     path = coded.encode(tmp_path / f"recording.{suffix}", samples, 48_000, codec)
-    recording = read_audio(path, rate=16_000)
+    recording = read_audio(path, sr=16_000)
     middle = recording.samples[4000:12_000]
     assert spectrum(middle).argmax() == 100 and spectrum(middle).max() == pytest.approx(-6, abs=0.3)
     assert recording.native_rate == 48_000 and recording.duration == pytest.approx(1, abs=0.06)
@@ -102,15 +100,7 @@ def test_odd_chunks_do_not_disturb():
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF])
 def test_a_header_written_before_the_length_was_known_is_no_truncation(size):
-    content = (
-        b"RIFF"
-        + struct.pack("<I", size)
-        + b"WAVE"
-        + FORMAT
-        + b"data"
-        + struct.pack("<I", size)
-        + PCM.tobytes()
-    )
+    content = b"RIFF" + struct.pack("<I", size) + b"WAVE" + FORMAT + b"data" + struct.pack("<I", size) + PCM.tobytes()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(read_audio(content).samples) == 16_000
@@ -144,9 +134,7 @@ def test_a_file_that_was_piped_out_is_read_whole(form):
 
 
 def test_an_mp3_that_does_not_say_its_length_is_read_whole(tmp_path):
-    samples = np.concatenate(
-        [np.zeros(8000), babble(40_000, 1)[:, 0]]
-    )  # begins at another bit rate than it goes on
+    samples = np.concatenate([np.zeros(8000), babble(40_000, 1)[:, 0]])  # begins at another bit rate than it goes on
     path = coded.encode(
         tmp_path / "x.mp3", samples, 16_000, "libmp3lame -flags +qscale -global_quality 472 -write_xing 0"
     )

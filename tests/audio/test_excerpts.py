@@ -49,7 +49,7 @@ def test_an_excerpt_is_what_a_file_of_it_would_be(table, cut):
     for source, path in zip(sources(table), cut, strict=True):
         part, whole = read_audio(source), read_audio(path)
         np.testing.assert_array_equal(part.samples, whole.samples)
-        np.testing.assert_array_equal(read_audio(source, rate=8000).samples, read_audio(path, rate=8000).samples)
+        np.testing.assert_array_equal(read_audio(source, sr=8000).samples, read_audio(path, sr=8000).samples)
         assert fingerprint(source) == fingerprint(path)
         assert part.name == f"talk.wav#{str(source).partition('#')[2]}"
 
@@ -136,7 +136,7 @@ class TestLeakage:
 
 def test_an_answer_to_a_part_is_that_to_its_file(predictor, demo_table, tmp_path):
     clip = read_audio(demo_table["path"].iloc[0])
-    both = np.concatenate([clip.samples, read_audio(demo_table["path"].iloc[7], rate=clip.rate).samples])
+    both = np.concatenate([clip.samples, read_audio(demo_table["path"].iloc[7], sr=clip.rate).samples])
     soundfile.write(tmp_path / "both.wav", both, clip.rate, subtype="FLOAT")
     soundfile.write(tmp_path / "one.wav", clip.samples, clip.rate, subtype="FLOAT")
     answer = predictor.predict(Excerpt(tmp_path / "both.wav", 0, clip.duration))

@@ -128,9 +128,7 @@ def stand_in(tmp_path, monkeypatch):
     return put
 
 
-HEADER = (
-    "import os, resource, signal, struct, sys, time\nsys.stdout.buffer.write(struct.pack('<II', 16000, 1))\n"
-)
+HEADER = "import os, resource, signal, struct, sys, time\nsys.stdout.buffer.write(struct.pack('<II', 16000, 1))\n"
 SECOND = "sys.stdout.buffer.write(bytes(64000) + struct.pack('<f', 0.5))\nsys.stdout.buffer.flush()\n"
 
 
@@ -173,9 +171,7 @@ def test_who_watches_can_end_the_decoding_and_nothing_is_left(stand_in, code):
     with pytest.raises(KeyError):
         read_audio(M4A_HEAD, watch=calls_until(KeyError, 4))
     assert len(started) == 1 and started[0].poll() is not None
-    assert not [
-        thread for thread in threading.enumerate() if "ThreadPool" in thread.name and thread.is_alive()
-    ]
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name and thread.is_alive()]
 
 
 def test_who_watches_is_called_where_libsndfile_reads(monkeypatch):
@@ -209,9 +205,7 @@ def test_damaged_files_never_raise_anything_else(data, form):
 @settings(max_examples=100, deadline=None)
 @given(
     hnp.arrays(
-        st.sampled_from(
-            [np.int8, np.uint8, np.int16, np.int32, np.float16, np.float32, np.float64, np.int64, bool]
-        ),
+        st.sampled_from([np.int8, np.uint8, np.int16, np.int32, np.float16, np.float32, np.float64, np.int64, bool]),
         hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=40),
     ),
     st.one_of(st.integers(0, 500_000), st.sampled_from([8000, 44_100.0, None])),
@@ -221,7 +215,7 @@ def test_any_array_is_read_or_refused(array, native, rate):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            recording = read_audio((array, native), rate=rate)
+            recording = read_audio((array, native), sr=rate)
         except AudioError:
             return
     assert recording.samples.dtype == np.float32 and recording.samples.ndim == 1

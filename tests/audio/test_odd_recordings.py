@@ -253,7 +253,7 @@ RATES |= dict.fromkeys(("wma wmav1", "wma wmav2", "asf wmav2"), 16_000)  # the o
 @pytest.fixture(scope="module")
 def spoken(demo_table):
     """A rate -> a clip's samples at that rate; below 8 kHz, since 8 kHz is the only rate that all codecs take."""
-    narrow = read_audio(demo_table["path"].iloc[0], rate=8000).samples.astype(float)
+    narrow = read_audio(demo_table["path"].iloc[0], sr=8000).samples.astype(float)
     return lambda rate: 0.9 * soxr.resample(narrow, 8000, rate)
 
 
@@ -261,7 +261,7 @@ def check_decoded(path: Path, samples: np.ndarray, rate: int, likeness: float, p
     """Whether a file holds the samples, with some padding."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some encoders leave headers that say a little too much
-        found = read_audio(path, rate=rate)
+        found = read_audio(path, sr=rate)
     assert found.duration == pytest.approx(len(samples) / rate, abs=padded + 1e-3)
     size = 1 << (len(samples) + len(found.samples)).bit_length()
     alike = np.fft.irfft(np.fft.rfft(samples, size).conj() * np.fft.rfft(found.samples, size))

@@ -70,7 +70,7 @@ def test_what_the_new_rate_cannot_hold_does_not_fold_back():
 @pytest.mark.parametrize("rate", [16_000, 22_050, 8000])
 def test_resampling_on_the_way_in_is_resampling_afterwards(rate):
     content = encode(babble(50_000), 44_100, "WAV", "PCM_16")
-    np.testing.assert_array_equal(load_audio(content, rate=rate), read_audio(content).at(rate))
+    np.testing.assert_array_equal(load_audio(content, sr=rate), read_audio(content).at(rate))
 
 
 @pytest.mark.parametrize("rate", [None, 16_000])
@@ -81,9 +81,9 @@ def test_resampling_on_the_way_in_is_resampling_afterwards(rate):
 )
 def test_the_size_of_the_blocks_does_not_change_the_samples(monkeypatch, form, subtype, block, rate):
     content = encode(babble(), 48_000, form, subtype)
-    whole = read_audio(content, rate=rate)
+    whole = read_audio(content, sr=rate)
     monkeypatch.setattr(blocks, "BLOCK", block)
-    np.testing.assert_array_equal(read_audio(content, rate=rate).samples, whole.samples)
+    np.testing.assert_array_equal(read_audio(content, sr=rate).samples, whole.samples)
 
 
 def test_the_size_of_the_blocks_does_not_change_what_ffmpeg_s_libraries_give(monkeypatch, tmp_path):
@@ -117,7 +117,7 @@ def test_every_source_gives_the_same_samples(tmp_path, rate):
     content = encode(stereo, 44_100, "WAV", "PCM_16")
     path = tmp_path / "clip.wav"
     path.write_bytes(content)
-    expected = read_audio(path, rate=rate)
+    expected = read_audio(path, sr=rate)
     named = io.BytesIO(content)
     named.name = str(tmp_path / "upload.wav")
     named.seek(100)  # a file object is read from its start, wherever it stands
@@ -127,20 +127,18 @@ def test_every_source_gives_the_same_samples(tmp_path, rate):
         (stereo.astype(np.int32) << 16, 44_100), expected, read_audio(path),
     ]  # fmt: skip
     for source in sources:
-        recording = read_audio(source, rate=rate)
+        recording = read_audio(source, sr=rate)
         np.testing.assert_array_equal(recording.samples, expected.samples)
         assert (recording.rate, recording.native_rate, recording.channels) == (rate or 44_100, 44_100, 2)
     with path.open("rb") as file:
         assert read_audio(file).name == "clip.wav"
-        np.testing.assert_array_equal(read_audio(file, rate=rate).samples, expected.samples)  # and again
+        np.testing.assert_array_equal(read_audio(file, sr=rate).samples, expected.samples)  # and again
     assert read_audio(named).name == "upload.wav" and read_audio(content).name == "<bytes>"
 
 
 def test_integers_are_scaled_by_their_full_scale():
     for dtype, low in ((np.int8, -128), (np.int16, -32768), (np.int32, -(2**31)), (np.uint8, 0)):
-        samples = read_audio(
-            (np.array([low, 0 if low else 128, low // 2 if low else 64], dtype), 8000)
-        ).samples
+        samples = read_audio((np.array([low, 0 if low else 128, low // 2 if low else 64], dtype), 8000)).samples
         np.testing.assert_array_equal(samples, np.float32([-1, 0, -0.5]))
 
 
@@ -318,9 +316,7 @@ def test_no_suffix_makes_sound_of_something_else(tmp_path, suffix):
 
 def test_a_file_that_is_replaced_while_it_is_read_is_told(tmp_path, monkeypatch):
     path = tmp_path / "x.wav"
-    path.write_bytes(
-        encode(np.stack([tone(), -1.0005 * tone()], axis=1))
-    )  # channels that cancel are read twice
+    path.write_bytes(encode(np.stack([tone(), -1.0005 * tone()], axis=1)))  # channels that cancel are read twice
     opened = decode._open_sndfile
 
     def then_replaced(file):
@@ -386,12 +382,10 @@ def test_strange_sources_are_refused(source, words):
 
 @pytest.mark.parametrize("rate", [3999, 500_000])
 def test_rates_out_of_range_are_refused(rate):
-    with pytest.raises(
-        AudioError, match=f"<bytes>: the sampling rate is {rate} Hz; expected 4000 to 384000 Hz"
-    ):
+    with pytest.raises(AudioError, match=f"<bytes>: the sampling rate is {rate} Hz; expected 4000 to 384000 Hz"):
         read_audio(encode(tone(), rate))
     with pytest.raises(AudioError, match=f"the rate asked for is {rate} Hz"):
-        read_audio(WAV, rate=rate)
+        read_audio(WAV, sr=rate)
     with pytest.raises(AudioError, match=f"the rate asked for is {rate} Hz"):
         read_audio(WAV).at(rate)
 
@@ -401,7 +395,7 @@ def test_no_samples_and_too_few():
         with pytest.raises(EmptyAudioError):
             read_audio((np.zeros(shape), 16_000))
     with pytest.raises(TooShortError, match="less than one sample at 4000 Hz"):
-        load_audio((np.ones(5), 384_000), rate=4000)
+        load_audio((np.ones(5), 384_000), sr=4000)
     with pytest.raises(TooShortError):
         read_audio((np.ones(5), 384_000)).at(4000)
     assert len(load_audio((np.ones(1), 16_000))) == 1
@@ -415,7 +409,7 @@ def test_samples_that_are_no_numbers_are_refused(value, at):
     stereo = np.stack([tone(), samples], 1)
     for source in ((samples, 16_000), (stereo, 16_000), encode(stereo, subtype="DOUBLE")):
         with pytest.raises(InvalidSamplesError, match="NaN, infinite"):
-            load_audio(source, rate=8000)
+            load_audio(source, sr=8000)
 
 
 def test_samples_beyond_the_length_limit_are_refused(monkeypatch):
@@ -430,9 +424,9 @@ def test_a_result_that_would_fill_the_memory_is_refused(monkeypatch):
     monkeypatch.setattr(blocks, "MAX_SAMPLES", 16_000)
     assert len(load_audio(WAV)) == 16_000
     with pytest.raises(AudioError, match="is longer than .* hours.* of 1 channels at 16000 Hz for 48000 Hz"):
-        load_audio(WAV, rate=48_000)
+        load_audio(WAV, sr=48_000)
     longer = encode(tone(seconds=1.5), form="FLAC")
-    assert len(load_audio(longer, rate=8000)) == 12_000
+    assert len(load_audio(longer, sr=8000)) == 12_000
     with pytest.raises(AudioError, match="is longer than"):
         load_audio(longer)
 
@@ -468,9 +462,7 @@ def test_random_bytes_never_raise_anything_else(head, tail):
     read_or_refuse(head + tail)
 
 
-@pytest.mark.parametrize(
-    "head", [*HEADS[1:], M4A_HEAD[:24], b"\x1a\x45\xdf\xa3", b"ID3\4\0\0\0\0\1\0", b"\xff\xf1"]
-)
+@pytest.mark.parametrize("head", [*HEADS[1:], M4A_HEAD[:24], b"\x1a\x45\xdf\xa3", b"ID3\4\0\0\0\0\1\0", b"\xff\xf1"])
 def test_random_bytes_never_raise_anything_else_by_ffmpeg_s_libraries(head):
     read_or_refuse(head + np.random.default_rng(len(head)).bytes(3000), processes=True)
 
@@ -567,7 +559,7 @@ def test_a_fingerprint_is_of_the_samples_alone():
 
 def test_a_resampled_recording_has_no_fingerprint():
     with pytest.raises(AudioError, match="resampled from 16000 to 8000 Hz"):
-        fingerprint(read_audio(WAV, rate=8000))
+        fingerprint(read_audio(WAV, sr=8000))
 
 
 def test_importing_audio_does_not_import_the_decoders():

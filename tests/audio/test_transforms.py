@@ -50,10 +50,7 @@ CHANGED = {
 KEEP_LENGTH = set(CHANGED) - {"trim", "fix_length", "voice_activity", "time_stretch", "speed_change"}
 ALL = [
     *(pytest.param(transforms.STEPS[name](), id=name) for name in CHANGED),
-    *(
-        pytest.param(transforms.STEPS[name](**changed), id=f"{name}-changed")
-        for name, changed in CHANGED.items()
-    ),
+    *(pytest.param(transforms.STEPS[name](**changed), id=f"{name}-changed") for name, changed in CHANGED.items()),
 ]
 
 
@@ -104,7 +101,7 @@ def real_clips(real_data):
     paths = sorted(real_data.glob("ravdess-emotional-speech-audio/Actor_*/*.wav"))[::150]
     if not paths:
         pytest.skip("no RAVDESS under SER_KIT_TEST_DATA")
-    return [read_audio(path, rate=RATE).samples for path in paths]
+    return [read_audio(path, sr=RATE).samples for path in paths]
 
 
 class TestContract:
@@ -237,9 +234,7 @@ class TestParameters:
         after = transforms.apply(chain, speech(), RATE)
         assert len(after) == RATE and after.std() == pytest.approx(1, abs=1e-5)
         plain = features.get("logmel")().extract((after, RATE))
-        np.testing.assert_array_equal(
-            features.get("logmel")(preprocess=chain).extract((speech(), RATE)), plain
-        )
+        np.testing.assert_array_equal(features.get("logmel")(preprocess=chain).extract((speech(), RATE)), plain)
 
 
 class TestLevel:
@@ -271,9 +266,7 @@ class TestHighPass:
         inner = slice(rate // 2, -rate // 2)
         for hertz, decibels_off in [(2, 70), (10, 70), (20, 35), (40, 2)]:
             slow = tone(rate, 3, hertz)
-            assert rms(transforms.HighPass()(slow, rate)[inner]) < rms(slow[inner]) * 10 ** (
-                -decibels_off / 20
-            )
+            assert rms(transforms.HighPass()(slow, rate)[inner]) < rms(slow[inner]) * 10 ** (-decibels_off / 20)
         for hertz in (60, 80, 100, 1000, 3000):
             voice = tone(rate, 3, hertz)
             assert decibels(voice[inner], transforms.HighPass()(voice, rate)[inner]) > 35
@@ -440,9 +433,7 @@ class TestNoise:
 
     def test_floor(self):
         sound = noise(seconds=2)
-        left = [
-            rms(transforms.SpectralSubtraction(floor=f, quiet_share=1)(sound, RATE)) for f in (0, 0.1, 0.5)
-        ]
+        left = [rms(transforms.SpectralSubtraction(floor=f, quiet_share=1)(sound, RATE)) for f in (0, 0.1, 0.5)]
         assert left == sorted(left) and left[2] > 0.5 * rms(sound)
 
     @pytest.mark.parametrize("which", DENOISERS)
@@ -461,23 +452,19 @@ class TestNoise:
         before = pywt.wavedec(sound.astype(float), "db8", level=4)
         threshold = np.median(np.abs(before[-1])) / 0.6745 * np.sqrt(2 * np.log(len(sound)))
         assert threshold == pytest.approx(0.03 * np.sqrt(2 * np.log(len(sound))), rel=0.05)
-        expected = pywt.waverec(
-            [before[0], *(pywt.threshold(d, threshold, "soft") for d in before[1:])], "db8"
-        )
+        expected = pywt.waverec([before[0], *(pywt.threshold(d, threshold, "soft") for d in before[1:])], "db8")
         np.testing.assert_allclose(after, expected[: len(sound)], atol=1e-6)
 
 
 class TestVoiceActivity:
     @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100])
     def test_pauses_around_speech_go(self, demo_table, rate):
-        clip = read_audio(demo_table.path.iloc[0], rate=rate).samples
+        clip = read_audio(demo_table.path.iloc[0], sr=rate).samples
         spoken = transforms.Trim(top_db=30)(clip, rate)
         padded = np.pad(spoken, 2 * rate)
         after = transforms.VoiceActivity()(padded, rate)
         assert len(spoken) * 0.5 < len(after) < len(spoken) + 1.0 * rate
-        assert rms(after) ** 2 * len(after) > 0.9 * rms(spoken) ** 2 * len(spoken), (
-            "the speech is still there"
-        )
+        assert rms(after) ** 2 * len(after) > 0.9 * rms(spoken) ** 2 * len(spoken), "the speech is still there"
 
     @pytest.mark.realdata
     def test_real_clips(self, real_clips):

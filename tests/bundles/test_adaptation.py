@@ -193,7 +193,7 @@ def test_what_cannot_be_used_is_left_out_and_named(predictor, clips, tmp_path):
 def test_rates_and_long_recordings(predictor, clips, tmp_path):
     parts = [soundfile.read(clip, dtype="float32")[0] for clip in clips] * 2
     soundfile.write(tmp_path / "long.wav", np.concatenate(parts), RATE)
-    samples = read_audio(clips[1], rate=44_100).samples
+    samples = read_audio(clips[1], sr=44_100).samples
     seconds = sum(map(len, parts)) / RATE
     known = predictor.adapt([tmp_path / "long.wav", (samples, 44_100)]).adaptation
     assert known.clips > 2 and known.clips <= np.ceil(seconds / 4) + 1

@@ -335,7 +335,8 @@ for i in range(3):
     x = 0.1 * np.sin(2 * np.pi * (150 + 20 * i) * t + 5 * np.sin(9 * t)) * (1 + np.sin((12 + 4 * i) * t))
     soundfile.write(f"{folder}/{i}.wav", x, 16000)
 for arguments in (["predict", folder], ["predict", folder, "--json", "--timeline"], ["corpora"],
-                  ["predict", folder, "--out", folder + "/answers.csv"], ["predict", folder, "--bundle", "house"],
+                  ["predict", folder, "--out", folder + "/answers.csv"],
+                  ["predict", folder, "--bundle", "from_scratch"],
                   ["predict", folder, "--bundle", "cross_corpus_small", "--csv"]):
     assert main(arguments) == 0, arguments
 assert main(["train", "rastogi_mlp", "--corpus", "demo", "--out", folder + "/bundle"]) == 2
@@ -354,10 +355,10 @@ HEAVY = "tensorflow keras librosa sklearn pandas matplotlib pyarrow numba scipy"
 SCRIPTS = {
     "predictor": "from ser_kit import Predictor; Predictor.from_preset().predict((x, 16000))",
     "stream": "from ser_kit.inference.stream import StreamPredictor; from ser_kit import Predictor\n"
-    "s = StreamPredictor(Predictor.from_preset(), rate=16000); list(s.feed(x)); list(s.flush())",
+    "s = StreamPredictor(Predictor.from_preset(), sr=16000); list(s.feed(x)); list(s.flush())",
     "adapt": "from ser_kit import Predictor\n"
     "p = Predictor.from_preset()\n"
-    "p.used_to([*p_observed(p, x), *p_observed(p, x[::-1].copy())]).predict((x, 16000))",
+    "p.with_observations([*p_observed(p, x), *p_observed(p, x[::-1].copy())]).predict((x, 16000))",
     "command": "import soundfile, tempfile, os; from ser_kit.cli import main\n"
     "f = os.path.join(tempfile.mkdtemp(), 'a.wav'); soundfile.write(f, x, 16000); main(['predict', f, '--quiet'])",
     "help": "import contextlib; from ser_kit.cli import main\nwith contextlib.suppress(SystemExit): main(['--help'])",
@@ -375,7 +376,7 @@ def test_nothing_is_imported_that_is_not_needed(name):
         "x = (0.1 * np.sin(2 * np.pi * 150 * t + 5 * np.sin(9 * t)) * (1 + np.sin(20 * t))).astype('float32')\n"
         "def p_observed(p, x):\n"
         "    piece = read_audio((x, 16000))\n"
-        "    return [predictor.Observation.of(piece, p.judge(piece))]\n"
+        "    return [predictor.Observation.of(piece, p.predict_window(piece))]\n"
     )
     after = f"\nprint([each for each in {HEAVY.split()} if each in sys.modules], file=sys.stderr)"
     run = subprocess.run(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from quick import perceptron
 
 from ser_kit import cli, recipes
 from ser_kit.corpora.demo import synthesise_clip
@@ -47,8 +48,7 @@ def quick(monkeypatch):
     """The recipe of functionals, with two epochs and without the seconds that tracing each model takes."""
     import tensorflow as tf
 
-    recipe = recipes.get("rastogi_mlp").with_settings({"training.epochs": 2})
-    monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", recipe)
+    monkeypatch.setitem(recipes.RECIPES, "rastogi_mlp", perceptron(training__epochs=2))
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

@@ -52,9 +52,7 @@ def test_where_results_go_is_checked_before_any_work(ser_kit, tmp_path, monkeypa
         if out != "." or name in whole:
             status, _, err = ser_kit(*command, "--out", out)
             assert status == 2 and re.search(whole.get(name, "") + message, err)
-    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (
-        tmp_path / "file"
-    ).read_text() == "dear"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "dear"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +249,7 @@ def test_what_cannot_be_tried_is_one_line_and_status_2(ser_kit, arguments, messa
         ("rastogi_mlp", "model=mpl", "did you mean 'mlp'"),
         ("rastogi_mlp", "model=", "cannot be combined"),
         ("rastogi_mlp", "extractor=logmel", "must be Extractor"),
-        ("rastogi_mlp", "extractor.rate=loud", "a whole number from 4000"),
+        ("rastogi_mlp", "extractor.sr=loud", "a whole number from 4000"),
         ("rastogi_mlp", "extractor.n_mels=0", "a whole number from 1"),
         ("rastogi_mlp", "extractor.pitch_floor=600", "must not exceed pitch_ceiling"),
         ("rastogi_mlp", "extractor.preprocess=trim", "a list"),
@@ -285,9 +283,7 @@ def test_a_bad_setting_is_one_line_before_any_work(ser_kit, recipe, setting, rig
 
 
 def test_a_corpus_that_cannot_be_had_says_how_to_get_it(ser_kit, tmp_path):
-    status, out, err = ser_kit(
-        "extract", "iemocap", "--root", tmp_path / "nowhere", "--out", tmp_path / "x.csv"
-    )
+    status, out, err = ser_kit("extract", "iemocap", "--root", tmp_path / "nowhere", "--out", tmp_path / "x.csv")
     assert (status, out) == (2, "")
     assert err.startswith("ser-kit: the recordings of 'iemocap' cannot be had")
     assert "SER_KIT_DATA" in err
@@ -309,9 +305,7 @@ print([module for module in heavy if module in sys.modules])
 
 def test_quiet_json_leaves_standard_error_empty(demo_bundle, recordings):
     clip = next(recordings.rglob("*.wav"))
-    command = process(
-        "predict", clip, "--bundle", demo_bundle, "--json", "--quiet", env={"TF_CPP_MIN_LOG_LEVEL": "3"}
-    )
+    command = process("predict", clip, "--bundle", demo_bundle, "--json", "--quiet", env={"TF_CPP_MIN_LOG_LEVEL": "3"})
     out, err = command.communicate(timeout=120)
     assert (command.returncode, err) == (0, "")
     assert json.loads(out)[0]["path"] == str(clip)

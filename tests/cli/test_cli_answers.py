@@ -20,9 +20,7 @@ from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import StreamPredictor, timeline
 
 
-def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(
-    ser_kit, demo_bundle, recordings, tmp_path
-):
+def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(ser_kit, demo_bundle, recordings, tmp_path):
     clips = sorted(recordings.rglob("*.wav"))
     for name in ("b.wav", "a.wav", "[red].wav"):
         shutil.copy(clips[0], tmp_path / name)
@@ -48,14 +46,10 @@ def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(
     assert same[0] == same[1] == same[2]
 
     for wanted, expected in [("four", ["neutral", "happy", "sad", "angry"]), ("sad,angry", ["sad", "angry"])]:
-        status, answers, _ = ser_kit(
-            "predict", clips[0], "--bundle", demo_bundle, "--labels", wanted, "--json"
-        )
+        status, answers, _ = ser_kit("predict", clips[0], "--bundle", demo_bundle, "--labels", wanted, "--json")
         assert status == 0 and list(answers[0]["probabilities"]) == expected
 
-    status, (known,), _ = ser_kit(
-        "predict", clips[0], "--bundle", demo_bundle, "--enroll", clips[1], "--json"
-    )
+    status, (known,), _ = ser_kit("predict", clips[0], "--bundle", demo_bundle, "--enroll", clips[1], "--json")
     assert status == 0 and known["probabilities"] != same[0]
 
     status, table, _ = ser_kit("predict", *named[:2], "--bundle", demo_bundle)
@@ -73,17 +67,13 @@ def test_names_of_files_do_nothing_to_the_terminal(ser_kit, demo_bundle, tmp_pat
 
 
 def test_predict_in_threads_gives_the_same_answers(ser_kit, demo_bundle, recordings):
-    one, two = (
-        ser_kit("predict", recordings, "--bundle", demo_bundle, "--jobs", n, "--json") for n in (1, 3)
-    )
+    one, two = (ser_kit("predict", recordings, "--bundle", demo_bundle, "--jobs", n, "--json") for n in (1, 3))
     assert one[:2] == two[:2] and len(one[1]) == 20
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 @pytest.mark.parametrize("timeline", [False, True])
-def test_predict_goes_on_from_what_its_file_holds(
-    ser_kit, demo_bundle, recordings, tmp_path, suffix, timeline
-):
+def test_predict_goes_on_from_what_its_file_holds(ser_kit, demo_bundle, recordings, tmp_path, suffix, timeline):
     out, broken = tmp_path / f"answers.{suffix}", tmp_path / 'bro"ken, $.wav'
     broken.write_text("no sound")
     clips = sorted(recordings.rglob("*.wav"))[:4]
@@ -96,12 +86,7 @@ def test_predict_goes_on_from_what_its_file_holds(
         *(["--timeline", "--window", "1"] * timeline),
     )
     status, text, _ = ser_kit(*command, *clips, broken)
-    assert (
-        status == 1
-        and "1 of 5 recordings failed" in text
-        and "broken.wav" not in text
-        and str(broken) in text
-    )
+    assert status == 1 and "1 of 5 recordings failed" in text and "broken.wav" not in text and str(broken) in text
     whole = out.read_text()
     told = pd.read_csv(out) if suffix == "csv" else pd.read_json(out, lines=True)
     assert list(dict.fromkeys(told["path"])) == [*map(str, clips), str(broken)]
@@ -156,9 +141,7 @@ def test_predict_adapts_to_the_speaker_and_keeps_what_it_learned(ser_kit, demo_b
         and out.read_text() == whole
         and f"already has answers for {len(clips)} of {len(clips)} recordings" in err
     )
-    status, _, err = ser_kit(
-        *command[:3], "--adaptation", known, *clips, "--out", out
-    )  # the same, from the file
+    status, _, err = ser_kit(*command[:3], "--adaptation", known, *clips, "--out", out)  # the same, from the file
     assert status == 0 and out.read_text() == whole
     status, _, err = ser_kit(*command[:3], *clips, "--out", out)
     assert status == 2 and "answers of another bundle, or with other settings" in err
@@ -233,9 +216,7 @@ def test_a_timeline_that_fails_is_a_failure_of_its_recording(ser_kit, demo_bundl
 
 def test_predict_prints_comma_separated_values_and_timelines(ser_kit, demo_bundle, recordings):
     clip = sorted(recordings.rglob("*.wav"))[0]
-    _, (answer,), _ = ser_kit(
-        "predict", clip, "--bundle", demo_bundle, "--timeline", "--window", "1", "--json"
-    )
+    _, (answer,), _ = ser_kit("predict", clip, "--bundle", demo_bundle, "--timeline", "--window", "1", "--json")
     _, table, _ = ser_kit("predict", clip, "--bundle", demo_bundle, "--csv")
     (row,) = pd.read_csv(io.StringIO(table)).to_dict("records")
     assert (row["path"], row["emotion"], row["confidence"]) == (
@@ -285,9 +266,7 @@ def test_listen_gets_used_to_a_voice_and_keeps_it(ser_kit, demo_bundle, recordin
     status, text, err = ser_kit(*command)
     stream = StreamPredictor(Predictor.from_bundle(demo_bundle), adapt=True)
     moments = stream.feed(samples) + stream.flush()
-    assert (
-        status == 0 and len(text.splitlines()) == len(moments) and Adaptation.load(known) == stream.adaptation
-    )
+    assert status == 0 and len(text.splitlines()) == len(moments) and Adaptation.load(known) == stream.adaptation
     assert f"adaptation to {stream.adaptation.clips} windows saved to {known}" in err
 
 

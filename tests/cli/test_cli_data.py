@@ -15,9 +15,7 @@ from ser_kit import corpora, extraction
 def test_corpora_tells_what_there_is_and_where(ser_kit, tmp_path, monkeypatch):
     (tmp_path / "cremad").mkdir()
     (tmp_path / "nEMO").mkdir()
-    (tmp_path / "nEMO" / "data.tsv").write_text(
-        "file_id\tgender\temotion\nSK1_sadness_1.wav\tfemale\tsadness\n"
-    )
+    (tmp_path / "nEMO" / "data.tsv").write_text("file_id\tgender\temotion\nSK1_sadness_1.wav\tfemale\tsadness\n")
     monkeypatch.setenv("SER_KIT_DATA", str(tmp_path))
     status, found, _ = ser_kit("corpora", "--json")
     by_name = {corpus["name"]: corpus for corpus in found}
@@ -102,21 +100,15 @@ def test_speakers_half_named_are_refused_before_any_work(ser_kit, recordings, tm
     for clip in half.rglob("*_s1_*.wav"):
         clip.rename(clip.parents[1] / clip.name)
     space = ("--space", "training.batch_size=[8, 16]") if command == "tune" else ()
-    status, out, err = ser_kit(
-        command, "rastogi_mlp", "--corpus", f"half:{half}", *space, "--out", tmp_path / "out"
-    )
+    status, out, err = ser_kit(command, "rastogi_mlp", "--corpus", f"half:{half}", *space, "--out", tmp_path / "out")
     assert (status, out) == (2, "") and "functionals" not in err
-    assert (
-        "ser-kit: the speaker of 10 of 20 clips of 'half' is not known" in err and "protocol 'random'" in err
-    )
+    assert "ser-kit: the speaker of 10 of 20 clips of 'half' is not known" in err and "protocol 'random'" in err
     assert [path.name for path in tmp_path.iterdir()] == ["half"]
 
 
 def test_corpora_at_places_of_their_own(ser_kit, recordings, tmp_path):
     listed = recordings / "list.csv"
-    listed.write_text(
-        "path,emotion,speaker\n" + "".join(f"{p},angry,anna\n" for p in recordings.rglob("01_a*.wav"))
-    )
+    listed.write_text("path,emotion,speaker\n" + "".join(f"{p},angry,anna\n" for p in recordings.rglob("01_a*.wav")))
     arguments = ("extract", f"folder:{recordings}", f"calls:{listed}", "--out", tmp_path / "f.csv", "--json")
     status, found, _ = ser_kit(*arguments)
     assert (status, found["clips"]) == (0, 22)
@@ -124,9 +116,7 @@ def test_corpora_at_places_of_their_own(ser_kit, recordings, tmp_path):
     status, found, _ = ser_kit("validate", f"calls:{listed}", "--json")
     assert (status, found["corpus"], found["clips"]) == (0, "calls", 2)
     listed.unlink()
-    status, _, err = ser_kit(
-        "extract", "ravdess", "folder", "--root", recordings, "--out", tmp_path / "g.csv"
-    )
+    status, _, err = ser_kit("extract", "ravdess", "folder", "--root", recordings, "--out", tmp_path / "g.csv")
     assert status == 2 and "given for 2 corpora, holds no folder 'ravdess-emotional-speech-audio'" in err
     assert "ravdess:PATH" in err and not (tmp_path / "g.csv").exists()
 

@@ -35,9 +35,7 @@ def write_notebook(folder: Path, name: str, *cells: str) -> None:
 
 
 def outputs_of(path: Path) -> str:
-    return "".join(
-        o.get("text", "") for cell in nbformat.read(path, 4).cells for o in cell.get("outputs", [])
-    )
+    return "".join(o.get("text", "") for cell in nbformat.read(path, 4).cells for o in cell.get("outputs", []))
 
 
 @pytest.fixture
@@ -87,9 +85,7 @@ def test_demo_stops_at_a_failing_cell_and_keeps_what_ran(ser_kit, notebooks, tmp
     out = tmp_path / "out"
     out.mkdir()
     (out / "05_predict.json").write_text("{}")  # of an earlier run
-    write_notebook(
-        notebooks, "02_features", "print('before')", "raise ValueError('no pitch')", "print('after')"
-    )
+    write_notebook(notebooks, "02_features", "print('before')", "raise ValueError('no pitch')", "print('after')")
     write_notebook(notebooks, "05_predict", FACTS["05_predict"])
     arguments = ("demo", "--notebooks", notebooks, "--out", out, "--corpus", "demo")
     status, found, _ = ser_kit(*arguments, "--json")
@@ -118,9 +114,7 @@ def test_demo_never_overwrites_the_notebooks(ser_kit, notebooks):
 
 def test_interrupting_the_demo_ends_its_kernel(notebooks, tmp_path):
     out = tmp_path / "out"
-    waiting = (
-        "(out / 'pid').write_text(str(os.getpid())); (out / 'ready').touch(); import time; time.sleep(600)"
-    )
+    waiting = "(out / 'pid').write_text(str(os.getpid())); (out / 'ready').touch(); import time; time.sleep(600)"
     write_notebook(notebooks, "01_corpora", "print('before')", waiting)
     command = process("demo", "--notebooks", notebooks, "--out", out, start_new_session=True)
     deadline = time.monotonic() + 120

@@ -56,9 +56,7 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
     assert found["evaluation"]["recipe"] == "rastogi_mlp"
 
     status, answers, _ = ser_kit("predict", recordings, "--bundle", out, "--json")
-    assert status == 0 and [answer["path"] for answer in answers] == sorted(
-        map(str, recordings.rglob("*.wav"))
-    )
+    assert status == 0 and [answer["path"] for answer in answers] == sorted(map(str, recordings.rglob("*.wav")))
     assert set(answers[0]["probabilities"]) == {"sad", "angry"}
 
 
@@ -72,9 +70,7 @@ def test_train_leaves_a_folder_that_is_no_bundle_alone(ser_kit, tmp_path):
 def test_evaluate_compares_protocols_and_saves_records(ser_kit, quick, recordings, tmp_path):
     out = tmp_path / "results"
     arguments = ("evaluate", "rastogi_mlp", "--corpus", f"calls:{recordings}", "--out", out)
-    status, found, err = ser_kit(
-        *arguments, "--protocol", "speaker_80_20,random_80_20", "--seed", 3, "--json"
-    )
+    status, found, err = ser_kit(*arguments, "--protocol", "speaker_80_20,random_80_20", "--seed", 3, "--json")
     assert status == 0
     runs = [(e["protocol"], e["seed"], e["speaker_independent"]) for e in found["evaluations"]]
     assert runs == [("speaker_80_20", 3, True), ("random_80_20", 3, False)]
@@ -144,15 +140,11 @@ def test_settings_of_a_recipe_can_be_changed(ser_kit, quick, recordings, tmp_pat
     (record,) = found["evaluations"]
     saved = Evaluation.load(record["folder"])
     assert [len(history) for history in saved.histories] == [1]
-    expected = (
-        recipes.get("rastogi_mlp").with_settings({"hyperparameters.units": (7, 5, 3)}).build(2).count_params()
-    )
+    expected = recipes.get("rastogi_mlp").with_settings({"hyperparameters.units": (7, 5, 3)}).build(2).count_params()
     assert record["parameters"] == expected
 
     bundle = tmp_path / "bundle"
-    status, _, _ = ser_kit(
-        "train", "rastogi_mlp", *changes, *common, "--protocol", "speaker_80_20", "--out", bundle
-    )
+    status, _, _ = ser_kit("train", "rastogi_mlp", *changes, *common, "--protocol", "speaker_80_20", "--out", bundle)
     assert status == 0
     (member,) = json.loads((bundle / "card.json").read_text())["members"]
     assert member["model"]["hyperparameters"] == models.arguments("mlp", {"units": [7, 5, 3]})
@@ -170,19 +162,13 @@ def test_tune_finds_settings_on_training_speakers(ser_kit, quick, recordings, tm
     assert {(one["training.batch_size"], tuple(one["hyperparameters.units"])) for one in found["results"]} == {
         (8, (4, 4, 4)), (8, (8, 8, 8)), (16, (4, 4, 4)), (16, (8, 8, 8)),
     }  # fmt: skip
-    assert [one["uar"] for one in found["results"]] == sorted(
-        (one["uar"] for one in found["results"]), reverse=True
-    )
+    assert [one["uar"] for one in found["results"]] == sorted((one["uar"] for one in found["results"]), reverse=True)
     assert len(found["scored"]) == 1 and found["scored"][0].startswith("folder:")
 
-    monkeypatch.setattr(
-        recipes.System, "run_fold", lambda *_, **__: pytest.fail("what is known is run again")
-    )
+    monkeypatch.setattr(recipes.System, "run_fold", lambda *_, **__: pytest.fail("what is known is run again"))
     status, table, err = ser_kit(*command, "--quiet")
     assert (status, err) == (0, "")
-    assert (
-        "training.batch_size" in table and f"training speakers {found['scored'][0]}; no test speaker" in table
-    )
+    assert "training.batch_size" in table and f"training speakers {found['scored'][0]}; no test speaker" in table
     told = shlex.split(table.split("to test the best: ser-kit ")[1])
     monkeypatch.undo()
     status, tested, _ = ser_kit(*told[:-1], tmp_path / "tested", "--json", "--protocol", "speaker_80_20")

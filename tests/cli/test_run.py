@@ -33,9 +33,7 @@ def predictions(out: Path) -> pd.DataFrame:
 def test_evaluations_on_the_demo_corpus_are_run_again_with_the_same_predictions(ser_kit, quick, tmp_path):
     first, again = tmp_path / "first", tmp_path / "again"
     how = ("--protocol", "speaker_80_20,random_80_20", "--seed", 3, "--labels", "sad,angry")
-    status, found, _ = ser_kit(
-        "evaluate", "rastogi_mlp", "--corpus", "demo", *how, *QUICK, "--out", first, "--json"
-    )
+    status, found, _ = ser_kit("evaluate", "rastogi_mlp", "--corpus", "demo", *how, *QUICK, "--out", first, "--json")
     assert status == 0 and found["experiment"] == str(first / "experiment.toml")
     status, rerun, _ = ser_kit("run", first / "experiment.toml", "--out", again, "--quiet", "--json")
     assert status == 0 and rerun["experiment"] == str(again / "experiment.toml")
@@ -94,9 +92,7 @@ def test_a_search_is_made_again(ser_kit, quick, folder):
     status, found, _ = ser_kit(*command)
     assert status == 0
     status, again, _ = ser_kit("run", "first/experiment.toml", "--out", "again", "--quiet", "--json")
-    results = [
-        [{k: v for k, v in one.items() if k != "seconds"} for one in f["results"]] for f in (found, again)
-    ]
+    results = [[{k: v for k, v in one.items() if k != "seconds"} for one in f["results"]] for f in (found, again)]
     assert status == 0 and results[0] == results[1]
 
 

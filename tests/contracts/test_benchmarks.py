@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from quick import perceptron
 
 from ser_kit import features, protocols, recipes
 from ser_kit.core.errors import LeakageError, TableError
@@ -49,7 +50,7 @@ def voice(demo_table) -> str:
 def test_straightforward_functionals_are_the_same_functionals(voice):
     expected, extractor = straightforward.functionals(voice), features.Functionals()
     found = dict(zip(extractor.feature_names, extractor.extract(voice).tolist(), strict=True))
-    assert soundfile.info(voice).samplerate == extractor.rate
+    assert soundfile.info(voice).samplerate == extractor.sr
     assert set(found) == set(expected) and found["voiced_ratio"] > 0.2
     by_definition = {"tempo"}  # of Librosa's own frames
     # Praat's median may lie anywhere between the middle frames, and it divides by n - 1.
@@ -141,13 +142,13 @@ def test_answers_by_the_file_are_set_beside_those_by_the_networks(monkeypatch, d
 
 
 def test_our_own_systems_answer_in_some_time(monkeypatch, demo_table):
-    assert standing.names() == ["house", "house_one"]
-    assert standing.network(recipes.get("house").with_settings({"rounds": 2})).count_params() == 2 * 272_236
-    monkeypatch.setattr(standing, "names", lambda: ["house_one"])
+    assert standing.names() == ["from_scratch", "from_scratch_single"]
+    assert standing.network(recipes.get("from_scratch").with_settings({"rounds": 2})).count_params() == 2 * 272_236
+    monkeypatch.setattr(standing, "names", lambda: ["from_scratch_single"])
     monkeypatch.setattr(standing.corpora, "load", lambda _: demo_table.head(2))
     monkeypatch.delattr(standing.os, "sched_setaffinity", raising=False)  # the tests that follow want all cores
     ((name, milliseconds),) = standing._milliseconds().items()
-    assert name == "house_one" and milliseconds > 0
+    assert name == "from_scratch_single" and milliseconds > 0
 
 
 def test_the_classical_baseline_sees_training_speakers_only(demo_table, tmp_path):
@@ -178,19 +179,23 @@ def test_the_standing_is_of_all_folds_and_goes_into_pages(monkeypatch, tmp_path,
 
     scores = [0.5, 0.6, 0.7, 0.6, 0.6]
     records = pd.DataFrame(
-        [record("house", 0, fold, score) for fold, score in enumerate(scores)]
-        + [record("house_one", seed, fold, score - 0.1 * seed) for seed in (0, 1) for fold, score in enumerate(scores)]
-        + [record("house", 0, fold, 0.9, "emodb, ravdess") for fold in range(5)]
+        [record("from_scratch", 0, fold, score) for fold, score in enumerate(scores)]
+        + [
+            record("from_scratch_single", seed, fold, score - 0.1 * seed)
+            for seed in (0, 1)
+            for fold, score in enumerate(scores)
+        ]
+        + [record("from_scratch", 0, fold, 0.9, "emodb, ravdess") for fold in range(5)]
     )
     monkeypatch.setattr(standing.reproduce, "load", lambda _: records)
-    monkeypatch.setattr(standing, "_milliseconds", lambda: {"house": 21.4, "house_one": 7.2})
+    monkeypatch.setattr(standing, "_milliseconds", lambda: {"from_scratch": 21.4, "from_scratch_single": 7.2})
     (tmp_path / opensmile_svm.FILE).write_text(json.dumps({"folds": [0.4, 0.5, 0.6, 0.5, 0.5]}))
     page = tmp_path / "page.md"
     page.write_text(f"<!-- standing: made by {standing.COMMAND} -->\noutdated\n<!-- end of standing -->\n")
     assert standing.main([str(page), "--records", str(tmp_path)]) == 0
     rows = [line.split(" | ") for line in page.read_text().splitlines() if line.startswith("| ")]
     assert "outdated" not in page.read_text() and len(rows) == 2 + 1 + len(standing.MARKS) + 3
-    names = ["| **`house_one`**", "| **`house`**", "| **`house`**, also trained on emodb"]
+    names = ["| **`from_scratch_single`**", "| **`from_scratch`**", "| **`from_scratch`**, also trained on emodb"]
     assert [row[0] for row in rows[-3:]] == names
     assert rows.pop()[5:10] == ["90.0"] * 5
     assert rows[-1][1:4] == ["1,000", "0.0 MB", "21 ms"] and rows[-1][5:11] == [
@@ -200,7 +205,7 @@ def test_the_standing_is_of_all_folds_and_goes_into_pages(monkeypatch, tmp_path,
 
     monkeypatch.setattr(standing.reproduce, "load", lambda folder: records.drop(index=0))
     assert standing.main([str(page), "--records", str(tmp_path)]) == 1
-    assert "house has no record of some folds" in capsys.readouterr().err
+    assert "from_scratch has no record of some folds" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -262,7 +267,7 @@ def test_a_baseline_takes_a_habit_off_and_leaves_its_clips_out():
     without, adapted = unheard.enrolled(predictions, labels, clips=3, seed=0)
     assert list(without["clip_id"]) == list(adapted["clip_id"]) and len(without) == 4 * 27
     assert without["true"].value_counts().to_dict() == {"happy": 40, "sad": 40, "neutral": 28}
-    before, after = (unheard.judged(each, labels, labels) for each in (without, adapted))
+    before, after = (unheard.evaluated(each, labels, labels) for each in (without, adapted))
     assert before.correct().mean() < 0.85 and after.correct().all()
     np.testing.assert_allclose(adapted[[f"prob_{label}" for label in labels]].sum(axis=1), 1)
     few = predictions[~((predictions["speaker"] == "b") & (predictions["true"] == "neutral"))]
@@ -274,7 +279,7 @@ def test_a_baseline_takes_a_habit_off_and_leaves_its_clips_out():
 def test_an_answer_in_more_labels_is_judged_in_those_of_the_corpus():
     predictions = said("ab", ("neutral", "calm", "happy", "fear"), {})
     predictions = predictions[predictions["true"].isin(["neutral", "happy"])]
-    found = unheard.judged(predictions, ("neutral", "calm", "happy", "fear"), ("neutral", "happy"))
+    found = unheard.evaluated(predictions, ("neutral", "calm", "happy", "fear"), ("neutral", "happy"))
     assert found.labels == ("neutral", "happy")
     by_true = found.predictions.groupby(predictions["true"])["confidence"].first()
     assert by_true["neutral"] == pytest.approx((0.6 + 0.4 / 3) / (0.6 + 0.8 / 3))
@@ -284,7 +289,7 @@ def test_what_a_bundle_is_worth_unheard_goes_into_pages(monkeypatch, demo_bundle
     page = tmp_path / "page.md"
     page.write_text(f"<!-- unheard: made by {unheard.COMMAND} -->\n<!-- end of unheard -->\n")
     labels = ("neutral", "happy", "sad")
-    unheard.judged(said("abcd", labels, {}), labels, labels).save(tmp_path / "evaluation")
+    unheard.evaluated(said("abcd", labels, {}), labels, labels).save(tmp_path / "evaluation")
     monkeypatch.setattr(unheard.corpora, "load", lambda name: demo_few)
     command = [str(page), "--bundle", str(demo_bundle), "--corpus", "demo", "--enroll", "1", "--draws", "1"]
     assert unheard.main([*command, "--evaluation", str(tmp_path / "evaluation")]) == 0
@@ -344,7 +349,7 @@ def test_each_clip_is_adapted_by_others_of_its_speaker(clips):
 def test_recipes_are_trained_once_and_shown_from_their_records(monkeypatch, demo_functionals, tmp_path, capsys):
     number = pd.factorize(demo_functionals.table["speaker"], sort=True)[0]
     table = demo_functionals.table.assign(corpus=np.array(["a", "b", "c"])[number % 3])
-    quick, trained = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1}), []
+    quick, trained = perceptron(training__epochs=1), []
     monkeypatch.setattr(unheard.ideas, "get", lambda name: quick)
     monkeypatch.setattr(nested.corpora, "load", lambda names, labels: table)
     run_fold = type(quick).run_fold
@@ -369,4 +374,4 @@ def test_recipes_are_trained_once_and_shown_from_their_records(monkeypatch, demo
     assert unheard.main(command) == 130 and "interrupted" in capsys.readouterr().err
     assert unheard.main(["--records", str(tmp_path / "nothing")]) == 1
     with pytest.raises(SystemExit):
-        unheard.main(["--recipe", "quick", "--bundle", "house"])
+        unheard.main(["--recipe", "quick", "--bundle", "from_scratch"])

@@ -114,7 +114,7 @@ def nothing_is_there(monkeypatch, tmp_path):
 
 def test_commands_are_found_everywhere():
     places = set(COMMANDS.values())
-    assert {"README.md", "house.md", "deploy.md", "03_train.ipynb", "06_published_systems.ipynb"} <= places
+    assert {"README.md", "from_scratch.md", "deploy.md", "03_train.ipynb", "06_published_systems.ipynb"} <= places
     assert len(COMMANDS) > 60
 
 

@@ -114,8 +114,8 @@ def batch_in_threads(case: Case) -> Answer:
 def stream_window(case: Case) -> Answer:
     """What a window that holds just the clip says, fed in blocks that are no whole numbers of anything."""
     samples, rate = soundfile.read(case.clip, dtype="int16")
-    seconds = read_audio(case.clip, rate=case.predictor.bundle.rate).duration
-    stream = StreamPredictor(case.predictor, rate=rate, window=seconds, hop=seconds, smoothing=0)
+    seconds = read_audio(case.clip, sr=case.predictor.bundle.rate).duration
+    stream = StreamPredictor(case.predictor, sr=rate, window=seconds, hop=seconds, smoothing=0)
     blocks = np.array_split(samples, 37)
     return single(*[moment for block in blocks for moment in stream.feed(block)], *stream.flush())
 
@@ -162,7 +162,7 @@ def exported(format: str) -> Callable[[Case], Answer]:
         if not out.exists():
             table = corpora.load("demo")
             deploy.export(bundle, out, rows_of(table, table["path"].isin(map(str, case.neighbours))))
-        facts, sound = deploy.metadata(bundle), read_audio(case.clip, rate=bundle.rate)
+        facts, sound = deploy.metadata(bundle), read_audio(case.clip, sr=bundle.rate)
         given = sound.samples if facts["input"] == "samples" else bundle.extractors[0].extract(sound)
         return dict(zip(facts["labels"], deploy.runner(out)(given).tolist(), strict=True))
 
@@ -202,8 +202,8 @@ def expected() -> dict[tuple[Path, Path], Answer]:
     params=[
         "demo, synthetic",
         "demo at 48 kHz, synthetic",
-        "house, synthetic",
-        pytest.param("house, real", marks=pytest.mark.realdata),
+        "from_scratch, synthetic",
+        pytest.param("from_scratch, real", marks=pytest.mark.realdata),
     ],
 )
 def asked(request) -> tuple[str, str]:
@@ -214,13 +214,13 @@ def asked(request) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def folder(request, asked, tmp_path_factory) -> Path:
-    if asked[0] == "house":
+    if asked[0] == "from_scratch":
         return preset_path("from_scratch")
     folder = request.getfixturevalue("demo_bundle")
     if asked[0] == "demo":
         return folder
     bundle = Bundle.load(folder)  # the same numbers, of features at another rate
-    members = tuple(replace(each, extractor=replace(each.extractor, rate=48_000)) for each in bundle.members)
+    members = tuple(replace(each, extractor=replace(each.extractor, sr=48_000)) for each in bundle.members)
     return replace(bundle, members=members).save(tmp_path_factory.mktemp("wide") / "bundle")
 
 
@@ -237,7 +237,7 @@ def exports(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def clip(request, asked, demo_table, tmp_path_factory) -> Path:
     if "48 kHz" in asked[0]:
-        samples = read_audio(demo_table["path"].iloc[3], rate=48_000).samples
+        samples = read_audio(demo_table["path"].iloc[3], sr=48_000).samples
         hiss = np.random.default_rng(0).normal(size=len(samples)) / 200  # above what 16 kHz can hold, too
         path = tmp_path_factory.mktemp("wide") / "clip.wav"
         soundfile.write(path, samples + hiss, 48_000)

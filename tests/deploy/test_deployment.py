@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from quick import perceptron
 
-from ser_kit import recipes
 from ser_kit.core.errors import ExportError
 from ser_kit.recipes import pruning
 
@@ -51,7 +51,7 @@ def test_the_table_has_means_over_folds_beside_the_bundle(monkeypatch):
 
 
 def test_each_file_leaves_a_record_and_what_has_one_is_not_made_again(demo_few, tmp_path, monkeypatch):
-    system = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1})
+    system = perceptron(training__epochs=1)
     made, pruned = [], []
 
     def export(bundle, file, table, *, format, quantize):

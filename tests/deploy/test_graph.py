@@ -20,15 +20,14 @@ EXTRACTORS = [
     features.Waveform(seconds=1.5, preprocess=(Trim(),)),
     features.Waveform(preprocess=(HighPass(), Trim(margin_seconds=0.1, shortest_seconds=0.08))),
     features.SpeechEncoder(encoder="whisper_tiny_en", blocks=(3, 1), preprocess=(Trim(), PeakNormalise())),
-    features.LogMel(rate=8000, preprocess=(HighPass(cutoff=70.0),)),
+    features.LogMel(sr=8000, preprocess=(HighPass(cutoff=70.0),)),
     features.LogMel(),
     features.LogMel(seconds=1.5, n_mels=40, preprocess=(Trim(),)),
     features.FrameFeatures(frames=60, n_mels=40),
-    features.FrameFeatures(rate=16000, n_fft=512, hop=200, n_mels=20, n_mfcc=20, top_db=30.0),
+    features.FrameFeatures(frames=60, zero_padding=True, preprocess=(PeakNormalise(),)),
+    features.FrameFeatures(sr=16000, n_fft=512, hop_length=200, n_mels=20, n_mfcc=20, top_db=30.0),
     features.StackedFrames(),
-    features.StackedFrames(
-        rate=16000, seconds=2.0, n_fft=2048, frames=90, n_mels=50, top_db=40.0, preprocess=(Trim(),)
-    ),
+    features.StackedFrames(sr=16000, seconds=2.0, n_fft=2048, frames=90, n_mels=50, top_db=40.0, preprocess=(Trim(),)),
     features.StackedFrames(parts=("chroma",)),
     features.StackedFrames(parts=("mfcc", "mel")),
 ]
@@ -54,7 +53,7 @@ def test_a_graph_makes_of_samples_what_the_extractor_makes(extractor, sounds):
     assert graph.takes_samples(extractor)
     made = graph.inputs(extractor)
     for sound in sounds:
-        recording = read_audio(sound, rate=extractor.rate)
+        recording = read_audio(sound, sr=extractor.sr)
         expected = extractor.extract(recording)
         found = made(recording.samples[None])[0].numpy()
         if extractor.shape[0] is None:

@@ -8,8 +8,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from quick import perceptron
 
-from ser_kit import protocols, recipes, training
+from ser_kit import protocols, training
 from ser_kit.bundles import card, card_page
 from ser_kit.core.errors import BundleError, LeakageError
 from ser_kit.core.probabilities import apply_temperature
@@ -29,7 +30,7 @@ def in_corpora(found):
 
 @pytest.fixture(scope="module")
 def quick():
-    return dataclasses.replace(recipes.get("rastogi_mlp"), training=training.Training(epochs=3))
+    return perceptron(training=training.Training(epochs=3))
 
 
 @pytest.fixture(scope="module")

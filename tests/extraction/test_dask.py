@@ -32,7 +32,7 @@ from ser_kit.features import Extractor
 class Odd(Extractor):
     """Does to its processes what the name of the clip says, and else measures the clip, slowly."""
     name = "odd"
-    rate: int = 16000
+    sr: int = 16000
     pause: float = 0.001
     shape = (2,)
     feature_names = ("highest", "lowest")

@@ -28,7 +28,7 @@ from ser_kit.features import Extractor
 class Probe(Extractor):
     """Does to a worker what the name of the clip says, and else reports on it."""
     name = "probe"
-    rate: int = 16000
+    sr: int = 16000
     shape = (2,)
     feature_names = ("has_tensorflow", "threads")
 

@@ -122,7 +122,7 @@ def test_any_other_parameter_or_version_is_another_entry(store, name):
         try:
             other = cls(**made.parameters | {parameter: others[type(value)] if type(value) in others else value + 1})
         except FeatureError:
-            assert parameter == "rate" and name in ("yamnet", "trillsson", "speech_encoder"), "they take one rate only"
+            assert parameter == "sr" and name in ("yamnet", "trillsson", "speech_encoder"), "they take one rate only"
             continue
         assert not store.has(other, b"a"), parameter
     later = type(cls.__name__, (cls,), {"version": cls.version + 1, "__module__": cls.__module__})
@@ -374,7 +374,7 @@ def test_each_step_and_extractor_declares_the_packages_that_its_numbers_come_fro
 
 def test_a_step_s_package_makes_another_key(monkeypatch):
     plain, gated = LogMel(), LogMel(preprocess=(transforms.step({"name": "sometimes", "step": "pitch_shift"}),))
-    assert gated.stands_on == plain.stands_on | {"librosa", "scipy"}
+    assert gated.dependencies == plain.dependencies | {"librosa", "scipy"}
     before = extractor_key(plain), extractor_key(gated)
     version = metadata.version
     monkeypatch.setattr(

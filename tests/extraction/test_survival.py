@@ -43,7 +43,7 @@ class Logged(Functionals):
 class Hangs(Extractor):
     """Hangs, dies or changes the file, as the name of the clip says."""
     name = "hangs"
-    rate: int = 16000
+    sr: int = 16000
     shape = (2,)
     feature_names = ("one", "two")
 
@@ -61,7 +61,7 @@ class Hangs(Extractor):
 class Peak(Extractor):
     """As cheap as can be."""
     name = "peak"
-    rate: int = 16000
+    sr: int = 16000
     shape = (2,)
     feature_names = ("highest", "lowest")
 
@@ -157,7 +157,7 @@ def test_renamed_and_moved_clips_are_known(first, tmp_path, monkeypatch):
 def test_another_parameter_is_never_answered_from_the_store(clips, first):
     _, folder = first
     sound = clips.iloc[:5]
-    other = LogMel(seconds=0.5, hop=80)
+    other = LogMel(seconds=0.5, hop_length=80)
     np.testing.assert_array_equal(run(sound, folder, other).values, run(sound, False, other).values)
 
 

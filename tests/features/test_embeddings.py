@@ -61,7 +61,7 @@ def test_a_network_that_cannot_be_had_is_one_clear_error(demo_few, tmp_path, mon
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: YAMNet(rate=8000), "rate=8000; the network hears 16000 Hz"),
+        (lambda: YAMNet(sr=8000), "sr=8000; the network takes 16000 Hz"),
         (lambda: TRILLsson(size=6), "size=6 must be a whole number from 1 to 5"),
     ],
 )

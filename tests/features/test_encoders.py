@@ -300,7 +300,7 @@ def test_parameters_and_weights_make_the_identity(monkeypatch):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"rate": 8000}, "rate=8000; the encoder takes 16000 Hz"),
+        ({"sr": 8000}, "sr=8000; the encoder takes 16000 Hz"),
         ({"encoder": "whisper_bas"}, "did you mean 'whisper_base'"),
         ({"encoder": None}, "unknown encoder None"),
         ({"encoder": ["whisper_base"]}, "unknown encoder"),

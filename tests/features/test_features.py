@@ -16,21 +16,24 @@ from ser_kit.core.errors import FeatureError, TooShortError, UnknownNameError
 RATE = 16000
 EXTRACTORS = [
     features.Functionals(),
-    features.Functionals(rate=22050, n_fft=1024, hop=256, n_mfcc=20, pitch_floor=75),
+    features.Functionals(sr=22050, n_fft=1024, hop_length=256, n_mfcc=20, pitch_floor=75),
     features.LibrosaFunctionals(),
-    features.LibrosaFunctionals(rate=16000, n_fft=512, hop=160, n_mels=40, mfcc_std=False),
+    features.LibrosaFunctionals(sr=16000, n_fft=512, hop_length=160, n_mels=40, mfcc_std=False),
     features.FrameFeatures(),
-    features.FrameFeatures(rate=16000, n_fft=512, hop=160, n_mels=40, frames=50, top_db=60),
+    features.FrameFeatures(sr=16000, n_fft=512, hop_length=160, n_mels=40, frames=50, top_db=60),
+    features.FrameFeatures(zero_padding=True),
     features.LogMel(seconds=1.5),
-    features.LogMel(rate=8000, n_fft=256, window=200, hop=80, n_mels=32, seconds=0.7),
+    features.LogMel(sr=8000, n_fft=256, win_length=200, hop_length=80, n_mels=32, seconds=0.7),
     features.StackedFrames(),
-    features.StackedFrames(rate=16000, seconds=0.7, n_fft=512, n_mfcc=13, n_mels=40, frames=200, parts=("mfcc", "mel")),
+    features.StackedFrames(sr=16000, seconds=0.7, n_fft=512, n_mfcc=13, n_mels=40, frames=200, parts=("mfcc", "mel")),
+    features.PitchEnergy(),
+    features.PitchEnergy(sr=8000, win_length=200, hop_length=80, seconds=1.5, pitch_floor=60, pitch_ceiling=400),
     features.FrameStatistics(),
-    features.FrameStatistics(rate=16000, n_fft=512, hop=160, n_mels=40, n_mfcc=20, frames=50, top_db=60),
+    features.FrameStatistics(sr=16000, n_fft=512, hop_length=160, n_mels=40, n_mfcc=20, frames=50, top_db=60),
     features.Segments(),
-    features.Segments(rate=8000, segment_ms=12.5, segments=40),
+    features.Segments(sr=8000, segment_ms=12.5, segments=40),
     features.Waveform(seconds=1.0),
-    features.Waveform(rate=8000, seconds=3.0),
+    features.Waveform(sr=8000, seconds=3.0),
 ]
 
 
@@ -358,6 +361,15 @@ def test_padding_equals_the_frames_of_a_silence_that_was_recorded():
     np.testing.assert_allclose(long[valid + 6 : longer_valid], short[valid + 6 : longer_valid], atol=1e-3)
 
 
+def test_padding_can_be_zeros_and_the_identity_tells_only_then():
+    plain, zeros = features.FrameFeatures(), features.FrameFeatures(zero_padding=True)
+    (expected, valid), (values, same) = (each.extract_with_length(recording(speech_like())) for each in (plain, zeros))
+    assert valid == same < 300 and not values[valid:].any()
+    np.testing.assert_array_equal(values[:valid], expected[:valid])
+    assert "zero_padding" not in plain.identity and zeros.identity.endswith(", zero_padding=True)")
+    assert features.FrameFeatures(**zeros.parameters) == zeros
+
+
 def test_silence_is_all_padding():
     values = features.FrameFeatures().extract(recording(np.zeros(RATE)))
     assert np.all(values == values[-1]) and np.all(values[:, 25:-1] == -100)
@@ -422,15 +434,15 @@ def test_a_setting_added_later_leaves_earlier_identities_as_they_were():
 
 
 def test_logmel_window_longer_than_the_transform():
-    with pytest.raises(FeatureError, match="window=600"):
-        features.LogMel(window=600)
+    with pytest.raises(FeatureError, match="win_length=600"):
+        features.LogMel(win_length=600)
 
 
 # Every extractor -----------------------------------------------------------------------------------------------------
 
 
 def ids(extractor):
-    return extractor.identity.split("(")[0] + f"-{extractor.rate}"
+    return extractor.identity.split("(")[0] + f"-{extractor.sr}"
 
 
 @pytest.mark.parametrize("extractor", EXTRACTORS, ids=ids)
@@ -452,7 +464,7 @@ class TestContract:
 
     def test_is_frozen(self, extractor):
         with pytest.raises(dataclasses.FrozenInstanceError):
-            extractor.rate = 8000
+            extractor.sr = 8000
 
     def test_identity_tells_parameters_apart_and_nothing_else(self, extractor):
         twin = features.get(extractor.name)(**extractor.parameters)
@@ -476,7 +488,7 @@ class TestContract:
 
     def test_bad_parameters(self, extractor):
         numbers = [key for key, value in extractor.parameters.items() if type(value) in (int, float)]
-        assert "rate" in numbers and len(numbers) >= 2
+        assert "sr" in numbers and len(numbers) >= 2
         for key in numbers:
             for value in (0, -1, "1", True, float("nan"), 10**9):
                 with pytest.raises(FeatureError, match=f"{key}={value!r} must be a (whole )?number from "):
@@ -510,13 +522,14 @@ def test_waveform_is_the_samples():
     np.testing.assert_array_equal(cut, whole[:8000])
     assert length == 8000
     np.testing.assert_array_equal(features.Waveform(seconds=3.0).extract(sound), whole)
-    resampled = features.Waveform(rate=8000).extract(sound)
+    resampled = features.Waveform(sr=8000).extract(sound)
     np.testing.assert_array_equal(resampled[:, 0], sound.at(8000))
 
 
 def test_registry():
     ours = [
-        "frame_statistics", "frames", "functionals", "librosa_functionals", "logmel", "segments", "stacked", "waveform",
+        "frame_statistics", "frames", "functionals", "librosa_functionals", "logmel", "pitch_energy", "segments",
+        "stacked", "waveform",
     ]  # fmt: skip
     assert features.names() == sorted([*ours, "speech_encoder", "trillsson", "yamnet"])
     assert {type(each).name for each in EXTRACTORS} == set(ours), "of others: test_embeddings.py, test_encoders.py"

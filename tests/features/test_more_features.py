@@ -15,10 +15,10 @@ from ser_kit import extraction, features
 from ser_kit.audio import Recording, read_audio
 from ser_kit.audio.transforms import PeakNormalise
 from ser_kit.core.errors import FeatureError, TooShortError, UnknownNameError
-from ser_kit.features import FrameFeatures, FrameStatistics, Segments, StackedFrames
+from ser_kit.features import FrameFeatures, FrameStatistics, PitchEnergy, Segments, StackedFrames
 
 MFCC, CHROMA, MEL = slice(0, 40), slice(40, 52), slice(52, 180)
-NEW = [StackedFrames(), FrameStatistics(), Segments()]
+NEW = [StackedFrames(), PitchEnergy(), FrameStatistics(), Segments()]
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ class TestAll:
     def test_preprocessing_comes_before(self, extractor):
         quiet, loud = 0.02 * speech_like(), speech_like()
         loud = PeakNormalise()(loud, RATE)
-        chained = dataclasses.replace(extractor, rate=RATE, preprocess=(PeakNormalise(),))
-        plain = dataclasses.replace(extractor, rate=RATE)
+        chained = dataclasses.replace(extractor, sr=RATE, preprocess=(PeakNormalise(),))
+        plain = dataclasses.replace(extractor, sr=RATE)
         expected = plain.extract(recording(loud))
         np.testing.assert_allclose(chained.extract(recording(quiet)), expected, rtol=1e-4, atol=1e-3)
         assert np.abs(plain.extract(recording(quiet)) - expected).max() > 0.1
@@ -68,6 +68,38 @@ def test_a_name_that_is_nearly_right():
         features.get("staked")
 
 
+# Pitch and energy ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_pitch_and_energy_are_those_of_praat_and_librosa(name):
+    import librosa
+    import parselmouth
+
+    sound, extractor = recording(SIGNALS[name]), PitchEnergy()
+    values, valid = extractor.extract_with_length(sound)
+    samples = sound.samples[:48000].astype(np.float64)
+    assert values.shape == (151, 2) and valid == 1 + len(samples) // 320
+    pitch = parselmouth.Sound(samples, RATE).to_pitch_ac(0.02, pitch_floor=75, pitch_ceiling=500)
+    expected = np.zeros(151)
+    for time, hertz in zip(pitch.xs(), pitch.selected_array["frequency"], strict=True):
+        frame = round(time / 0.02)
+        assert abs(frame * 0.02 - time) <= 0.0101  # half a hop
+        expected[frame] = hertz
+    np.testing.assert_allclose(values[:, 0], expected, rtol=1e-6)
+    filled = librosa.util.fix_length(samples, size=48000)
+    rms = librosa.feature.rms(y=filled, frame_length=640, hop_length=320)[0]
+    np.testing.assert_allclose(values[:, 1], 20 * np.log10(np.maximum(rms, 1e-5)), rtol=1e-5, atol=1e-4)
+
+
+def test_pitch_is_zero_and_energy_low_where_nothing_sounds():
+    values, valid = PitchEnergy().extract_with_length(recording(np.append(tone(200), np.zeros(8000))))
+    assert valid == 76
+    np.testing.assert_allclose(values[5:45], [[200, 10 * np.log10(0.125)]] * 40, atol=0.05)
+    np.testing.assert_array_equal(values[53:], [[0, -100]] * 98)
+    np.testing.assert_array_equal(values[53:75], values[80:102])
+
+
 # Stacked frames ------------------------------------------------------------------------------------------------------
 
 
@@ -87,7 +119,7 @@ def check_stacked(samples, rate=22050, seconds=3.0, **transform) -> None:
     assert frames == 1 + len(y) // transform["hop_length"]
     moments = np.linspace(0, frames - 1, 150)
     expected = np.transpose([np.interp(moments, np.arange(frames), row) for row in expected])
-    values = StackedFrames(rate=rate, seconds=seconds).extract(sound)
+    values = StackedFrames(sr=rate, seconds=seconds).extract(sound)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -112,9 +144,10 @@ def test_stacked_equals_librosa_on_real_speech(real_clips):
 
 def test_stacked_sizes_are_those_of_the_papers():
     extractor = StackedFrames()
-    assert (extractor.n_samples, extractor.window, extractor.hop, extractor.transform) == (66150, 551, 220, 1024)
+    assert (extractor.win_length, extractor.hop_length, extractor.transform) == (551, 220, 1024)
+    assert extractor.n_samples == 66150
     assert extractor.shape == (150, 180)
-    assert StackedFrames(rate=16000, window_ms=32).transform == 512  # a power of two itself
+    assert StackedFrames(sr=16000, window_ms=32).transform == 512  # a power of two itself
     assert StackedFrames(n_fft=2048).transform == 2048
 
 
@@ -215,7 +248,7 @@ def test_stacked_of_the_shortest_and_of_a_long_clip():
 
 def test_stacked_frames_that_are_not_resampled():
     sound = recording(speech_like(seconds=1.0))
-    every = StackedFrames(rate=RATE, seconds=1.5, frames=151, parts=("mel",), n_mels=64, top_db=1000)
+    every = StackedFrames(sr=RATE, seconds=1.5, frames=151, parts=("mel",), n_mels=64, top_db=1000)
     values, valid = every.extract_with_length(sound)
     expected, expected_valid = features.LogMel(seconds=1.5).extract_with_length(sound)
     np.testing.assert_array_equal(values, expected)
@@ -362,7 +395,7 @@ def test_segments_of_the_shortest_and_of_a_long_clip():
 
 def test_segments_names_and_sizes():
     assert Segments().feature_names[0] == "sample_000" and Segments().feature_names[-1] == "sample_319"
-    assert Segments(rate=22050, segment_ms=25, segments=7).shape == (7, 551)
+    assert Segments(sr=22050, segment_ms=25, segments=7).shape == (7, 551)
     with pytest.raises(FeatureError, match=r"segment_ms=0\.01 is less than a sample at 16000 Hz"):
         Segments(segment_ms=0.01)
 

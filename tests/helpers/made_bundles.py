@@ -13,7 +13,7 @@ from ser_kit.training import Scaler, seed_everything
 
 SIX = ("neutral", "happy", "sad", "angry", "fear", "disgust")
 SMALL = {"hyperparameters": {"channels": (8, 16, 16, 16), "harmonic_channels": (8, 8, 8, 8), "width": 32}}
-"""Changes that make the house's network quick."""
+"""Changes that make the network of ``from_scratch_single`` quick."""
 
 
 def untrained(recipe: recipes.Recipe, labels: Sequence[str] = SIX, **card) -> Bundle:

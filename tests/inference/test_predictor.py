@@ -93,7 +93,7 @@ def test_the_shipped_model_needs_no_praat(clip, demo_table, monkeypatch):
         Functionals().extract(clip)
     with pytest.raises(MissingDependencyError, match=missing):
         tracks.pitch(read_audio(clip))
-    for name in set(features.names()) - {"functionals", "librosa_functionals", "yamnet", "trillsson"}:
+    for name in set(features.names()) - {"functionals", "librosa_functionals", "pitch_energy", "yamnet", "trillsson"}:
         assert features.get(name)().extract(clip).size
 
 
@@ -206,15 +206,15 @@ def test_one_bad_recording_does_not_stop_the_others(predictor, clip, tmp_path):
 @pytest.mark.parametrize("error", [FeatureError("no such feature"), ValueError("of a library")])
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_whatever_fails_for_one_recording_is_one_failure(predictor, clip, monkeypatch, error, jobs):
-    judge, calls = Predictor.judge, []
+    predict_window, calls = Predictor.predict_window, []
 
-    def judged(self, piece):
+    def counted(self, piece):
         calls.append(piece)
         if len(calls) == 2:
             raise error
-        return judge(self, piece)
+        return predict_window(self, piece)
 
-    monkeypatch.setattr(Predictor, "judge", judged)
+    monkeypatch.setattr(Predictor, "predict_window", counted)
     found = list(predictor.predict_many([clip, clip, clip], jobs=jobs))
     (failure,) = [each for each in found if isinstance(each, Failure)]
     assert str(error) in failure.error and failure.path == str(clip)
@@ -243,7 +243,7 @@ def test_a_bundle_without_a_bound_calls_no_recording_strange(predictor, demo_tab
 
 def test_what_is_measured_of_a_clip_are_its_functionals(predictor, clip):
     functionals = Functionals()
-    row = functionals.extract(read_audio(clip, rate=predictor.bundle.rate))
+    row = functionals.extract(read_audio(clip, sr=predictor.bundle.rate))
     expected = dict(zip(functionals.feature_names, row.tolist(), strict=True))
     assert predictor.measure(clip) == pytest.approx(expected | {"duration": read_audio(clip).duration})
 

@@ -54,9 +54,7 @@ def test_a_telephone_has_no_high_tones_and_the_length_stays(speech, made):
 def test_mp3_has_the_rate_that_is_said(monkeypatch, speech):
     sizes = []
     read = robustness.read_audio
-    monkeypatch.setattr(
-        robustness, "read_audio", lambda source, rate: sizes.append(len(source)) or read(source, rate=rate)
-    )
+    monkeypatch.setattr(robustness, "read_audio", lambda source, sr: sizes.append(len(source)) or read(source, sr=sr))
     robustness.mp3(np.tile(speech[0], 8))
     assert 8 * sizes[0] / 8 == pytest.approx(32_000, rel=0.05)
 
@@ -71,7 +69,7 @@ def test_the_loss_is_beside_the_clips_as_recorded():
 @pytest.mark.slow
 def test_every_fold_is_tested_under_every_condition(demo_few, monkeypatch, tmp_path, capsys):
     small = {"channels": (4, 4, 4, 4), "harmonic_channels": (4, 4, 4, 4), "width": 8}
-    system = recipes.get("house_one").with_settings({"training.epochs": 1, "hyperparameters": small})
+    system = recipes.get("from_scratch_single").with_settings({"training.epochs": 1, "hyperparameters": small})
     monkeypatch.setattr(recipes, "get", lambda name: system)
     monkeypatch.setattr(robustness.corpora, "load", lambda names, labels: demo_few)
     page = tmp_path / "page.md"

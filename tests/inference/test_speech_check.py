@@ -44,7 +44,7 @@ def test_a_pitch_is_had_every_15_ms_and_where_there_is_one():
 
 def test_the_pitch_is_close_to_praats_on_speech(demo_table):
     for path in demo_table["path"].iloc[::30]:
-        recording = read_audio(path, rate=speech_check.RATE)
+        recording = read_audio(path, sr=speech_check.RATE)
         row, praat = Functionals(pitch_floor=75.0).measure(recording)
         pitch = speech_check.measure(recording.samples).pitch
         assert np.median(pitch[pitch > 0]) == pytest.approx(np.median(praat[praat > 0]), rel=0.05)

@@ -20,7 +20,7 @@ from ser_kit.inference.stream import RATE, Alert, Moment, StreamPredictor, timel
 @pytest.fixture(scope="module")
 def talk(demo_table):
     """Three clips, two seconds of silence, three clips of another mood."""
-    parts = [read_audio(path, rate=RATE).samples for path in demo_table["path"].iloc[[0, 1, 2, 90, 91, 92]]]
+    parts = [read_audio(path, sr=RATE).samples for path in demo_table["path"].iloc[[0, 1, 2, 90, 91, 92]]]
     return np.concatenate([*parts[:3], np.zeros(7 * RATE, np.float32), *parts[3:]])
 
 
@@ -62,7 +62,7 @@ def test_a_stream_at_another_rate_is_judged_as_its_file_is(predictor, talk, tmp_
 
     sound = soxr.resample(talk, RATE, rate)
     soundfile.write(tmp_path / "talk.wav", sound, rate, subtype="FLOAT")
-    stream = StreamPredictor(predictor, rate=rate)
+    stream = StreamPredictor(predictor, sr=rate)
     found = [moment for block in np.array_split(sound, 97) for moment in stream.feed(block)] + stream.flush()
     assert found == timeline(predictor, tmp_path / "talk.wav")
 
@@ -76,14 +76,14 @@ def test_a_clip_in_one_window_has_the_answer_that_predict_gives(predictor, demo_
 def test_members_that_want_different_rates_have_the_stream_at_its_own(demo_bundle, demo_table, tmp_path):
     bundle = Bundle.load(demo_bundle)
     (member,) = bundle.members
-    wide = dataclasses.replace(member, extractor=dataclasses.replace(member.extractor, rate=48_000))
+    wide = dataclasses.replace(member, extractor=dataclasses.replace(member.extractor, sr=48_000))
     mixed = Predictor(dataclasses.replace(bundle, members=(member, wide)))
-    sound = read_audio(demo_table["path"].iloc[3], rate=44_100).samples
+    sound = read_audio(demo_table["path"].iloc[3], sr=44_100).samples
     soundfile.write(tmp_path / "clip.wav", sound, 44_100, subtype="FLOAT")
     expected = mixed.predict(tmp_path / "clip.wav").probabilities
     (moment,) = timeline(mixed, tmp_path / "clip.wav", window=8, hop=8)
     seconds = len(sound) / 44_100
-    stream = StreamPredictor(mixed, rate=44_100, window=seconds, hop=seconds, smoothing=0)
+    stream = StreamPredictor(mixed, sr=44_100, window=seconds, hop=seconds, smoothing=0)
     (streamed,) = [m for block in np.array_split(sound, 37) for m in stream.feed(block)] + stream.flush()
     assert mixed.bundle.rate is None and moment.probabilities == streamed.probabilities == expected
 
@@ -140,8 +140,8 @@ def test_an_alert_waits_holds_on_and_ends():
     heard = []
     alert = Alert("angry", then=lambda alert, moment: heard.append((alert.active, moment.end)), seconds=2)
     for end, p in enumerate([0.8, 0.9, 0.6, 0.8, 0.8, 0.8, 0.6, 0.55, 0.4, 0.9, 0.9, 0.9], start=1):
-        alert.hear(at(end, p))
-        alert.hear(Moment(end, end + 0.5, reason="silence"))
+        alert.update(at(end, p))
+        alert.update(Moment(end, end + 0.5, reason="silence"))
     assert heard == [(True, 6), (False, 9), (True, 12)]
 
 
@@ -160,7 +160,7 @@ def test_what_makes_no_sense_is_an_error(predictor):
         with pytest.raises(AudioError, match="expected window >= 0.5 s"):
             StreamPredictor(predictor, **settings_)
     with pytest.raises(AudioError, match="expected 4000 to 384000 Hz"):
-        StreamPredictor(predictor, rate=100)
+        StreamPredictor(predictor, sr=100)
     with pytest.raises(LabelError, match="unknown emotion 'hangry'"):
         StreamPredictor(predictor, alerts=[Alert("hangry", print)])
     with pytest.raises(AudioError, match="invalid alert"):

@@ -16,9 +16,9 @@ from ser_kit.audio import Recording
 RATE = 16000
 PARAMETERS = [
     {},
-    {"rate": 22050, "n_fft": 1024, "window": 551, "hop": 220, "n_mels": 80},
-    {"rate": 8000, "n_fft": 256, "window": 256, "hop": 100, "n_mels": 20},
-    {"n_fft": 1024, "hop": 240, "n_mels": 128, "htk": True},
+    {"sr": 22050, "n_fft": 1024, "win_length": 551, "hop_length": 220, "n_mels": 80},
+    {"sr": 8000, "n_fft": 256, "win_length": 256, "hop_length": 100, "n_mels": 20},
+    {"n_fft": 1024, "hop_length": 240, "n_mels": 128, "htk": True},
 ]
 
 
@@ -31,11 +31,11 @@ def voice(seed, n=RATE, rate=RATE):
     return (0.2 * sound * np.abs(np.sin(7 * time)) + 1e-3 * rng.normal(size=n)).astype(np.float32)
 
 
-def librosa_logmel(samples, rate=RATE, n_fft=512, window=400, hop=160, n_mels=64, htk=False):
+def librosa_logmel(samples, sr=RATE, n_fft=512, win_length=400, hop_length=160, n_mels=64, htk=False):
     import librosa
 
     power = librosa.feature.melspectrogram(
-        y=samples, sr=rate, n_fft=n_fft, win_length=window, hop_length=hop, n_mels=n_mels, htk=htk
+        y=samples, sr=sr, n_fft=n_fft, win_length=win_length, hop_length=hop_length, n_mels=n_mels, htk=htk
     )
     return 10 * np.log10(np.maximum(power, 1e-10)).T
 
@@ -61,7 +61,7 @@ def output(layer, waveforms):
 @pytest.mark.parametrize("parameters", PARAMETERS)
 @pytest.mark.parametrize("n", [2205, 9999, 16000])
 def test_array_layer_and_librosa_agree(layers, parameters, n):
-    rate = parameters.get("rate", RATE)
+    rate = parameters.get("sr", RATE)
     sound = voice(n, n, rate)
     expected = librosa_logmel(sound, **parameters)
     array = features.LogMel(**parameters).extract((sound, rate))
@@ -138,8 +138,8 @@ def test_stays_in_float32_under_a_mixed_precision_policy(keras, layers):
 def test_impossible_parameters(layers):
     from ser_kit.core.errors import FeatureError
 
-    with pytest.raises(FeatureError, match="window=800"):
-        layers.LogMelSpectrogram(window=800)
+    with pytest.raises(FeatureError, match="win_length=800"):
+        layers.LogMelSpectrogram(win_length=800)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")

@@ -18,8 +18,8 @@ from ser_kit.training import loop
 
 INPUTS = {
     "cnn2d": (24, 16), "cnn2d_lstm": (20, 12), "cnn_bilstm": (40, 154), "committee": (30,), "conv1d_lstm": (30,),
-    "experts": (30,), "forest": (30,), "house": (4000, 1), "lstm": (20, 12), "mlp": (30,), "segment_dnn": (6, 20),
-    "svm": (30,), "td_cnn_lstm": (100, 64),
+    "costga": (20, 12), "dual_spectrogram_cnn": (4000, 1), "experts": (30,), "forest": (30,), "lstm": (20, 12),
+    "mlp": (30,), "segment_dnn": (6, 20), "svm": (30,), "td_cnn_lstm": (100, 64),
 }  # fmt: skip
 pytestmark = pytest.mark.usefixtures("eagerly")
 HYPERPARAMETERS = {
@@ -102,6 +102,7 @@ def test_a_builder_that_changes_has_another_version():
     [
         ("cnn2d", {"l2": 1e-4}),
         ("cnn2d_lstm", {"l2": 1e-4, "filters": [8, 8], "lstm_units": [16]}),
+        ("costga", {"dilations": [1, 2], "encoders": 2, "heads": 2}),
         ("lstm", {"bidirectional": True, "pool": "mean", "units": [8], "l2": 1e-4}),
         ("mlp", {"activation": "sigmoid", "squash": True}),
         ("td_cnn_lstm", {"bidirectional": True, "attention": True}),
@@ -152,6 +153,7 @@ for name in models.names():
         ("cnn2d", (301, 64), 56_966),
         ("cnn2d_lstm", (150, 180), 1_595_014),
         ("conv1d_lstm", (45,), 405_830),
+        ("costga", (300, 154), 160_454),
         ("lstm", (300, 154), 93_638),
         ("segment_dnn", (100, 320), 123_718),
         ("td_cnn_lstm", (301, 64), 603_366),

@@ -41,9 +41,7 @@ def table() -> pd.DataFrame:
 
 def make(protocol="speaker", recipe="mlp", epochs=(4, 6)) -> Evaluation:
     """A sad clip is always heard as happy; one happy clip in two as neutral; neutral ones are right."""
-    rows = (
-        [("neutral", "neutral")] * 4 + [("happy", "happy"), ("happy", "neutral")] * 2 + [("sad", "happy")] * 4
-    )
+    rows = [("neutral", "neutral")] * 4 + [("happy", "happy"), ("happy", "neutral")] * 2 + [("sad", "happy")] * 4
     frame = pd.DataFrame(rows, columns=["true", "predicted"])
     frame = frame.assign(
         clip_id=[str(i) for i in range(12)],
@@ -66,10 +64,7 @@ def curves() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Of two corpora left out: shares right of the surest, and UAR after clips of the speaker."""
     answered = np.linspace(0.01, 1, 50)
     coverage = pd.concat(
-        [
-            pd.DataFrame({"corpus": name, "answered": answered, "right": 1 - answered / 2})
-            for name in ("north", "south")
-        ]
+        [pd.DataFrame({"corpus": name, "answered": answered, "right": 1 - answered / 2}) for name in ("north", "south")]
     )
     adapted = pd.DataFrame(
         {
@@ -113,8 +108,7 @@ def test_a_picture_of_few_colours_keeps_them(demo_few):
     figure.savefig(drawn, format="png", dpi=100)
     small = plots.png(figure)
     whole, kept = (
-        np.asarray(Image.open(io.BytesIO(each)).convert("RGB")).astype(int)
-        for each in (drawn.getvalue(), small)
+        np.asarray(Image.open(io.BytesIO(each)).convert("RGB")).astype(int) for each in (drawn.getvalue(), small)
     )
     assert len(small) < 0.6 * len(drawn.getvalue())
     assert np.abs(whole - kept).max() < 24

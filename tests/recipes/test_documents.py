@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from ser_kit import cli, corpora, protocols, recipes
-from ser_kit.core.errors import TableError
+from ser_kit.core.errors import TableError, UnknownNameError
 from ser_kit.core.labels import label_set
 from ser_kit.evaluation import METRICS
 from ser_kit.recipes import reproduce
 from ser_kit.recipes.documents import DOCUMENTS, Document, Material, Picture, Row, Table, making, measured, pages
+from ser_kit.recipes.documents.document import shortened
 
 PLAIN = ("training_accuracy", "parameters", "epochs", "minutes")
 BUILT = [DOCUMENTS[name] for name in DOCUMENTS]
@@ -115,7 +116,7 @@ def test_the_page_of_a_document_has_its_tables_and_figures(made, one):
 
 def test_values_of_a_page_are_those_of_the_records(made, one):
     _, records = made
-    table = measured.table(one, one.rows, records).set_index(["system", "figure"])
+    table = measured.table(Material(one, records, ("demo",)), one.rows).set_index(["system", "figure"])
     unseen = records[records["protocol"] == "speaker"]
     counts = np.sum(unseen["confusion"].tolist(), axis=0)
     shown = table.loc[("forest", "accuracy"), "here, unseen speakers"]
@@ -129,6 +130,21 @@ def test_values_of_a_page_are_those_of_the_records(made, one):
     assert table.loc[("forest", "epochs"), "reported"] == "20 to 25"
     leaky = table.loc[("forest, random", "accuracy"), "here, as documented"]
     assert leaky.endswith(" (leaky: speaker)")
+
+
+def test_a_part_is_found_by_its_title(made, one):
+    material = Material(one, made[1], ("demo",))
+    assert list(material.part("Table 1").columns) == list(measured.COLUMNS)
+    assert material.part("Fig. 1").axes[0].get_xlabel()
+    with pytest.raises(UnknownNameError, match=r"did you mean 'Fig. 1'"):
+        material.part("Fig. 11")
+
+
+def test_shortened_trainings_have_records_of_their_own():
+    short = shortened(recipes.get("staged_cnn_lstm+MFCC alone"), 2)
+    assert (short.name, short.training.epochs) == ("staged_cnn_lstm+MFCC alone+2 epochs", 2)
+    assert {member.training.epochs for member in shortened(recipes.get("voting_soft"), 2).members} == {2}
+    assert shortened(recipes.get("voting_svm"), 2) is recipes.get("voting_svm")
 
 
 def test_a_page_says_which_corpus_is_missing(made, one, tmp_path):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from quick import perceptron
 
 from ser_kit import features, recipes, training
 from ser_kit.audio.augment import AddNoise
@@ -35,8 +36,8 @@ def forest(name="forest", **changes):
 @pytest.fixture(scope="module")
 def mixed():
     """A network of functionals and a forest of frame statistics: two extractors, two sampling rates."""
-    network = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1})
-    return Ensemble.of(network, forest(extractor=FrameStatistics(rate=22050)))
+    network = perceptron(training__epochs=1)
+    return Ensemble.of(network, forest(extractor=FrameStatistics(sr=22050)))
 
 
 @pytest.fixture(scope="module")
@@ -377,9 +378,7 @@ def test_what_a_corpus_lacks_does_not_count_as_rare():
 def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature_is_known(
     demo_functionals, monkeypatch
 ):
-    network = recipes.get("rastogi_mlp").with_settings(
-        {"training.epochs": 2, "training.patience": None, "training.batch_size": 128}
-    )
+    network = perceptron(training__epochs=2, training__patience=None, training__batch_size=128)
     system = Ensemble.of(network, method="seeds", rounds=2).with_settings({"temperature": 0.5})
     material = system.prepare(demo_functionals)
     (fold,) = system.folds(material, "speaker_80_20")
@@ -408,6 +407,6 @@ def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature
 
 
 def test_who_waits_for_the_validation_loss_cannot_know_the_temperature_before(demo_few):
-    waits = recipes.get("rastogi_mlp").with_settings({"temperature": 1.0})
+    waits = perceptron(temperature=1.0)
     with pytest.raises(TrainingError, match="need validation clips"):
         waits.run(waits.prepare(demo_few, jobs=0, progress=False), "speaker_80_20", progress=False)

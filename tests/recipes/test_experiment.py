@@ -77,7 +77,7 @@ rate = 16000
         "training.patience": None,
         "training.augment": [{"name": "mixup", "alpha": 0.4}],
         "hyperparameters": {},
-        "extractor.rate": 16000,
+        "extractor.sr": 16000,
     }
 
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from quick import perceptron
 
 from ser_kit import recipes
 from ser_kit.bundles import card_page
@@ -25,7 +26,7 @@ def bundle(demo_bundle):
 
 @pytest.fixture(scope="module")
 def material(bundle, demo_functionals):
-    return recipes.get("rastogi_mlp").prepare(demo_functionals, progress=False)
+    return recipes.get("rastogi_mlp+as tuned here").prepare(demo_functionals, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_networks_of_a_committee_are_pruned_one_by_one(bundle, material):
     member = bundle.members[0]
     two = dataclasses.replace(bundle, members=(member, dataclasses.replace(member, model=member.stripped()))).joined()
     assert two.members[0].builder == "committee"
-    system = recipes.Ensemble.of(recipes.get("rastogi_mlp"), method="seeds", rounds=2)
+    system = recipes.Ensemble.of(perceptron(), method="seeds", rounds=2)
     pruned = pruning.prune(two, material, share=0.8, epochs=1, system=system, progress=False)
     one, other = (pruned.members[0].model.get_layer(f"member_{i}") for i in (1, 2))
     for kernel in (*kernels(one), *kernels(other)):
@@ -109,7 +110,7 @@ def test_what_cannot_be_pruned_is_an_error(bundle, material, demo_few):
     for share in (0, 1, -1, 1.5):
         wrong(TrainingError, "above 0 and below 1|between 0 and 1", share=share)
     wrong(TrainingError, "at least one epoch", epochs=0)
-    wrong(RecipeError, "did not train this bundle", system=recipes.get("house_one"))
+    wrong(RecipeError, "did not train this bundle", system=recipes.get("from_scratch_single"))
     wrong(TrainingError, "nothing to prune", system=recipes.get("ahmadov_forest"))
     fewer = dataclasses.replace(bundle, card=bundle.card | {"labels": ["happy", "sad"]})
     wrong(TableError, "clips of neutral, angry|clips of angry", given=fewer)

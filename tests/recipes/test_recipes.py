@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from quick import perceptron
 
 from ser_kit import corpora, deploy, extraction, features, models, protocols, recipes, training
 from ser_kit.audio.augment import AddNoise
@@ -41,7 +42,7 @@ ABLATIONS = [(name, ablation) for name in recipes.names() for ablation in recipe
 @pytest.fixture(scope="module")
 def quick():
     """The functionals recipe with a training of three epochs."""
-    return dataclasses.replace(recipes.get("rastogi_mlp"), training=FAST)
+    return perceptron(training=FAST)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_reported_figures_are_of_metrics_and_emotions_that_there_are(name):
 
 
 def test_all_systems_of_the_documents_are_there():
-    assert len(recipes.RECIPES) == 19
+    assert len(recipes.RECIPES) == 24
     assert recipes.names() == sorted([*recipes.RECIPES, *recipes.OWN])
     assert all(recipes.get(name).name == name for name in recipes.names())
 
@@ -137,7 +138,8 @@ def test_an_ablation_is_a_system_that_differs(name, ablation):
 
 def test_parameter_counts_are_the_documented_ones():
     assert recipes.get("ahmadov_cnn_bilstm").build(6).count_params() == 33_862  # of the layers; not printed in it
-    assert models.get(recipes.get("rastogi_mlp").model)((30,), 6).count_params() == 51_014
+    for variant in ("", "+40 epochs", "+denoised, trimmed", "+as in its notebook"):
+        assert recipes.get(f"rastogi_mlp{variant}").build(6).count_params() == 51_014
 
 
 def test_what_the_documents_say_of_their_splits_and_settings():
@@ -149,33 +151,56 @@ def test_what_the_documents_say_of_their_splits_and_settings():
     leaking = {name for name in recipes.RECIPES if protocols.get(recipes.get(name).published.protocol).leaks}
     assert set(recipes.RECIPES) - leaking == {"ahmadov_cnn_bilstm", "ahmadov_forest"}
     assert recipes.get("segment_dnn").published.accuracy == (0.9697,)
-    for name in ("rastogi_mlp", "rastogi_cnn_lstm"):
-        written = recipes.get(f"{name}+50 epochs, balanced").training
-        assert (written.learning_rate, written.epochs, written.class_weights) == (1e-3, 50, True)
 
 
-def test_the_perceptron_on_functionals_as_documented():
-    for epochs in (40, 50):
-        recipe = recipes.get(f"rastogi_mlp+as documented, {epochs} epochs")
-        model = recipe.build(6)
-        assert (model.input_shape, model.count_params()) == ((None, 30), 51_014)
-        assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == 50_246
-        kinds = [type(layer).__name__ for layer in model.layers[1:]]
-        assert kinds == ["Dense", "BatchNormalization", "Dropout"] * 2 + ["Dense", "Dense"]
-        settings = recipe.training
-        assert (settings.optimizer, settings.learning_rate, settings.batch_size) == ("adam", 1e-3, 32)
-        assert (settings.epochs, settings.patience, settings.class_weights) == (epochs, epochs, True)
-        assert recipe.published.protocol == "random_70_15_15"
-        assert [recipe.extractor.feature_names[i] for i in recipe.columns][:2] == ["duration_sec", "sample_rate"]
-
-
-@pytest.mark.parametrize(
-    ("name", "steps"), [("as documented", [26, 9, 2, 1]), ("as documented, 43 columns", [39, 15, 5, 2])]
-)
-def test_the_cnn_lstm_on_functionals_as_documented(name, steps):
+def test_the_cnn_bilstm_and_its_forest_as_documented():
     import keras
 
-    model = recipes.get(f"rastogi_cnn_lstm+{name}").build(6)
+    recipe, forest = recipes.get("ahmadov_cnn_bilstm"), recipes.get("ahmadov_forest")
+    peak, rate = recipe.extractor.extract((np.full(22050, 0.25), 22050)), recipe.extractor.sr
+    np.testing.assert_array_equal(peak, recipe.extractor.extract((np.full(22050, 1.0), 22050)))  # unit amplitude
+    assert (rate, recipe.input_shape) == (22050, (300, 154)) and not peak[1 + 22050 // 512 :].any()  # zero padding
+    blocks = [name.rpartition("_")[0] or name for name in recipe.extractor.feature_names]
+    assert {name: blocks.count(name) for name in blocks} == {"mfcc": 13, "chroma": 12, "mel": 128, "zcr": 1}
+    model = recipe.build(6)
+    assert [type(layer).__name__ for layer in model.layers[1:]] == [
+        "Conv1D", "BatchNormalization", "MaxPooling1D", "Dropout", "Bidirectional", "Dense", "Dropout", "Dense",
+    ]  # fmt: skip
+    convolution, recurrent = model.layers[1], model.layers[5]
+    assert (convolution.filters, convolution.kernel_size) == (32, (3,))
+    assert isinstance(convolution.kernel_regularizer, keras.regularizers.L2)
+    assert recurrent.forward_layer.units == model.layers[6].units == 32
+    training = recipe.training
+    assert (training.optimizer, training.learning_rate, training.label_smoothing) == ("nadam", 5e-4, 0.1)
+    assert (training.epochs, training.batch_size, training.class_weights) == (20, 32, True)
+    assert (training.patience, training.halve_after) == (5, 3)
+    assert forest.input_shape == (308,) and forest.extractor.preprocess == recipe.extractor.preprocess
+    assert (forest.training.n_estimators, forest.training.class_weights) == (100, True)
+
+
+@pytest.mark.parametrize(("variant", "epochs"), [("", 50), ("+40 epochs", 40)])
+def test_the_perceptron_on_functionals_as_documented(variant, epochs):
+    recipe = recipes.get(f"rastogi_mlp{variant}")
+    model = recipe.build(6)
+    assert (model.input_shape, model.count_params()) == ((None, 30), recipe.published.parameters)
+    counts = [layer.count_params() for layer in model.layers]
+    assert counts == [0, 7_936, 1_024, 0, 32_896, 512, 0, 8_256, 390]
+    assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == 50_246
+    kinds = [type(layer).__name__ for layer in model.layers[1:]]
+    assert kinds == ["Dense", "BatchNormalization", "Dropout"] * 2 + ["Dense", "Dense"]
+    settings = recipe.training
+    assert (settings.optimizer, settings.learning_rate, settings.batch_size) == ("adam", 1e-3, 32)
+    assert (settings.epochs, settings.patience, settings.class_weights) == (epochs, epochs, True)
+    assert recipe.published.protocol == "random_70_15_15"
+    names = [recipe.extractor.feature_names[i] for i in recipe.columns]
+    assert names[:2] == ["duration_sec", "sample_rate"] and names[17:] == [f"mfcc_mean_{i}" for i in range(13)]
+
+
+@pytest.mark.parametrize(("variant", "steps"), [("", [26, 9, 2, 1]), ("+43 columns", [39, 15, 5, 2])])
+def test_the_cnn_lstm_on_functionals_as_documented(variant, steps):
+    import keras
+
+    model = recipes.get(f"rastogi_cnn_lstm{variant}").build(6)
     block = ["Conv1D", "MaxPooling1D", "BatchNormalization"]
     kinds = [type(layer).__name__ for layer in model.layers[2:]]
     assert kinds == [
@@ -196,7 +221,7 @@ def test_the_staged_cnn_lstm_as_documented():
 
     recipe = recipes.get("staged_cnn_lstm")
     frames, training = recipe.extractor, recipe.training
-    assert (frames.rate, frames.seconds, frames.window_ms, frames.hop_ms) == (16000, 3.0, 25.0, 10.0)
+    assert (frames.sr, frames.seconds, frames.window_ms, frames.hop_ms) == (16000, 3.0, 25.0, 10.0)
     assert (frames.n_mfcc, frames.frames, frames.parts) == (40, 150, ("mfcc", "chroma", "mel"))
     model = recipe.build(8)
     kinds = [type(layer).__name__ for layer in model.layers if layer.count_params() or "dropout" in layer.name]
@@ -339,10 +364,10 @@ def test_a_system_trains_as_published_and_its_bundle_predicts_the_same(name, som
 
 
 def test_the_sample_rate_is_kept_from_the_model_unless_asked_for():
-    recipe = recipes.get("rastogi_mlp")
+    recipe = recipes.get("rastogi_mlp")  # whose document has it among its inputs
     place = recipe.extractor.feature_names.index("sample_rate")
-    assert place not in recipe.columns
-    assert place in dataclasses.replace(recipe, corpus_markers=True).columns
+    assert place in recipe.columns
+    assert place not in dataclasses.replace(recipe, corpus_markers=False).columns
 
 
 def test_probabilities_and_predictions_agree(evaluation):
@@ -418,7 +443,7 @@ def _folded(recipe, material):
 
 
 def test_what_each_part_was_fitted_on_is_noted(demo_functionals):
-    recipe = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1})
+    recipe = perceptron(training__epochs=1)
     material = recipe.prepare(demo_functionals, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     split = recipe._split(material, fold.train, fold.validation, 0, None, "", False, "")
@@ -432,7 +457,7 @@ def test_what_each_part_was_fitted_on_is_noted(demo_functionals):
 
 @pytest.mark.parametrize("what", ["scaler", "training", "early stopping", "calibration"])
 def test_whatever_is_fitted_on_a_test_clip_is_caught(what, demo_few, monkeypatch):
-    recipe = recipes.get("rastogi_mlp").with_settings({"training.epochs": 1})
+    recipe = perceptron(training__epochs=1)
     material = recipe.prepare(demo_few, jobs=0, progress=False)
     (fold,) = recipe.folds(material, "speaker_80_20")
     note = recipes.Split.note

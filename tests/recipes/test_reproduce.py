@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from quick import perceptron
 
 from ser_kit import cli, corpora, features, recipes, training
 from ser_kit.core.errors import TableError
@@ -41,7 +42,7 @@ def small_corpora(demo_few):
 
 @pytest.fixture(scope="module")
 def quick():
-    return recipes.get("rastogi_mlp").with_settings({"training.epochs": 2})
+    return perceptron(training__epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -143,22 +144,23 @@ def test_what_was_broken_off_goes_on_to_the_same_records(quick, reproduced, tmp_
 
 def test_cleaning_up_leaves_what_others_are_at(tmp_path):
     others = [
-        "house_one-speaker-0-0", "house-seeds-0-speaker-0-0", "house_one-seeds-3-speaker-0-1",
-        "house_one-seeds-0-speaker-1-0", "house_one-seeds-0-speaker_80_20-0-0", "voting_cnn_lstm-speaker-0-0", "notes",
+        "from_scratch_single-speaker-0-0", "from_scratch-seeds-0-speaker-0-0",
+        "from_scratch_single-seeds-3-speaker-0-1", "from_scratch_single-seeds-0-speaker-1-0",
+        "from_scratch_single-seeds-0-speaker_80_20-0-0", "voting_cnn_lstm-speaker-0-0", "notes",
     ]  # fmt: skip
-    own = [f"house_one-seeds-{i}-speaker-0-{fold}" for i in range(3) for fold in (0, 11, "final")]
+    own = [f"from_scratch_single-seeds-{i}-speaker-0-{fold}" for i in range(3) for fold in (0, 11, "final")]
     for name in (*others, *own, "voting_cnn-speaker-0-0"):
         (tmp_path / name).mkdir()
-    recipes.get("house").forget(tmp_path, "speaker", 0)
+    recipes.get("from_scratch").forget(tmp_path, "speaker", 0)
     recipes.get("voting_cnn").forget(tmp_path, "speaker", 0)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(others)
     for path in tmp_path.iterdir():
         path.rmdir()
-    recipes.get("house").forget(tmp_path, "speaker", 0)
+    recipes.get("from_scratch").forget(tmp_path, "speaker", 0)
     assert not tmp_path.exists()
 
 
-@pytest.mark.parametrize("name", ["rastogi_mlp", "voting_soft", "voting_hard", "voting_bagging", "house"])
+@pytest.mark.parametrize("name", ["rastogi_mlp", "voting_soft", "voting_hard", "voting_bagging", "from_scratch"])
 def test_parts_are_the_names_of_checkpoints(name, monkeypatch):
     asked = []
     split = recipes.Split(None, np.arange(3), np.arange(0), 0, False, asked.append)
@@ -382,7 +384,7 @@ def test_the_matrix_has_what_was_learned_from_beside_what_was_tested():
     def record(learned, tested, seed, uar, classes, labels="four", ablation=""):
         sources = {"train": learned, "validation": learned, "test": [tested]}
         scores = {label: {"support": 5 * (i < classes)} for i, label in enumerate(EMOTIONS[:6])}
-        about = {"recipe": "house_one", "ablation": ablation, "label_set": labels, "seed": seed}
+        about = {"recipe": "from_scratch_single", "ablation": ablation, "label_set": labels, "seed": seed}
         return about | {"sources": sources, "uar": uar, "per_class": scores}
 
     old = record([], "", 0, 0.9, 0) | {"sources": None}  # of a version that did not write them
@@ -391,15 +393,15 @@ def test_the_matrix_has_what_was_learned_from_beside_what_was_tested():
         + [record(["a", "b"], "c", 0, 0.3, 6), record(["a", "b"], "b", 0, 0.9, 4), old]
     )
     found = reproduce.matrix(records).set_index("trained on")
-    assert found.loc["a"].tolist() == ["house_one", "four", "–", "55.0 ± 7.1 (4)", "–"]
+    assert found.loc["a"].tolist() == ["from_scratch_single", "four", "–", "55.0 ± 7.1 (4)", "–"]
     assert found.loc["b", "a"] == "40.0 (4)"
-    assert found.loc["a, b"].tolist() == ["house_one", "four", "–", "–", "30.0 (6)"]
+    assert found.loc["a, b"].tolist() == ["from_scratch_single", "four", "–", "–", "30.0 (6)"]
     assert reproduce.matrix(pd.DataFrame([old])).empty
     others = [record(["a"], "b", 0, 0.7, 6, labels="six"), record(["a"], "b", 0, 0.8, 4, ablation="small")]
     found = reproduce.matrix(pd.concat([records, pd.DataFrame(others)])).set_index(["system", "labels", "trained on"])
-    assert found.loc[("house_one", "four", "a"), "b"] == "55.0 ± 7.1 (4)"
-    assert found.loc[("house_one", "six", "a"), "b"] == "70.0 (6)"
-    assert found.loc[("house_one+small", "four", "a"), "b"] == "80.0 (4)"
+    assert found.loc[("from_scratch_single", "four", "a"), "b"] == "55.0 ± 7.1 (4)"
+    assert found.loc[("from_scratch_single", "six", "a"), "b"] == "70.0 (6)"
+    assert found.loc[("from_scratch_single+small", "four", "a"), "b"] == "80.0 (4)"
 
 
 def test_missing_names_the_command_that_runs_a_system_where_it_was_reported(records):

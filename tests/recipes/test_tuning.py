@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+from quick import perceptron
 
 from ser_kit import features, protocols, recipes
 from ser_kit.audio.augment import AddNoise
@@ -20,7 +21,7 @@ SPACE = {"training.learning_rate": [1e-7, 1e-2], "hyperparameters.dropout": [(0.
 
 @pytest.fixture(scope="module")
 def quick():
-    return recipes.get("rastogi_mlp").with_settings({"training.epochs": 2, "training.batch_size": 64})
+    return perceptron(training__epochs=2, training__batch_size=64)
 
 
 @pytest.fixture(scope="module")

@@ -85,27 +85,26 @@ def _powers(padded, count, hop, window, n_fft):
     return ops.square(real) + ops.square(imaginary)
 
 
-def powers(samples, n_fft, hop, window):
+def powers(samples, n_fft, hop_length, win_length):
     """Squared magnitudes of the short-time Fourier transform, with a Hann window, as of ``librosa.stft``.
 
     Args:
         samples: ``[batch, samples]``.
         n_fft: length of the transform.
-        hop: samples between frames.
-        window: samples in the window.
+        hop_length: samples between frames.
+        win_length: samples in the window.
 
     Returns:
-        ``[batch, 1 + samples // hop, 1 + n_fft // 2]``.
+        ``[batch, 1 + samples // hop_length, 1 + n_fft // 2]``.
 
     Examples:
         >>> tuple(powers(np.zeros((1, 16000), "float32"), 512, 160, 400).shape)
         (1, 101, 257)
     """
-    margin = n_fft // 2 - (n_fft - window) // 2  # the window lies in the middle of the transform
-    padded = ops.pad(samples, [[0, 0], [margin, window - margin + hop]])
-    return _powers(
-        padded, 1 + ops.shape(samples)[1] // hop, hop, spectra.hann(window, window).astype("float32"), n_fft
-    )
+    margin = n_fft // 2 - (n_fft - win_length) // 2  # the window lies in the middle of the transform
+    padded = ops.pad(samples, [[0, 0], [margin, win_length - margin + hop_length]])
+    window = spectra.hann(win_length, win_length).astype("float32")
+    return _powers(padded, 1 + ops.shape(samples)[1] // hop_length, hop_length, window, n_fft)
 
 
 def decibels(power):
@@ -123,16 +122,16 @@ class LogMelSpectrogram(keras.layers.Layer):
     """Log-mel spectrogram inside the network: ``[batch, samples]`` -> ``[batch, frames, n_mels]``.
 
     The values are those of :class:`ser_kit.features.LogMel` (decibels, floor at -100 dB, ``frames = 1 +
-    samples // hop``). A clip's values do not depend on the other clips, unlike those of
+    samples // hop_length``). A clip's values do not depend on the other clips, unlike those of
     ``keras.layers.MelSpectrogram``, which cuts ``top_db`` under the loudest clip of the batch. No weights;
     float32 whatever the precision policy, since half floats cannot hold the range.
 
     Args:
-        rate: of the waveform, in Hz.
+        sr: sampling rate of the waveform, in Hz.
         n_fft: length of the Fourier transform.
-        window: samples in the Hann window.
-        hop: samples between frames.
-        n_mels: mel bands, from 0 Hz to ``rate / 2``.
+        win_length: samples in the Hann window.
+        hop_length: samples between frames.
+        n_mels: mel bands, from 0 Hz to ``sr / 2``.
         htk: HTK's mel scale, not Slaney's.
         **kwargs: of ``keras.layers.Layer``.
 
@@ -142,22 +141,32 @@ class LogMelSpectrogram(keras.layers.Layer):
         (2, 101, 64)
     """
 
-    def __init__(self, rate=16000, n_fft=512, window=400, hop=160, n_mels=64, htk=False, **kwargs):
+    def __init__(self, sr=16000, n_fft=512, win_length=400, hop_length=160, n_mels=64, htk=False, **kwargs):
         super().__init__(**{"dtype": "float32"} | kwargs)
-        self.extractor = LogMel(rate=rate, n_fft=n_fft, window=window, hop=hop, n_mels=n_mels, htk=htk)
+        self.extractor = LogMel(
+            sr=sr, n_fft=n_fft, win_length=win_length, hop_length=hop_length, n_mels=n_mels, htk=htk
+        )
 
     def call(self, waveform):
         e = self.extractor
-        filters = spectra.mel_filters(e.rate, e.n_fft, e.n_mels, e.htk).astype("float32")
-        return decibels(ops.matmul(powers(waveform, e.n_fft, e.hop, e.window), filters))
+        filters = spectra.mel_filters(e.sr, e.n_fft, e.n_mels, e.htk).astype("float32")
+        return decibels(ops.matmul(powers(waveform, e.n_fft, e.hop_length, e.win_length), filters))
 
     def compute_output_shape(self, input_shape):
         batch, samples = input_shape
-        return batch, None if samples is None else 1 + samples // self.extractor.hop, self.extractor.n_mels
+        return (
+            batch,
+            None if samples is None else 1 + samples // self.extractor.hop_length,
+            self.extractor.n_mels,
+        )
 
     def get_config(self):
         parameters = {key: value for key, value in self.extractor.parameters.items() if key != "seconds"}
         return super().get_config() | parameters
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**LogMel.current(config))  # saved networks have the earlier names
 
 
 @keras.saving.register_keras_serializable("ser_kit")

@@ -3,7 +3,7 @@
 Examples:
     >>> from ser_kit.recipes import documents
     >>> list(documents.DOCUMENTS)
-    ['staged', 'time_distributed']
+    ['staged', 'functionals', 'ensembles', 'time_distributed', 'cnn_bilstm']
     >>> documents.DOCUMENTS["staged"].corpora
     ('ravdess',)
 """
@@ -19,7 +19,10 @@ DOCUMENTS: Registry[Document] = Registry(
     "document",
     {
         "staged": f"{__name__}.staged:STAGED",
+        "functionals": f"{__name__}.functionals:FUNCTIONALS",
+        "ensembles": f"{__name__}.ensembles:ENSEMBLES",
         "time_distributed": f"{__name__}.time_distributed:TIME_DISTRIBUTED",
+        "cnn_bilstm": f"{__name__}.cnn_bilstm:CNN_BILSTM",
     },
 )
 """Documents by name, in the order of the documentation."""

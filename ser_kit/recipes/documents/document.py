@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ... import corpora, recipes
-from ...core.errors import TableError
+from ...core.errors import RecipeError, TableError, UnknownNameError
 from ..records import confusion
 
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ class Picture:
 
     Args:
         title: number and subject, after the document.
-        make: function that draws it; raises a :class:`~ser_kit.core.errors.TableError` if a record or a
-            recording is missing.
+        make: function that draws it, or makes a table if the figure is one; raises a
+            :class:`~ser_kit.core.errors.TableError` if a record or a recording is missing.
         alt: description for readers who do not see it.
         note: what a reader has to know, in Markdown.
     """
 
     title: str
-    make: Callable[[Material], Figure]
+    make: Callable[[Material], Figure | pd.DataFrame]
     alt: str
     note: str = ""
 
@@ -116,10 +116,6 @@ class Document:
         wanted = row.corpora or self.corpora
         return [name for name in asked if name in wanted] or list(asked)
 
-    def systems(self) -> list[System]:
-        """The systems of all rows, each once."""
-        return [recipes.get(name) for name in dict.fromkeys(row.system for row in self.rows)]
-
 
 @dataclass(frozen=True)
 class Material:
@@ -130,12 +126,14 @@ class Material:
         records: records of runs, from :func:`ser_kit.recipes.reproduce.load`.
         names: names of the corpora.
         root: folder of the corpora, see :func:`ser_kit.corpora.load`.
+        epochs: most epochs of a training, if trainings were shortened; else 0. See :func:`shortened`.
     """
 
     document: Document
     records: pd.DataFrame
     names: tuple[str, ...]
     root: str | os.PathLike | None = None
+    epochs: int = 0
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -148,15 +146,32 @@ class Material:
         Raises:
             TableError: if there are none.
         """
-        recipe, _, variant = system.partition("+")
+        found, place = self.of(system), ", ".join(sorted(self.names))
         protocol = protocol or recipes.get(system).published.protocol
-        asked = {"recipe": recipe, "ablation": variant, "protocol": protocol}
-        found = self.records[(self.records[list(asked)] == pd.Series(asked)).all(axis=1)]
-        place = ", ".join(sorted(self.names))
+        found = found[found["protocol"] == protocol]
         found = found[found["corpora"] == (place if (found["corpora"] == place).any() else _first(found))]
         if not len(found):
             raise TableError(f"there is no record of {system} under {protocol}")
         return found
+
+    def of(self, system: str) -> pd.DataFrame:
+        """All records of a system, of its shortened trainings if trainings were shortened."""
+        recipe, _, variant = shortened(recipes.get(system), self.epochs).name.partition("+")
+        return self.records[(self.records["recipe"] == recipe) & (self.records["ablation"] == variant)]
+
+    def part(self, title: str) -> pd.DataFrame | Figure:
+        """The table or figure of the document whose title begins like this, for notebooks.
+
+        Raises:
+            UnknownNameError: if there is none.
+            TableError: if a record or a recording is missing.
+        """
+        from .measured import table  # which needs this module
+
+        for part in self.document.parts:
+            if part.title.startswith(title):
+                return table(self, part.rows) if isinstance(part, Table) else part.make(self)
+        raise UnknownNameError("part", title, [part.title for part in self.document.parts])
 
     def confusion(self, system: str, protocol: str = "") -> pd.DataFrame:
         """Confusion matrix of a system over all folds and seeds; see :meth:`runs`."""
@@ -171,6 +186,17 @@ class Material:
         if not found:
             raise TableError(f"the records of {system} hold no curves; run it again")
         return [each.assign(epoch=range(1, len(each) + 1)).astype(float) for each in found]
+
+
+def shortened(system: System, epochs: int) -> System:
+    """A system whose trainings have at most so many epochs, named after them; the system itself with 0, or if
+    it has no epochs."""
+    if not epochs:
+        return system
+    try:
+        return system.with_settings({"training.epochs": epochs}, f"{epochs} epochs")
+    except RecipeError:
+        return system
 
 
 def _first(records: pd.DataFrame) -> str:

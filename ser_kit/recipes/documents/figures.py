@@ -30,15 +30,17 @@ def portrait(emotion: str, panels: Sequence[str], **fields: str) -> Make:
     Args:
         emotion: emotion of the recording.
         panels: see :func:`ser_kit.plots.portrait`.
-        fields: other columns of the clip table, such as ``intensity="strong"``; the first such clip is drawn.
+        fields: other columns of the clip table, such as ``intensity="strong"``. The first such clip is drawn,
+            or the first of the emotion.
     """
 
     def make(material: Material) -> Figure:
         clips = material.clips
-        some = clips[(clips[["emotion", *fields]] == pd.Series({"emotion": emotion, **fields})).all(axis=1)]
+        some = clips[clips["emotion"] == emotion]
         if not len(some):
             raise TableError(f"there is no {emotion} clip")
-        return plots.portrait(some["path"].iloc[0], panels)
+        wanted = some[(some[list(fields)] == pd.Series(fields)).all(axis=1)]
+        return plots.portrait((wanted if len(wanted) else some)["path"].iloc[0], panels)
 
     return make
 

@@ -15,7 +15,7 @@ from ...core.paths import write_whole
 from .. import reproduce
 from ..final import versions
 from . import pages
-from .document import UNSEEN, Document, Material, Table
+from .document import UNSEEN, Document, Material, Table, shortened
 from .measured import table
 
 
@@ -24,11 +24,13 @@ def run(
     names: Sequence[str],
     *,
     out: str | os.PathLike,
+    systems: Iterable[str] | None = None,
     seeds: Iterable[int] = (0,),
     numbers: Iterable[int] | None = None,
     root: str | os.PathLike | None = None,
     jobs: int | None = None,
     progress: bool = True,
+    epochs: int = 0,
     command: str = "",
     tell: Callable[[str], None] = lambda line: None,
 ) -> list[reproduce.Failure]:
@@ -39,11 +41,13 @@ def run(
         document: the document.
         names: names of the corpora; each row is run on those of its own that are among them, or on all.
         out: folder of the records.
+        systems: names of the systems to run, of those of its rows; ``None`` for all.
         seeds: random seeds of folds and training.
         numbers: numbers of the folds to run, from 1; ``None`` for all.
         root: folder of the corpora.
         jobs: number of processes for extraction.
         progress: show progress bars.
+        epochs: most epochs of a training, for a quick look; 0 for the document's number.
         command: command line, for the records.
         tell: function that is called with a line of text after each run.
 
@@ -51,15 +55,18 @@ def run(
         Systems that cannot be run.
     """
     names = [corpora.get(name).name for name in names]
+    chosen = {row.system for row in document.rows} if systems is None else set(systems)
     wanted = dict.fromkeys(
         (tuple(document.places(row, names)), (row.split, *([UNSEEN] * row.unseen)), row.system)
         for row in document.rows
+        if row.system in chosen
     )
     failures = []
     for (place, divided), group in itertools.groupby(wanted, key=lambda each: each[:2]):
         failures += reproduce.run(
-            [recipes.get(system) for *_, system in group], place, divided=divided, seeds=seeds, out=out,
-            numbers=numbers, root=root, jobs=jobs, progress=progress, command=command, tell=tell,
+            [shortened(recipes.get(system), epochs) for *_, system in group], place, divided=divided,
+            seeds=seeds, out=out, numbers=numbers, root=root, jobs=jobs, progress=progress, command=command,
+            tell=tell,
         )  # fmt: skip
     return failures
 
@@ -72,6 +79,7 @@ def write_page(
     root: str | os.PathLike | None = None,
     markdown: str | os.PathLike | None = None,
     figures: str | os.PathLike | None = None,
+    epochs: int = 0,
     command: str = "",
 ) -> list[str]:
     """Write the page of a document from the records of a folder, as Markdown and as one HTML file.
@@ -83,6 +91,7 @@ def write_page(
         root: folder of the corpora.
         markdown: path of the Markdown file, by default ``OUT/NAME.md``.
         figures: folder of the pictures, by default ``OUT/NAME``.
+        epochs: as in :func:`run`.
         command: command that makes the runs, for the page.
 
     Returns:
@@ -92,22 +101,26 @@ def write_page(
         TableError: if there are no records.
     """
     out = Path(out)
-    records = reproduce.load(out)
     folder = Path(figures or out / document.name)
-    material = Material(document, records, tuple(corpora.get(name).name for name in names), root)
-    blocks: list[pages.Block] = [pages.Heading(document.title, 1), *_introduction(document, records, command)]
+    names = tuple(corpora.get(name).name for name in names)
+    material = Material(document, reproduce.load(out), names, root, epochs)
+    blocks: list[pages.Block] = [pages.Heading(document.title, 1), *_introduction(material, command)]
     drawn = []
     for number, part in enumerate(document.parts, 1):
         blocks.append(pages.Heading(part.title))
         if part.note:
             blocks.append(pages.Text(part.note))
         if isinstance(part, Table):
-            blocks.append(table(document, part.rows, records))
+            blocks.append(table(material, part.rows))
             continue
         try:
-            picture = plots.png(part.make(material))
+            made = part.make(material)
+            picture = None if isinstance(made, pd.DataFrame) else plots.png(made)
         except SerKitError as error:
             blocks.append(pages.Text(f"Not drawn: {str(error).splitlines()[0]}."))
+            continue
+        if picture is None:
+            blocks.append(made)
             continue
         folder.mkdir(parents=True, exist_ok=True)
         drawn.append(folder / f"{number:02d}.png")
@@ -120,10 +133,10 @@ def write_page(
     return [str(path) for path in (*written, *drawn)]
 
 
-def _introduction(document: Document, records: pd.DataFrame, command: str) -> list[pages.Block]:
+def _introduction(material: Material, command: str) -> list[pages.Block]:
     """What was run, on which corpora, and what the columns mean."""
-    keys = {system.name.partition("+")[::2] for system in document.systems()}
-    runs = records[[key in keys for key in zip(records["recipe"], records["ablation"], strict=True)]]
+    document = material.document
+    runs = pd.concat([material.of(name) for name in dict.fromkeys(row.system for row in document.rows)])
     if not len(runs):
         raise TableError(f"there is no record of a system of {document.name!r}; run ser-kit reproduce first")
     wanted = {name for row in document.rows for name in (row.corpora or document.corpora)}
@@ -135,10 +148,14 @@ def _introduction(document: Document, records: pd.DataFrame, command: str) -> li
             f"**{name} was not available.** Get it at {about.homepage}, or let kagglehub download it; "
             f"then repeat the command with `{name}` after `--corpus`. No figure below is of {name}."
         )
+    if material.epochs:
+        items.append(f"**Trainings were cut to {material.epochs} epochs**, for a quick look.")
     clips = {place: sum(part["clips"].iloc[0].values()) for place, part in runs.groupby("corpora")}
     items.append(f"Clips: {', '.join(f'{count:,} of {place}' for place, count in clips.items())}.")
     seeds = sorted(map(int, set(runs["seed"])))
     items.append(f"Seeds: {', '.join(map(str, seeds))}. Versions: {_versions(runs)}.")
+    places = " ".join(sorted(found))
+    usual = f"ser-kit reproduce {document.name} --corpus {places} --seeds {len(seeds)} --out results"
     return [
         pages.Text(
             "Each table and figure of the document, beside the same figure here. *Here, as documented* is "
@@ -149,9 +166,7 @@ def _introduction(document: Document, records: pd.DataFrame, command: str) -> li
             "document says otherwise."
         ),
         pages.Text(tuple(items)),
-        pages.Code(
-            command or f"ser-kit reproduce {document.name} --corpus {' '.join(sorted(found))} --out results"
-        ),
+        pages.Code(command or usual),
     ]
 
 

@@ -12,7 +12,7 @@ from ... import protocols
 from ...evaluation.resampling import interval, resampled_counts
 from ...evaluation.scores import METRICS, all_scores, class_scores
 from ..records import METRIC_NAMES
-from .document import UNSEEN, Document, Row
+from .document import UNSEEN, Material, Row
 
 COLUMNS = ("system", "figure", "reported", "run on", "here, as documented", "here, unseen speakers")
 _PLAIN = {"parameters": "parameters", "epochs": "epochs", "minutes": "minutes of training"}
@@ -20,13 +20,12 @@ _ALWAYS = ("accuracy", "uar")
 """Shown of each system, even if its document does not report them."""
 
 
-def table(document: Document, rows: Iterable[Row], records: pd.DataFrame) -> pd.DataFrame:
+def table(material: Material, rows: Iterable[Row]) -> pd.DataFrame:
     """Table of the figures of some rows.
 
     Args:
-        document: the document.
+        material: the document and the records.
         rows: rows of one of its tables.
-        records: from :func:`ser_kit.recipes.reproduce.load`.
 
     Returns:
         DataFrame of text with the columns :data:`COLUMNS` and a row for each figure, and for each set of
@@ -34,32 +33,22 @@ def table(document: Document, rows: Iterable[Row], records: pd.DataFrame) -> pd.
         documented: mean and standard deviation over folds and seeds, and the leaks of the split. On unseen
         speakers: pooled over folds and seeds, with the 95 % interval over speakers.
     """
-    return pd.DataFrame(
-        [
-            line
-            for row in rows
-            for place in _places(document, row, records)
-            for line in _lines(row, place, records)
-        ],
-        columns=list(COLUMNS),
-    )
+    lines = [
+        line for row in rows for place in _places(material, row) for line in _lines(material, row, place)
+    ]
+    return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _places(document: Document, row: Row, records: pd.DataFrame) -> list[str]:
+def _places(material: Material, row: Row) -> list[str]:
     """Corpora that a row was run on, ``[""]`` if it was not run."""
-    own = ", ".join(sorted(row.corpora or document.corpora))
-    found = list(dict.fromkeys(_records(row.system, records)["corpora"]))
+    own = ", ".join(sorted(row.corpora or material.document.corpora))
+    found = list(dict.fromkeys(material.of(row.system)["corpora"]))
     within = [place for place in found if set(place.split(", ")) <= set(own.split(", "))]
     return [own] if own in found else (within or found or [""])
 
 
-def _records(system: str, records: pd.DataFrame) -> pd.DataFrame:
-    recipe, _, variant = system.partition("+")
-    return records[(records["recipe"] == recipe) & (records["ablation"] == variant)]
-
-
-def _lines(row: Row, place: str, records: pd.DataFrame) -> list[list[str]]:
-    own = _records(row.system, records)
+def _lines(material: Material, row: Row, place: str) -> list[list[str]]:
+    own = material.of(row.system)
     own = own[own["corpora"] == place]
     sides = [own[own["protocol"] == row.split], own[own["protocol"] == UNSEEN]]
     figures = [
