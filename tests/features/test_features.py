@@ -362,6 +362,12 @@ def test_logmel_without_a_length_follows_the_clip():
     assert extractor.extract_with_length(recording(noise(0.5)))[0].shape == (51, 64)
 
 
+def test_a_setting_added_later_leaves_earlier_identities_as_they_were():
+    assert features.LogMel().identity == "LogMel/1(rate=16000, n_fft=512, window=400, hop=160, n_mels=64, seconds=None)"
+    assert features.LogMel(htk=True).identity.endswith("seconds=None, htk=True)")
+    assert features.get("logmel")(**features.LogMel(htk=True).parameters) == features.LogMel(htk=True)
+
+
 def test_logmel_window_longer_than_the_transform():
     with pytest.raises(FeatureError, match="win_length=600"):
         features.LogMel(win_length=600)
