@@ -42,7 +42,7 @@ FIGURES = {
     ],
     "07_deploy": ["07_files", "07_probabilities", "07_pruning"],
 }  # fmt: skip
-TAUGHT = {"rastogi_mlp+as tuned here", "ahmadov_cnn_bilstm+as tuned here"}
+TAUGHT = {"rastogi_mlp+ours", "ahmadov_cnn_bilstm+ours"}
 """The recipes of notebooks 03 and 04."""
 
 OF_DOCUMENTS = dict(zip([name for name in notebooks.NOTEBOOKS if re.match(r"06[a-z]", name)], DOCUMENTS, strict=True))
@@ -261,7 +261,7 @@ def test_evaluate(corpus, tmp_path, monkeypatch):
             assert 1 / 6 < numbers["low"] <= numbers["pooled"] <= numbers["high"] <= 1
             # A single fold has no standard deviation.
             assert (numbers["std"] is None) == evaluation["protocol"].endswith("80_20")
-    unseen, known = (found["rastogi_mlp+as tuned here", independent] for independent in (True, False))
+    unseen, known = (found["rastogi_mlp+ours", independent] for independent in (True, False))
     assert (unseen["protocol"], known["protocol"]) == ("speaker", "random")
     assert known["uar"]["mean"] > unseen["uar"]["mean"]
     said = "\n".join(texts(notebook))

@@ -271,8 +271,8 @@ def test_the_command_prunes_first(demo_bundle, tmp_path, capsys, monkeypatch):
     found = json.loads(capsys.readouterr().out)
     assert found["pruned"] == 0.8 and found["compressed"] < 0.6 * found["size"]
     assert 0 < found["bundle_uar"] <= 1 and 0 < found["unpruned_uar"] <= 1
-    assert [path.name for path in tmp_path.iterdir()] == ["rastogi_mlp+as tuned here.onnx"]
-    assert deploy.read_metadata("rastogi_mlp+as tuned here.onnx")["pruned"] == 0.8
+    assert [path.name for path in tmp_path.iterdir()] == ["rastogi_mlp+ours.onnx"]
+    assert deploy.read_metadata("rastogi_mlp+ours.onnx")["pruned"] == 0.8
     for more in ((), ("--compare", "demo")):
         assert cli.main([*command, *more, "--quiet"]) == 0
         shown = capsys.readouterr().out
