@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import Command, Parser, add_root, corpora_help
@@ -58,7 +59,10 @@ def _where(corpus: dict) -> str:
 def _validate(args: argparse.Namespace) -> Result:
     from .. import corpora
 
-    found = corpora.validate(args.corpus, args.root, progress=not args.quiet)
+    progress = not args.quiet
+    found = corpora.validate(args.corpus, args.root, checksums=args.checksums, progress=progress)
+    if args.write_checksums:
+        corpora.write_checksums(args.corpus, args.write_checksums, args.root, progress=progress)
     data = {
         "corpus": found.corpus,
         "ok": found.ok,
@@ -85,6 +89,10 @@ def _validate(args: argparse.Namespace) -> Result:
 def _validate_arguments(parser: Parser) -> None:
     parser.add_argument("corpus", metavar="CORPUS", help=corpora_help())
     add_root(parser)
+    text = "checksum file to compare the recordings with"
+    parser.add_argument("--checksums", type=Path, metavar="FILE", help=text)
+    text = "write path, size and SHA-256 of each recording to this file"
+    parser.add_argument("--write-checksums", type=Path, metavar="FILE", help=text)
 
 
 CORPORA = Command(
@@ -99,5 +107,9 @@ VALIDATE = Command(
     _validate,
     _validate_arguments,
     "Check every recording of a corpus. Exit status 1 if recordings are missing, broken or unexpected.",
-    ["ser-kit validate ravdess", "ser-kit validate cremad --root ~/corpora/cremad --json"],
+    [
+        "ser-kit validate ravdess",
+        "ser-kit validate cremad --root ~/corpora/cremad --json",
+        "ser-kit validate calls:recordings --write-checksums calls.csv",
+    ],
 )

@@ -25,6 +25,7 @@ import numpy as np
 from .. import _old_names
 from ..core import labels as _labels
 from ..core.errors import TableError, UnknownNameError
+from . import checksums as _checksums
 from .base import CORPORA, Corpus, alike
 from .table import COLUMNS, UNKNOWN_SPEAKER, sources, spans
 from .validation import Validation
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "exclusion_counts", "get",
     "load", "names", "of", "sample", "sources", "spans", "validate",
+    "write_checksums",
 ]  # fmt: skip
 
 __getattr__ = _old_names.moved(__name__)
@@ -210,12 +212,20 @@ def exclusion_counts(table: pd.DataFrame) -> pd.DataFrame:
     return order.sort_values("corpus", kind="stable", ignore_index=True)
 
 
-def validate(name: str, root: str | os.PathLike | None = None, *, progress: bool = True) -> Validation:
+def validate(
+    name: str,
+    root: str | os.PathLike | None = None,
+    *,
+    checksums: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Validation:
     """Check every recording of a corpus: present, readable, not silent, not repeated; and the counts.
 
     Args:
         name: of the corpus, as for :func:`get`.
         root: as for :func:`load`.
+        checksums: a file of :func:`write_checksums` to compare the recordings with; those that are missing,
+            changed or new are findings.
         progress: show a progress bar.
 
     Returns:
@@ -224,5 +234,32 @@ def validate(name: str, root: str | os.PathLike | None = None, *, progress: bool
     Raises:
         UnknownNameError: the name is unknown.
         CorpusNotFoundError: the recordings cannot be had.
+        TableError: ``checksums`` is not a checksum file.
     """
-    return _validate(get(name), root, progress=progress)
+    return _validate(get(name), root, checksums=checksums, progress=progress)
+
+
+def write_checksums(
+    name: str, out: str | os.PathLike, root: str | os.PathLike | None = None, *, progress: bool = True
+) -> Path:
+    """Write a CSV file with path, size (bytes) and SHA-256 of each recording of a corpus.
+
+    Args:
+        name: of the corpus, as for :func:`get`.
+        out: the file, for :func:`validate`.
+        root: as for :func:`load`.
+        progress: show a progress bar.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UnknownNameError: the name is unknown.
+        CorpusNotFoundError: the recordings cannot be had.
+
+    Examples:
+        >>> file = write_checksums("demo", "demo.csv", progress=False)
+        >>> file.read_text().splitlines()[0], validate("demo", checksums=file, progress=False).ok
+        ('path,bytes,sha256', True)
+    """
+    return _checksums.write(get(name), out, root, progress=progress)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import AudioError, PointerFileError, SilentAudioWarning, TruncatedAudioWarning
 from ..core.paths import file_digest
+from . import checksums as _checksums
 from .base import Corpus, Entry, alike
 from .table import UNKNOWN_SPEAKER, sources
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PROBLEMS = (
-    "missing", "extra", "unused", "duplicate", "unreadable", "truncated", "silent", "short", "pointer",
-    "count",
+    "missing", "changed", "extra", "unused", "duplicate", "unreadable", "truncated", "silent", "short",
+    "pointer", "count",
 )  # fmt: skip
 """Findings that make a corpus differ from the published one, or your own clips unusable as they are."""
 
@@ -101,7 +102,13 @@ class Validation:
         return "\n".join(lines)
 
 
-def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress: bool = True) -> Validation:
+def validate(
+    corpus: Corpus,
+    root: str | os.PathLike | None = None,
+    *,
+    checksums: str | os.PathLike | None = None,
+    progress: bool = True,
+) -> Validation:
     """Checks a corpus; see :func:`ser_kit.corpora.validate`."""
     from tqdm.auto import tqdm
 
@@ -125,6 +132,10 @@ def validate(corpus: Corpus, root: str | os.PathLike | None = None, *, progress:
             known = corpus.known_bad.get(entry.clip) if kind == "silent" else None
             clip_id = f"{corpus.name}:{entry.clip}"
             findings.append(Finding("known" if known else kind, clip_id, str(entry.path), known or detail))
+
+    if checksums is not None:
+        for kind, name, path, detail in _checksums.differences(corpus, folder, checksums):
+            findings.append(Finding(kind, f"{corpus.name}:{name}", str(path), detail))
 
     found = Counter(group[0].fields["emotion"] for group in clips.values())
     if corpus.expected:

@@ -37,8 +37,13 @@ def test_validate_finds_a_sound_corpus_and_a_broken_one(ser_kit, recordings, tmp
     status, found, _ = ser_kit("validate", "folder", "--root", recordings, "--json")
     assert (status, found["ok"], found["clips"], found["found"]) == (0, True, 20, {"angry": 10, "sad": 10})
 
+    sums = tmp_path / "sums.csv"
+    assert ser_kit("validate", "folder", "--root", recordings, "--write-checksums", sums)[0] == 0
     broken = shutil.copytree(recordings, tmp_path / "broken")
+    assert ser_kit("validate", "folder", "--root", broken, "--checksums", sums)[0] == 0
     (broken / "sad" / "05" / "x.wav").write_text("no sound")
+    status, found, _ = ser_kit("validate", "folder", "--root", broken, "--checksums", sums, "--json")
+    assert status == 1 and {each["kind"] for each in found["findings"]} == {"extra", "unreadable"}
     status, found, _ = ser_kit("validate", "folder", "--root", broken, "--json")
     assert (status, found["ok"]) == (1, False)
     assert [(f["kind"], Path(f["path"]).name) for f in found["findings"]] == [("unreadable", "x.wav")]

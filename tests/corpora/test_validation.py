@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from ser_kit import corpora
+from ser_kit.core.errors import TableError
 from ser_kit.corpora import emodb
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 72862\n" % 7
@@ -51,6 +52,37 @@ def test_a_complete_corpus_is_sound(root):
     counts = found.counts()
     assert (counts["found"] == counts["expected"]).all() and counts["found"].sum() == 535
     assert found.summary() == f"emodb: 535 of 535 clips in {root}: sound"
+
+
+def test_a_copy_is_compared_with_checksums(root, tmp_path):
+    file = corpora.write_checksums("emodb", tmp_path / "emodb.csv", root, progress=False)
+    rows = file.read_text().splitlines()
+    assert rows[0] == "path,bytes,sha256" and len(rows) == 536 and rows[1].startswith("wav/03a01Fa.wav,3244,")
+    assert corpora.validate("emodb", root, checksums=file, progress=False).ok
+
+    gone, longer, other = (root / "wav" / f"{clip}.wav" for clip in ("03a01Fa", "03a01Nc", "03a01Wa"))
+    gone.unlink()
+    write_wav(longer, np.tile(noise(9998), 2))
+    write_wav(other, noise(9999))
+    write_wav(root / "wav" / "03a01Fz.wav", noise(9997))
+    found = corpora.validate("emodb", root, checksums=file, progress=False)
+    compared = found.table().loc[lambda table: table["clip_id"].str.contains("/")]
+    assert compared[["kind", "clip_id", "detail"]].to_numpy().tolist() == [
+        ["missing", "emodb:wav/03a01Fa.wav", f"is in {file}"],
+        ["changed", "emodb:wav/03a01Nc.wav", "6,444 bytes; expected 3,244"],
+        ["changed", "emodb:wav/03a01Wa.wav", "other bytes of the same number"],
+        ["extra", "emodb:wav/03a01Fz.wav", f"is not in {file}"],
+    ]
+    assert not found.ok and "changed: 2" in found.summary()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"name,md5\n", b"path,bytes,sha256\na.wav,many,0\n", b"\xff"])
+def test_a_file_that_holds_no_checksums(root, tmp_path, content):
+    file = tmp_path / "sums.csv"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(TableError, match="sums.csv is not a checksum file"):
+        corpora.validate("emodb", root, checksums=file, progress=False)
 
 
 def test_copies_are_noted_but_do_no_harm(root):

@@ -118,6 +118,7 @@ def test_a_system_is_made_of_parts_that_exist(name):
                 recipe.build(4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "ablation"), ABLATIONS)
 def test_an_ablation_is_a_system_that_differs(name, ablation):
     system, changed = recipes.get(name), recipes.get(f"{name}+{ablation}")

@@ -58,11 +58,13 @@ def equal(a, b):
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_weights_and_another_seed_others(data, reference):
     assert equal(run(data)[0], reference[0])
     assert not equal(run(data, seed=2)[0], reference[0])
 
 
+@pytest.mark.slow
 def test_networks_alike_share_what_was_compiled_and_nothing_else(data, reference, monkeypatch):
     import keras
 
@@ -146,6 +148,7 @@ COSINE = training.Training(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "more"),
     [
@@ -160,6 +163,7 @@ def test_a_run_with_an_adversary_or_mixed_batches_resumes_to_the_same_weights(
     interrupted_and_not(lambda folder: run(data, folder, settings, **more), tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_the_rate_rises_and_falls_along_a_cosine(data, untraced):
     weights, history = run(data, settings=COSINE)
     rates = history["learning_rate"].to_numpy()  # after each epoch of four steps; the rise takes four
@@ -168,6 +172,7 @@ def test_the_rate_rises_and_falls_along_a_cosine(data, untraced):
         replace(COSINE, halve_after=2)
 
 
+@pytest.mark.slow
 def test_without_patience_the_last_weights_are_kept(data, monkeypatch, untraced):
     kept, update = [], State.update
 
@@ -228,6 +233,7 @@ def test_the_masked_loss_is_that_of_the_classes_there_are():
     np.testing.assert_allclose(loss(wanted, other), loss(wanted, said), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_masks_of_corpora_with_every_class_change_nothing(data):
     one = tuple(np.full(len(part[1]), "a") for part in data)
     masked = run(data, settings=replace(FAST, mask_absent=True), corpora=one)
@@ -250,6 +256,7 @@ def test_weight_decay_and_the_limit_of_gradients_reach_the_optimiser():
     assert compiled.optimizer.weight_decay == 0.02 and compiled.optimizer.global_clipnorm == 1.0
 
 
+@pytest.mark.slow
 def test_a_run_with_masked_frames_resumes_to_the_same_weights(tmp_path, monkeypatch, untraced):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(24, 12, 5)).astype("float32"), np.arange(24) % 2
@@ -356,6 +363,7 @@ def plain_model(inputs=8, classes=3, units=(16,)):
     )
 
 
+@pytest.mark.slow
 def test_a_clip_of_weight_0_teaches_nothing(data, untraced):
     (x, y), validation = data
     weights = np.where(np.arange(len(y)) % 4 == 0, 0.0, 1.0)
@@ -371,6 +379,7 @@ def test_a_clip_of_weight_0_teaches_nothing(data, untraced):
     assert not equal(found[0], found[2])
 
 
+@pytest.mark.slow
 def test_clip_weights_and_class_weights_multiply(data, untraced):
     (x, y), validation = data
     counts = np.bincount(y)
@@ -399,6 +408,7 @@ def test_gradient_reversal_passes_values_on_and_turns_gradients_round(strength):
     np.testing.assert_allclose(tape.gradient(loss, x), -strength * upstream, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_second_head_shares_the_layers_and_is_dropped(data, untraced):
     (x, y), validation = data
     model = new_model()
@@ -414,6 +424,7 @@ def test_the_second_head_shares_the_layers_and_is_dropped(data, untraced):
     assert best["val_accuracy"] == pytest.approx((said.argmax(axis=1) == validation[1]).mean(), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_penalty_makes_the_network_forget_who_speaks():
     """A linear probe of the last hidden layer tells the speakers less well, and the emotion as well as before."""
     import keras
@@ -495,6 +506,7 @@ def test_segments_carry_the_label_and_weight_of_their_clip_and_padding_is_left_o
     assert seen["model"].name == "segment"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["rbm", "autoencoder"])
 def test_pretraining_changes_the_hidden_layers_only_and_repeats_itself(method, untraced):
     x = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
