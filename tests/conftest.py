@@ -90,7 +90,7 @@ def demo_bundle(demo_table, tmp_path_factory):
     """The folder of a small bundle (functionals, two epochs) trained on the demo corpus."""
     from ser_kit import recipes
 
-    recipe = recipes.get("rastogi_mlp+as tuned here").with_settings({"training.epochs": 2})
+    recipe = recipes.get("rastogi_mlp+ours").with_settings({"training.epochs": 2})
     material = recipe.prepare(demo_table, progress=False)
     evaluation = recipe.run(material, "speaker_80_20", progress=False)
     bundle = recipe.fit(material, evaluation=evaluation, progress=False)

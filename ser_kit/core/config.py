@@ -63,6 +63,11 @@ def checked(
     return int(value) if whole else float(value)
 
 
+def text_digest(text: str, *, size: int = 8) -> str:
+    """BLAKE2b hash of a text, ``2 * size`` hexadecimal digits."""
+    return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+
+
 def digest(value: Any, *, size: int = 8, sort_keys: bool = False) -> str:
     """Hash of a JSON-serialisable value, the same on every machine.
 
@@ -75,7 +80,7 @@ def digest(value: Any, *, size: int = 8, sort_keys: bool = False) -> str:
         >>> digest({"a": 1, "b": 2}, sort_keys=True) == digest({"b": 2, "a": 1}, sort_keys=True)
         True
     """
-    return hashlib.blake2b(json.dumps(value, sort_keys=sort_keys).encode(), digest_size=size).hexdigest()
+    return text_digest(json.dumps(value, sort_keys=sort_keys), size=size)
 
 
 def listed(what: str, value: Any, error: type[SerKitError]) -> tuple:

@@ -14,6 +14,8 @@ import pandas as pd
 from ..core.errors import TableError
 from .scores import MACRO, METRICS, all_scores, class_scores, count
 
+_OF_CLASSES = ("precision", "recall", "f1")
+
 
 def bootstrap(
     predictions: pd.DataFrame,
@@ -67,8 +69,9 @@ def resampled_scores(
     """Compute the scores of ``n`` resamples of whole groups.
 
     Returns:
-        Each of :data:`METRICS` (``[n]``), and ``recall`` of each label (``[n, k]``). NaN if a resample has no
-        clip of a class that the score needs, and for all resamples if there is a single group.
+        Each of :data:`METRICS` (``[n]``), and ``precision``, ``recall`` and ``f1`` of each label
+        (``[n, k]``). NaN if a resample has no clip of a class that the score needs, and for all resamples if
+        there is a single group.
     """
     groups, names = pd.factorize(predictions[by])
     if (groups < 0).any():
@@ -91,7 +94,8 @@ def resampled_counts(counts: np.ndarray, n: int = 1000, seed: int = 0) -> dict[s
     """
     groups, labels = counts.shape[:2]
     if groups < 2:
-        return {name: np.full(n, np.nan) for name in METRICS} | {"recall": np.full((n, labels), np.nan)}
+        alone = {name: np.full(n, np.nan) for name in METRICS}
+        return alone | {name: np.full((n, labels), np.nan) for name in _OF_CLASSES}
     drawn = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=n)
     # In floats because matrix products of integers are not vectorised; the counts stay exact.
     sums = (drawn.astype(float) @ counts.reshape(groups, -1).astype(float)).reshape(n, *counts.shape[1:])
@@ -99,7 +103,8 @@ def resampled_counts(counts: np.ndarray, n: int = 1000, seed: int = 0) -> dict[s
     incomplete = absent[:, counts.sum((0, -1)) > 0].any(-1)
     found = all_scores(sums)
     found |= {name: np.where(incomplete, np.nan, found[name]) for name in MACRO}
-    return found | {"recall": np.where(absent, np.nan, class_scores(sums)["recall"])}
+    of_classes = class_scores(sums)
+    return found | {name: np.where(absent, np.nan, of_classes[name]) for name in _OF_CLASSES}
 
 
 def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:

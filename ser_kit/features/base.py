@@ -157,3 +157,22 @@ class Extractor(Settings, ABC):
     @abstractmethod
     def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
         """The array and its number of valid rows, for a recording that is long enough."""
+
+
+class RowExtractor(Extractor):
+    """An extractor of one row per clip; its names are those in :attr:`units` by default."""
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(self.units)
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (len(self.feature_names),)
+
+    @abstractmethod
+    def _row(self, recording: Recording) -> np.ndarray:
+        """The row, for a recording that is long enough."""
+
+    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+        return self._row(recording), 1

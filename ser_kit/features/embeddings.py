@@ -13,14 +13,14 @@ import numpy as np
 from ..audio.recording import Recording
 from ..core.errors import FeatureError
 from ..core.parallel import before_tensorflow
-from .base import Extractor
+from .base import RowExtractor
 from .encoders.fetch import model_folder
 
 _SHORTEST = 0.975  # s: YAMNet's first patch of 96 frames of 25 ms every 10 ms, with half a hop to spare
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Embedding(Extractor):
+class _Embedding(RowExtractor):
     """A row that a frozen network gives of a whole clip; it needs TensorFlow and, once, a download."""
 
     packages: ClassVar = ("tensorflow", "tensorflow-cpu")
@@ -33,7 +33,7 @@ class _Embedding(Extractor):
         """What kagglehub calls the network; its version is pinned."""
 
     @abstractmethod
-    def _row(self, network: Callable, samples: np.ndarray) -> np.ndarray:
+    def _embedding(self, network: Callable, samples: np.ndarray) -> np.ndarray:
         """The row, for samples at 16 kHz that are long enough for the network."""
 
     def __post_init__(self):
@@ -44,14 +44,14 @@ class _Embedding(Extractor):
     def ready(self) -> None:
         model_folder(self.handle, FeatureError)
 
-    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+    def _row(self, recording: Recording) -> np.ndarray:
         before_tensorflow()
         samples = np.asarray(recording.at(self.sr), np.float32)
         samples = np.pad(samples, (0, max(0, round(_SHORTEST * self.sr) - len(samples))))
-        row = np.asarray(self._row(_network(self.handle), samples))
+        row = np.asarray(self._embedding(_network(self.handle), samples))
         if row.shape != self.shape:
             raise FeatureError(f"{self.handle} gives {row.shape} values of a clip; expected {self.shape}")
-        return row, 1
+        return row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,15 +75,11 @@ class YAMNet(_Embedding):
     def handle(self) -> str:
         return "google/yamnet/tensorFlow2/yamnet/1"
 
-    @property
-    def shape(self) -> tuple[int]:
-        return (2048,)
-
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         return tuple(f"yamnet_{i:04d}_{kind}" for kind in ("mean", "std") for i in range(1, 1025))
 
-    def _row(self, network: Callable, samples: np.ndarray) -> np.ndarray:
+    def _embedding(self, network: Callable, samples: np.ndarray) -> np.ndarray:
         _, embeddings, _ = network(samples)
         embeddings = np.asarray(embeddings)
         return np.concatenate([embeddings.mean(axis=0), embeddings.std(axis=0)])
@@ -114,15 +110,11 @@ class TRILLsson(_Embedding):
     def handle(self) -> str:
         return f"google/trillsson/tensorFlow2/{self.size}/1"
 
-    @property
-    def shape(self) -> tuple[int]:
-        return (1024,)
-
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         return tuple(f"trillsson_{i:04d}" for i in range(1, 1025))
 
-    def _row(self, network: Callable, samples: np.ndarray) -> np.ndarray:
+    def _embedding(self, network: Callable, samples: np.ndarray) -> np.ndarray:
         return np.asarray(network(samples[None])["embedding"])[0]
 
 

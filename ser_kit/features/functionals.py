@@ -11,7 +11,7 @@ import numpy as np
 from ..audio.praat import praat
 from ..audio.recording import Recording
 from . import spectra
-from .base import Extractor
+from .base import RowExtractor
 
 _TINY = np.finfo(np.float32).tiny
 _TOP_DB = 80.0
@@ -19,7 +19,7 @@ _TEMPO_STRIDE = 3  # tempo from every third frame: 30 ms, near Librosa's own 23 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Functionals(Extractor):
+class Functionals(RowExtractor):
     """Acoustic features of a whole clip, in plain units.
 
     Everything is measured on the recording resampled to ``sr``, so that a clip gives the same row whatever
@@ -122,14 +122,6 @@ class Functionals(Extractor):
             "flux_mean": "",
         }
 
-    @cached_property
-    def feature_names(self) -> tuple[str, ...]:
-        return tuple(self.units)
-
-    @property
-    def shape(self) -> tuple[int]:
-        return (len(self.feature_names),)
-
     def measure(self, recording: Recording) -> tuple[np.ndarray, np.ndarray]:
         """The functionals with the pitch track that they come of, which costs nothing more.
 
@@ -168,8 +160,8 @@ class Functionals(Extractor):
         }
         return np.array([values[name] for name in self.feature_names], np.float32), pitch
 
-    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
-        return self.measure(recording)[0], 1
+    def _row(self, recording: Recording) -> np.ndarray:
+        return self.measure(recording)[0]
 
     def _voice(self, samples: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
         """Intensity, pitch, jitter and shimmer, and the pitch track, from one pitch object."""

@@ -12,14 +12,14 @@ from ..audio.praat import praat
 from ..audio.recording import Recording
 from ..core.config import BOOLEAN
 from . import spectra
-from .base import Extractor
+from .base import RowExtractor
 
 _TOP_DB = 80.0
 _PITCH_STEP = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class LibrosaFunctionals(Extractor):
+class LibrosaFunctionals(RowExtractor):
     """The 43 numbers of a published table of functionals, by its names and in its order.
 
     The table is that of Rastogi's system of three corpora. Together with the path and the emotion of each
@@ -81,7 +81,7 @@ class LibrosaFunctionals(Extractor):
     name: ClassVar[str] = "librosa_functionals"
     packages: ClassVar = ("praat-parselmouth",)
     corpus_markers: ClassVar[tuple[str, ...]] = ("sample_rate",)
-    valid = Extractor.valid | {"mfcc_std": BOOLEAN}
+    valid = RowExtractor.valid | {"mfcc_std": BOOLEAN}
 
     sr: int = 48000
     n_fft: int = 2048
@@ -116,15 +116,7 @@ class LibrosaFunctionals(Extractor):
             **{f"mfcc_{kind}_{i}": "" for i in range(self.n_mfcc) for kind in mfcc},
         }
 
-    @cached_property
-    def feature_names(self) -> tuple[str, ...]:
-        return tuple(self.units)
-
-    @property
-    def shape(self) -> tuple[int]:
-        return (len(self.feature_names),)
-
-    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+    def _row(self, recording: Recording) -> np.ndarray:
         samples = recording.at(self.sr)
         absolute = np.abs(samples)
         rms = np.sqrt(
@@ -146,7 +138,7 @@ class LibrosaFunctionals(Extractor):
             **self._pitch(samples),
             **self._spectral(samples),
         }
-        return np.array([values[name] for name in self.feature_names], np.float32), 1
+        return np.array([values[name] for name in self.feature_names], np.float32)
 
     def _pitch(self, samples: np.ndarray) -> dict[str, float]:
         sound = praat("measuring pitch").Sound(samples.astype(np.float64), self.sr)

@@ -13,7 +13,7 @@ from ..audio.recording import Recording
 from ..core.config import listed
 from ..core.errors import EncoderError, FeatureError, UnknownNameError
 from . import encoders
-from .base import Extractor
+from .base import RowExtractor
 from .encoders import Encoder
 
 SHORTEST = 0.5
@@ -22,7 +22,7 @@ _STATISTICS = ("mean", "std")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechEncoder(Extractor):
+class SpeechEncoder(RowExtractor):
     """Mean and standard deviation over time of what blocks of a speech encoder give: 3,072 values by default.
 
     Encoders are those of :mod:`ser_kit.features.encoders`: two are part of the package, larger ones need
@@ -88,10 +88,6 @@ class SpeechEncoder(Extractor):
         """Seconds in a window, at most."""
         return self._encoder.longest
 
-    @property
-    def shape(self) -> tuple[int]:
-        return (len(self.statistics) * len(self.blocks) * self._encoder.width,)
-
     @cached_property
     def feature_names(self) -> tuple[str, ...]:
         return tuple(
@@ -125,7 +121,7 @@ class SpeechEncoder(Extractor):
         # As in deploy/graph.py, without rounding.
         return size, np.arange(count) * (length - size) // max(count - 1, 1)
 
-    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+    def _row(self, recording: Recording) -> np.ndarray:
         encode = encoders.forward(self.encoder, self.blocks)
         samples = np.asarray(recording.at(self.sr), np.float32)
         samples = np.pad(samples, (0, max(0, round(SHORTEST * self.sr) - len(samples))))
@@ -143,4 +139,4 @@ class SpeechEncoder(Extractor):
             frames += count
             mean = mean + apart * count / frames
         statistics = {"mean": mean, "std": np.sqrt(squares / frames)}
-        return np.stack([statistics[name] for name in self.statistics], axis=1).ravel(), 1
+        return np.stack([statistics[name] for name in self.statistics], axis=1).ravel()

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from ..audio.recording import Recording
-from .base import Extractor
+from .base import RowExtractor
 from .frames import FrameFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrameStatistics(Extractor):
+class FrameStatistics(RowExtractor):
     """Mean and standard deviation of :class:`FrameFeatures` over a clip: 308 values by default.
 
     First the means of all its columns, ``mfcc_01_mean`` to ``zcr_mean``, then the standard deviations,
@@ -60,11 +60,7 @@ class FrameStatistics(Extractor):
         names = self.frame_features.feature_names
         return tuple(f"{name}_{kind}" for kind in ("mean", "std") for name in names)
 
-    @property
-    def shape(self) -> tuple[int]:
-        return (len(self.feature_names),)
-
-    def _extract(self, recording: Recording) -> tuple[np.ndarray, int]:
+    def _row(self, recording: Recording) -> np.ndarray:
         values, valid = self.frame_features.extract_with_length(recording)
         sound = values[:valid].astype(np.float64)
-        return np.concatenate([sound.mean(axis=0), sound.std(axis=0)]), 1
+        return np.concatenate([sound.mean(axis=0), sound.std(axis=0)])

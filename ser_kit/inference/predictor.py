@@ -215,13 +215,11 @@ class Predictor:
             raise AudioError(f"{path_of(source) or 'the recording'}: {NO_SPEECH} ({', '.join(against)})")
         return found
 
-    def with_observations(
-        self, observations: Sequence[Observation], left_out: Sequence[LeftOut] = ()
-    ) -> Predictor:
+    def with_observations(self, clips: Sequence[Observation], left_out: Sequence[LeftOut] = ()) -> Predictor:
         """Adapt to further clips of the speaker: one step of :meth:`adapt`.
 
         Args:
-            observations: observations of the clips; may be empty.
+            clips: observations of the clips; may be empty.
             left_out: recordings that could not be used.
 
         Returns:
@@ -230,7 +228,7 @@ class Predictor:
         Raises:
             BundleError: the bundle's card has no speaker statistics.
         """
-        probabilities, sounds = zip(*observations, strict=True) if observations else ((), ())
+        probabilities, sounds = zip(*clips, strict=True) if clips else ((), ())
         return self.with_adaptation(self._current.more(self.voices, probabilities, sounds, left_out))
 
     judge = _old_names.Renamed("predict_window")

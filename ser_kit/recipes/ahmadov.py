@@ -5,7 +5,7 @@ Here the random split is run too, for comparison. Settings that it does not give
 early stopping (here of a sixth of the training speakers), the dropout (0.3), the weight of L2 (1e-5), the
 pool size (2), and whether "standardized" features have a mean of 0 and a deviation of 1 (here they have; the
 variant "not standardised" takes the word to mean their length alone). The number of parameters, 33,862, is
-computed from the layers; the document does not report it. The variant "as tuned here" keeps the level of each
+computed from the layers; the document does not report it. The variant "ours" keeps the level of each
 recording, and pads short clips with the values of silence instead of zeros.
 """
 
@@ -43,7 +43,7 @@ ahmadov_cnn_bilstm = Recipe(
         class_weights=True,
     ),
     ablations={
-        "as tuned here": {"extractor": FrameFeatures()},
+        "ours": {"extractor": FrameFeatures()},
         "not standardised": {"scale": False},
         "100 epochs": {"training.epochs": 100, "training.patience": 100, "training.halve_after": None},
         "speaker-adversarial": {"training.speaker_penalty": 0.3},
@@ -66,5 +66,5 @@ ahmadov_forest = Recipe(
     ),
     extractor=FrameStatistics(preprocess=(PeakNormalise(),)),
     training=Forest(n_estimators=100, class_weights=True),
-    ablations={"as tuned here": {"extractor": FrameStatistics()}},
+    ablations={"ours": {"extractor": FrameStatistics()}},
 )

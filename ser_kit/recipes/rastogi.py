@@ -13,7 +13,7 @@ but reports on 1,308 test clips, 12 % of its corpora; so 76/12/12 is run too.
 600 Hz, unweighted classes, 100 epochs at most, patience 10, the learning rate halved after 4. It watches the
 validation accuracy; here it is the loss.
 
-"as tuned here" has the inputs of :class:`~ser_kit.features.Functionals`, without the sample rate, unweighted
+"ours" has the inputs of :class:`~ser_kit.features.Functionals`, without the sample rate, unweighted
 classes and a patience of 10 of at most 100 epochs. The CNN-LSTM then has the preprocessing of the text (mono,
 48 kHz, noise reduction, trimming at -40 dB, peak normalisation; the peak comes last here, so that the
 measured signal has a peak of 1), convolutions with padding, and a momentum of batch normalisation of 0.9:
@@ -77,7 +77,7 @@ rastogi_mlp = Recipe(
             "training.halve_after": 4,
             **_UNTIL_IT_STOPS,
         },
-        "as tuned here": _TUNED,
+        "ours": _TUNED,
     },
 )
 
@@ -94,9 +94,9 @@ rastogi_cnn_lstm = Recipe(
     training=_TRAINING,
     ablations={
         "43 columns": {"extractor": LibrosaFunctionals()},
-        "as tuned here": {
+        "ours": {
             **_TUNED,
-            "extractor": Functionals(rate=48000, n_fft=1536, hop=480, preprocess=_PREPROCESS),
+            "extractor": Functionals(sr=48000, n_fft=1536, hop_length=480, preprocess=_PREPROCESS),
             "hyperparameters": {"momentum": 0.9},
         },
     },

@@ -6,7 +6,7 @@ frames. It stacks them with chroma and mel spectrogram, and can be read in two w
 by side, ``[150, 92, 1]`` (the variant "side by side"). It stops training on the clips that it evaluates on,
 so its protocol is ``random_80_20_peeking``; ``random_80_20`` stops on the loss of held-out training clips.
 Settings that it does not give: the number of mel bands (here 40, as many as MFCC), the pool size (2 x 2) and
-the maximum number of epochs (100). It reports no results for its other settings. The variant "as tuned here"
+the maximum number of epochs (100). It reports no results for its other settings. The variant "ours"
 has librosa's default of 22,050 Hz, side by side.
 """
 
@@ -51,7 +51,7 @@ staged_cnn_lstm = Recipe(
         "chroma alone": _alone("chroma"),
         "mel alone": _alone("mel"),
         "side by side": _SIDE_BY_SIDE,
-        "as tuned here": {**_SIDE_BY_SIDE, "extractor.sr": 22050},
+        "ours": {**_SIDE_BY_SIDE, "extractor.sr": 22050},
         "speaker-adversarial": {"training.speaker_penalty": 0.3},
     },
 )

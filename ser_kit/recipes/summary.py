@@ -28,7 +28,7 @@ def summary(records: pd.DataFrame) -> pd.DataFrame:
         ``parameters``, ``minutes`` (of one fold), ``versions`` and ``command``.
         ``explained`` is the share of the gap between the reported accuracy and that on unseen speakers that
         the split of the authors explains here: (reproduced - unseen) / (reported - unseen), if that split
-        leaks, the corpora are those of the authors, and the reported figure is higher.
+        leaks, the corpora are those of the authors, and the reported figure is higher; 1 at most.
 
     Examples:
         >>> from ser_kit.recipes import reproduce
@@ -66,7 +66,7 @@ def _row(system: System, place: str, runs: pd.DataFrame) -> dict:
         "unseen_sd": unseen["accuracy"].std(),
         "unseen_low": low,
         "unseen_high": high,
-        "explained": (reproduced - accuracy) / gap if leaks and same and gap > 0 else np.nan,
+        "explained": min(1, (reproduced - accuracy) / gap) if leaks and same and gap > 0 else np.nan,
         "seeds": runs["seed"].nunique(),
         "folds": len(runs),
         "parameters": int(runs["parameters"].iloc[0]),

@@ -20,7 +20,7 @@ size of the chunks, LSTM (128 units), dense layer (64, ReLU), optimiser (Adam, 1
 16-bit full scale by which it divides signal and noise cancels out of the signal-to-noise ratio, which
 :class:`~ser_kit.audio.augment.AddNoise` sets.
 
-The variant "as tuned here" has 32 mel bands, a hop of 10 ms, four chunks of 64 frames (the last 0.45 s of a
+The variant "ours" has 32 mel bands, a hop of 10 ms, four chunks of 64 frames (the last 0.45 s of a
 clip of 3 s are dropped), and early stopping.
 """
 
@@ -60,7 +60,7 @@ def _noise(kind: str, **settings: bool) -> tuple[AddNoise]:
 
 
 def _ablations(parts: Mapping[str, Mapping], tuned: Mapping) -> dict[str, dict]:
-    """Variants: epochs, noise and hop of the document, removed parts, short runs, and as tuned here."""
+    """Variants: epochs, noise and hop of the document, removed parts, short runs, and ours."""
     short = {"training.epochs": 20, "copies": 0}
     return {
         "60 epochs": {"training.epochs": 60},
@@ -71,7 +71,7 @@ def _ablations(parts: Mapping[str, Mapping], tuned: Mapping) -> dict[str, dict]:
         "60 epochs, one copy": {"training.epochs": 60, "copies": 1},
         "20 epochs, without noise": short,
         **{f"20 epochs, without noise, {name}": {**short, **change} for name, change in parts.items()},
-        "as tuned here": {
+        "ours": {
             "extractor.n_fft": 512, "extractor.hop_length": 160, "extractor.n_mels": 32,
             "extractor.seconds": 3.0, "extractor.htk": False, "training.patience": 15, **tuned,
         },

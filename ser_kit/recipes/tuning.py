@@ -13,7 +13,6 @@ Examples:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from typing import Any
 import pandas as pd
 
 from .. import protocols
+from ..core.config import text_digest
 from ..core.errors import RecipeError, TableError
 from ..core.paths import write_whole
 from ..evaluation.record import plain
@@ -113,7 +113,7 @@ def search(
                 # Changed extractor or copies: prepare the data again.
                 own = candidate.prepare(data, jobs=jobs, progress=False)
                 part = _inner(candidate, own, protocol, fold, seed)
-            checkpoints = None if out is None else Path(out) / "checkpoints" / _digest(key)
+            checkpoints = None if out is None else Path(out) / "checkpoints" / text_digest(key)
             found = candidate.run_fold(own, part, out=checkpoints, progress=progress)
             metrics = found.metrics()
             known[key] = {
@@ -175,7 +175,7 @@ def _inner(system: System, prepared: PreparedData, protocol: str, fold: int, see
 def _identity(system: System, prepared: PreparedData, protocol: str, fold: int, seed: int) -> str:
     """Hash of everything that must match between saved results and this search."""
     clips = list(zip(prepared.table["clip_id"], prepared.y.tolist(), strict=True))
-    return _digest(repr((system.settings, prepared.labels, clips, protocol, fold, seed)))
+    return text_digest(repr((system.settings, prepared.labels, clips, protocol, fold, seed)))
 
 
 def _known(record: Path | None, search_of: str) -> dict[str, dict[str, float]]:
@@ -197,7 +197,3 @@ def _known(record: Path | None, search_of: str) -> dict[str, dict[str, float]]:
 
 def _key(settings: Mapping[str, Any]) -> str:
     return json.dumps(plain(settings), sort_keys=True, default=repr)  # values can be extractors or steps
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -8,7 +8,7 @@ normalisation is 0.9: with Keras's default of 0.99 the moving averages lag behin
 accuracy of the CNN on training clips is at chance in inference mode. The "overlapping frames" are taken to be
 those of the short-time Fourier transform, and k-fold cross-validation to be the five stratified folds of
 ``random``. The grid and random searches use :data:`SPACE` with :func:`ser_kit.recipes.tuning.search`. The
-variant "as tuned here" of bagging and boosting takes the LSTM, which trains faster.
+variant "ours" of bagging and boosting takes the LSTM, which trains faster.
 
 ``voting_features`` votes over CNN-LSTMs on different features: log-mel spectrogram, MFCC, chroma, pitch and
 energy. The networks of a vote do not depend on each other, so they can be trained in parallel: run the single
@@ -114,7 +114,7 @@ def _cnn_lstm(kind: str, features: str, extractor, filters: tuple[int, ...] = (8
 
 def _stacked(part: str) -> StackedFrames:
     return StackedFrames(
-        rate=16000, window_ms=40.0, hop_ms=20.0, n_fft=1024, n_mfcc=13, n_mels=40, frames=151, parts=(part,),
+        sr=16000, window_ms=40.0, hop_ms=20.0, n_fft=1024, n_mfcc=13, n_mels=40, frames=151, parts=(part,),
         preprocess=_PREPROCESS,
     )  # fmt: skip
 
@@ -152,7 +152,7 @@ def _vote(kind: str, title: str, members: tuple[Recipe, ...], method: str, **abl
 
 _THREE = (voting_cnn, voting_lstm, voting_cnn_lstm)
 _FEATURES = (voting_cnn_lstm, voting_mfcc, voting_chroma, voting_pitch_energy)
-_LSTMS = {"as tuned here": {"members": (voting_lstm,)}}
+_LSTMS = {"ours": {"members": (voting_lstm,)}}
 voting_soft = _vote("soft", "CNN, LSTM and CNN-LSTM, soft voting", _THREE, "soft")
 voting_hard = _vote("hard", "CNN, LSTM and CNN-LSTM, hard voting", _THREE, "hard")
 voting_bagging = _vote("bagging", "Three CNN-LSTMs, bagging", (voting_cnn_lstm,), "bagging", **_LSTMS)

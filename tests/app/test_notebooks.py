@@ -42,12 +42,10 @@ FIGURES = {
     ],
     "07_deploy": ["07_files", "07_probabilities", "07_pruning"],
 }  # fmt: skip
-TAUGHT = {"rastogi_mlp+as tuned here", "ahmadov_cnn_bilstm+as tuned here"}
+TAUGHT = {"rastogi_mlp+ours", "ahmadov_cnn_bilstm+ours"}
 """The recipes of notebooks 03 and 04."""
 
-OF_DOCUMENTS = dict(
-    zip([name for name in notebooks.NOTEBOOKS if re.match(r"06[a-z]", name)], DOCUMENTS, strict=True)
-)
+OF_DOCUMENTS = dict(zip([name for name in notebooks.NOTEBOOKS if re.match(r"06[a-z]", name)], DOCUMENTS, strict=True))
 """Notebook -> the document that it shows."""
 
 every_notebook = pytest.mark.parametrize("name", notebooks.NOTEBOOKS)
@@ -183,6 +181,7 @@ def execute(name: str, folder: Path, monkeypatch) -> tuple[nbformat.NotebookNode
     return notebook, json.loads((folder / "out" / f"{name}.json").read_text(), parse_constant=pytest.fail)
 
 
+@pytest.mark.slow
 def test_corpora(corpus, tmp_path, monkeypatch):
     notebook, facts = execute("01_corpora", tmp_path, monkeypatch)
     assert facts == {
@@ -195,6 +194,7 @@ def test_corpora(corpus, tmp_path, monkeypatch):
     assert any("has no place for disgust" in text for text in texts(notebook))
 
 
+@pytest.mark.slow
 def test_features(corpus, tmp_path, monkeypatch):
     notebook, facts = execute("02_features", tmp_path, monkeypatch)
     assert facts.pop("seconds") > 0
@@ -209,6 +209,7 @@ def test_features(corpus, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "functionals.parquet").is_file() and (tmp_path / "out" / "functionals.csv").is_file()
 
 
+@pytest.mark.slow
 def test_train(corpus, tmp_path, monkeypatch):
     notebook, facts = execute("03_train", tmp_path, monkeypatch)
     trained = {recipe["recipe"]: recipe for recipe in facts["recipes"]}
@@ -226,6 +227,7 @@ def test_train(corpus, tmp_path, monkeypatch):
     assert (tmp_path / "out" / "bundle" / "model.keras").is_file()
 
 
+@pytest.mark.slow
 def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few, eagerly):
     """It is switched off in the runs above: with more epochs and wider layers it takes a GPU."""
     (cell,) = [cell.source for cell in code_cells(read("03_train")) if cell.source.startswith("OWN_CORPORA = []")]
@@ -247,6 +249,7 @@ def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few, e
     assert predictor.predict(demo_few["path"].iloc[0]).emotion in predictor.labels
 
 
+@pytest.mark.slow
 def test_evaluate(corpus, tmp_path, monkeypatch):
     notebook, facts = execute("04_evaluate", tmp_path, monkeypatch)
     found = {(e["recipe"], e["speaker_independent"]): e for e in facts["evaluations"]}
@@ -258,7 +261,7 @@ def test_evaluate(corpus, tmp_path, monkeypatch):
             assert 1 / 6 < numbers["low"] <= numbers["pooled"] <= numbers["high"] <= 1
             # A single fold has no standard deviation.
             assert (numbers["std"] is None) == evaluation["protocol"].endswith("80_20")
-    unseen, known = (found["rastogi_mlp+as tuned here", independent] for independent in (True, False))
+    unseen, known = (found["rastogi_mlp+ours", independent] for independent in (True, False))
     assert (unseen["protocol"], known["protocol"]) == ("speaker", "random")
     assert known["uar"]["mean"] > unseen["uar"]["mean"]
     said = "\n".join(texts(notebook))
@@ -269,6 +272,7 @@ def test_evaluate(corpus, tmp_path, monkeypatch):
     assert re.search(r"called speaker-independent: LeakageError\n.*the same speaker is in train and in", said)
 
 
+@pytest.mark.slow
 def test_predict(corpus, tmp_path, monkeypatch):
     notebook, facts = execute("05_predict", tmp_path, monkeypatch)
     assert facts["true"] == demo_corpus.parse(facts["clip_id"].removeprefix("demo:"))["emotion"]
@@ -303,6 +307,7 @@ def write_records(folder: Path) -> int:
     return 12
 
 
+@pytest.mark.slow
 def test_published_systems(corpus, tmp_path, monkeypatch):
     written = write_records(tmp_path / "results" / "published_systems")
     notebook, facts = execute("06_published_systems", tmp_path, monkeypatch)
@@ -340,6 +345,7 @@ def test_a_notebook_has_each_part_of_its_document_in_order(name):
         assert cells[place - 1].source == f"## {part.title}" + (f"\n\n{part.note}" if part.note else "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_DOCUMENTS)
 def test_a_document(name, corpus, tmp_path, monkeypatch):
     notebook, facts = execute(name, tmp_path, monkeypatch)
@@ -350,6 +356,7 @@ def test_a_document(name, corpus, tmp_path, monkeypatch):
     assert "here, unseen speakers" in said and "not in the document" in said
 
 
+@pytest.mark.slow
 def test_deploy(corpus, tmp_path, monkeypatch):
     notebook, facts = execute("07_deploy", tmp_path, monkeypatch)
     files = {each["file"]: each for each in facts["files"]}

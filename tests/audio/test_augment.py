@@ -144,6 +144,17 @@ class TestWaveforms:
             octaves = [spectrum[low:high].sum() for high, low in itertools.pairwise(edges)]
             assert octaves == pytest.approx(np.full(4, np.mean(octaves)), rel=0.25), "as much in each octave"
 
+    def test_whole_decibels_are_drawn_from_both_ends_too(self):
+        sound = tone(seconds=0.2)
+        ratios = set()
+        for seed in range(60):
+            step = augment.AddNoise(seed=seed, snr_low=3, snr_high=5, whole=True)
+            added = step(sound, RATE).astype(float) - sound
+            ratios.add(round(20 * np.log10(rms(sound) / rms(added)), 2))
+        assert ratios == {3, 4, 5}
+        assert augment.AddNoise().identity == "AddNoise/1(seed=0, kind='white', snr_low=10.0, snr_high=30.0)"
+        assert "whole=True" in augment.AddNoise(whole=True).identity
+
     def test_drawn_ratios_fill_the_range(self):
         sound = tone(seconds=0.2)
         ratios = []

@@ -24,6 +24,8 @@ from torture import ANSWERED, AS_THE_CLIP, EITHER, NAMES, REFUSED, UNCERTAIN
 from ser_kit.audio import read_audio
 from ser_kit.core.errors import AudioError, TruncatedAudioWarning
 
+pytestmark = pytest.mark.slow
+
 if not hasattr(os, "mkfifo"):
     pytest.skip("pipes, sockets and links as POSIX has them", allow_module_level=True)
 GIGABYTE = 1 << 30

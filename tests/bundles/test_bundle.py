@@ -69,7 +69,7 @@ def test_the_model_card_tells_what_the_card_knows(demo_bundle):
     page = (demo_bundle / "README.md").read_text()
     found = card["evaluation"]
     headings = [line for line in page.splitlines() if line.startswith("#")]
-    assert headings[:4] == ["# rastogi_mlp+as tuned here", "## Training data", "## Evaluation", "### By emotion"]
+    assert headings[:4] == ["# rastogi_mlp+ours", "## Training data", "## Evaluation", "### By emotion"]
     assert headings[4] == "### By sex of the speaker" and "## Limits" in headings
     assert "speaker_80_20" in page and "test speakers were not in training; tested on " in page
     (tested,) = found["tested"]
@@ -87,7 +87,7 @@ def test_the_model_card_tells_what_the_card_knows(demo_bundle):
     assert card_page.markdown(card) == page
     bare = {key: card[key] for key in ("name", "labels", "members")}
     page = card_page.markdown(bare)
-    assert page.startswith("# rastogi_mlp+as tuned here\n\n") and "##" not in page
+    assert page.startswith("# rastogi_mlp+ours\n\n") and "##" not in page
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -74,6 +74,7 @@ def use(bundle, field):
         assert np.isfinite(list(said)).all()
 
 
+@pytest.mark.slow
 def test_every_wrong_value_is_refused_or_works(demo_bundle, card, monkeypatch):
     members = Bundle.load(demo_bundle).members
     # What does not depend on the card is worked out once.
@@ -101,6 +102,7 @@ def test_every_wrong_value_is_refused_or_works(demo_bundle, card, monkeypatch):
     assert refused > 500 and used > 100
 
 
+@pytest.mark.slow
 def test_every_wrong_value_of_a_member_is_refused_or_works(demo_bundle, card, tmp_path, eagerly, monkeypatch):
     monkeypatch.setattr("ser_kit.inference.speech_check.against", lambda *_: [])
     for file in demo_bundle.iterdir():

@@ -19,6 +19,8 @@ from ser_kit.bundles.adaptation import Adaptation
 from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import StreamPredictor, timeline
 
+pytestmark = pytest.mark.slow
+
 
 def test_predict_opens_folders_and_patterns_and_goes_on_after_a_failure(ser_kit, demo_bundle, recordings, tmp_path):
     clips = sorted(recordings.rglob("*.wav"))

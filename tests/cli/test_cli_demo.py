@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from commands import process
 
+pytestmark = pytest.mark.slow
+
 HEAD = """
 import json, os, sys
 from pathlib import Path

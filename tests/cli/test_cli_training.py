@@ -13,6 +13,8 @@ from ser_kit import models, recipes
 from ser_kit.evaluation import Evaluation
 from ser_kit.training import loop
 
+pytestmark = pytest.mark.slow
+
 
 def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, tmp_path, monkeypatch):
     out = tmp_path / "bundle"

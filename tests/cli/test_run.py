@@ -13,6 +13,8 @@ from ser_kit.evaluation import Evaluation
 from ser_kit.recipes import reproduce
 from ser_kit.training import loop
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--set", "training.epochs=1", "--quiet")
 
 

@@ -106,6 +106,7 @@ def test_public_names_resolve():
         ser_kit.nonsense  # noqa: B018
 
 
+@pytest.mark.slow
 def test_old_names_still_import_with_a_warning():
     """In a process of its own, since a module is imported once."""
     code = """
@@ -144,6 +145,7 @@ def test_changing_settings_by_the_old_name_still_works():
         assert recipe.changed({"training.epochs": 3}) == recipe.with_settings({"training.epochs": 3})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings_exist_and_their_examples_run(name, monkeypatch, tmp_path):
     module = importlib.import_module(name)

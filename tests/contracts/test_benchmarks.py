@@ -19,6 +19,8 @@ from quick import perceptron
 from ser_kit import features, protocols, recipes
 from ser_kit.core.errors import LeakageError, TableError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)
@@ -208,7 +210,6 @@ def test_the_standing_is_of_all_folds_and_goes_into_pages(monkeypatch, tmp_path,
     assert "from_scratch has no record of some folds" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_the_command_on_the_demo_corpus(demo_table, tmp_path):
     environment = {key: value for key, value in os.environ.items() if key != "SER_KIT_DATA"}
     arguments = ["--clips", "2", "--only", "extraction", "--only", "runs", "--markdown", "--json", tmp_path / "b.json"]

@@ -17,6 +17,8 @@ import ser_kit
 from ser_kit import corpora, errors, models, recipes
 from ser_kit.corpora.demo import synthesise_clip
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "CONTRIBUTING.md"
 EXAMPLE = re.compile(r"^```python\n# ser_kit/(\w+)/(\w+)\.py\n(.*?)^```", re.M | re.S)
 

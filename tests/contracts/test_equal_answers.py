@@ -25,6 +25,8 @@ from ser_kit.inference.prediction import Failure, Prediction
 from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import RATE, StreamPredictor, timeline
 
+pytestmark = pytest.mark.slow
+
 EXACTLY, WRITTEN, EXPORTED = 0.0, 1e-6, deploy.LARGEST_DIFFERENCE
 """How far a probability may be off: not at all in Python, as far as JSON is rounded, and as other runtimes compute."""
 

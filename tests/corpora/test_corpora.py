@@ -150,6 +150,7 @@ def test_a_wrong_name_is_answered_with_a_right_one(corpus):
     assert fields["speaker"] or corpus.name == "folder"
 
 
+@pytest.mark.slow
 @given(name=st.text())
 @pytest.mark.parametrize("corpus_name", corpora.names())
 def test_any_text_is_parsed_or_refused(corpus_name, name):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from clips import assert_same, clip, table_of
+from clips import assert_same, clip, module_of, table_of
 
 from ser_kit import cli, extraction
 from ser_kit.core.errors import FeatureError, MissingDependencyError
@@ -57,7 +57,7 @@ class Traced(Odd):
         return np.array([os.getppid(), 0]), 1
 '''
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")]
 
 
 def run(table, extractor, store, **settings):
@@ -84,26 +84,16 @@ def is_alive(pid) -> bool:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder with a module of extractors, where the workers look for modules too."""
+def odd(tmp_path_factory):
+    """A module of extractors, in a folder where the workers look for modules too."""
     folder = tmp_path_factory.mktemp("helper")
-    (folder / "odd_extractors.py").write_text(HELPER)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
+    with module_of(folder, "odd_extractors", HELPER) as module, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-        yield folder
-    sys.modules.pop("odd_extractors", None)
+        yield module
 
 
 @pytest.fixture(scope="module")
-def odd(folder):
-    import odd_extractors
-
-    return odd_extractors
-
-
-@pytest.fixture(scope="module")
-def cluster(folder):
+def cluster(odd):
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as made:
         yield made
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from clips import RATE, table_of
+from clips import RATE, clip, module_of, table_of
 
 from ser_kit import extraction, features
 from ser_kit.core.errors import FeatureError, MissingDependencyError, TableError, TruncatedAudioWarning
@@ -48,30 +48,20 @@ class Probe(Extractor):
 '''
 
 
-def write(path, samples, rate=RATE):
-    soundfile.write(path, samples, rate, subtype="PCM_16")
-    return path
-
-
-def voice(seed, seconds=0.6):
-    rng = np.random.default_rng(seed)
-    time = np.arange(round(seconds * RATE)) / RATE
-    pitch = rng.uniform(90, 300)
-    return 0.2 * sum(np.sin(2 * np.pi * k * pitch * time) / k for k in range(1, 8)) + 1e-3 * rng.normal(size=len(time))
-
-
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     """Nine clips that work and, among them, five that do not."""
     folder = tmp_path_factory.mktemp("clips")
-    paths = [write(folder / f"good{i}.wav", voice(i, 0.4 + 0.1 * i)) for i in range(9)]
+    paths = [clip(folder / f"good{i}.wav", i, 0.4 + 0.1 * i) for i in range(9)]
     (folder / "text.wav").write_text("no sound at all")
+    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
+    soundfile.write(folder / "empty.wav", np.zeros(0), RATE)
     bad = [
-        write(folder / "short.wav", voice(0)[:800]),
-        write(folder / "silent.wav", np.zeros(RATE)),
+        clip(folder / "short.wav", 0, 0.05),
+        folder / "silent.wav",
         folder / "text.wav",
         folder / "missing.wav",
-        write(folder / "empty.wav", np.zeros(0)),
+        folder / "empty.wav",
     ]
     for i, path in enumerate(bad):
         paths.insert(2 * i, path)
@@ -86,13 +76,9 @@ def alone(table):
 
 
 @pytest.fixture
-def probe(tmp_path, monkeypatch):
-    (tmp_path / "probe_extractor.py").write_text(HELPER)
-    monkeypatch.syspath_prepend(tmp_path)
-    import probe_extractor
-
-    yield probe_extractor.Probe()
-    del sys.modules["probe_extractor"]
+def probe(tmp_path):
+    with module_of(tmp_path, "probe_extractor", HELPER) as module:
+        yield module.Probe()
 
 
 def test_rows_and_failures_are_the_clips(table, alone):
@@ -148,7 +134,7 @@ def test_workers_are_clean_single_threaded_and_never_hold_tensorflow(table, prob
 
 @pytest.mark.parametrize("jobs", [0, 1, 2])
 def test_an_extractor_that_fails(tmp_path, probe, jobs):
-    paths = [write(tmp_path / f"{name}.wav", voice(1)) for name in ("a", "raise", "b")]
+    paths = [clip(tmp_path / f"{name}.wav", 1) for name in ("a", "raise", "b")]
     found = extraction.extract(table_of(paths), probe, jobs=jobs, cache=False, progress=False)
     assert list(found.table["path"]) == [str(paths[0]), str(paths[2])]
     assert found.failures[["error", "reason"]].values.tolist() == [["ZeroDivisionError", "as the clip asked"]]
@@ -156,7 +142,7 @@ def test_an_extractor_that_fails(tmp_path, probe, jobs):
 
 def test_a_worker_that_dies_costs_its_clip_only(tmp_path, probe):
     names = ["a", "kill1", "b", "c", "kill2", "exit", "d", "e"]
-    table = table_of(write(tmp_path / f"{name}.wav", voice(1)) for name in names)
+    table = table_of(clip(tmp_path / f"{name}.wav", 1) for name in names)
     found = extraction.extract(table, probe, jobs=2, cache=False, progress=False)
     assert list(found.table["clip_id"]) == [f"folder:{i}" for i in (0, 2, 3, 6, 7)]
     assert set(found.failures["error"]) == {"WorkerDied"}
@@ -165,7 +151,7 @@ def test_a_worker_that_dies_costs_its_clip_only(tmp_path, probe):
 
 
 def test_a_worker_that_dies_between_two_batches_costs_nothing(tmp_path, probe):
-    clips = [(i, str(write(tmp_path / f"{i}.wav", voice(i)))) for i in range(4)]
+    clips = [(i, str(clip(tmp_path / f"{i}.wav", i))) for i in range(4)]
     worker = WorkerProcess(probe, timeout=60)
     try:
         assert [outcome.error for outcome in worker.outcomes(clips[:2])] == [None, None]
@@ -191,7 +177,7 @@ def test_an_extractor_of_the_main_module_stays_in_this_process(table, probe, mon
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("jobs", [0, 1, 2])
 def test_interrupt_leaves_nobody_behind(tmp_path, probe, jobs):
-    paths = [write(tmp_path / f"sleep{i}.wav", voice(i)) for i in range(4)]
+    paths = [clip(tmp_path / f"sleep{i}.wav", i) for i in range(4)]
     table_of(paths).to_csv(tmp_path / "table.csv", index=False)
     pids = tmp_path / "pids"
     # No "if __name__ == '__main__'": a user's script need not have one.
@@ -222,7 +208,7 @@ def test_interrupt_leaves_nobody_behind(tmp_path, probe, jobs):
 
 
 def test_a_truncated_clip_counts_and_is_told(tmp_path):
-    path = write(tmp_path / "cut.wav", voice(3))
+    path = clip(tmp_path / "cut.wav", 3)
     path.write_bytes(path.read_bytes()[:-6000])
     with pytest.warns(TruncatedAudioWarning, match=r"cut\.wav"):
         found = extraction.extract(table_of([path]), features.Functionals(), progress=False)

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clips import assert_same, clip, table_of
+from clips import assert_same, clip, module_of, table_of
 
 from ser_kit import extraction
 from ser_kit.core.errors import DamagedStoreWarning, FeatureError, StoreError, TruncatedAudioWarning
 from ser_kit.extraction import Store
 from ser_kit.features import Functionals, LogMel
+
+pytestmark = pytest.mark.slow
 
 LOGMEL = LogMel(seconds=0.5)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -73,14 +75,8 @@ class Peak(Extractor):
 @pytest.fixture(scope="module")
 def helper(tmp_path_factory):
     """A folder with a module of extractors that other processes find too."""
-    folder = tmp_path_factory.mktemp("helper")
-    (folder / "survivors.py").write_text(HELPER)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        import survivors
-
-        yield survivors
-    del sys.modules["survivors"]
+    with module_of(tmp_path_factory.mktemp("helper"), "survivors", HELPER) as module:
+        yield module
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +296,6 @@ while kills < int(sys.argv[1]):
 
 
 @posix
-@pytest.mark.slow
 def test_a_run_killed_at_25_moments_ends_as_one_left_alone(helper, tmp_path):
     for i in range(300):
         clip(tmp_path / f"{i:03d}.wav", i)
@@ -415,7 +410,6 @@ subprocess.run(["umount", "narrow"], check=True)
 """
 
 
-@pytest.mark.slow
 def test_full_disks_and_read_only_folders_give_one_error_and_spoil_nothing(tmp_path):
     """On real file systems of a few kilobytes, mounted in a namespace of their own."""
     unshare = shutil.which("unshare")
@@ -469,7 +463,6 @@ print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_clips(helper, tmp_path):
     environment = os.environ | {"PYTHONPATH": path_to(helper)}
     real = [clip(tmp_path / f"real{i:03d}.wav", i, 0.1) for i in range(100)]

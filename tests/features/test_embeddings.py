@@ -72,7 +72,7 @@ def test_bad_parameters(make, message):
 
 def test_a_network_of_another_shape_is_refused(kaggle_cache, networks, monkeypatch):
     monkeypatch.setattr(YAMNet, "handle", TRILLsson().handle)
-    monkeypatch.setattr(YAMNet, "_row", lambda self, network, samples: network(samples[None])["embedding"][0])
+    monkeypatch.setattr(YAMNet, "_embedding", lambda self, network, samples: network(samples[None])["embedding"][0])
     with pytest.raises(FeatureError, match=r"gives \(1024,\) values of a clip; expected \(2048,\)"):
         YAMNet().extract((np.ones(RATE), RATE))
     assert Path(kaggle_cache, "models").is_dir() and os.environ["KAGGLEHUB_CACHE"] == str(kaggle_cache)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
-from test_features import RATE, SIGNALS, recording, sounds
+from sounds import RATE, SIGNALS, recording, sounds
 
 from ser_kit import corpora, extraction
 from ser_kit.core.errors import FeatureError

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
+import pytest
 import soundfile
 
 RATE = 16000
@@ -28,6 +33,16 @@ def table_of(paths) -> pd.DataFrame:
         "sex": "",
         "emotion": ["happy" if i % 2 else "sad" for i in range(len(paths))],
     })  # fmt: skip
+
+
+@contextmanager
+def module_of(folder, name, source):
+    """A module of extractors, made in a folder and imported from there."""
+    (folder / f"{name}.py").write_text(source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield importlib.import_module(name)
+    del sys.modules[name]
 
 
 def assert_same(one, other):

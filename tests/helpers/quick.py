@@ -14,5 +14,5 @@ def perceptron(**settings) -> recipes.Recipe:
         **settings: changes, by path with ``__`` for the dot, such as ``training__epochs=2``.
     """
     changes = {path.replace("__", "."): value for path, value in settings.items()}
-    tuned = recipes.get("rastogi_mlp+as tuned here").with_settings(changes)
+    tuned = recipes.get("rastogi_mlp+ours").with_settings(changes)
     return dataclasses.replace(tuned, name="rastogi_mlp", ablations=recipes.get("rastogi_mlp").ablations)

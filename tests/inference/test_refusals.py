@@ -16,6 +16,8 @@ from ser_kit import corpora
 from ser_kit.core.errors import TableError
 from ser_kit.inference.prediction import Failure
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)

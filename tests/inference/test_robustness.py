@@ -11,6 +11,8 @@ import pytest
 
 from ser_kit import recipes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)
@@ -66,7 +68,6 @@ def test_the_loss_is_beside_the_clips_as_recorded():
     assert table.loc["telephone"].tolist() == ["57.5 ± 3.5", "7.5"]
 
 
-@pytest.mark.slow
 def test_every_fold_is_tested_under_every_condition(demo_few, monkeypatch, tmp_path, capsys):
     small = {"channels": (4, 4, 4, 4), "harmonic_channels": (4, 4, 4, 4), "width": 8}
     system = recipes.get("from_scratch_single").with_settings({"training.epochs": 1, "hyperparameters": small})

@@ -37,7 +37,7 @@ def material(name: str, records: pd.DataFrame | None = None) -> Material:
 
 def test_the_cnn_bilstm_is_one_command_on_crema_d(made_corpora, monkeypatch, tmp_path):
     network, forest = (recipes.get(f"ahmadov_{name}") for name in ("cnn_bilstm", "forest"))
-    variants = {"as tuned here": {"extractor.zero_padding": False}, "not standardised": {"scale": False}}
+    variants = {"ours": {"extractor.zero_padding": False}, "not standardised": {"scale": False}}
     small = {"ahmadov_cnn_bilstm": network.with_settings({"extractor.frames": 9, "ablations": variants}),
              "ahmadov_forest": forest.with_settings({"training.n_estimators": 3})}  # fmt: skip
     for name, recipe in small.items():

@@ -13,6 +13,8 @@ from ser_kit.audio import read_audio
 from ser_kit.bundles.bundle import Bundle
 from ser_kit.inference.predictor import DEFAULT_PRESET, Predictor
 
+pytestmark = pytest.mark.slow
+
 RATE = 16000
 SMALL = {"channels": (4, 4, 4, 4), "harmonic_channels": (4, 4, 4, 4), "width": 8, "heads": 1}
 

@@ -16,7 +16,7 @@ from ser_kit.models import kernels
 from ser_kit.recipes import pruning
 from ser_kit.training import loop
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def bundle(demo_bundle):
 
 @pytest.fixture(scope="module")
 def material(bundle, demo_functionals):
-    return recipes.get("rastogi_mlp+as tuned here").prepare(demo_functionals, progress=False)
+    return recipes.get("rastogi_mlp+ours").prepare(demo_functionals, progress=False)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ser_kit.recipes import reproduce
 from ser_kit.recipes.page import TABLES as MAKERS
 from ser_kit.training.checkpoint import State
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 TABLES = ("table", "splits", "ablations", "classes", "missing", "folds", "matrix")
 
 
@@ -170,6 +171,19 @@ def test_parts_are_the_names_of_checkpoints(name, monkeypatch):
     monkeypatch.setattr(recipes.Ensemble, "_drawn", staticmethod(lambda split, i: 1))
     recipes.get(name).train(split)
     assert tuple(asked) == recipes.get(name).parts
+
+
+def test_an_ensemble_starts_from_the_checkpoints_of_its_members(quick, tmp_path, monkeypatch):
+    """So that the members can be trained in parallel, each in a process of its own."""
+    arguments = {"divided": ["speaker"], "seeds": [0], "numbers": [1], "out": tmp_path, "jobs": 1, "progress": False}
+    other = dataclasses.replace(quick, name="other", extractor=features.Functionals(n_mfcc=5))
+    for member in (quick, other):
+        reproduce.run([member], ["demo"], **arguments)
+    trained = []
+    monkeypatch.setattr(State, "update", lambda self, row: trained.append(row))
+    vote = recipes.Ensemble.of(quick, other)
+    reproduce.run([vote], ["demo"], **arguments)
+    assert not trained and len(written(tmp_path)) == 3
 
 
 def test_a_system_that_was_changed_is_run_anew_and_what_only_reads_otherwise_is_not(forest, tmp_path):

@@ -183,7 +183,7 @@ def test_shortened_trainings_say_so_and_change_nothing_else(recipe):
 
 
 def test_what_was_here_before_is_a_variant(recipe):
-    tuned = recipe.variant("as tuned here")
+    tuned = recipe.variant("ours")
     assert tuned.extractor == features.LogMel(n_mels=32, seconds=3.0, preprocess=(Trim(top_db=30.0),))
     assert (tuned.hyperparameters["chunk"], tuned.training.patience, tuned.augmentation[0].whole) == (64, 15, False)
     assert {key: tuned.hyperparameters.get(key) for key in ("bidirectional", "attention")} == {

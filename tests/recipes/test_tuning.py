@@ -14,7 +14,7 @@ from ser_kit.audio.augment import AddNoise
 from ser_kit.core.errors import LeakageError, RecipeError, TableError
 from ser_kit.recipes import tuning
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 # Two that learn next to nothing, and one that learns, so that there is a best.
 SPACE = {"training.learning_rate": [1e-7, 1e-2], "hyperparameters.dropout": [(0.0, 0.0, 0), (0.3, 0.2, 0)]}
 

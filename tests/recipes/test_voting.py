@@ -84,7 +84,7 @@ def test_ensembles_vote_as_documented(name):
 def test_bagging_and_boosting_are_of_cnn_lstms():
     for name in ("voting_bagging", "voting_boosting"):
         assert [member.name for member in recipes.get(name).members] == ["voting_cnn_lstm"]
-        assert [member.name for member in recipes.get(f"{name}+as tuned here").members] == ["voting_lstm"]
+        assert [member.name for member in recipes.get(f"{name}+ours").members] == ["voting_lstm"]
 
 
 def test_cnn_lstms_on_each_type_of_features():

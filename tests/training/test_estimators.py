@@ -298,6 +298,7 @@ def correlated(n=256):
     return (causes + 0.1 * rng.normal(size=(n, 12))).astype("float32")
 
 
+@pytest.mark.slow
 def test_an_encoder_keeps_more_of_its_input():
     x = correlated()
     model = perceptron(activation="tanh")

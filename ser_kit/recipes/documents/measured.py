@@ -117,7 +117,7 @@ def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     if emotion:
         here = list(runs["labels"].iloc[0]).index(emotion)
         value = class_scores(by_speaker.sum(0))[metric][here]
-        values = drawn["recall"][:, here] if metric == "recall" else np.empty(0)
+        values = drawn[metric][:, here]
     low, high = interval(values)
     known = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) else ""
     return f"{100 * value:.1f}{known}{star}"

@@ -55,7 +55,8 @@ STAGED = Document(
                 Row(
                     label="three channels",
                     system=_NAME,
-                    reported={"accuracy": (0.94, 0.951), "training_accuracy": 0.9996, "epochs": (20, 25)},
+                    reported={"accuracy": (0.94, 0.951), "training_accuracy": 0.9996, "epochs": (20, 25),
+                              "parameters": None, "minutes": None},
                     classes={emotion: {"f1": value} for emotion, value in _F1.items()},
                 ),
                 Row(label="three channels, honest early stopping", system=_NAME, protocol=_HONEST,

@@ -156,13 +156,13 @@ TIME_DISTRIBUTED = Document(
             note="The document's split is by file order within each actor and emotion. `random_80_10_10` "
             "draws clips at random. `random_80_10_10_copies` divides the clips after adding the noisy "
             "copies, so that copies of tested clips are in training; the document does not say that it did "
-            "so. *As tuned here* has chunks of 64 x 32 and early stopping.",
+            "so. *Our settings* has chunks of 64 x 32 and early stopping.",
             rows=(
                 *(Row(label=f"{model}, {name}", system=system, protocol=name, unseen=False)
                   for model, system in _MODELS.items() for name in (_RANDOM, _COPIES)),
-                *(Row(label=f"{model}, as tuned here", system=f"{system}+as tuned here")
+                *(Row(label=f"{model}, with our settings", system=f"{system}+ours")
                   for model, system in _MODELS.items()),
-                *(Row(label=f"Model 1, as tuned here, {name}", system="td_cnn_lstm+as tuned here",
+                *(Row(label=f"Model 1, with our settings, {name}", system="td_cnn_lstm+ours",
                       protocol=name, unseen=False) for name in (_RANDOM, _COPIES)),
             ),
         ),
