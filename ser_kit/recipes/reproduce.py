@@ -189,7 +189,7 @@ class _Task:
             found = self.system.run_fold(prepared, fold, out=self.checkpoints, progress=progress, title=title)
             record = self.record(prepared, fold, len(folds), found)
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path(number), (json.dumps(plain(record), indent=1) + "\n").encode())
+            write_whole(self.path(number), _written(record).encode())
             uar = 100 * found.metrics()["uar"]
             yield f"{self}, fold {number + 1} of {len(folds)}: UAR {uar:.1f} ({found.seconds:.0f} s)"
 
@@ -230,6 +230,12 @@ class _Task:
             "backend": keras.backend.backend(),
             "versions": dict(found.versions),
         }
+
+
+def _written(record: dict) -> str:
+    """A record as JSON with lists of numbers on one line each."""
+    text = json.dumps(plain(record), indent=1) + "\n"
+    return re.sub(r"\[[-+.,\deE\snul]*\]", lambda numbers: " ".join(numbers[0].split()), text)
 
 
 def _by_speaker(found: Evaluation) -> dict[str, list[list[int]]]:
