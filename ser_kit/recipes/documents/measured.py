@@ -15,7 +15,7 @@ from ..records import METRIC_NAMES
 from .document import UNSEEN, Material, Row
 
 COLUMNS = ("system", "figure", "reported", "run on", "here, as documented", "here, unseen speakers")
-_PLAIN = {"parameters": "parameters", "epochs": "epochs", "minutes": "minutes of training"}
+_PLAIN = {"parameters": "parameters", "epochs": "epochs", "minutes": "minutes of training (median)"}
 _ALWAYS = ("accuracy", "uar")
 """Shown of each system, even if its document does not report them."""
 
@@ -60,7 +60,8 @@ def _lines(material: Material, row: Row, place: str) -> list[list[str]]:
     lines = []
     for title, metric, emotion in figures:
         reported = row.classes[emotion][metric] if emotion else row.reported.get(metric)
-        here = [_documented(sides[0], metric, emotion), _unseen(sides[1], metric, emotion)]
+        runs = own if metric == "minutes" and len(sides[0]) else sides[0]  # one fold may have waited
+        here = [_documented(runs, metric, emotion), _unseen(sides[1], metric, emotion)]
         lines.append([row.label, title, _reported(reported, metric), place or "not run", *here])
     return lines
 
