@@ -67,6 +67,16 @@ def test_shapes_of_the_blocks(networks):
     assert [layer.output.shape for layer in kinds(network, "LSTM")] == [(None, 128)]
 
 
+def test_a_clip_takes_82_million_multiplications(networks):
+    """The number that the page's estimates of time are made from."""
+    network = networks["td_cnn_lstm"]
+    areas = [np.prod(layer.output.shape[1:3]) for layer in kinds(network, "Conv2D")]
+    channels = itertools.pairwise((1, *FILTERS))
+    each = [area * k * k * a * b for area, k, (a, b) in zip(areas, KERNELS, channels, strict=True)]
+    assert 3 * sum(each) == pytest.approx(82e6, rel=0.01)
+    assert 2880 * 3 * 2 * 82e6 == pytest.approx(1.4e12, rel=0.02)  # gradients cost twice as much again
+
+
 def test_lstm_and_attention(networks):
     (both,) = kinds(networks["td_cnn_bilstm_attention"], "Bidirectional")
     assert both.output.shape == (None, 3, 256)
