@@ -109,6 +109,9 @@ def _over_runs(values: list[float]) -> str:
 def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     if not len(runs) or metric in _PLAIN:
         return "–"
+    labels = list(runs["labels"].iloc[0])
+    if emotion and emotion not in labels:  # of another label set
+        return "–"
     star = "" if len(runs) == runs.groupby("seed")["folds"].first().sum() else " *"
     by_speaker = speakers(runs)
     if by_speaker is None or not (emotion or metric in METRICS):  # records of earlier versions; other metrics
@@ -116,7 +119,7 @@ def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     scores, drawn = all_scores(by_speaker.sum(0)), resampled_counts(by_speaker)
     value, values = scores.get(metric), drawn.get(metric)
     if emotion:
-        here = list(runs["labels"].iloc[0]).index(emotion)
+        here = labels.index(emotion)
         value = class_scores(by_speaker.sum(0))[metric][here]
         values = drawn[metric][:, here]
     low, high = interval(values)
