@@ -144,8 +144,8 @@ TIME_DISTRIBUTED = Document(
             note="Rows called *shortened* are not the document's training: they have fewer epochs, and one "
             "noisy copy of each training clip or none, since the whole takes hours on two cores. The minutes "
             "of the document are on an NVIDIA RTX 3080. A clip takes 82 million multiplications, an epoch "
-            "with gradients 1.4e12 operations; a T4 (8.1e12 a second at most) needs about 2 to 4 s for it, and "
-            "7 to 13 min for 200 epochs: an estimate, not measured.",
+            "with gradients 1.4e12 operations. A T4 (8.1e12 a second at most) would take about 2 to 4 s for "
+            "it, and 7 to 13 min for 200 epochs: an estimate, not measured.",
             rows=(*_epochs("Model 1"), *_epochs("Model 2")),
         ),
         Table(
