@@ -39,6 +39,7 @@ def summary(records: pd.DataFrame) -> pd.DataFrame:
         _row(system, place, runs)
         for system in RECIPES.values()
         for place, runs in whole[whole["recipe"] == system.name].groupby("corpora", sort=False)
+        if runs["protocol"].isin((system.published.protocol, _UNSEEN)).any()
     ]
     return pd.DataFrame(rows)
 

@@ -42,7 +42,8 @@ def table(material: Material, rows: Iterable[Row]) -> pd.DataFrame:
 def _places(material: Material, row: Row) -> list[str]:
     """Corpora that a row was run on, ``[""]`` if it was not run."""
     own = ", ".join(sorted(row.corpora or material.document.corpora))
-    found = list(dict.fromkeys(material.of(row.system)["corpora"]))
+    runs = material.of(row.system)
+    found = list(dict.fromkeys(runs["corpora"][runs["protocol"].isin((row.split, UNSEEN))]))
     within = [place for place in found if set(place.split(", ")) <= set(own.split(", "))]
     return [own] if own in found else (within or found or [""])
 
