@@ -94,6 +94,7 @@ class TestDraws:
         draws = {each.values[0].generator(tone()).random() for each in VARIATIONS}
         assert len(draws) == len(VARIATIONS)
 
+    @pytest.mark.slow
     def test_another_process_draws_the_same(self):
         code = (
             "import numpy as np, hashlib\n"

@@ -372,6 +372,7 @@ def test_what_could_not_be_loaded_is_not_saved(demo_bundle, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_as_many_networks_as_are_joined_can_be_loaded(demo_bundle):
     """Settings that are the same in all members of a committee count once, and lists, which may make layers, often."""
     bundle = Bundle.load(demo_bundle)
@@ -452,6 +453,7 @@ def test_an_unknown_preset_is_named():
         preset_path("nope")
 
 
+@pytest.mark.slow
 def test_a_card_holds_every_argument_of_the_builder_and_a_version(demo_bundle):
     card = json.loads((demo_bundle / "card.json").read_text())
     described = card["members"][0]["model"]

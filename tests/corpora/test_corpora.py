@@ -350,6 +350,7 @@ def lay_out(root: Path, names: list[str]) -> None:
         (root / name).touch()
 
 
+@pytest.mark.slow
 def test_nested_second_copies_do_not_double_a_corpus(tmp_path):
     names = PUBLISHED_NAMES["ravdess"]
     lay_out(tmp_path, [f"audio_speech_actors_01-24/{name}" for name in names])
@@ -365,6 +366,7 @@ def test_nested_second_copies_do_not_double_a_corpus(tmp_path):
     assert table.attrs["excluded"] == []
 
 
+@pytest.mark.slow
 def test_joined_corpora_tell_what_each_lost(tmp_path, caplog):
     for name in ("ravdess", "cremad", "tess"):
         lay_out(tmp_path / corpora.get(name).slug, PUBLISHED_NAMES[name])

@@ -21,6 +21,8 @@ from ser_kit.core.errors import FileNameError
 from ser_kit.core.labels import label_set
 from ser_kit.corpora import demo
 
+pytestmark = pytest.mark.slow
+
 FETCH = "from ser_kit.corpora import demo; print(demo.fetch())"
 
 

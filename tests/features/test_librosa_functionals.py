@@ -14,6 +14,8 @@ from ser_kit import corpora, extraction
 from ser_kit.core.errors import FeatureError
 from ser_kit.features import LibrosaFunctionals
 
+pytestmark = pytest.mark.slow
+
 PRINTED = pd.read_csv(Path(__file__).parents[1] / "data" / "librosa_functionals.csv", index_col="clip")
 FEATURES = list(PRINTED.columns.drop("emotion"))
 DIGITS = {"rel": 3e-7, "abs": 2.5e-6}  # six decimals of a table that was computed in single precision

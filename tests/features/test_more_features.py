@@ -123,6 +123,7 @@ def test_stacked_equals_librosa(name):
     check_stacked(sound.samples, RATE, 1.25, n_fft=512, win_length=400, hop_length=160)  # fewer frames than are asked
 
 
+@pytest.mark.slow
 @given(samples=sounds(22050))
 @settings(max_examples=60, deadline=None)
 def test_stacked_equals_librosa_on_any_sound(samples):

@@ -191,6 +191,7 @@ class TestEveryProtocol:
             protocols.get(name)(table)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*SHARES, "loso", "emobox", *ACROSS])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(table=tables(), seed=st.integers(0, 99), order=st.integers(0, 99))
@@ -494,6 +495,7 @@ class TestShares:
             counts = table["emotion"].iloc[rows].value_counts()
             assert (abs(counts - share * table["emotion"].value_counts()) <= 1).all()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", SHARES)
     @settings(max_examples=25, deadline=None)
     @given(counts=st.lists(st.integers(3, 60), min_size=2, max_size=4), seed=st.integers(0, 99))

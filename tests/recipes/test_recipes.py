@@ -381,11 +381,13 @@ def test_probabilities_and_predictions_agree(evaluation):
     np.testing.assert_allclose(p.max(axis=1), evaluation.predictions["confidence"])
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_predictions(quick, demo_functionals, evaluation):
     again = quick.run(demo_functionals, "speaker_80_20", progress=False)
     pd.testing.assert_frame_equal(again.predictions, evaluation.predictions)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(quick, demo_functionals, evaluation, tmp_path, monkeypatch):
     update = State.update
 

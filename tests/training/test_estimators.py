@@ -15,7 +15,7 @@ from ser_kit.training.estimators import SVM, Forest
 from ser_kit.training.linear import Linear
 from ser_kit.training.pretraining import pretrain
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("eagerly")]
 
 
 def clips(n=300, dims=6, classes=4, seed=0):
@@ -220,7 +220,6 @@ def test_a_class_that_a_corpus_lacks_is_excluded_for_its_clips():
     assert alone.predict_on_batch(apart)[corpus == "b", 2].mean() > 0.1
 
 
-@pytest.mark.slow
 def test_a_linear_classifier_counts_corpora_and_classes_alike_and_leaves_out_clips_of_no_weight():
     x, y = clips()
     corpus, speaker = corpora_of(len(x))
@@ -299,7 +298,6 @@ def correlated(n=256):
     return (causes + 0.1 * rng.normal(size=(n, 12))).astype("float32")
 
 
-@pytest.mark.slow
 def test_an_encoder_keeps_more_of_its_input():
     x = correlated()
     model = perceptron(activation="tanh")
@@ -331,7 +329,6 @@ def test_a_boltzmann_machine_prefers_what_it_has_seen():
     assert energy(x) < energy(shuffled) - 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["rbm", "autoencoder"])
 def test_pretraining_goes_through_all_hidden_layers_and_repeats(method):
     def weights(seed):
