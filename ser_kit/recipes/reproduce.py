@@ -257,9 +257,13 @@ def _curves(history: pd.DataFrame) -> dict[str, list[float | None]]:
 
 
 def _training_accuracy(found: Evaluation) -> float | None:
-    """Training accuracy of the best epoch, mean over the networks; ``None`` if there are no epochs."""
+    """Training accuracy of the epoch whose weights are kept, mean over the networks; ``None`` if there are no
+    epochs."""
+    best = '"patience"' in json.dumps(found.settings)  # settings that are off are not in it
     kept = [
-        history["accuracy"].iloc[-1 if history["val_loss"].isna().all() else history["val_loss"].argmin()]
+        history["accuracy"].iloc[
+            history["val_loss"].argmin() if best and history["val_loss"].notna().any() else -1
+        ]
         for history in found.histories
     ]
     return round(float(np.mean(kept)), 6) if kept else None

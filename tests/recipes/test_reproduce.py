@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -339,6 +340,14 @@ def test_other_reported_figures_stand_beside_ours(records):
 def test_training_accuracy_is_recorded_where_there_are_epochs(records):
     found = records.groupby("recipe")["training_accuracy"]
     assert found.get_group("rastogi_mlp").between(0, 1).all() and found.get_group("ahmadov_forest").isna().all()
+
+
+@pytest.mark.parametrize(("patience", "expected"), [(5, 0.6), (None, 0.9)])
+def test_training_accuracy_is_that_of_the_epoch_whose_weights_are_kept(patience, expected):
+    history = pd.DataFrame({"accuracy": [0.2, 0.6, 0.9], "val_loss": [3.0, 1.0, 2.0]})
+    settings = recipes.get("rastogi_mlp").with_settings({"training.patience": patience}).declaration
+    found = SimpleNamespace(settings=settings, histories=[history])
+    assert reproduce._training_accuracy(found) == expected
 
 
 def test_ablations_are_compared_with_the_system_under_the_same_conditions(records):

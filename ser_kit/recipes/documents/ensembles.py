@@ -142,7 +142,8 @@ ENSEMBLES = Document(
         ),
         Table(
             title="Table 2 on speech and song",
-            note="The document has 1,012 clips of song. Those here are the first 2.4 s of each of 835.",
+            note="The document has 1,012 clips of song. Those here are the first 2.4 s of each of 835. What "
+            "was run on `ravdess` only is of speech: it was not run with the songs.",
             rows=(
                 _row("CNN + LSTM", "voting_features", _SONG, reported=_CNN_LSTM),
                 _row("SVM", "voting_svm", _SONG, reported=_SVM),
