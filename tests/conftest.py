@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,31 @@ def pytest_collection_modifyitems(items):
     """Files that take long come first, so that no process of pytest-xdist is left alone with one at the end."""
     places = {f"test_{name}.py": place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+NOT_SELECTED: Counter[str] = Counter()
+"""Mark -> number of tests that were not selected, such as by ``make test-fast``."""
+
+
+def pytest_deselected(items):
+    for item in items:
+        NOT_SELECTED[next((mark for mark in ("slow", "browser") if item.get_closest_marker(mark)), "other")] += 1
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # a process of pytest-xdist
+        session.config.workeroutput["not_selected"] = dict(NOT_SELECTED)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    NOT_SELECTED.update(Counter(getattr(node, "workeroutput", {}).get("not_selected", {})) - NOT_SELECTED)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    reasons = dict(line.split(": ", 1) for line in config.getini("markers") if ": " in line)
+    for mark, count in NOT_SELECTED.items():
+        terminalreporter.write_line(f"NOT SELECTED [{count}] {mark}: {reasons.get(mark, 'by an option of pytest')}")
 
 
 @pytest.fixture(scope="session")

@@ -124,6 +124,10 @@ def validate(
         else:
             clips[entry.clip].append(entry)
 
+    if checksums is not None:
+        for kind, name, path, detail in _checksums.differences(corpus, folder, checksums):
+            findings.append(Finding(kind, f"{corpus.name}:{name}", str(path), detail))
+
     digests: dict[tuple[str, Path], str] = {}
     files = [entry for group in clips.values() for entry in group]
     for entry in tqdm(files, desc=f"validate {corpus.name}", unit="file", disable=not progress):
@@ -132,10 +136,6 @@ def validate(
             known = corpus.known_bad.get(entry.clip) if kind == "silent" else None
             clip_id = f"{corpus.name}:{entry.clip}"
             findings.append(Finding("known" if known else kind, clip_id, str(entry.path), known or detail))
-
-    if checksums is not None:
-        for kind, name, path, detail in _checksums.differences(corpus, folder, checksums):
-            findings.append(Finding(kind, f"{corpus.name}:{name}", str(path), detail))
 
     found = Counter(group[0].fields["emotion"] for group in clips.values())
     if corpus.expected:

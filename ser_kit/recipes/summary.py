@@ -21,11 +21,13 @@ def summary(records: pd.DataFrame) -> pd.DataFrame:
         records: from :func:`ser_kit.recipes.reproduce.load`.
 
     Returns:
-        DataFrame with these columns; accuracies are fractions, ``sd`` is over folds and seeds:
+        DataFrame with these columns; accuracies are fractions, ``sd`` is over folds and seeds, and
+        ``complete`` says whether no fold is missing:
         ``system``, ``reported_on``, ``run_on``, ``same_corpora``, ``protocol`` (of the authors), ``leaks``,
-        ``reported_low``, ``reported_high``, ``reproduced``, ``reproduced_sd``, ``unseen``, ``unseen_sd``,
-        ``unseen_low`` and ``unseen_high`` (95 % interval over speakers), ``explained``, ``seeds``, ``folds``,
-        ``parameters``, ``minutes`` (of one fold), ``versions`` and ``command``.
+        ``reported_low``, ``reported_high``, ``reproduced``, ``reproduced_sd``, ``reproduced_complete``,
+        ``unseen``, ``unseen_sd``, ``unseen_complete``, ``unseen_low`` and ``unseen_high`` (95 % interval over
+        speakers), ``explained``, ``seeds``, ``folds``, ``parameters``, ``minutes`` (of one fold),
+        ``versions`` and ``command``.
         ``explained`` is the share of the gap between the reported accuracy and that on unseen speakers that
         the split of the authors explains here: (reproduced - unseen) / (reported - unseen), if that split
         leaks, the corpora are those of the authors, and the reported figure is higher; 1 at most.
@@ -39,6 +41,7 @@ def summary(records: pd.DataFrame) -> pd.DataFrame:
         _row(system, place, runs)
         for system in RECIPES.values()
         for place, runs in whole[whole["recipe"] == system.name].groupby("corpora", sort=False)
+        if runs["protocol"].isin((system.published.protocol, _UNSEEN)).any()
     ]
     return pd.DataFrame(rows)
 
@@ -62,8 +65,10 @@ def _row(system: System, place: str, runs: pd.DataFrame) -> dict:
         "reported_high": reported[-1],
         "reproduced": reproduced,
         "reproduced_sd": published["accuracy"].std(),
+        "reproduced_complete": _complete(published),
         "unseen": accuracy,
         "unseen_sd": unseen["accuracy"].std(),
+        "unseen_complete": _complete(unseen),
         "unseen_low": low,
         "unseen_high": high,
         "explained": min(1, (reproduced - accuracy) / gap) if leaks and same and gap > 0 else np.nan,
@@ -74,6 +79,10 @@ def _row(system: System, place: str, runs: pd.DataFrame) -> dict:
         "versions": ", ".join(f"{name} {each}" for name, each in runs["versions"].iloc[0].items()),
         "command": runs["command"].iloc[0],
     }
+
+
+def _complete(runs: pd.DataFrame) -> bool:
+    return len(runs) == runs.groupby("seed")["folds"].first().sum()
 
 
 def _interval(runs: pd.DataFrame) -> tuple[float, float]:
@@ -107,8 +116,11 @@ def summary_table(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _spread(found: pd.DataFrame, name: str) -> list[str]:
-    pairs = zip(found[name], found[f"{name}_sd"], strict=True)
-    return [f"{_percent(mean)} ± {_percent(sd)}" if np.isfinite(sd) else _percent(mean) for mean, sd in pairs]
+    stars = np.where(found[f"{name}_complete"], "", " *")
+    rows = zip(found[name], found[f"{name}_sd"], stars, strict=True)
+    return [
+        f"{_percent(mean)}{f' ± {_percent(sd)}' if np.isfinite(sd) else ''}{star}" for mean, sd, star in rows
+    ]
 
 
 def _percent(value: float, decimals: int = 1) -> str:

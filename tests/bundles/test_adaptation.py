@@ -326,6 +326,7 @@ def talk(clips):
     return np.concatenate([*parts[:3], np.zeros(4 * RATE, np.float32), *parts[3:], *parts])
 
 
+@pytest.mark.slow
 def test_a_stream_gets_used_to_the_voice_on_the_way(predictor, talk):
     plain = timeline(predictor, (talk, RATE), smoothing=0)
     moments = timeline(predictor, (talk, RATE), smoothing=0, adapt=True)
@@ -381,6 +382,7 @@ def shown(page: UploadWidget) -> str:
     return " ".join(one.value for one in on_page(page, ipywidgets.HTML))
 
 
+@pytest.mark.slow
 def test_the_page_gets_used_to_a_voice_while_it_is_asked_to(predictor, clips, tmp_path):
     page = UploadWidget(predictor)
     (switch,) = on_page(page, ipywidgets.Checkbox)

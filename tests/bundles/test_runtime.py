@@ -69,6 +69,7 @@ def copied(own, tmp_path):
 
 
 class TestAnswers:
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", preset_names())
     def test_every_preset_has_a_file_that_answers_as_its_networks(self, name):
         fast, slow = Bundle.load(preset_path(name)), Bundle.load(preset_path(name), networks=True)
@@ -343,6 +344,7 @@ assert main(["train", "rastogi_mlp", "--corpus", "demo", "--out", folder + "/bun
 """
 
 
+@pytest.mark.slow
 def test_a_small_installation_can_predict_and_says_what_it_cannot_do(tmp_path):
     """lazy_loader, numpy, soundfile, av, soxr, onnxruntime and rich, and what these need, are enough."""
     run = subprocess.run([sys.executable, "-c", SMALL, str(tmp_path)], capture_output=True, text=True, env=os.environ)

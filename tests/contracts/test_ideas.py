@@ -18,6 +18,8 @@ from ser_kit.features import SpeechEncoder
 from ser_kit.recipes import PreparedData, Split
 from ser_kit.training.linear import Linear
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 if not (ROOT / "benchmarks").is_dir():
     pytest.skip("the benchmarks are not beside an installed package", allow_module_level=True)

@@ -25,7 +25,7 @@ import soundfile
 from ser_kit import corpora
 from ser_kit.core.errors import CorpusNotFoundError
 
-pytestmark = pytest.mark.filterwarnings("ignore::ser_kit.core.errors.IncompleteCorpusWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ser_kit.core.errors.IncompleteCorpusWarning")]
 
 PORT = 7777
 NAMES = ["03a01Fa.wav", "03a01Nc.wav", "08a01Na.wav"]

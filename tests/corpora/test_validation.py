@@ -85,6 +85,7 @@ def test_a_file_that_holds_no_checksums(root, tmp_path, content):
         corpora.validate("emodb", root, checksums=file, progress=False)
 
 
+@pytest.mark.slow
 def test_copies_are_noted_but_do_no_harm(root):
     shutil.copytree(root / "wav", root / "nested" / "wav")
     found = validate("emodb", root)
@@ -92,6 +93,7 @@ def test_copies_are_noted_but_do_no_harm(root):
     assert set(found.table()["kind"]) == {"copy"} and len(found.table()) == 535
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "damage", "detail"),
     [

@@ -95,6 +95,7 @@ def test_every_corpus_counts_alike():
     assert even == pytest.approx(0.75, abs=0.02)  # and not the 0.89 of all clips together
 
 
+@pytest.mark.slow
 def test_the_card_says_what_each_corpus_left_out_shows(quick, material, evaluation):
     bundle = quick.fit(material, protocol="corpus", evaluation=evaluation, progress=False)
     found = bundle.card["left_out"]
@@ -126,6 +127,7 @@ def test_no_corpus_decides_about_its_own_figures(evaluation):
     assert again["threshold"] == first["threshold"] and again["answered"] == first["answered"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["scaler", "early stopping", "calibration"])
 def test_a_training_that_sees_a_clip_of_the_corpus_left_out_is_refused(monkeypatch, quick, material, what):
     fold = protocols.leave_out(material.table, ["south"])

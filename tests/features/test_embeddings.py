@@ -37,6 +37,7 @@ def test_yamnet_tells_means_and_deviations_over_its_patches(networks):
     np.testing.assert_allclose(row[[0, 1024]], [levels.mean(), levels.std()], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_table_is_extracted_by_worker_processes(demo_few, networks):
     few = demo_few.head(4)
     few.attrs = demo_few.attrs

@@ -212,6 +212,7 @@ def test_an_unknown_encoder_is_refused():
 REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "encoders.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", encoders.names(packaged=True))
 def test_rounded_weights_give_what_the_published_ones_give(name):
     """The first 16 numbers of each block of :func:`sweep` of 3 s, averaged over time.
@@ -226,6 +227,7 @@ def test_rounded_weights_give_what_the_published_ones_give(name):
         assert np.abs(found[block, :16] - expected).max() < 5 * distance
 
 
+@pytest.mark.slow
 def test_threads_share_one_encoder():
     from concurrent.futures import ThreadPoolExecutor
 
@@ -250,6 +252,7 @@ def test_any_length_and_a_batch_gives_what_each_clip_gives(seconds):
 # Extractor -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_row_is_statistics_over_frames():
     extractor = SpeechEncoder(**TINY)
     sound = sweep(1.3)
@@ -266,6 +269,7 @@ def test_the_row_is_statistics_over_frames():
     assert SpeechEncoder().shape == (3072,)
 
 
+@pytest.mark.slow
 def test_a_long_clip_is_encoded_in_equal_windows():
     sound = sweep(61.0)
     encode = encoders.forward("whisper_tiny_en", [3])
@@ -315,6 +319,7 @@ def test_parameters_that_make_no_sense_are_refused(parameters, message):
         SpeechEncoder(**parameters)
 
 
+@pytest.mark.slow
 def test_a_table_is_extracted_in_a_worker_process(demo_few):
     few = demo_few.head(4)
     few.attrs = demo_few.attrs

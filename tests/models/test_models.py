@@ -37,6 +37,7 @@ def inputs(name):
     return np.random.default_rng(0).normal(size=(8, *INPUTS[name])).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", models.names())
 def test_a_builder_builds_trains_saves_and_loads(name, tmp_path):
     import keras

@@ -32,7 +32,8 @@ def made_corpora(demo_few, monkeypatch):
 
 def material(name: str, records: pd.DataFrame | None = None) -> Material:
     document = DOCUMENTS[name]
-    return Material(document, pd.DataFrame() if records is None else records, document.corpora, epochs=1)
+    epochs = 1 if records is None else 0
+    return Material(document, pd.DataFrame() if records is None else records, document.corpora, epochs=epochs)
 
 
 def test_the_cnn_bilstm_is_one_command_on_crema_d(made_corpora, monkeypatch, tmp_path):
@@ -110,3 +111,21 @@ def test_named_confusions_are_shares_of_the_true_emotion():
     }])  # fmt: skip
     table = material("cnn_bilstm", records).part("Baseline: confusions")
     assert table["here, as documented"].tolist() == ["25.0%", "40.0%"]
+    other = records.assign(labels=[["neutral", "happy", "sad", "angry", "fear", "surprised"]])
+    with pytest.raises(TableError, match="neutral, happy, sad, angry, fear, surprised, without disgust"):
+        material("cnn_bilstm", other).part("Baseline: confusions")
+
+
+def test_a_figure_of_an_emotion_that_a_run_does_not_have_is_left_open():
+    labels = ["happy", "surprised"]
+    run = {
+        "recipe": "ahmadov_forest", "ablation": "", "corpora": "nemo (happy,surprised)", "labels": labels, "seed": 0,
+        "folds": 1, "protocol": "speaker", "confusion_by_speaker": {"a": [[3, 1], [0, 4]], "b": [[2, 2], [0, 4]]},
+        "per_class": {each: {"recall": 0.7, "support": 8} for each in labels}, "accuracy": 0.8, "uar": 0.8,
+        "weighted_f1": 0.8,
+    }  # fmt: skip
+    records = pd.DataFrame([run, {**run, "protocol": "speaker_80_20"}])
+    table = material("cnn_bilstm", records).part("Baseline: random forest").set_index(["system", "figure"])
+    here = ["here, as documented", "here, unseen speakers"]
+    assert table.loc[("forest", "recall of disgust"), here].tolist() == ["–", "–"]
+    assert table.loc[("forest", "recall of happy"), here].tolist()[1].startswith("62.5 [")

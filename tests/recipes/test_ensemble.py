@@ -95,6 +95,7 @@ def test_a_single_member_keeps_its_probabilities():
 # ------------------------------------------------------------------------------------------------------------ members
 
 
+@pytest.mark.slow
 def test_members_of_different_features_are_run_saved_and_answer_together(mixed, material, demo_few, tmp_path):
     assert mixed.name == "rastogi_mlp&forest" and mixed.extractors == tuple(m.extractor for m in mixed.members)
     assert mixed.labels == "six" and not mixed.published.accuracy
@@ -350,6 +351,7 @@ class Fixed:
 # -------------------------------------------------------------------------------- balanced answers, known temperature
 
 
+@pytest.mark.slow
 def test_a_balanced_system_takes_off_how_frequent_the_classes_were(demo_functionals):
     rare = demo_functionals.table["emotion"] == "neutral"
     some = demo_functionals.subset((~rare | (demo_functionals.table["clip_id"].str.endswith("_s1_t1"))).to_numpy())
@@ -375,6 +377,7 @@ def test_what_a_corpus_lacks_does_not_count_as_rare():
     np.testing.assert_allclose(prepared.class_shares(material, np.arange(10)), shares / shares.sum(), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_members_that_differ_in_their_seeds_share_all_clips_when_the_temperature_is_known(
     demo_functionals, monkeypatch
 ):

@@ -41,6 +41,7 @@ experiments = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(experiments)
 def test_what_is_written_is_read_again(given):
@@ -50,6 +51,7 @@ def test_what_is_written_is_read_again(given):
     assert repr(again) == repr(experiment)  # 1 and 1.0 and true are equal, and are not the same setting
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.dictionaries(texts, st.lists(values, min_size=1), min_size=1), st.sampled_from(["random", "grid"]))
 def test_what_is_written_of_a_search_is_read_again(space, method):

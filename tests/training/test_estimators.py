@@ -220,6 +220,7 @@ def test_a_class_that_a_corpus_lacks_is_excluded_for_its_clips():
     assert alone.predict_on_batch(apart)[corpus == "b", 2].mean() > 0.1
 
 
+@pytest.mark.slow
 def test_a_linear_classifier_counts_corpora_and_classes_alike_and_leaves_out_clips_of_no_weight():
     x, y = clips()
     corpus, speaker = corpora_of(len(x))
@@ -330,6 +331,7 @@ def test_a_boltzmann_machine_prefers_what_it_has_seen():
     assert energy(x) < energy(shuffled) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["rbm", "autoencoder"])
 def test_pretraining_goes_through_all_hidden_layers_and_repeats(method):
     def weights(seed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ... import corpora, recipes
+from ...core.errors import TableError
 from .document import Document, Material, Picture, Row, Table
 from .figures import class_distribution, class_scores, confusion, curves, layers, portrait
 
@@ -49,6 +50,8 @@ def _corpus(material: Material) -> pd.DataFrame:
 def _confusions(material: Material) -> pd.DataFrame:
     """The confusions of the forest that the document names."""
     counts = material.confusion(_FOREST, _SPLIT)
+    if "disgust" not in counts:
+        raise TableError(f"the runs have the emotions {', '.join(counts)}, without disgust")
     shares = counts.div(counts.sum(axis=1), axis=0)
     rows = [
         (f"{true} taken for {taken}", f"{reported:.1%}", f"{shares.loc[true, taken]:.1%}")

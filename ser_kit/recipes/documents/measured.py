@@ -42,7 +42,8 @@ def table(material: Material, rows: Iterable[Row]) -> pd.DataFrame:
 def _places(material: Material, row: Row) -> list[str]:
     """Corpora that a row was run on, ``[""]`` if it was not run."""
     own = ", ".join(sorted(row.corpora or material.document.corpora))
-    found = list(dict.fromkeys(material.of(row.system)["corpora"]))
+    runs = material.of(row.system)
+    found = list(dict.fromkeys(runs["corpora"][runs["protocol"].isin((row.split, UNSEEN))]))
     within = [place for place in found if set(place.split(", ")) <= set(own.split(", "))]
     return [own] if own in found else (within or found or [""])
 
@@ -109,6 +110,9 @@ def _over_runs(values: list[float]) -> str:
 def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     if not len(runs) or metric in _PLAIN:
         return "–"
+    labels = list(runs["labels"].iloc[0])
+    if emotion and emotion not in labels:  # of another label set
+        return "–"
     star = "" if len(runs) == runs.groupby("seed")["folds"].first().sum() else " *"
     by_speaker = speakers(runs)
     if by_speaker is None or not (emotion or metric in METRICS):  # records of earlier versions; other metrics
@@ -116,7 +120,7 @@ def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     scores, drawn = all_scores(by_speaker.sum(0)), resampled_counts(by_speaker)
     value, values = scores.get(metric), drawn.get(metric)
     if emotion:
-        here = list(runs["labels"].iloc[0]).index(emotion)
+        here = labels.index(emotion)
         value = class_scores(by_speaker.sum(0))[metric][here]
         values = drawn[metric][:, here]
     low, high = interval(values)

@@ -139,14 +139,11 @@ TIME_DISTRIBUTED = Document(
         Table(
             title="Table 2: epochs, minutes and accuracy",
             note="Rows called *shortened* are not the document's training: they have fewer epochs, and one "
-            "noisy copy of each training clip or none, since the whole takes hours on two cores. The "
-            "minutes of the document are on an NVIDIA RTX 3080. Here 20 epochs of 960 clips without "
-            "copies took 6.2 min on one core that other programs shared, 19 s an epoch. So 60 epochs of "
-            "the document's training (2,880 clips) take about 1 h and 200 epochs about 3 h on one core, "
-            "and about 2 h on two (estimated). A clip takes 82 million multiplications, an epoch with "
-            "gradients 1.4e12 operations; a T4 (8.1e12 a second at most) takes about 2 to 4 s for it, 7 "
-            "to 13 min for 200 epochs: an estimate, not measured. After 20 epochs, 600 steps, the networks "
-            "have not converged: these rows show that the training runs, not what it reaches.",
+            "noisy copy of each training clip or none, since the whole takes hours on two cores. The minutes "
+            "of the document are on an NVIDIA RTX 3080. A clip takes 82 million multiplications, an epoch "
+            "with gradients 1.4e12 operations. A T4 (8.1e12 a second at most) would take about 2 to 4 s for "
+            "it, and 7 to 13 min for 200 epochs: an estimate, not measured. After 20 epochs, 600 steps, the "
+            "networks have not converged: these rows show that the training runs, not what it reaches.",
             rows=(*_epochs("Model 1"), *_epochs("Model 2")),
         ),
         Table(
