@@ -150,7 +150,8 @@ def _introduction(material: Material, command: str) -> list[pages.Block]:
         )
     if material.epochs:
         items.append(f"**Trainings were cut to {material.epochs} epochs**, for a quick look.")
-    clips = {place: sum(part["clips"].iloc[0].values()) for place, part in runs.groupby("corpora")}
+    known = runs[[isinstance(each, dict) and bool(each) for each in runs["data"]]]  # not in earlier records
+    clips = {place: part["data"].iloc[0]["clips"] for place, part in known.groupby("corpora")}
     items.append(f"Clips: {', '.join(f'{count:,} of {place}' for place, count in clips.items())}.")
     seeds = sorted(map(int, set(runs["seed"])))
     items.append(f"Seeds: {', '.join(map(str, seeds))}. Versions: {_versions(runs)}.")

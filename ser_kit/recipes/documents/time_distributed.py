@@ -139,12 +139,11 @@ TIME_DISTRIBUTED = Document(
         Table(
             title="Table 2: epochs, minutes and accuracy",
             note="Rows called *shortened* are not the document's training: they have fewer epochs, and one "
-            "noisy copy of each training clip or none, since the whole takes hours on two cores. After 20"
-            " epochs, 600 steps, the networks have not converged: these rows show that the training runs,"
-            " not what it reaches. The minutes of the document are on an NVIDIA RTX 3080. A clip takes 82"
-            " million multiplications, an epoch with gradients 1.4e12 operations. A T4 (at most 8.1e12 a "
-            "second) would take about 2 to 4 s for it, and 7 to 13 min for 200 epochs: an estimate, not "
-            "measured.",
+            "noisy copy of each training clip or none, since the whole takes hours on two cores. The minutes "
+            "of the document are on an NVIDIA RTX 3080. A clip takes 82 million multiplications, an epoch "
+            "with gradients 1.4e12 operations. A T4 (8.1e12 a second at most) would take about 2 to 4 s for "
+            "it, and 7 to 13 min for 200 epochs: an estimate, not measured. After 20 epochs, 600 steps, the "
+            "networks have not converged: these rows show that the training runs, not what it reaches.",
             rows=(*_epochs("Model 1"), *_epochs("Model 2")),
         ),
         Table(
