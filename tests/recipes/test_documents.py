@@ -165,6 +165,7 @@ def test_a_page_without_records_says_what_to_run(one, tmp_path):
         "ablation": "",
         "label_set": "six",
         "corpora": ["demo"],
+        "protocol": "speaker",
         "metrics": {},
     }
     path = tmp_path / "records" / "demo-six" / "rastogi_mlp" / "speaker-0-0.json"

@@ -136,7 +136,9 @@ def write_page(
 def _introduction(material: Material, command: str) -> list[pages.Block]:
     """What was run, on which corpora, and what the columns mean."""
     document = material.document
-    runs = pd.concat([material.of(name) for name in dict.fromkeys(row.system for row in document.rows)])
+    shown = dict.fromkeys((row.system, split) for row in document.rows for split in (row.split, UNSEEN))
+    runs = [material.of(name) for name, _ in shown]
+    runs = pd.concat([own[own["protocol"] == split] for own, (_, split) in zip(runs, shown, strict=True)])
     if not len(runs):
         raise TableError(f"there is no record of a system of {document.name!r}; run ser-kit reproduce first")
     wanted = {name for row in document.rows for name in (row.corpora or document.corpora)}
@@ -155,8 +157,8 @@ def _introduction(material: Material, command: str) -> list[pages.Block]:
     items.append(f"Clips: {', '.join(f'{count:,} of {place}' for place, count in clips.items())}.")
     seeds = sorted(map(int, set(runs["seed"])))
     items.append(f"Seeds: {', '.join(map(str, seeds))}. Versions: {_versions(runs)}.")
-    places = " ".join(sorted(found))
-    usual = f"ser-kit reproduce {document.name} --corpus {places} --seeds {len(seeds)} --out results"
+    whole = f"ser-kit reproduce {document.name} --corpus {' '.join(sorted(wanted))} --out results"
+    made = dict.fromkeys(filter(None, runs["command"].dropna()))
     return [
         pages.Text(
             "Each table and figure of the document, beside the same figure here. *Here, as documented* is "
@@ -167,7 +169,9 @@ def _introduction(material: Material, command: str) -> list[pages.Block]:
             "document says otherwise."
         ),
         pages.Text(tuple(items)),
-        pages.Code(command or usual),
+        pages.Text("The whole document in one command, with its corpora:"),
+        pages.Code(command or whole),
+        *([pages.Text("The commands of the runs shown here:"), pages.Code("\n".join(made))] if made else []),
     ]
 
 
