@@ -52,7 +52,7 @@ def _arguments(parser: Parser) -> None:
     text = "folder for the outputs (default: that of the file)"
     parser.add_argument("--out", metavar="FOLDER", help=text)
     add_jobs(parser)
-    parser.set_defaults(page=None, figures=None)
+    parser.set_defaults(page=None, figures=None, csv=None)
 
 
 RUN = Command(

@@ -48,7 +48,7 @@ BUILDERS: Registry[Callable] = Registry(
         "committee": f"{__name__}.committee:committee",
         "conv1d_lstm": f"{__name__}.conv1d_lstm:conv1d_lstm",
         "costga": f"{__name__}.costga:costga",
-        "dual_spectrogram_cnn": f"{__name__}.dual_spectrogram_cnn:dual_spectrogram_cnn",
+        "dual_view_cnn": f"{__name__}.dual_view_cnn:dual_view_cnn",
         "experts": f"{__name__}.experts:experts",
         "forest": f"{__name__}.forest:forest",
         "lstm": f"{__name__}.lstm:lstm",
@@ -59,7 +59,7 @@ BUILDERS: Registry[Callable] = Registry(
     },
 )
 """Every builder by name; Keras is imported only when one is asked for."""
-RENAMED = {"house": "dual_spectrogram_cnn"}
+RENAMED = {"house": "dual_view_cnn"}
 """Old name -> new name. Cards of bundles have old names."""
 VERSIONS: dict[str, int] = {}
 """Versions of builders whose networks or defaults have changed; 1 for all others."""

@@ -35,7 +35,7 @@ from_scratch_single = Recipe(
     labels="eight",
     published=OURS,
     extractor=Waveform(seconds=8.0, preprocess=(HighPass(), Trim())),
-    model="dual_spectrogram_cnn",
+    model="dual_view_cnn",
     scale=False,
     temperature=1.0,
     balanced=True,

@@ -40,6 +40,9 @@ FIGURES = {
         "06_ablations", "06_clip", "06_emotions", "06_leakage", "06_published_systems", "06_staged_confusion",
         "06_staged_per_class", "06_staged_random_80_20", "06_staged_speaker", "06_staged_training",
     ],
+    "06a_staged_cnn_lstm": ["06a_01", "06a_02", "06a_03", "06a_07", "06a_08", "06a_09", "06a_10"],
+    "06c_ensembles": ["06c_01", "06c_02", "06c_04", "06c_05"],
+    "06d_time_distributed": ["06d_01", "06d_02", "06d_03", "06d_04", "06d_11", "06d_15"],
     "06b_functionals": ["06b_02", "06b_06", "06b_08", "06b_09"],
     "06e_cnn_bilstm": ["06e_02", "06e_04", "06e_06", "06e_08", "06e_09", "06e_11", "06e_12"],
     "07_deploy": ["07_files", "07_probabilities", "07_pruning"],
@@ -352,7 +355,7 @@ def test_a_notebook_has_each_part_of_its_document_in_order(name):
 def test_a_document(name, corpus, tmp_path, monkeypatch):
     notebook, facts = execute(name, tmp_path, monkeypatch)
     records = list((tmp_path / "out" / "documents" / "records").glob("*/*/*.json"))
-    assert facts == {"document": OF_DOCUMENTS[name], "records": len(records), "epochs": 2, "kept": True}
+    assert facts == {"document": OF_DOCUMENTS[name], "records": len(records), "epochs": 1, "kept": True}
     assert len(records) >= 2
     said = "\n".join(texts(notebook))
     assert "here, unseen speakers" in said and "not in the document" in said

@@ -36,7 +36,7 @@ CHANGED = {
     "spectral_subtraction": {"quiet_share": 0.3, "over_subtraction": 1.0, "floor": 0.1},
     "wavelet_denoise": {"wavelet": "sym4", "level": 3},
     "voice_activity": {"aggressiveness": 3, "frame_ms": 10, "padding_ms": 0.0},
-    "add_noise": {"seed": 1, "kind": "uniform", "snr_low": 5.0, "snr_high": 40.0},
+    "add_noise": {"seed": 1, "kind": "uniform", "snr_low": 5.0, "snr_high": 40.0, "whole": True},
     "pitch_shift": {"seed": 1, "semitones": 5.0},
     "time_stretch": {"seed": 1, "low": 0.8, "high": 1.2},
     "speed_change": {"seed": 1, "low": 0.8, "high": 1.2},

@@ -461,7 +461,7 @@ def test_a_card_holds_every_argument_of_the_builder_and_a_version(demo_bundle):
     assert set(described["hyperparameters"]) == {each.name for each in taken if each.kind is each.KEYWORD_ONLY}
     assert described["version"] == 1
     (member,) = Bundle.load(preset_path("from_scratch")).members
-    inner = inspect.signature(models.get("dual_spectrogram_cnn")).parameters.values()
+    inner = inspect.signature(models.get("dual_view_cnn")).parameters.values()
     assert set(member.hyperparameters["hyperparameters"]) == {e.name for e in inner if e.kind is e.KEYWORD_ONLY}
 
 
@@ -496,6 +496,6 @@ def test_a_builder_of_another_version_is_refused(copied, demo_bundle, monkeypatc
     for folder in (copied, demo_bundle):
         with pytest.raises(BundleError, match="version 1 of 'mlp', this ser_kit has version 2"):
             Bundle.load(folder)
-    monkeypatch.setitem(models.VERSIONS, "dual_spectrogram_cnn", 3)  # that the shipped committee is made of
+    monkeypatch.setitem(models.VERSIONS, "dual_view_cnn", 3)  # that the shipped committee is made of
     with pytest.raises(BundleError, match="this ser_kit has version 3"):
         Bundle.load(preset_path("from_scratch"), networks=True)

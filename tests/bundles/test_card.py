@@ -175,7 +175,7 @@ EXPENSIVE = {
     "filled up": (logmel(preprocess=[{"name": "fix_length", "seconds": 10_800}]), [None, 30], 30, "mlp", {}),
     "made longer": (logmel(preprocess=[{"name": "time_stretch"}] * 9), [None, 30], 30, "mlp", {}),
     "many steps": (logmel(preprocess=["trim"] * 1000), [None, 30], 30, "mlp", {}),
-    "a committee": (HOUSE, [None, 1], 1, "committee", {"builder": "dual_spectrogram_cnn", "members": 1_000_000}),
+    "a committee": (HOUSE, [None, 1], 1, "committee", {"builder": "dual_view_cnn", "members": 1_000_000}),
     "committees": (HOUSE, [None, 1], 1, "committee", {"builder": "committee", "members": 9, "hyperparameters": {}}),
     "many layers": (HOUSE, [None, 1], 1, "committee", {"members": 30, "hyperparameters": {"units": [1] * 90}}),
     "wide layers": (logmel(seconds=8.0), [801, 30], 30, "cnn2d", {"filters": [4000], "kernel_size": 1}),

@@ -121,7 +121,7 @@ def test_commands_are_found_everywhere():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_comes_to_its_recordings(command, nothing_is_there, capsys):
     name, *rest = shlex.split(command)
-    stand_ins = {"RECIPE": "rastogi_mlp", "BUNDLE": "from_scratch", "CORPUS": "demo"}
+    stand_ins = {"RECIPE": "rastogi_mlp", "BUNDLE": "cross_corpus", "CORPUS": "demo"}
     stand_ins["<name>"] = "demo" if name == "validate" else "rastogi_mlp"
     words = [name, *(stand_ins.get(word, word) for word in rest)]
     if len(words) == 1:

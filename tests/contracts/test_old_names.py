@@ -129,7 +129,7 @@ def test_recipes_and_models():
         with pytest.warns(DeprecationWarning, match=f"recipe '{old}' is now '{new}'"):
             assert recipes.get(old) is recipes.get(new)
     recipe = recipes.get("from_scratch_single")
-    with pytest.warns(DeprecationWarning, match="model 'house' is now 'dual_spectrogram_cnn'"):
+    with pytest.warns(DeprecationWarning, match="model 'house' is now 'dual_view_cnn'"):
         assert recipe.with_settings({"model": "house"}) == recipe
     assert models.get("house") is models.get(recipe.model) and models.version("house") == models.version(recipe.model)
     assert recipe.declaration["model"] == "house", "or its records would count as those of other settings"

@@ -107,7 +107,7 @@ def test_litert_needs_built_in_operators_only(written):
     assert b"Flex" not in content and b"FlexRFFT" not in content
 
 
-@pytest.fixture(scope="module", params=sorted(BUILDERS.keys() - {"dual_spectrogram_cnn"}))
+@pytest.fixture(scope="module", params=sorted(BUILDERS.keys() - {"dual_view_cnn"}))
 def built(request):
     return BUILDERS[request.param], untrained(BUILDERS[request.param])
 

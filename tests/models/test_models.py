@@ -18,7 +18,7 @@ from ser_kit.training import loop
 
 INPUTS = {
     "cnn2d": (24, 16), "cnn2d_lstm": (20, 12), "cnn_bilstm": (40, 154), "committee": (30,), "conv1d_lstm": (30,),
-    "costga": (20, 12), "dual_spectrogram_cnn": (4000, 1), "experts": (30,), "forest": (30,), "lstm": (20, 12),
+    "costga": (20, 12), "dual_view_cnn": (4000, 1), "experts": (30,), "forest": (30,), "lstm": (20, 12),
     "mlp": (30,), "segment_dnn": (6, 20), "svm": (30,), "td_cnn_lstm": (100, 64),
 }  # fmt: skip
 pytestmark = pytest.mark.usefixtures("eagerly")

@@ -79,7 +79,7 @@ rate = 16000
         "training.patience": None,
         "training.augment": [{"name": "mixup", "alpha": 0.4}],
         "hyperparameters": {},
-        "extractor.sr": 16000,
+        "extractor.rate": 16000,
     }
 
 

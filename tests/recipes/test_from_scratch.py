@@ -140,7 +140,7 @@ def test_its_size_is_the_documented_one():
 
 def test_how_loud_and_how_long_before_and_after_changes_little():
     models.import_keras().utils.set_random_seed(0)
-    network = models.get("dual_spectrogram_cnn")((None, 1), 4)
+    network = models.get("dual_view_cnn")((None, 1), 4)
     rng = np.random.default_rng(0)
     voice = sum(tone(k * 180) / k for k in range(1, 20)) * (1.2 + np.sin(np.arange(RATE) / 1500))
     clip = (0.1 * voice + 1e-3 * rng.normal(size=RATE)).astype("float32")

@@ -14,7 +14,7 @@ _SPLIT = "speaker_80_20"
 _FOREST_RECALLS = recipes.get(_FOREST).published.classes
 _USES = {
     "threshold actions": "`answer.confidence`, calibrated; `answer.uncertain`",
-    "TensorFlow Lite": "`ser-kit export BUNDLE --format tflite`",
+    "TensorFlow Lite": "`ser-kit export BUNDLE --format litert`",
     "ONNX": "`ser-kit export BUNDLE --format onnx`, from samples to probabilities",
     "streaming": "`ser-kit listen`, `inference.StreamPredictor`",
     "one voice over weeks": "`inference.follow_voice`, `plots.voice_history`",

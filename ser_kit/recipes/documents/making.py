@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from ... import corpora, plots, recipes
-from ...core.errors import SerKitError, TableError
+from ...core.errors import FewClipsWarning, SerKitError, TableError
 from ...core.paths import write_whole
 from .. import reproduce
 from ..final import versions
@@ -62,12 +63,15 @@ def run(
         if row.system in chosen
     )
     failures = []
-    for (place, divided), group in itertools.groupby(wanted, key=lambda each: each[:2]):
-        failures += reproduce.run(
-            [shortened(recipes.get(system), epochs) for *_, system in group], place, divided=divided,
-            seeds=seeds, out=out, numbers=numbers, root=root, jobs=jobs, progress=progress, command=command,
-            tell=tell,
-        )  # fmt: skip
+    with warnings.catch_warnings():
+        if epochs:  # a quick look, whose confidences nobody uses
+            warnings.simplefilter("ignore", FewClipsWarning)
+        for (place, divided), group in itertools.groupby(wanted, key=lambda each: each[:2]):
+            failures += reproduce.run(
+                [shortened(recipes.get(system), epochs) for *_, system in group], place, divided=divided,
+                seeds=seeds, out=out, numbers=numbers, root=root, jobs=jobs, progress=progress,
+                command=command, tell=tell,
+            )  # fmt: skip
     return failures
 
 

@@ -31,7 +31,7 @@ _SOUND = 0.4  # of the clip's range: frames without a band above this are silenc
 _MOMENTUM = 0.95  # of batch normalisation: trainings are some thousand steps long
 
 
-def dual_spectrogram_cnn(
+def dual_view_cnn(
     input_shape: tuple[int | None, ...],
     n_classes: int,
     *,
@@ -72,7 +72,7 @@ def dual_spectrogram_cnn(
         An uncompiled model, ``[batch, samples, 1] -> [batch, n_classes]``.
 
     Examples:
-        >>> dual_spectrogram_cnn((None, 1), 8).output_shape
+        >>> dual_view_cnn((None, 1), 8).output_shape
         (None, 8)
     """
     inputs = keras.Input(input_shape, name="samples")
@@ -90,7 +90,7 @@ def dual_spectrogram_cnn(
         x = layers.Add()([x, _activated(y)])
     steps = layers.MaxPooling1D(8, padding="same")(ops.expand_dims(ops.cast(sound, "float32"), 2))
     x = AttentiveStatistics(heads=heads, name="statistics")(x, ops.squeeze(steps, 2) > 0)
-    return classifier(inputs, layers.Dropout(dropout)(x), n_classes, "dual_spectrogram_cnn")
+    return classifier(inputs, layers.Dropout(dropout)(x), n_classes, "dual_view_cnn")
 
 
 def _spectrograms(inputs, formants, pitch, tempo):
