@@ -166,7 +166,8 @@ class LogMelSpectrogram(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**LogMel.current(config))  # saved networks have the earlier names
+        """The layer of a configuration; those of earlier networks have the earlier names."""
+        return cls(**LogMel.current(config))
 
 
 @keras.saving.register_keras_serializable("ser_kit")
