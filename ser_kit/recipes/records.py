@@ -86,13 +86,40 @@ def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
                 "over_seeds": seeds.std(),
                 "runs": len(part),
                 "seeds": len(seeds),
-                "complete": len(part) == part.groupby("seed")["folds"].first().sum(),
+                "complete": is_complete(part),
                 "parameters": int(part["parameters"].iloc[0]),
                 "epochs": np.mean([max(epochs, default=0) for epochs in part["epochs"]]),
                 "seconds": part["seconds"].median(),  # a fold may have waited for another process
             }
         )
     return pd.DataFrame(rows)
+
+
+def is_complete(runs: pd.DataFrame) -> bool:
+    """Whether no fold is missing in the records of one system, corpora and protocol."""
+    return len(runs) == runs.groupby("seed")["folds"].first().sum()
+
+
+def over_runs(values: list[float]) -> str:
+    """Mean and standard deviation of fractions over folds and seeds as text, in percent."""
+    if not values:
+        return "–"
+    return f"{100 * np.mean(values):.1f}" + (
+        f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    )
+
+
+def speakers(runs: pd.DataFrame) -> np.ndarray | None:
+    """Confusion matrices ``int [speakers, k, k]``, summed over folds and seeds; ``None`` if a record lacks
+    them."""
+    kept = runs.get("confusion_by_speaker", pd.Series(dtype=object)).dropna()
+    if len(kept) < len(runs):
+        return None
+    sums: dict[str, np.ndarray] = {}
+    for run in kept:
+        for speaker, counts in run.items():
+            sums[speaker] = sums.get(speaker, 0) + np.array(counts)
+    return np.stack(list(sums.values()))
 
 
 def figures(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:

@@ -8,10 +8,9 @@ import pandas as pd
 from .. import protocols
 from ..evaluation.resampling import interval, resampled_counts
 from . import RECIPES
-from .documents.measured import speakers
+from .documents.document import UNSEEN
+from .records import is_complete, speakers
 from .system import System
-
-_UNSEEN = "speaker"
 
 
 def summary(records: pd.DataFrame) -> pd.DataFrame:
@@ -41,14 +40,14 @@ def summary(records: pd.DataFrame) -> pd.DataFrame:
         _row(system, place, runs)
         for system in RECIPES.values()
         for place, runs in whole[whole["recipe"] == system.name].groupby("corpora", sort=False)
-        if runs["protocol"].isin((system.published.protocol, _UNSEEN)).any()
+        if runs["protocol"].isin((system.published.protocol, UNSEEN)).any()
     ]
     return pd.DataFrame(rows)
 
 
 def _row(system: System, place: str, runs: pd.DataFrame) -> dict:
     published = runs[runs["protocol"] == system.published.protocol]
-    unseen = runs[runs["protocol"] == _UNSEEN]
+    unseen = runs[runs["protocol"] == UNSEEN]
     reported = system.published.accuracy or (np.nan,)
     leaks = protocols.get(system.published.protocol).leaks
     reproduced, accuracy = published["accuracy"].mean(), unseen["accuracy"].mean()
@@ -65,10 +64,10 @@ def _row(system: System, place: str, runs: pd.DataFrame) -> dict:
         "reported_high": reported[-1],
         "reproduced": reproduced,
         "reproduced_sd": published["accuracy"].std(),
-        "reproduced_complete": _complete(published),
+        "reproduced_complete": is_complete(published),
         "unseen": accuracy,
         "unseen_sd": unseen["accuracy"].std(),
-        "unseen_complete": _complete(unseen),
+        "unseen_complete": is_complete(unseen),
         "unseen_low": low,
         "unseen_high": high,
         "explained": min(1, (reproduced - accuracy) / gap) if leaks and same and gap > 0 else np.nan,
@@ -79,10 +78,6 @@ def _row(system: System, place: str, runs: pd.DataFrame) -> dict:
         "versions": ", ".join(f"{name} {each}" for name, each in runs["versions"].iloc[0].items()),
         "command": runs["command"].iloc[0],
     }
-
-
-def _complete(runs: pd.DataFrame) -> bool:
-    return len(runs) == runs.groupby("seed")["folds"].first().sum()
 
 
 def _interval(runs: pd.DataFrame) -> tuple[float, float]:

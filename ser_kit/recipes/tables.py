@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..core.labels import EMOTIONS
 from . import RECIPES, System
-from .records import METRIC_NAMES, figures, spread
+from .records import METRIC_NAMES, figures, over_runs, spread
 
 
 def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
@@ -76,8 +76,8 @@ def reported(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
             "figure": [METRIC_NAMES[metric] for metric in found["metric"]],
             "reported": [_range(reported) for reported in found["reported"]],
             "run on": found["run on"].replace("", "not run here"),
-            "reproduced": [_over_runs(values) for values in found["published"]],
-            "unseen speakers": [_over_runs(values) for values in found["unseen"]],
+            "reproduced": [over_runs(values) for values in found["published"]],
+            "unseen speakers": [over_runs(values) for values in found["unseen"]],
         }
     )
 
@@ -296,14 +296,6 @@ def _reported(system: System) -> str:
 
 def _range(figures: Sequence[float]) -> str:
     return " to ".join(f"{100 * figure:.4g}" for figure in figures) or "–"
-
-
-def _over_runs(values: Sequence[float]) -> str:
-    if not values:
-        return "–"
-    return f"{100 * np.mean(values):.1f}" + (
-        f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    )
 
 
 def _shown(row: pd.Series | None) -> str:

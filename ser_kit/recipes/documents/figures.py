@@ -10,7 +10,7 @@ import pandas as pd
 from ... import plots, recipes
 from ...core.errors import TableError
 from ...core.labels import label_set
-from .document import Material
+from .document import UNSEEN, Material
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +106,7 @@ def class_scores(system: str, metric: str, reported: Mapping[str, float], protoc
 
     def make(material: Material) -> Figure:
         columns = {"reported": pd.Series(reported, dtype=float)}
-        for name, each in (("here, as documented", protocol), ("here, unseen speakers", "speaker")):
+        for name, each in (("here, as documented", protocol), ("here, unseen speakers", UNSEEN)):
             try:
                 runs = material.runs(system, each)
             except TableError:

@@ -11,7 +11,7 @@ import pandas as pd
 from ... import protocols
 from ...evaluation.resampling import interval, resampled_counts
 from ...evaluation.scores import METRICS, all_scores, class_scores
-from ..records import METRIC_NAMES
+from ..records import METRIC_NAMES, is_complete, over_runs, speakers
 from .document import UNSEEN, Material, Row
 
 COLUMNS = ("system", "figure", "reported", "run on", "here, as documented", "here, unseen speakers")
@@ -78,7 +78,7 @@ def _reported(value: Any, metric: str) -> str:
 def _documented(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     if not len(runs):
         return "–"
-    found = _plain(runs, metric) if metric in _PLAIN else _over_runs(_values(runs, metric, emotion))
+    found = _plain(runs, metric) if metric in _PLAIN else over_runs(_values(runs, metric, emotion))
     leaks = protocols.get(runs["protocol"].iloc[0]).leaks
     return (
         f"{found} (leaky: {', '.join(leaks)})" if leaks and metric not in _PLAIN and found != "–" else found
@@ -100,23 +100,16 @@ def _values(runs: pd.DataFrame, metric: str, emotion: str) -> list[float]:
     return runs.get(metric, pd.Series(dtype=float)).dropna().tolist()
 
 
-def _over_runs(values: list[float]) -> str:
-    if not values:
-        return "–"
-    spread = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{100 * np.mean(values):.1f}{spread}"
-
-
 def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     if not len(runs) or metric in _PLAIN:
         return "–"
     labels = list(runs["labels"].iloc[0])
     if emotion and emotion not in labels:  # of another label set
         return "–"
-    star = "" if len(runs) == runs.groupby("seed")["folds"].first().sum() else " *"
+    star = "" if is_complete(runs) else " *"
     by_speaker = speakers(runs)
     if by_speaker is None or not (emotion or metric in METRICS):  # records of earlier versions; other metrics
-        return _over_runs(_values(runs, metric, emotion)) + star
+        return over_runs(_values(runs, metric, emotion)) + star
     scores, drawn = all_scores(by_speaker.sum(0)), resampled_counts(by_speaker)
     value, values = scores.get(metric), drawn.get(metric)
     if emotion:
@@ -126,16 +119,3 @@ def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
     low, high = interval(values)
     known = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) else ""
     return f"{100 * value:.1f}{known}{star}"
-
-
-def speakers(runs: pd.DataFrame) -> np.ndarray | None:
-    """Confusion matrices ``int [speakers, k, k]``, summed over folds and seeds; ``None`` if a record lacks
-    them."""
-    kept = runs.get("confusion_by_speaker", pd.Series(dtype=object)).dropna()
-    if len(kept) < len(runs):
-        return None
-    sums: dict[str, np.ndarray] = {}
-    for run in kept:
-        for speaker, counts in run.items():
-            sums[speaker] = sums.get(speaker, 0) + np.array(counts)
-    return np.stack(list(sums.values()))
