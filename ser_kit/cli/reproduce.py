@@ -74,8 +74,7 @@ def _documents(args: argparse.Namespace, names: Sequence[str]) -> Result:
     data = {"files": written, "failures": [dataclasses.asdict(failure) for failure in failures]}
 
     def show(console: Console) -> None:
-        for failure in failures:
-            console.print(f"{failure.system}, {failure.protocol}: not run: {failure.reason}", soft_wrap=True)
+        _print_failures(console, failures)
         for path in written:
             console.print(path, soft_wrap=True, highlight=False)
 
@@ -141,11 +140,15 @@ def show_records(
         if len(own):
             print_table(console, own.columns, own.to_numpy(), numbers=own.columns[3:])
             console.print("UAR on unseen speakers in percent")
-        for failure in failures:
-            console.print(f"{failure.system}, {failure.protocol}: not run: {failure.reason}", soft_wrap=True)
+        _print_failures(console, failures)
         console.print(f"{len(records)} records in {experiment.records}", soft_wrap=True)
 
     return Result(data, show, 1 if failures else 0)
+
+
+def _print_failures(console: Console, failures: Sequence[recipes.reproduce.Failure]) -> None:
+    for failure in failures:
+        console.print(f"{failure.system}, {failure.protocol}: not run: {failure.reason}", soft_wrap=True)
 
 
 def _write_csv(path: Path, records: pd.DataFrame) -> str:

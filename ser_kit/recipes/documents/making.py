@@ -84,7 +84,6 @@ def write_page(
     markdown: str | os.PathLike | None = None,
     figures: str | os.PathLike | None = None,
     epochs: int = 0,
-    command: str = "",
 ) -> list[str]:
     """Write the page of a document from the records of a folder, as Markdown and as one HTML file.
 
@@ -96,7 +95,6 @@ def write_page(
         markdown: path of the Markdown file, by default ``OUT/NAME.md``.
         figures: folder of the pictures, by default ``OUT/NAME``.
         epochs: as in :func:`run`.
-        command: command that makes the runs, for the page.
 
     Returns:
         Paths of the files.
@@ -108,7 +106,7 @@ def write_page(
     folder = Path(figures or out / document.name)
     names = tuple(corpora.get(name).name for name in names)
     material = Material(document, reproduce.load(out), names, root, epochs)
-    blocks: list[pages.Block] = [pages.Heading(document.title, 1), *_introduction(material, command)]
+    blocks: list[pages.Block] = [pages.Heading(document.title, 1), *_introduction(material)]
     drawn = []
     for number, part in enumerate(document.parts, 1):
         blocks.append(pages.Heading(part.title))
@@ -137,7 +135,7 @@ def write_page(
     return [str(path) for path in (*written, *drawn)]
 
 
-def _introduction(material: Material, command: str) -> list[pages.Block]:
+def _introduction(material: Material) -> list[pages.Block]:
     """What was run, on which corpora, and what the columns mean."""
     document = material.document
     shown = dict.fromkeys((row.system, split) for row in document.rows for split in (row.split, UNSEEN))
@@ -174,7 +172,7 @@ def _introduction(material: Material, command: str) -> list[pages.Block]:
         ),
         pages.Text(tuple(items)),
         pages.Text("The whole document in one command, with its corpora:"),
-        pages.Code(command or whole),
+        pages.Code(whole),
         *([pages.Text("The commands of the runs shown here:"), pages.Code("\n".join(made))] if made else []),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,11 +58,13 @@ def _lines(material: Material, row: Row, place: str) -> list[list[str]]:
     ]
     for emotion, values in row.classes.items():
         figures += [(f"{METRIC_NAMES[each]} of {emotion}", each, emotion) for each in values]
+    by_speaker = speakers(sides[1]) if len(sides[1]) else None  # records of earlier versions have none
+    drawn = {} if by_speaker is None else resampled_counts(by_speaker)
     lines = []
     for title, metric, emotion in figures:
         reported = row.classes[emotion][metric] if emotion else row.reported.get(metric)
         runs = own if metric == "minutes" and len(sides[0]) else sides[0]  # one fold may have waited
-        here = [_documented(runs, metric, emotion), _unseen(sides[1], metric, emotion)]
+        here = [_documented(runs, metric, emotion), _unseen(sides[1], metric, emotion, by_speaker, drawn)]
         lines.append([row.label, title, _reported(reported, metric), place or "not run", *here])
     return lines
 
@@ -100,22 +102,27 @@ def _values(runs: pd.DataFrame, metric: str, emotion: str) -> list[float]:
     return runs.get(metric, pd.Series(dtype=float)).dropna().tolist()
 
 
-def _unseen(runs: pd.DataFrame, metric: str, emotion: str) -> str:
+def _unseen(
+    runs: pd.DataFrame,
+    metric: str,
+    emotion: str,
+    by_speaker: np.ndarray | None,
+    drawn: Mapping[str, np.ndarray],
+) -> str:
     if not len(runs) or metric in _PLAIN:
         return "–"
     labels = list(runs["labels"].iloc[0])
     if emotion and emotion not in labels:  # of another label set
         return "–"
     star = "" if is_complete(runs) else " *"
-    by_speaker = speakers(runs)
-    if by_speaker is None or not (emotion or metric in METRICS):  # records of earlier versions; other metrics
+    if by_speaker is None or not (emotion or metric in METRICS):
         return over_runs(_values(runs, metric, emotion)) + star
-    scores, drawn = all_scores(by_speaker.sum(0)), resampled_counts(by_speaker)
-    value, values = scores.get(metric), drawn.get(metric)
+    counts = by_speaker.sum(0)
     if emotion:
         here = labels.index(emotion)
-        value = class_scores(by_speaker.sum(0))[metric][here]
-        values = drawn[metric][:, here]
+        value, values = class_scores(counts)[metric][here], drawn[metric][:, here]
+    else:
+        value, values = all_scores(counts)[metric], drawn[metric]
     low, high = interval(values)
     known = f" [{100 * low:.1f}, {100 * high:.1f}]" if np.isfinite(low) else ""
     return f"{100 * value:.1f}{known}{star}"
