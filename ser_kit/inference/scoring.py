@@ -19,6 +19,7 @@ import pandas as pd
 from ..core.config import digest
 from ..core.errors import AudioError, LabelError
 from ..core.labels import EMOTIONS, LabelSet, label_set, merged
+from ..corpora.table import sources
 from ..evaluation.record import Evaluation
 from ..recipes.final import versions
 from .prediction import Failure, Prediction
@@ -96,7 +97,7 @@ def score(
     tested = true.isin(shared)
     clips = table[tested].assign(true=true[tested])
     restricted = Predictor(bundle, LabelSet("shared", shared, wanted.merged))
-    answers = list(follow(restricted.predict_many(clips["path"], jobs=jobs), len(clips)))
+    answers = list(follow(restricted.predict_many(sources(clips), jobs=jobs), len(clips)))
     failures = tuple(answer for answer in answers if isinstance(answer, Failure))
     if len(failures) == len(answers):
         raise AudioError(f"none of {len(answers)} recordings can be used; the first: {failures[0].error}")
