@@ -118,6 +118,7 @@ LABEL_SETS: Registry[LabelSet] = Registry.of(
         "seven", ("neutral", "happy", "sad", "angry", "fear", "disgust", "surprised"), {"calm": "neutral"}
     ),
     LabelSet("eight", EMOTIONS[:8]),
+    LabelSet("emodb", ("neutral", "happy", "sad", "angry", "fear", "disgust", "boredom")),
 )
 
 
@@ -125,7 +126,8 @@ def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
     """Label set by name, or a new one of the emotions given.
 
     Args:
-        labels: ``"four"``, ``"six"``, ``"seven"``, ``"eight"``; a :class:`LabelSet`; or emotion names.
+        labels: ``"four"``, ``"six"``, ``"seven"``, ``"eight"``,
+            ``"emodb"`` (the seven of that corpus, with boredom); a :class:`LabelSet`; or emotion names.
 
     Raises:
         UnknownNameError: if no set has that name.

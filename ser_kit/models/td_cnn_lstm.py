@@ -27,6 +27,7 @@ def td_cnn_lstm(
     bidirectional: bool = False,
     attention: bool = False,
     dense_units: int = 64,
+    momentum: float = 0.99,
 ) -> keras.Model:
     """A convolutional network over overlapping chunks of a spectrogram, then an LSTM over the chunks.
 
@@ -47,6 +48,7 @@ def td_cnn_lstm(
         attention: weigh the chunks (all states of the LSTM) by learnt attention, instead of the last state or
             mean.
         dense_units: width of the layer before the softmax.
+        momentum: of the averages that batch normalisation keeps, in [0, 1).
 
     Returns:
         An uncompiled model, ``[batch, frames, bands] -> [batch, n_classes]``;
@@ -62,7 +64,7 @@ def td_cnn_lstm(
     """
     inputs = keras.Input(input_shape, name="frames")
     chunks = Chunks(chunk, hop)(inputs)
-    x = _convolved(chunks, together(filters=filters, kernels=kernels, pools=pools), dropout)
+    x = _convolved(chunks, together(filters=filters, kernels=kernels, pools=pools), dropout, momentum)
     if recurrent:
         lstm = layers.LSTM(lstm_units, return_sequences=attention)
         x = layers.Bidirectional(lstm)(x) if bidirectional else lstm(x)
@@ -74,12 +76,12 @@ def td_cnn_lstm(
     return classifier(inputs, x, n_classes, "td_cnn_lstm")
 
 
-def _convolved(chunks, blocks, dropout):
+def _convolved(chunks, blocks, dropout, momentum):
     """A vector for each chunk, ``[batch, chunks, frames, bands] -> [batch, chunks, dims]``."""
     _, count, frames, bands = chunks.shape
     # As one long batch: keras.layers.TimeDistributed would run the network once for each chunk.
     x = ops.reshape(chunks, (-1, frames, bands, 1))
     for channels, kernel_size, pool in blocks:
-        x = block(x, channels, kernel_size, pool, activation="elu", padding="same")
+        x = block(x, channels, kernel_size, pool, activation="elu", padding="same", momentum=momentum)
         x = layers.Dropout(dropout)(x)
     return ops.reshape(layers.Flatten()(x), (-1, count, x.shape[1] * x.shape[2] * x.shape[3]))

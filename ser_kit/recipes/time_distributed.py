@@ -16,7 +16,8 @@ an actor, so that the last tenth of an actor's files are all of surprise and no 
 The split is therefore by file order within each actor and emotion (``temporal_80_10_10``).
 
 Settings that the document does not give: trimming at 30 dB below the peak, the transform (1,024 samples), the
-size of the chunks, LSTM (128 units), dense layer (64, ReLU), optimiser (Adam, 1e-3), and two copies. The
+size of the chunks, LSTM (128 units), dense layer (64, ReLU), optimiser (Adam, 1e-3), two copies, and the
+momentum of batch normalisation: 0.9, since the averages of Keras's 0.99 lag behind at 30 steps an epoch. The
 16-bit full scale by which it divides signal and noise cancels out of the signal-to-noise ratio, which
 :class:`~ser_kit.audio.augment.AddNoise` sets.
 
@@ -50,7 +51,8 @@ _EXTRACTOR = LogMel(
 _TRAINING = Training(
     optimizer="adam", learning_rate=1e-3, batch_size=32, epochs=200, patience=None, class_weights=False
 )  # fmt: skip
-_CHUNKS = {"chunk": _CHUNK, "hop": _CHUNK}
+_CHUNKS = {"chunk": _CHUNK, "hop": _CHUNK, "momentum": 0.9}
+_SHORT, _FEW = "20 epochs, without noise", {"training.epochs": 20, "copies": 0}
 _TUNED_CHUNKS = {"chunk": 64, "hop": 64}
 _MODEL_2 = {"bidirectional": True, "attention": True}
 
@@ -68,7 +70,8 @@ def _ablations(parts: Mapping[str, Mapping], tuned: Mapping) -> dict[str, dict]:
         "hop of 10 ms": {"extractor.hop_length": 160, "extractor.seconds": _seconds(4, 160)},
         **parts,
         "60 epochs, one copy": {"training.epochs": 60, "copies": 1},
-        "20 epochs, without noise": {"training.epochs": 20, "copies": 0},
+        _SHORT: _FEW,
+        **{f"{_SHORT}, {name}": {**_FEW, **each} for name, each in parts.items()},
         "ours": {
             "extractor.n_fft": 512, "extractor.hop_length": 160, "extractor.n_mels": 32,
             "extractor.seconds": 3.0, "extractor.htk": False, "training.patience": 15, **tuned,

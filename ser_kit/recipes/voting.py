@@ -21,7 +21,7 @@ features, the training and the eight classes of the others; the text branch is l
 
 The second system has a reported accuracy of 96.97 % on whole files, for 271 recordings of 783 s in total, of
 a corpus that is not named (a table gives the same accuracy for RAVDESS). Half of EMO-DB is of that size; the
-variant "label set seven" is for it. The document gives neither the widths of the network (here 256, 128, 64)
+variant "EMO-DB" is for it. The document gives neither the widths of the network (here 256, 128, 64)
 nor how segments are combined (here by the mean of their probabilities). It does not give the features of the
 baselines (here means and deviations of the frame features), nor the layers of the deep belief network and the
 stacked autoencoder on EMO-DB (here 128 and 64 sigmoid units on functionals; training of sigmoid layers starts
@@ -209,7 +209,7 @@ segment_dnn = Recipe(
         class_weights=False,
         by_segment=True,
     ),
-    ablations={"label set seven": {"labels": "seven"}},
+    ablations={"EMO-DB": {"labels": "emodb"}},
 )
 
 
@@ -218,7 +218,7 @@ def _pretrained(name: str, title: str, method: str, accuracy: float, **others: f
         name=name,
         title=title,
         reference=f"CNN + LSTM ensemble, comparison: EMO-DB; reported accuracy {accuracy:.1%}",
-        labels="seven",
+        labels="emodb",
         published=_published(accuracy, corpora=("emodb",), **others),
         extractor=Functionals(),
         model="mlp",

@@ -49,6 +49,9 @@ def _ablations() -> list[Row]:
     for name, accuracy in reported.items():
         given = {"accuracy": accuracy}
         rows.append(Row(label=name, system=f"{system}+{name}", reported=given, unseen=False))
+    for name in ("", *(f", {each}" for each in reported)):
+        label = f"shortened: {_CLEAN}{name}"
+        rows.append(Row(label=label, system=f"{system}+{_CLEAN}{name}", unseen=False))
     return rows
 
 
@@ -209,6 +212,7 @@ TIME_DISTRIBUTED = Document(
         "'2D LSTM' of model 2": "the bidirectional LSTM over the chunks, 128 units in each direction",
         "dense layer": "64 units, ReLU, before the softmax",
         "optimiser, learning rate, initial weights": "Adam, 1e-3, Glorot's uniform weights",
+        "momentum of batch normalisation": "0.9; the averages of Keras's 0.99 lag behind",
         "number of noisy copies": "two of each training clip",
         "range of the uniform noise of model 1": "-1 to 1, scaled to 15 to 30 dB like the other",
         "sampling of the ratio": "whole decibels from 15 to 30, both ends included",
