@@ -25,7 +25,7 @@ def pretrain(
     method: str,
     *,
     epochs: int = 100,
-    learning_rate: float | None = None,
+    learning_rate: float = 1e-3,
     seed: int = 0,
 ) -> None:
     """Train the hidden layers of a perceptron one by one, each on the output of the previous one, without
@@ -41,7 +41,8 @@ def pretrain(
             ``activation="sigmoid"`` and ``squash=True``). ``"autoencoder"``: each is the encoder of an
             autoencoder with a linear decoder and squared error.
         epochs: number of epochs for each layer.
-        learning_rate: learning rate of the Boltzmann machine (default 0.1) or of Adam (default 0.001).
+        learning_rate: learning rate of the Boltzmann machine or of Adam. With 0.1 all hidden units of a
+            Boltzmann machine can end at 0 for all clips, from where backpropagation does not recover.
         seed: random seed; the result also depends on the initial weights of the model.
 
     Raises:
@@ -65,7 +66,6 @@ def pretrain(
 
     checked("method", method, Training.valid["pretrain"], TrainingError)
     x = checked_inputs(x)
-    learning_rate = learning_rate or {"rbm": 0.1, "autoencoder": 1e-3}[method]
     for i, layer in enumerate(layer for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)):
         inputs = keras.Model(model.inputs, layer.input).predict(x, batch_size=256, verbose=0)
         if method == "rbm":
