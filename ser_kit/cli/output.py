@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -137,7 +138,8 @@ def print_table(
         rows: cells of each row.
         title: title of the table.
         numbers: columns aligned to the right.
-        wrap: columns that may wrap on a narrow terminal.
+        wrap: columns that may wrap on a narrow terminal, between words and after the slashes of a path. On a
+            terminal that is too narrow even so, each row is a list of its cells.
     """
     if isinstance(console, Page):
         console.table(columns, rows, title)
@@ -145,14 +147,67 @@ def print_table(
     from rich import box
     from rich.table import Table
 
-    title = title or None
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    columns, cells = list(map(str, columns)), [list(map(str, row)) for row in rows]
+    widths = _widths(columns, cells, [name in wrap for name in columns], console.width)
+    if widths is None:
+        console.print(*([title] if title else []), *_lists(columns, cells), sep="\n")
+        return
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for column in columns:
-        side = "right" if column in numbers else "left"
-        table.add_column(column, justify=side, overflow="fold", no_wrap=column not in wrap)
-    for row in rows:
-        table.add_row(*map(str, row))
+        table.add_column(column, justify="right" if column in numbers else "left", no_wrap=True)
+    for row in cells:
+        table.add_row(*map(_broken, row, widths))
     console.print(table)
+
+
+def _widths(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], wrap: Sequence[bool], width: int
+) -> list[int] | None:
+    """Widths of the columns of a table on a terminal, in cells; ``None`` if a word would have to break."""
+    from rich.cells import cell_len
+
+    lines = [columns, *rows]
+    longest = [max(map(cell_len, cells)) for cells in zip(*lines, strict=True)]
+    least = [
+        max(cell_len(piece) for cell in cells for piece in _PIECE.findall(cell) or [""]) if may else whole
+        for cells, may, whole in zip(zip(*lines, strict=True), wrap, longest, strict=True)
+    ]
+    spare = width - (3 * len(columns) - 1) - sum(least)  # a table has 3 spaces between columns, 1 at each end
+    if spare < 0:
+        return None
+    widths = list(least)
+    for left, i in enumerate(sorted(range(len(columns)), key=lambda i: longest[i] - least[i])):
+        more = min(longest[i] - least[i], spare // (len(columns) - left))
+        widths[i], spare = widths[i] + more, spare - more
+    return widths
+
+
+def _broken(cell: str, width: int) -> str:
+    """A cell in lines of a width, broken between words and after slashes."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for piece in _PIECE.findall(cell):
+        if cell_len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _lists(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The rows of a table as lists, without empty cells."""
+    widest = max(map(len, columns[1:]), default=0)
+    for first, *others in rows:
+        yield first
+        yield from (
+            f"  {name:{widest}}  {cell}" for name, cell in zip(columns[1:], others, strict=True) if cell
+        )
+
+
+_PIECE = re.compile(r"[^\s/]*/+|[^\s/]+\s*|\s+")
+"""What a line may be broken after."""
 
 
 def progress_bar(quiet: bool) -> Progress:
