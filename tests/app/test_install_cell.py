@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from ser_kit.app import install as cell
+from ser_kit.app import _install as cell
 from ser_kit.app.notebooks import NOTEBOOKS
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
