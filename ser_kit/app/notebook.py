@@ -224,10 +224,10 @@ def _place(name: str) -> str:
     if name == "demo":
         return "is made on this machine"
     if local and "kaggle" in folder.parts:
-        return f"is attached, {folder.name}"
+        return f"is attached ({folder.name})"
     if local:
-        return f"lies in SER_KIT_DATA, {folder.name}"
-    return f"lies in {folder.name}" if corpus.root else "was downloaded by kagglehub"
+        return f"is in SER_KIT_DATA ({folder.name})"
+    return f"is in {folder.name}" if corpus.root else "was downloaded by kagglehub"
 
 
 def _also(names: list[str]) -> str:

@@ -66,7 +66,7 @@ def test_what_is_found_is_offered_and_taken_when_named(said, monkeypatch, tmp_pa
     assert notebook.setup().corpora == ("demo",)
     assert "Also there: `ravdess`, `tess`; `setup(NAME)` takes it." in said[-1]
     assert notebook.setup("tess", out=tmp_path / "mine").out == tmp_path / "mine"
-    assert "`tess` lies in SER_KIT_DATA, toronto" in said[-1] and "Also there: `ravdess`;" in said[-1]
+    assert "`tess` is in SER_KIT_DATA (toronto" in said[-1] and "Also there: `ravdess`;" in said[-1]
     assert "the folder `mine`" in said[-1] and "Synthetic" not in said[-1] and str(tmp_path) not in "".join(said)
 
 
