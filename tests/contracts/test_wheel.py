@@ -34,7 +34,8 @@ def test_every_file_of_the_package_is_in_the_wheel(settings):
     missing = []
     for path in sorted(PACKAGE.rglob("*")):
         name = path.relative_to(PACKAGE).as_posix()
-        if path.is_dir() or path.suffix in (".py", ".pyc") or name in NOT_FOR_USERS:
+        hidden = name.startswith(".") or "/." in name  # caches of tools
+        if path.is_dir() or hidden or path.suffix in (".py", ".pyc") or name in NOT_FOR_USERS:
             continue
         # As in setuptools, * does not stand for a slash.
         deep = any(fnmatch(name, each) and name.count("/") == each.count("/") for each in here)
