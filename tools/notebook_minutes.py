@@ -45,6 +45,8 @@ def main(given: list[str] | None = None) -> int:
     print("| --- | --- | --- | --- |")
     for path in sorted(options.folder.glob("*.ipynb")):
         found = list(seconds(json.loads(path.read_text(encoding="utf-8"))))
+        if not found:
+            continue
         whole, training = sum(each for _, each in found) / 60, sum(each for trains, each in found if trains) / 60
         counted = whole - training + training / options.faster
         print(f"| {path.stem} | {whole:.1f} | {training:.1f} | {counted:.1f} |")
