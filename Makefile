@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-lowest lint docs bench lab app notebooks clean
+.PHONY: help demo test test-fast test-lowest lint docs bench lab app notebooks wheel wheels clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,6 +77,18 @@ notebooks: $(VENV)/.installed  ## run the notebooks on RAVDESS and keep their ou
 	PYTHONWARNINGS=ignore:ravdess SER_KIT_CORPUS=ravdess SER_KIT_STORE=$(CURDIR)/outputs/ravdess/store $(BIN)/ser-kit demo --out outputs/ravdess
 	cp outputs/ravdess/0*.ipynb notebooks/
 	cp outputs/ravdess/figures/04_protocols.png docs/images/protocols.png
+
+wheel: $(VENV)/.installed  ## build the package as one file, dist/ser_kit-*.whl
+	rm -rf build/lib build/bdist.* dist/ser_kit-*.whl  # else files that are gone from the sources would be in it
+	$(BIN)/python -m build --wheel
+
+# For a computer without internet, of the same Python version and platform as this one. What is installed there in a
+# version that will do is not taken from the folder, so the largest may be left out of it: LEAVE="tensorflow numpy".
+wheels: wheel  ## the wheel and every package that it needs, in dist/wheels, for a computer without internet
+	rm -rf dist/wheels
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --wheel-dir dist/wheels "$$(ls $(CURDIR)/dist/ser_kit-*.whl)[export]"
+	@for name in $(LEAVE); do rm -f dist/wheels/$$name-[0-9]*.whl; done
+	@du -sh dist/wheels
 
 clean:  ## remove what the commands above made, but not the environment
 	rm -rf outputs runs build dist *.egg-info

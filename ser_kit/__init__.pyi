@@ -14,6 +14,7 @@ from . import protocols as protocols
 from . import recipes as recipes
 from . import training as training
 from ._version import __version__ as __version__
+from .app import notebook as notebook
 from .audio import load_audio as load_audio
 from .audio import read_audio as read_audio
 from .bundles import Bundle as Bundle

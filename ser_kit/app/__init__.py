@@ -12,6 +12,7 @@ Examples:
 
 from __future__ import annotations
 
+from . import notebook as notebook
 from .answer import ACCEPTED, LARGEST_UPLOAD, PLAYED_SECONDS, RIBBON_FROM
 from .colab import record_in_colab, upload_in_colab
 from .page import BUNDLE_VARIABLE, UploadWidget, show

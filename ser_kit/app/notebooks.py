@@ -258,9 +258,12 @@ def _execute(path: Path, out: Path, environment: dict[str, str], progress: bool)
 def _save(notebook: Any, name: str, out: Path) -> Path:
     import nbformat
     from nbconvert import HTMLExporter
+    from traitlets.config import Config
 
     nbformat.write(notebook, out / f"{name}.ipynb")
-    html, _ = HTMLExporter().from_notebook_node(notebook, resources={"metadata": {"name": name}})
+    hidden = {"enabled": True, "remove_input_tags": {"hide-input"}}  # the cell that installs
+    exporter = HTMLExporter(config=Config({"TagRemovePreprocessor": hidden}))
+    html, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": name}})
     page = out / f"{name}.html"
     page.write_text(html, encoding="utf-8")
     return page

@@ -100,7 +100,7 @@ class Member:
     def _batches(self, values: np.ndarray) -> Iterator[np.ndarray]:
         if self.extractor.shape[0] is not None:
             for start in range(0, len(values), _BATCH):
-                yield values[start : start + _BATCH]
+                yield np.asarray(values[start : start + _BATCH])
             return
         # One clip at a time, without padding, which would change its last steps.
         for clip in values:

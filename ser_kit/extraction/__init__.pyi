@@ -1,9 +1,11 @@
 from . import dask as dask
 from . import database as database
+from . import on_disk as on_disk
 from . import results as results
 from . import runner as runner
 from . import store as store
 from . import workers as workers
+from .on_disk import OnDisk as OnDisk
 from .results import Extraction as Extraction
 from .results import Features as Features
 from .runner import TIMEOUT as TIMEOUT

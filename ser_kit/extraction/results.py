@@ -30,7 +30,8 @@ class Features:
 
     Args:
         values: float32 ``[n, *extractor.shape]``; where clips keep their lengths, the longest decides and the
-            others end in zeros.
+            others end in zeros. Where they do not fit into memory,
+            :class:`~ser_kit.extraction.on_disk.OnDisk` stands for them.
         table: the clip table of the ``n`` clips that worked, in the order they were given.
         failures: one row per clip that did not: ``clip_id, path, error`` (the exception's class) and
             ``reason``.

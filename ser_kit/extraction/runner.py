@@ -9,6 +9,7 @@ when, and no more than the result is ever held in memory, or not even that when 
 from __future__ import annotations
 
 import builtins
+import math
 import os
 import time
 import warnings
@@ -26,8 +27,9 @@ from ..core.paths import replacing
 from ..corpora.table import check_columns, sources
 from ..features.base import Extractor
 from .dask import client_is_active, in_dask
+from .on_disk import OnDisk
 from .results import FRAME_COLUMNS, ROWS, STREAMS, Extraction, Features, check_is_row, frame_of
-from .store import TEMPORARY, Store
+from .store import TEMPORARY, Store, without_tail
 from .workers import Job, Outcome, in_process, in_workers
 
 TIMEOUT = 300.0
@@ -46,6 +48,7 @@ def extract(
     cache: bool | str | os.PathLike = True,
     timeout: float | None = TIMEOUT,
     mmap: str | os.PathLike | None = None,
+    most: int | None = None,
     progress: bool = True,
 ) -> Features:
     """Run an extractor over the clips of a table.
@@ -73,6 +76,8 @@ def extract(
         timeout: seconds that one clip may take; ``None`` for ever.
         mmap: a ``.npy`` file to hold the values, which are then mapped into memory and need not fit there;
             what is changed in the mapped array does not reach the file.
+        most: bytes of values of several rows per clip that are held in memory; more are kept in a temporary
+            file, see :class:`~ser_kit.extraction.on_disk.OnDisk`. ``None`` holds all in memory.
         progress: show a progress bar, and a line of summary at the end.
 
     Raises:
@@ -89,7 +94,7 @@ def extract(
     """
     with _Run(table, extractor, jobs, backend, cache, timeout, progress) as run:
         run.compute(range(len(table)))
-        found = run.result(None if mmap is None else Path(mmap))
+        found = run.result(None if mmap is None else Path(mmap), most)
         run.summarise()
         return found
 
@@ -222,14 +227,15 @@ class _Run:
         """Those of the clips that did not fail."""
         return np.array([i for i in indices if i not in self.errors], np.int64)
 
-    def result(self, mmap: Path | None) -> Features:
-        """All that worked, in memory or mapped to a file."""
+    def result(self, mmap: Path | None, most: int | None) -> Features:
+        """All that worked, in memory, mapped to a file or in one."""
         kept = self.sound(range(len(self.table)))
         longest, *rest = self.extractor.shape
         shape = (len(kept), self.longest(kept) if longest is None else longest, *rest)
         lengths = np.zeros(len(kept), np.int64)
         if mmap is None:
-            values = np.empty(shape, np.float32)
+            large = most is not None and rest and 4 * math.prod(shape) > most
+            values = self._on_disk(shape) if large else np.empty(shape, np.float32)
             there = self.read(kept, values, lengths)
         else:
             with replacing(mmap) as unfinished:
@@ -242,13 +248,17 @@ class _Run:
         table = self.table.iloc[kept].reset_index(drop=True)
         return Features(values, table, self.failures(), lengths, self.extractor)
 
+    def _on_disk(self, shape: tuple[int, ...]) -> OnDisk:
+        folder = None if self.store.path is None else self.store.path.parent
+        return OnDisk(shape, repeats=self.extractor.shape[0] is not None, folder=folder)
+
     def longest(self, indices: np.ndarray) -> int:
         """Rows of the longest of these clips."""
         return max(
             (self.store.length(self.extractor, self.contents[i].tobytes()) for i in indices), default=0
         )
 
-    def read(self, indices: np.ndarray, values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def read(self, indices: np.ndarray, values: np.ndarray | OnDisk, lengths: np.ndarray) -> np.ndarray:
         """Fill in the arrays of clips from the store, and repeat their warnings.
 
         Returns:
@@ -270,14 +280,20 @@ class _Run:
 
     def _read(self, places, indices, values, lengths) -> np.ndarray:
         damaged = []
+        on_disk = isinstance(values, OnDisk)
+        one = np.empty(values.shape[1:], np.float32) if on_disk else None
         for place, index in zip(places, indices[places].tolist(), strict=True):
-            found = self.store.fetch(self.extractor, self.contents[index].tobytes(), values[place])
+            out = one if on_disk else values[place]
+            found = self.store.fetch(self.extractor, self.contents[index].tobytes(), out)
             if found is None:
                 damaged.append(place)
                 continue
             lengths[place], warned = found
-            if self.extractor.shape[0] is None:
-                values[place, lengths[place] :] = 0  # the store goes on with the last row
+            ragged = self.extractor.shape[0] is None
+            if on_disk:
+                values.put(place, out[: lengths[place]] if ragged else without_tail(out))
+            elif ragged:
+                out[lengths[place] :] = 0  # the store goes on with the last row
             for category, message in warned:
                 kind = getattr(errors, category, None) or getattr(builtins, category, UserWarning)
                 warnings.warn(f"{self.sources[index]}: {message}", kind, stacklevel=5)

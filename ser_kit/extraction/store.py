@@ -189,7 +189,7 @@ class Store(Database):
         Raises:
             StoreError: the disk is full, or the like.
         """
-        array = _without_tail(np.ascontiguousarray(values, np.float32)).tobytes()
+        array = without_tail(np.ascontiguousarray(values, np.float32)).tobytes()
         warnings = json.dumps(warned)
         with self._guarded():
             checksum = _checksum(content, length, warnings, array)
@@ -337,7 +337,7 @@ def _stamp(status: os.stat_result) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_dev} {status.st_ino}"
 
 
-def _without_tail(array: np.ndarray) -> np.ndarray:
+def without_tail(array: np.ndarray) -> np.ndarray:
     """The array without the rows at its end that repeat the last one (padding), but one."""
     bits = array.view(np.uint32).reshape(len(array), -1)
     different = np.flatnonzero((bits != bits[-1]).any(axis=1))

@@ -20,11 +20,16 @@ from ..core.config import digest
 from ..core.errors import LabelError, TableError, TrainingError
 from ..core.labels import EMOTIONS
 from ..evaluation import left_out
-from ..extraction import Features, extract
+from ..extraction import Features, OnDisk, extract
+from ..extraction.on_disk import in_parts
 from ..features import Extractor
 
 if TYPE_CHECKING:
     from .system import System
+
+MOST_IN_MEMORY = 512 << 20
+"""Bytes of features of several rows per clip above which training reads them from a file, batch by batch:
+beside them, a training holds a scaled copy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +127,7 @@ def prepare(system: System, data: pd.DataFrame | Features, jobs: int | None, pro
         raise TrainingError(f"{system.name} needs features of {wanted}, not of {data.extractor.identity}")
     features = {
         e: data if isinstance(data, Features) and e == data.extractor
-        else extract(table, e, jobs=jobs, progress=progress)
+        else extract(table, e, jobs=jobs, most=_most(system.copies), progress=progress)
         for e in system.extractors
     }  # fmt: skip
     failures = pd.concat([f.failures for f in features.values()]).drop_duplicates(
@@ -145,6 +150,11 @@ def prepare(system: System, data: pd.DataFrame | Features, jobs: int | None, pro
     return PreparedData(features, found, labels, pd.Index(labels).get_indexer(found[column]), failures)
 
 
+def _most(copies: int) -> int:
+    """Bytes of features that may be held in memory for each copy of the clips."""
+    return MOST_IN_MEMORY // (1 + copies)
+
+
 def class_shares(prepared: PreparedData, rows: np.ndarray) -> list[float]:
     """Relative frequency of each class among the clips of the corpora that have it."""
     codes, names = pd.factorize(prepared.table["corpus"].iloc[rows])
@@ -155,9 +165,13 @@ def class_shares(prepared: PreparedData, rows: np.ndarray) -> list[float]:
     return rounded(shares / shares.sum())
 
 
-def real_rows(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def real_rows(values: np.ndarray | OnDisk, lengths: np.ndarray) -> np.ndarray:
     """Remove padding from ``[clips, rows, dims]``, giving ``[rows of all clips, dims]``."""
-    return values[np.arange(values.shape[1]) < lengths[:, None]]
+    parts, start = [], 0
+    for part in in_parts(values):
+        parts.append(part[np.arange(part.shape[1]) < lengths[start : start + len(part), None]])
+        start += len(part)
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def same_rows(features: dict[Extractor, Features]) -> dict[Extractor, Features]:
@@ -191,7 +205,11 @@ def with_copies(
     for i in range(1, copies + 1):
         steps = (*found.extractor.preprocess, *with_seed(augmentation, i))
         varied = extract(
-            found.table, replace(found.extractor, preprocess=steps), jobs=jobs, progress=progress
+            found.table,
+            replace(found.extractor, preprocess=steps),
+            jobs=jobs,
+            most=_most(copies),
+            progress=progress,
         )
         originals = varied.table["clip_id"]
         parts.append(
@@ -199,7 +217,9 @@ def with_copies(
         )
     table = pd.concat([part.table for part in parts], ignore_index=True)
     table.attrs = found.table.attrs
-    values = np.concatenate([part.values for part in parts])
+    arrays = [part.values for part in parts]
+    on_disk = all(isinstance(each, OnDisk) for each in arrays)
+    values = OnDisk.joined(arrays) if on_disk else np.concatenate(arrays)
     return replace(
         found, values=values, table=table, lengths=np.concatenate([part.lengths for part in parts])
     )

@@ -10,9 +10,11 @@ import numpy as np
 from .. import models
 from ..core.errors import TrainingError
 from ..core.parallel import ahead, cores
+from ..extraction.on_disk import OnDisk
 from .seeds import sequence
 from .settings import Training
 
+_PART = 256  # clips of a file that are in memory at a time
 _MOST_THREADS = 4  # for augmentation; more do not speed up training on a GPU
 
 
@@ -41,32 +43,62 @@ class Scaler:
             values: features, ``[clips, dims]`` or ``[clips, frames, dims]``.
             lengths: number of valid frames of each clip, ``[clips]``; padding is excluded.
         """
-        if lengths is not None:
-            rows = values[np.arange(values.shape[1])[None, :] < lengths[:, None]]
-        else:
-            rows = values.reshape(-1, values.shape[-1])
+        if isinstance(values, OnDisk):
+            return cls._fit_in_parts(values, lengths)
+        rows = _rows(values, lengths)
         scale = rows.std(axis=0, dtype=np.float64)
         # Dividing a constant dimension by its rounding error would produce large values.
         scale[scale < 1e-6 * np.maximum(1.0, np.abs(rows).max(axis=0))] = 1.0
         return cls(rows.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32))
 
-    def transform(self, values: np.ndarray) -> np.ndarray:
-        """Standardise features, float32 of the same shape; no copy is made if nothing would change."""
+    @classmethod
+    def _fit_in_parts(cls, values: OnDisk, lengths: np.ndarray | None) -> Scaler:
+        """As :meth:`fit`, some clips at a time."""
+        places = np.arange(len(values)) if lengths is None else lengths
+        starts = range(0, len(values), _PART)
+        parts = [(values[i : i + _PART], None if lengths is None else places[i : i + _PART]) for i in starts]
+        count, total, most = 0, 0.0, 0.0
+        for part, valid in parts:
+            rows = _rows(np.asarray(part), valid)
+            count += len(rows)
+            total = total + rows.sum(axis=0, dtype=np.float64)
+            most = np.maximum(most, np.abs(rows).max(axis=0))
+        mean, squares = total / count, 0.0
+        for part, valid in parts:
+            squares = squares + np.square(_rows(np.asarray(part), valid) - mean).sum(axis=0)
+        scale = np.sqrt(squares / count)
+        scale[scale < 1e-6 * np.maximum(1.0, most)] = 1.0
+        return cls(mean.astype(np.float32), scale.astype(np.float32))
+
+    def transform(self, values: np.ndarray | OnDisk) -> np.ndarray | OnDisk:
+        """Standardise features, float32 of the same shape; no copy is made if nothing would change.
+
+        Those in a file are standardised whenever they are read.
+        """
         if not self.mean.any() and (self.scale == 1).all():
-            return values.astype(np.float32, copy=False)
+            return values if isinstance(values, OnDisk) else values.astype(np.float32, copy=False)
+        if isinstance(values, OnDisk):
+            return values.then(self.transform)
         return ((values - self.mean) / self.scale).astype(np.float32)
+
+
+def _rows(values: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+    """The rows of all clips without padding, ``[rows, dims]``."""
+    if lengths is None:
+        return values.reshape(-1, values.shape[-1])
+    return values[np.arange(values.shape[1])[None, :] < lengths[:, None]]
 
 
 def shuffled(x, targets, voices, weights, training: Training, seed: int, epoch: int) -> Iterator[tuple]:
     """Yield the batches of an epoch, shuffled and augmented depending on the seed and the epoch.
 
-    One batch at a time is copied, so memory-mapped arrays are not loaded as a whole.
+    One batch at a time is copied, so arrays that are in a file are not loaded as a whole.
     """
     order = np.random.default_rng(sequence(seed, "epoch", epoch)).permutation(len(x))
 
     def made(index: int) -> tuple:
         rows = order[index * training.batch_size : (index + 1) * training.batch_size]
-        inputs, wanted, who, counts = x[rows], targets[rows], voices[rows], weights[rows]
+        inputs, wanted, who, counts = np.asarray(x[rows]), targets[rows], voices[rows], weights[rows]
         if training.augment:
             rng = np.random.default_rng(sequence(seed, "epoch", epoch, "batch", index))
             # Mixup applies to labels, speakers and weights alike. Labels are multiplied by the clip's weight
@@ -84,7 +116,8 @@ def shuffled(x, targets, voices, weights, training: Training, seed: int, epoch: 
     count = -(-len(x) // training.batch_size)
     # Much of augmentation, such as resampling, releases the GIL.
     threads = min(cores(), _MOST_THREADS)
-    yield from ahead(made, range(count), threads) if training.augment else map(made, range(count))
+    slow = training.augment or isinstance(x, OnDisk)
+    yield from ahead(made, range(count), threads) if slow else map(made, range(count))
 
 
 def in_order(x, targets, voices, batch_size: int = 256) -> Iterator[tuple]:

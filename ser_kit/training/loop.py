@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.errors import TrainingError
+from ..extraction.on_disk import in_parts
 from ..models import kernels
 from .checkpoint import State, assign
 from .data import in_order, shuffled
@@ -109,14 +110,8 @@ def fit(
         state = State(compiled, training, checkpoint, identity)
         step = _keeping_zeros(compiled, kept) if keep_zeros else compiled.train_on_batch
         nobody = np.zeros((len(y_val), voices.shape[1]), np.float32)
-        with tqdm(
-            total=training.epochs,
-            initial=state.epoch,
-            desc=title,
-            unit="epoch",
-            disable=not progress,
-            leave=False,
-        ) as bar:
+        look = {"desc": title, "unit": "epoch", "disable": not progress, "leave": False}
+        with tqdm(total=training.epochs, initial=state.epoch, **look) as bar:
             while not state.finished:
                 began, epoch = time.perf_counter(), state.epoch
                 drawn = shuffled(x, targets, voices, clip_weights, training, seed, epoch)
@@ -127,6 +122,7 @@ def fit(
                 state.update(_row(logs, training, compiled.optimizer, epoch + 1, time.perf_counter() - began))
                 bar.set_postfix_str(state.summary)
                 bar.update()
+            bar.total = bar.n  # else a notebook draws it red where training stops early
         state.restore_best()
     return pd.DataFrame(state.history)
 
@@ -160,7 +156,7 @@ def _check(x, y, validation, training: Training, speakers, corpora, keep_zeros: 
             raise TrainingError(
                 f"{len(inputs)} {name} inputs for {len(targets)} labels; expected one label for each"
             )
-        if not np.isfinite(inputs).all():
+        if not all(np.isfinite(part).all() for part in in_parts(inputs)):
             raise TrainingError(f"the {name} inputs hold NaN or infinite values; expected finite features")
     if training.speaker_penalty and (speakers is None or len(set(speakers)) < 2):
         raise TrainingError("a speaker penalty needs the speakers of the training clips, at least two")
@@ -299,7 +295,8 @@ def _run_identity(model, arrays: tuple[np.ndarray, ...], training: Training, see
     facts = [_DRAWN, repr(training), seed, [array.shape for array in arrays], _architecture(model)]
     digest.update(json.dumps(facts).encode())
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        for part in in_parts(array):
+            digest.update(np.ascontiguousarray(part))
     return digest.hexdigest()
 
 

@@ -118,21 +118,20 @@ def test_it_opens_with_title_badges_and_time(name):
 
 
 @every_notebook
-def test_one_setup_cell_installs_only_what_is_missing(name):
-    setup, *others = [cell.source for cell in code_cells(read(name))]
-    assert re.search(
-        r'^if importlib\.util\.find_spec\("ser_kit"\) is None:.*\n    %pip install -q "ser-kit(\[export\])? @ git',
-        setup,
-        re.M,
-    )
-    assert "SER_KIT_CORPUS" in setup and "SER_KIT_OUTPUT" in setup
+def test_one_line_sets_up_and_later_cells_import_nothing_else(name):
+    """What the cell before it installs is in ``test_install_cell.py``."""
+    _, setup, *others = [cell.source for cell in code_cells(read(name))]
+    *before, last = setup.split("\n")
+    assert last == "here = ser_kit.notebook.setup()" and len(before) < 15
+    assert all(re.match(r"(import|from|#) ?|$", line) for line in before)
     assert not [cell for cell in others if re.search(r"^\s*[%!]|^(import|from) (?!ser_kit)", cell, re.M)]
 
 
-def test_all_share_one_setup():
-    """They differ in what they import, and in nothing else; one needs an extra for that."""
-    imports = re.compile(r"^(import|from) .*\n|^\n|\[export\]", re.M)
-    assert len({imports.sub("", code_cells(read(name))[0].source) for name in notebooks.NOTEBOOKS}) == 1
+@every_notebook
+def test_every_picture_has_a_text(name):
+    for output in outputs(read(name)):
+        if "image/png" in output.get("data", {}):
+            assert output.metadata["image/png"]["alt"] == output.data["text/plain"] != ""
 
 
 @every_notebook
@@ -183,6 +182,7 @@ def execute(name: str, folder: Path, monkeypatch) -> tuple[nbformat.NotebookNode
     assert all(picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size < 200_000 for picture in pictures)
     shown = [output for output in outputs(notebook) if "image/png" in output.get("data", {})]
     assert len(shown) == len(pictures)
+    assert all(output.metadata["image/png"]["alt"] for output in shown)
     return notebook, json.loads((folder / "out" / f"{name}.json").read_text(), parse_constant=pytest.fail)
 
 
@@ -243,7 +243,7 @@ def test_the_cell_that_trains_our_own_network(monkeypatch, tmp_path, demo_few, e
     shown = []
     given = {
         "recipes": recipes,
-        "OUTPUT": tmp_path,
+        "here": ser_kit.notebook.Notebook((), tmp_path),
         "ser_kit": ser_kit,
         "evaluation": ser_kit.evaluation,
         "display": shown.append,

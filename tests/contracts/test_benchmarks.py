@@ -17,7 +17,7 @@ import soundfile
 from quick import perceptron
 
 from ser_kit import features, protocols, recipes
-from ser_kit.core.errors import LeakageError, TableError
+from ser_kit.core.errors import CorpusNotFoundError, LeakageError, TableError
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
 from benchmarks import (  # noqa: E402
+    all_corpora,
     answering,
     extraction,
     memory,
@@ -104,6 +105,32 @@ def test_memory_and_pipeline_give_their_rows(monkeypatch, demo_table):
     rows = list(pipeline.rows(demo_table.head(2)))
     assert [row.what.rpartition(", ")[2] for row in rows] == ["in memory", "memory-mapped"]
     assert all(row.ratio > 0 for row in rows)
+
+
+def test_all_corpora_are_trained_on_in_both_ways(monkeypatch, demo_few, tmp_path, capsys):
+    """The same loss from features in a file and in memory; clips may stand in several rows."""
+    monkeypatch.setenv("SER_KIT_STORE", str(tmp_path))
+    monkeypatch.setattr(all_corpora, "table", lambda clips=0: demo_few)
+    monkeypatch.setattr(all_corpora.prepared, "MOST_IN_MEMORY", 0)  # which a measurement changes
+    small = {"channels": (4, 4, 4, 4), "harmonic_channels": (), "width": 8, "heads": 1}
+    quick = recipes.get("from_scratch_single").with_settings({"hyperparameters": small})
+    monkeypatch.setattr(all_corpora.recipes, "get", lambda name: quick)
+
+    def run(command, **settings):
+        assert all_corpora.main(command[3:]) == 0
+        return subprocess.CompletedProcess(command, 0, stdout=capsys.readouterr().out)
+
+    monkeypatch.setattr(all_corpora.subprocess, "run", run)
+    assert all_corpora.main([]) == 0
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "| in " in line]
+    assert [row[0] for row in rows] == ["| in a file", "| in memory"]
+    assert rows[0][1] == "30" and rows[0][-1] == rows[1][-1]
+
+
+def test_without_corpora_the_benchmark_says_so(monkeypatch):
+    monkeypatch.setenv("SER_KIT_DATA", "nowhere")
+    with pytest.raises(CorpusNotFoundError, match="no corpus is in 'nowhere'"):
+        all_corpora.table()
 
 
 def test_a_training_step_is_measured_with_and_without_our_setting(monkeypatch, demo_table):

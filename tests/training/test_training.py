@@ -561,6 +561,35 @@ def test_a_checkpoint_of_another_run_is_refused(data, tmp_path):
         run(data, tmp_path, seed=3)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_bar_of_a_training_that_stops_early_is_full(data, untraced, monkeypatch, fails):
+    """A notebook draws a bar red that is closed before its end, as after an error."""
+    import tqdm.auto
+
+    closed = []
+
+    class Bar(tqdm.std.tqdm):
+        def close(self):
+            closed.append((self.n, self.total))
+
+    def broken(model, row):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
+    if fails:
+        monkeypatch.setattr(State, "update", broken)
+    (x, y), (x_val, y_val) = data
+    settings = training.Training(epochs=50, patience=1, learning_rate=0.01)
+    given = {"validation": (x_val, (y_val + 1) % 3), "training": settings, "progress": False}
+    if fails:
+        with pytest.raises(RuntimeError, match="broken"):
+            training.fit(new_model(), x, y, **given)
+        assert closed[0] == (0, 50)
+    else:
+        training.fit(new_model(), x, y, **given)
+        assert 0 < closed[0][0] == closed[0][1] < 50
+
+
 def test_best_weights_are_kept_and_patience_ends_training(data):
     (x, y), (x_val, y_val) = data
     model = new_model()
