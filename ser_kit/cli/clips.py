@@ -11,17 +11,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load(names: Sequence[str], root: str | None, labels: str | Iterable[str] | None) -> pd.DataFrame:
+def load(
+    names: Sequence[str], root: str | None, labels: str | Iterable[str] | None, map: str | None = None
+) -> pd.DataFrame:
     """Load the clip table of corpora.
 
     Args:
         names: names of the corpora.
         root: as for :func:`ser_kit.corpora.load`; ``""`` is ``None``.
         labels: a label set, such as ``"six"``, ``"happy,sad"`` or a list of emotions.
+        map: file of a map of labels, as for :func:`ser_kit.corpora.load`; ``""`` is ``None``.
     """
     from .. import corpora
 
-    return corpora.load(names, root or None, labels_of(labels) if isinstance(labels, str) else labels)
+    labels = labels_of(labels) if isinstance(labels, str) else labels
+    return corpora.load(names, root or None, labels, map=map or None)
 
 
 def failed(table: pd.DataFrame, failures: pd.DataFrame) -> list[dict[str, str]]:
