@@ -99,7 +99,8 @@ def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
     failures = reproduce.run(
         chosen, experiment.corpora, divided=divided, seeds=experiment.seeds, out=out,
         labels=experiment.labels or None, map=experiment.map or None, numbers=experiment.folds or None,
-        root=experiment.root or None, jobs=args.jobs, progress=not args.quiet, command=args.written, tell=functools.partial(note, args),
+        root=experiment.root or None, jobs=args.jobs, progress=not args.quiet, command=args.written,
+        tell=functools.partial(note, args),
     )  # fmt: skip
     return show_records(args, experiment, failures)
 

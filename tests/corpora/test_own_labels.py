@@ -86,8 +86,8 @@ def test_a_map_file(listed, tmp_path):
     ("content", "why"),
     [
         (
-            "label;emotion\nWut;angry\nFreude;happpy\n;sad\n",
-            "line 3: unknown emotion 'happpy'.*line 4: it has no label",
+            "label;emotion\nWut;angry\nFreud;hapy\n;sad\n",
+            "line 3: unknown emotion 'hapy'.*line 4: it has no label",
         ),
         ("label,emotion\nWut,angry\nWut,sad\n", "line 3: 'Wut' is mapped to 'angry' and to 'sad'"),
         ("Wut,angry\n", "has the columns Wut, angry; expected label and emotion"),
