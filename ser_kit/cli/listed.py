@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,27 +30,27 @@ def items_of(args: argparse.Namespace) -> tuple[list[Item], list[str]]:
         raise TableError("--turns and --timeline cannot be used together: the turns are a timeline")
     if args.plot:
         _check_plot(args)
-    found: list[Item] = []
-    columns: dict[str, None] = {}
+    found: dict[str, Item] = {}
     for name in recordings(args.recording):
         suffix = Path(name).suffix.lower()
         if suffix not in (*cells.SUFFIXES, rttm.SUFFIX):
-            found.append(items.Item(name))
+            found[name] = items.Item(name)
             continue
         table = (items.of_rttm if suffix == rttm.SUFFIX else items.of_table)(name, args.root)
-        found += table.items
-        columns |= dict.fromkeys(table.columns)
+        for item in table.items:
+            mark = f"row={Path(name).name}:{item.line}"  # another table names the same
+            item = dataclasses.replace(item, mark=mark) if item.key in found else item
+            found[item.key] = item
         for line in table.about:
             note(args, line)
+    chosen = list(found.values())
     if args.channels:
-        found = list(items.each_channel(found))
-        columns["channel"] = None
+        chosen = list(items.each_channel(chosen))
     if args.turns:
-        steps = followed(([item] for item in found), len(found), "turns", args.quiet)
-        found = [turn for one in steps for turn in items.by_turns(one)]
-        found.sort(key=_in_time([item.file for item in found]))
-        columns |= dict.fromkeys(("start", "end"))
-    return list({item.key: item for item in found}.values()), list(columns)
+        steps = followed(([item] for item in chosen), len(chosen), "turns", args.quiet)
+        chosen = [turn for one in steps for turn in items.by_turns(one)]
+        chosen.sort(key=_in_time([item.file for item in chosen]))
+    return chosen, list(dict.fromkeys(column for item in chosen for column in item.cells))
 
 
 def _in_time(files: list[str]) -> Any:
@@ -61,6 +62,8 @@ def _in_time(files: list[str]) -> Any:
 def _check_plot(args: argparse.Namespace) -> None:
     if Path(args.plot).suffix.lower() != ".png":
         raise TableError(f"--plot {args.plot}: expected the name of a PNG file, such as turns.png")
+    if args.out:
+        raise TableError("--plot and --out cannot be used together: a figure is of answers of one run")
     writable(Path(args.plot).parent)
 
 
@@ -79,7 +82,7 @@ def write_plot(args: argparse.Namespace, items: list[Item], answers: list[Answer
         if not isinstance(source, Excerpt) or source.end is None:
             continue
         failed = isinstance(answer, Failure)
-        who = item.cells.get("speaker") or item.cells.get("channel", "")
+        who = item.cells.get("speaker") or item.cells.get("answer_channel") or item.cells.get("channel", "")
         rows.append(
             {
                 "recording": Path(item.file).name,

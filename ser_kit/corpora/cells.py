@@ -73,15 +73,15 @@ class Cells:
                     break
         return found
 
-    def understood(self, wanted: Iterable[str]) -> str:
-        """How the file was read: rows, separator, encoding, columns that are read and that are not."""
+    def understood(self, wanted: Iterable[str], others: str = "not used") -> str:
+        """How the file was read: rows, separator, encoding, columns that are read, and the others."""
         places = self.named(wanted)
         read = [
             self.columns[i] if self.columns[i].lower() == name else f"{self.columns[i]} as {name}"
             for name, i in places.items()
         ]
-        others = [name for i, name in enumerate(self.columns) if name and i not in places.values()]
-        unread = f"; not used: {', '.join(others)}" if others else ""
+        further = [name for i, name in enumerate(self.columns) if name and i not in places.values()]
+        unread = f"; {others}: {', '.join(further)}" if further else ""
         return (
             f"{self.file.name}: {len(self.rows):,} rows, {self.separator}, {self.encoding}; "
             f"columns: {', '.join(read) or 'none that is known'}{unread}"

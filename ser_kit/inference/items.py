@@ -1,4 +1,4 @@
-"""What is answered for: recordings, rows of tables, turns of speakers, channels; each with the cells it keeps."""
+"""What is answered for: recordings, rows of tables, turns, channels; each with the cells that it keeps."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ class Item:
         source: file, or part or channel of one.
         cells: column -> cell, kept in the answers.
         error: why there can be no answer; ``""`` where there may be one.
-        row: line of the table that names it, where another line names the same; else 0.
+        line: that of the table which names it, or 0.
+        mark: tells it from other items of the same source, such as ``row=7``; ``""`` where there are none.
     """
 
     source: str | Excerpt
     cells: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
-    row: int = 0
+    line: int = 0
+    mark: str = ""
 
     @property
     def file(self) -> str:
@@ -45,14 +47,13 @@ class Item:
     def key(self) -> str:
         """Its name in the answers, such as ``talk.wav#t=1,2.5&channel=2``; no other item has it."""
         name = str(self.source)
-        return f"{name}{'&' if '#' in name else '#'}row={self.row}" if self.row else name
+        return f"{name}{'&' if '#' in name else '#'}{self.mark}" if self.mark else name
 
 
 class Table(NamedTuple):
-    """Items of a table, its columns, and lines about how it was read."""
+    """Items of a table, and lines about how it was read."""
 
     items: list[Item]
-    columns: list[str]
     about: list[str]
 
 
@@ -73,7 +74,7 @@ def of_table(file: str | os.PathLike, root: str | os.PathLike | None = None) -> 
     columns = _distinct(table.columns)
     folder = Path(file).parent if root is None else Path(root)
     items = []
-    for row in table.rows:
+    for row, line in zip(table.rows, table.lines, strict=True):
         kept = dict(zip(columns, row, strict=True))
         path = find(folder, row[places["path"]]) if row[places["path"]] else ""
         times = {name: row[places[name]] if name in places else "" for name in ("start", "end", "duration")}
@@ -84,13 +85,15 @@ def of_table(file: str | os.PathLike, root: str | os.PathLike | None = None) -> 
             error = "" if os.path.isfile(path) else f"there is no file {path}"
         except (AudioError, TableError) as wrong:
             source, error = path or row[places["path"]], str(wrong)
-        items.append(Item(source, kept, error))
-    known = Counter(str(item.source) for item in items)
-    items = [
-        replace(item, row=line) if known[str(item.source)] > 1 else item
-        for item, line in zip(items, table.lines, strict=True)
-    ]
-    return Table(items, columns, _about(table.understood(("path", "start", "end")), items, table.lines))
+        items.append(Item(source, kept, error, line))
+    first = table.understood(("path", "start", "end"), "kept as they are")
+    return Table(_marked(items), _about(first, items))
+
+
+def _marked(items: list[Item]) -> list[Item]:
+    """The items, those of the same source told apart by their lines."""
+    known = Counter(item.key for item in items)
+    return [replace(item, mark=f"row={item.line}") if known[item.key] > 1 else item for item in items]
 
 
 def _part(path: str, start: float | None, end: float | None, duration: float | None) -> str | Excerpt:
@@ -116,10 +119,10 @@ def _distinct(columns: Iterable[str]) -> list[str]:
     return found
 
 
-def _about(first: str, items: list[Item], lines: Iterable[int], most: int = 3) -> list[str]:
+def _about(first: str, items: list[Item], most: int = 3) -> list[str]:
     """Lines about a table: how it was read, how many rows cannot be used, and the first of them."""
-    wrong = [(line, item.error) for line, item in zip(lines, items, strict=True) if item.error]
-    named = [f"  line {line} cannot be used: {printable(error)}" for line, error in wrong[:most]]
+    wrong = [item for item in items if item.error]
+    named = [f"  line {item.line} cannot be used: {printable(item.error)}" for item in wrong[:most]]
     return [first, *named, *([f"  ... and {len(wrong) - most} more"] if len(wrong) > most else [])]
 
 
@@ -127,8 +130,8 @@ def of_rttm(file: str | os.PathLike, root: str | os.PathLike | None = None) -> T
     """One item for each turn of an RTTM file.
 
     Args:
-        file: an RTTM file, see :mod:`ser_kit.corpora.rttm`. A channel is taken where the file names several for
-            a recording; else all are averaged, since pyannote writes 1 for any.
+        file: an RTTM file, see :mod:`ser_kit.corpora.rttm`. A channel is taken where the file names several
+            for a recording; else all are averaged, since pyannote writes 1 for any.
         root: folder of the recordings; by default that of the file.
 
     Raises:
@@ -140,7 +143,6 @@ def of_rttm(file: str | os.PathLike, root: str | os.PathLike | None = None) -> T
     for turn in found:
         of_each.setdefault(turn.recording, set()).add(turn.channel)
     items, several = [], any(len(channels) > 1 for channels in of_each.values())
-    known = Counter((turn.recording, turn.channel, turn.start, turn.end) for turn in found)
     for turn in found:
         kept = {"speaker": turn.speaker, "start": _number(turn.start), "end": _number(turn.end)}
         kept = {"recording": turn.recording, **({"channel": str(turn.channel)} if several else {}), **kept}
@@ -150,18 +152,17 @@ def of_rttm(file: str | os.PathLike, root: str | os.PathLike | None = None) -> T
             path = str(recordings.find(turn.recording))
         except TableError as wrong:
             error = str(wrong)
-        twice = known[turn.recording, turn.channel, turn.start, turn.end] > 1
-        source = Excerpt(path, turn.start, turn.end, channel)
-        items.append(Item(source, kept, error, turn.line if twice else 0))
+        items.append(Item(Excerpt(path, turn.start, turn.end, channel), kept, error, turn.line))
     speakers = sorted({turn.speaker for turn in found} - {""})
-    first = (
-        f"{Path(file).name}: {len(found)} turns of {len(of_each)} recordings; speakers: {', '.join(speakers)}"
-    )
-    return Table(items, list(items[0].cells), _about(first, items, [turn.line for turn in found]))
+    counted = f"{Path(file).name}: {len(found)} turns of {len(of_each)} recordings"
+    first = f"{counted}; speakers: {', '.join(speakers) or 'none named'}"
+    return Table(_marked(items), _about(first, items))
 
 
 def each_channel(items: Iterable[Item]) -> Iterator[Item]:
     """An item for each channel of the recordings, with the cell ``channel``.
+
+    In a row of a table that has a column of that name the cell is ``answer_channel``.
 
     Raises:
         TableError: an item is a channel already.
@@ -175,12 +176,13 @@ def each_channel(items: Iterable[Item]) -> Iterator[Item]:
                 counted[item.file] = channels_of(item.file)
             except AudioError:
                 counted[item.file] = 0  # its answer says why
+        name = "answer_channel" if "channel" in item.cells else "channel"
         whole = item.source if isinstance(item.source, Excerpt) else Excerpt(item.source)
         for channel in range(1, counted.get(item.file, 0) + 1):
-            kept = {**item.cells, "channel": str(channel)}
+            kept = {**item.cells, name: str(channel)}
             yield replace(item, source=replace(whole, channel=channel), cells=kept)
         if not counted.get(item.file):
-            yield replace(item, cells={**item.cells, "channel": ""})
+            yield replace(item, cells={**item.cells, name: ""})
 
 
 def by_turns(items: Iterable[Item]) -> Iterator[Item]:

@@ -33,8 +33,8 @@ def turns(source: Source) -> list[tuple[float, float]]:
     """Stretches of speech in a recording.
 
     They are what WebRTC's voice activity detector takes for speech, without pauses up to 0.6 s and without
-    stretches below 0.5 s. Speakers are not told apart: where two people share a channel without a pause between
-    them, they share a turn.
+    stretches below 0.5 s. Speakers are not told apart: where two people share a channel without a pause
+    between them, they share a turn.
 
     Args:
         source: as for :func:`ser_kit.audio.read_audio`; an :class:`~ser_kit.audio.Excerpt` of one channel for

@@ -34,8 +34,8 @@ def turns(answers: pd.DataFrame) -> Figure:
     Turns with an uncertain answer are pale, and those without an answer grey.
 
     Args:
-        answers: one row per turn: ``recording``, ``who`` (speaker or channel, or ``""``), ``start`` and ``end``
-            (s), ``emotion`` (``""`` where there is no answer) and ``uncertain`` (bool).
+        answers: one row per turn: ``recording``, ``who`` (speaker or channel, or ``""``), ``start`` and
+            ``end`` (s), ``emotion`` (``""`` where there is no answer) and ``uncertain`` (bool).
 
     Raises:
         TableError: there is no turn, or there are more than 20 recordings.
