@@ -26,7 +26,7 @@ RATE = 16000
 @pytest.fixture(scope="module")
 def call(tmp_path_factory) -> Path:
     """A call of two parties on two channels, who speak in turns; each is heard softly on the other channel."""
-    first, second = (synthesise_clip(f"{name}_sad_s1_t1.wav") for name in ("01", "02"))
+    first, second = (synthesise_clip(f"{name}_sad_s1_t1.wav") / 2**15 for name in ("01", "02"))
     silence = np.zeros(RATE)
     left = np.concatenate([silence, first, silence, 0.01 * second, silence, first, silence])
     right = np.concatenate([silence, 0.01 * first, silence, second, silence, 0.01 * first, silence])
