@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..core.labels import labels_of
+from ..core.errors import TableError
+from ..core.labels import EMOTIONS, OWN, labels_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..bundles.bundle import Bundle
 
 
 def load(
@@ -26,6 +29,25 @@ def load(
 
     labels = labels_of(labels) if isinstance(labels, str) else labels
     return corpora.load(names, root or None, labels, map=map or None)
+
+
+def load_for(bundle: Bundle, names: Sequence[str], root: str | None) -> pd.DataFrame:
+    """Load the clips of corpora that have one of the labels of a bundle, which may be labels of one's own.
+
+    Raises:
+        TableError: no clip has one.
+    """
+    if set(bundle.labels) <= set(EMOTIONS):
+        return load(names, root, bundle.labels)
+    table = load(names, root, OWN)
+    found = table[table["label"].isin(bundle.labels)].reset_index(drop=True)
+    if found.empty:
+        raise TableError(
+            f"no clip of {', '.join(names)} has one of the labels {', '.join(bundle.labels)}; give a "
+            "corpus that has them with --corpus"
+        )
+    found.attrs = {**table.attrs, "labels": list(bundle.labels)}
+    return found
 
 
 def failed(table: pd.DataFrame, failures: pd.DataFrame) -> list[dict[str, str]]:
