@@ -19,7 +19,7 @@ from ..bundles.adaptation import ENOUGH_CLIPS
 from ..bundles.bundle import BASELINE, Bundle
 from ..core import formats
 from ..core.formats import clock
-from ..core.labels import COLOURS
+from ..core.labels import colours
 from ..evaluation.intervals import is_of_few
 from ..inference.prediction import Failure, Prediction
 
@@ -56,7 +56,7 @@ def percent(share: float) -> Markup:
 
 def colour(emotion: str) -> str:
     """The colour of an emotion, the same in all pictures."""
-    return COLOURS.get(emotion, COLOURS["other"])
+    return colours([emotion])[emotion]
 
 
 def _sentence(text: str) -> str:
@@ -126,11 +126,12 @@ def verdict(prediction: Prediction) -> Markup:
         )
     else:
         answer, explained = prediction.emotion, Markup("{} confident.").format(confidence)
+    palette = colours(prediction.probabilities)
     bars = concatenated(
         Markup(
             '<li><span class="sk-label">{}</span><span class="sk-track" aria-hidden="true">'
             '<span style="width:{:.1f}%;background:{}"></span></span><span class="sk-value">{}</span></li>'
-        ).format(label, 100 * p, colour(label), percent(p))
+        ).format(label, 100 * p, palette[label], percent(p))
         for label, p in sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     )
     rests = Markup("<p><small>The confidence is based on {}.</small></p>").format(prediction.rests_on)

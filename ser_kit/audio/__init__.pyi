@@ -16,6 +16,7 @@ from .recording import SILENT_PEAK as SILENT_PEAK
 from .recording import Excerpt as Excerpt
 from .recording import Recording as Recording
 from .recording import Source as Source
+from .recording import channels_of as channels_of
 from .recording import fingerprint as fingerprint
 from .recording import load_audio as load_audio
 from .recording import read_audio as read_audio

@@ -115,20 +115,27 @@ class Excerpt:
         start: where the part begins, s.
         end: where it ends, s; ``None`` for the end of the file. One that lies beyond is taken for the end of
             the file, with a :class:`~ser_kit.core.errors.TruncatedAudioWarning`.
+        channel: the channel to take, from 1; ``None`` for the mean of all.
 
     Raises:
-        AudioError: the two are no part of a file: ``0 <= start < end`` does not hold.
+        AudioError: the times are no part of a file: ``0 <= start < end`` does not hold; or the channel is
+            below 1.
 
     Examples:
         >>> print(Excerpt("talk.wav", 1.5, 3.25), Excerpt("talk.wav", 60))  # media fragments of the W3C
         talk.wav#t=1.5,3.25 talk.wav#t=60
+        >>> print(Excerpt("talk.wav", 1.5, 3.25, channel=2), Excerpt("talk.wav", channel=1))
+        talk.wav#t=1.5,3.25&channel=2 talk.wav#channel=1
     """
 
     path: str | os.PathLike
     start: float = 0.0
     end: float | None = None
+    channel: int | None = None
 
     def __post_init__(self):
+        if self.channel is not None and self.channel < 1:
+            raise AudioError(f"{self.path}: channel {self.channel}; channels are counted from 1")
         if not (0 <= self.start < np.inf and (self.end is None or self.start < self.end < np.inf)):
             raise AudioError(
                 f"{self.path}: a part of it from {self.start} to {self.end} s; expected 0 <= start < end"
@@ -136,7 +143,11 @@ class Excerpt:
 
     def __str__(self) -> str:
         times = (self.start,) if self.end is None else (self.start, self.end)
-        return f"{os.fspath(self.path)}#t=" + ",".join(np.format_float_positional(t, trim="-") for t in times)
+        parts = ["t=" + ",".join(np.format_float_positional(t, trim="-") for t in times)]
+        if self.channel is not None:
+            whole = self.start == 0 and self.end is None
+            parts = [*([] if whole else parts), f"channel={self.channel}"]
+        return f"{os.fspath(self.path)}#{'&'.join(parts)}"
 
 
 Source = str | os.PathLike | Excerpt | bytes | bytearray | memoryview | BinaryIO | tuple | Recording
@@ -251,6 +262,26 @@ def fingerprint(source: Source) -> str:
     return digest.hexdigest()
 
 
+def channels_of(source: Source) -> int:
+    """Number of channels of a recording, without reading all of it.
+
+    Args:
+        source: as for :func:`read_audio`.
+
+    Raises:
+        AudioError: as for :func:`read_audio`.
+
+    Examples:
+        >>> channels_of((np.zeros((8000, 2), np.float32), 8000))
+        2
+    """
+    if isinstance(source, Recording):
+        return source.channels
+    _, opener = _locate(source, lambda: None)
+    with opener() as stream:
+        return stream.channels
+
+
 def to_mono(array: np.ndarray) -> np.ndarray:
     """A block of a stream as one channel, the mean of all; recordings come in by :func:`read_audio`.
 
@@ -311,13 +342,16 @@ def _locate(source: Source, watch: Watch) -> tuple[str, Opener]:
 @contextmanager
 def _open_excerpt(opener: Opener, excerpt: Excerpt) -> Iterator[Stream]:
     with opener() as whole:
+        one = slice(None) if excerpt.channel is None else slice(excerpt.channel - 1, excerpt.channel)
+        if excerpt.channel is not None and excerpt.channel > whole.channels:
+            raise AudioError(f"{excerpt}: the recording has no more than {whole.channels} channels")
         first = round(excerpt.start * whole.rate)
         last = None if excerpt.end is None else round(excerpt.end * whole.rate)
 
         def blocks():
             done = 0
             for block in whole.blocks:
-                wanted = block[max(0, first - done) : None if last is None else last - done]
+                wanted = block[max(0, first - done) : None if last is None else last - done, one]
                 done += len(block)
                 if len(wanted):
                     yield wanted
@@ -331,5 +365,5 @@ def _open_excerpt(opener: Opener, excerpt: Excerpt) -> Iterator[Stream]:
             if last is not None and not whole.missing:
                 stream.missing = "the file ends before this part of it does"
 
-        stream = Stream(whole.rate, whole.channels, None, blocks())
+        stream = Stream(whole.rate, 1 if excerpt.channel else whole.channels, None, blocks())
         yield stream

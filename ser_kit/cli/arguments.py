@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ..core.errors import UnknownNameError
-from ..core.labels import LABEL_SETS
+from ..core.labels import LABEL_SETS, OWN
 from .output import Result
 
 
@@ -203,15 +203,25 @@ def add_root(parser: Parser) -> None:
     parser.add_argument("--root", metavar="FOLDER", help=text)
 
 
+def add_map(parser: Parser) -> None:
+    """Add ``--map``."""
+    text = "CSV file (label,emotion) of what labels become; those that it lacks stay as they would be"
+    parser.add_argument("--map", metavar="FILE", help=text)
+
+
 def add_corpora(parser: Parser) -> None:
-    """Add ``--corpus`` and ``--root``."""
+    """Add ``--corpus``, ``--root`` and ``--map``."""
     add_names(parser, "--corpus", corpora_help(), required=True, metavar="CORPUS")
     add_root(parser)
+    add_map(parser)
 
 
 def add_labels(parser: Parser, default: str) -> None:
     """Add ``--labels``."""
-    text = f"{', '.join(LABEL_SETS)}, or emotions such as happy,sad,angry (default: {default})"
+    text = (
+        f"{', '.join(LABEL_SETS)}, emotions such as happy,sad,angry, or {OWN}: labels as they are "
+        f"(default: {default})"
+    )
     parser.add_argument("--labels", metavar="SET", help=text)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import RecipeError
-from ..core.labels import labels_of
+from ..core.labels import EMOTIONS, OWN, labels_of
 from ..core.parallel import ONE_EACH, at_once
 from .clips import load
 from .output import Result, followed, note, print_table
@@ -17,6 +17,7 @@ from .scores import print_confusion
 from .training import record
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
 
     from ..inference.scoring import Score
@@ -62,11 +63,14 @@ def score_bundles(args: argparse.Namespace, names: Sequence[str]) -> Result:
 
     out = writable(args.out) if args.out else None
     predictors = {name: Predictor.open(name) for name in names}
-    table = load(args.corpus, args.root, None)
+    tables: dict[str | None, pd.DataFrame] = {}
     scores, records = {}, []
     for name, predictor in predictors.items():
+        own = OWN if args.labels == OWN or not set(predictor.labels) <= set(EMOTIONS) else None
+        if own not in tables:
+            tables[own] = load(args.corpus, args.root, own, args.map)
         found = score(
-            predictor, table, labels_of(args.labels), jobs=jobs, command=args.written,
+            predictor, tables[own], labels_of(args.labels), jobs=jobs, command=args.written,
             follow=lambda answers, total: followed(answers, total, "evaluate", args.quiet),
         )  # fmt: skip
         if found.failures:

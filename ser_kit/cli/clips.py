@@ -5,23 +5,49 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ..core.labels import labels_of
+from ..core.errors import TableError
+from ..core.labels import EMOTIONS, OWN, labels_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..bundles.bundle import Bundle
 
-def load(names: Sequence[str], root: str | None, labels: str | Iterable[str] | None) -> pd.DataFrame:
+
+def load(
+    names: Sequence[str], root: str | None, labels: str | Iterable[str] | None, map: str | None = None
+) -> pd.DataFrame:
     """Load the clip table of corpora.
 
     Args:
         names: names of the corpora.
         root: as for :func:`ser_kit.corpora.load`; ``""`` is ``None``.
         labels: a label set, such as ``"six"``, ``"happy,sad"`` or a list of emotions.
+        map: file of a map of labels, as for :func:`ser_kit.corpora.load`; ``""`` is ``None``.
     """
     from .. import corpora
 
-    return corpora.load(names, root or None, labels_of(labels) if isinstance(labels, str) else labels)
+    labels = labels_of(labels) if isinstance(labels, str) else labels
+    return corpora.load(names, root or None, labels, map=map or None)
+
+
+def load_for(bundle: Bundle, names: Sequence[str], root: str | None) -> pd.DataFrame:
+    """Load the clips of corpora that have one of the labels of a bundle, which may be labels of one's own.
+
+    Raises:
+        TableError: no clip has one.
+    """
+    if set(bundle.labels) <= set(EMOTIONS):
+        return load(names, root, bundle.labels)
+    table = load(names, root, OWN)
+    found = table[table["label"].isin(bundle.labels)].reset_index(drop=True)
+    if found.empty:
+        raise TableError(
+            f"no clip of {', '.join(names)} has one of the labels {', '.join(bundle.labels)}; give a "
+            "corpus that has them with --corpus"
+        )
+    found.attrs = {**table.attrs, "labels": list(bundle.labels)}
+    return found
 
 
 def failed(table: pd.DataFrame, failures: pd.DataFrame) -> list[dict[str, str]]:

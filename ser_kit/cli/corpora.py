@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .arguments import Command, Parser, add_root, corpora_help
-from .output import Result, print_table
+from ..core.labels import OWN
+from .arguments import Command, Parser, add_map, add_root, corpora_help
+from .output import Result, note, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +61,11 @@ def _validate(args: argparse.Namespace) -> Result:
     from .. import corpora
 
     progress = not args.quiet
-    found = corpora.validate(args.corpus, args.root, checksums=args.checksums, progress=progress)
+    if args.write_map:
+        written = corpora.write_map(args.corpus, args.write_map, args.root)
+        note(args, f"labels written to {written}: check each line, then give it to --map")
+    settings = {"checksums": args.checksums, "labels": args.labels, "map": args.map}
+    found = corpora.validate(args.corpus, args.root, **settings, progress=progress)
     if args.write_checksums:
         corpora.write_checksums(args.corpus, args.write_checksums, args.root, progress=progress)
     data = {
@@ -89,6 +94,10 @@ def _validate(args: argparse.Namespace) -> Result:
 def _validate_arguments(parser: Parser) -> None:
     parser.add_argument("corpus", metavar="CORPUS", help=corpora_help())
     add_root(parser)
+    parser.add_argument("--labels", choices=[OWN], help="take labels as they are")
+    add_map(parser)
+    text = "write the labels to a new file for --map, with emotions that they may mean, to be checked"
+    parser.add_argument("--write-map", type=Path, metavar="FILE", help=text)
     text = "checksum file to compare the recordings with"
     parser.add_argument("--checksums", type=Path, metavar="FILE", help=text)
     text = "write path, size and SHA-256 of each recording to this file"
@@ -111,5 +120,6 @@ VALIDATE = Command(
         "ser-kit validate ravdess",
         "ser-kit validate cremad --root ~/corpora/cremad --json",
         "ser-kit validate calls:recordings --write-checksums calls.csv",
+        "ser-kit validate calls:list.csv --write-map map.csv",
     ],
 )

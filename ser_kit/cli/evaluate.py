@@ -51,7 +51,7 @@ def evaluate(args: argparse.Namespace, experiment: Experiment) -> Result:
     states, file = checkpoints(args, out), None
     evaluations: dict[Path, Evaluation] = {}
     for recipe in chosen:
-        table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels)
+        table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels, experiment.map)
         for protocol in divided:
             recipe.protocol(protocol)(table, seeds[0])  # raises before the work if the table cannot be split
         file = file or experiment.save(out / FILE, args.written)

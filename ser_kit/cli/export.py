@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ExportError, RecipeError
 from .arguments import Command, Parser, add_jobs, add_names, add_root, positive, share
-from .clips import load
+from .clips import load_for
 from .output import Result, note, print_table
 from .training import checkpoints
 
@@ -38,8 +38,8 @@ def _export(args: argparse.Namespace) -> Result:
     bundle = Bundle.load(folder)
     args.out = Path(args.out or bundle.card["name"] + deploy.FORMATS[args.format])
     deploy.check_target(args.out, args.format)
-    training = load(args.corpus or ["demo"], args.root, bundle.labels)
-    compared = load(args.compare, args.root, bundle.labels) if args.compare else training
+    training = load_for(bundle, args.corpus or ["demo"], args.root)
+    compared = load_for(bundle, args.compare, args.root) if args.compare else training
     compared = corpora.sample(compared, args.clips)
     chosen = bundle
     if args.prune is not None:
@@ -97,9 +97,7 @@ def _renew(args: argparse.Namespace, folder: Path) -> Result:
     out = Path(args.out or folder)
     check_target(out)
     bundle = Bundle.load(folder, networks=True)
-    clips = corpora.sample(
-        load(args.compare or args.corpus or ["demo"], args.root, bundle.labels), args.clips
-    )
+    clips = corpora.sample(load_for(bundle, args.compare or args.corpus or ["demo"], args.root), args.clips)
     note(args, f"writing {out} and comparing its model.onnx with its networks on {len(clips)} clips")
     deploy.with_runtime(bundle, corpora.sources(clips)).save(out)
     runtime = Bundle.load(out, networks=True).card["runtime"]

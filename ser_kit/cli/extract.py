@@ -16,6 +16,7 @@ from .arguments import (
     Parser,
     add_jobs,
     add_labels,
+    add_map,
     add_names,
     add_root,
     corpora_help,
@@ -45,7 +46,7 @@ def _extract(args: argparse.Namespace) -> Result:
         "jobs": args.jobs, "cache": not args.no_cache, "timeout": args.timeout, "progress": not args.quiet,
     }  # fmt: skip
     with cluster(args.dask) as backend:
-        table = load(args.corpus, args.root, args.labels)
+        table = load(args.corpus, args.root, args.labels, args.map)
         if out.suffix.lower() in (".parquet", ".csv"):
             done = extraction.extract_to(out, table, extractor, backend=backend, **settings)
             clips, failures = done.clips, done.failures
@@ -148,6 +149,7 @@ def _arguments(parser: Parser) -> None:
     text = "a .parquet, .csv or .xlsx table for features of one row per clip, or .npz arrays"
     parser.add_argument("--out", required=True, help=text)
     add_labels(parser, "all emotions")
+    add_map(parser)
     add_jobs(parser)
     text = "timeout for one clip (default: 300)"
     parser.add_argument("--timeout", type=seconds, default=300.0, metavar="SECONDS", help=text)

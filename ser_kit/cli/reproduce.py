@@ -56,7 +56,7 @@ def _documents(args: argparse.Namespace, names: Sequence[str]) -> Result:
         raise RecipeError("--csv is for recipes; leave it out for a document")
     if len(names) > 1 and (args.page or args.figures):
         raise RecipeError("--page and --figures take one document; give the documents to several commands")
-    if args.ablations or args.labels or args.protocols != ["published", "speaker"]:
+    if args.ablations or args.labels or args.map or args.protocols != ["published", "speaker"]:
         raise RecipeError("a document has its own variants, labels and protocols; leave out these options")
     args.when_interrupted = "; run the same command to resume"
     failures, written = [], []
@@ -98,8 +98,9 @@ def reproduce(args: argparse.Namespace, experiment: Experiment) -> Result:
     experiment.save(out / FILE, args.written)
     failures = reproduce.run(
         chosen, experiment.corpora, divided=divided, seeds=experiment.seeds, out=out,
-        labels=experiment.labels or None, numbers=experiment.folds or None, root=experiment.root or None,
-        jobs=args.jobs, progress=not args.quiet, command=args.written, tell=functools.partial(note, args),
+        labels=experiment.labels or None, map=experiment.map or None, numbers=experiment.folds or None,
+        root=experiment.root or None, jobs=args.jobs, progress=not args.quiet, command=args.written,
+        tell=functools.partial(note, args),
     )  # fmt: skip
     return show_records(args, experiment, failures)
 

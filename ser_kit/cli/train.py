@@ -39,7 +39,7 @@ def train(args: argparse.Namespace, experiment: Experiment) -> Result:
     out, progress = Path(experiment.bundle), not args.quiet
     check_target(out)
     states = checkpoints(args, out)
-    table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels)
+    table = load(experiment.corpora, experiment.root, experiment.labels or recipe.labels, experiment.map)
     recipe.protocol(protocol)(table, seed)  # raises before the work if the table cannot be split
     file = experiment.save(f"{out}.toml", args.written)
     found = recipe.prepare(table, jobs=args.jobs, progress=progress)

@@ -38,7 +38,12 @@ def experiment_of(args: argparse.Namespace, **settings: Any) -> Experiment:
         if not equals:
             raise RecipeError(f"--set {given!r}: expected SETTING=VALUE, such as training.epochs=50")
         changes[name] = value_of(text)
-    about = {"corpora": args.corpus, "root": args.root or "", "labels": args.labels or ""}
+    about = {
+        "corpora": args.corpus,
+        "root": args.root or "",
+        "labels": args.labels or "",
+        "map": args.map or "",
+    }
     return Experiment(**about, changes=changes, **settings)
 
 

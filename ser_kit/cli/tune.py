@@ -56,7 +56,7 @@ def tune(args: argparse.Namespace, experiment: Experiment) -> Result:
     protocol_name(protocol)
     for name, values in experiment.space.items():
         system.with_settings({name: values[0]})  # raises before the work if a setting is unknown
-    table = load(experiment.corpora, experiment.root, experiment.labels or system.labels)
+    table = load(experiment.corpora, experiment.root, experiment.labels or system.labels, experiment.map)
     system.protocol(protocol)(table, seed)
     args.when_interrupted = "; run the same command to resume"
     experiment.save(out / FILE, args.written)
@@ -80,7 +80,7 @@ def tune(args: argparse.Namespace, experiment: Experiment) -> Result:
 def _evaluate_command(experiment: Experiment, best: dict[str, Any]) -> str:
     """The command that evaluates the best settings."""
     words = ["ser-kit", "evaluate", *experiment.recipes, "--corpus", *experiment.corpora]
-    for option in ("root", "labels"):
+    for option in ("root", "labels", "map"):
         words += [f"--{option}", getattr(experiment, option)] if getattr(experiment, option) else []
     for name, value in (experiment.changes | best).items():
         words += ["--set", f"{name}={json.dumps(value)}"]

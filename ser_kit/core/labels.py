@@ -1,4 +1,4 @@
-"""Canonical emotions, their synonyms, and label sets to combine corpora with.
+"""Canonical emotions, their synonyms, label sets to combine corpora with, and labels of one's own.
 
 Examples:
     >>> canonical("Fearful"), canonical("ps"), canonical("happiness")
@@ -11,11 +11,14 @@ Examples:
 
 from __future__ import annotations
 
+import unicodedata
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .errors import LabelError
 from .registry import Registry
+from .synonyms import meaning
 
 EMOTIONS: tuple[str, ...] = (
     "neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprised",
@@ -38,6 +41,19 @@ COLOURS: dict[str, str] = {
     "other": "#3d3d3d",
 }
 """One colour per canonical emotion."""
+
+_FURTHER_COLOURS = (
+    "#3b2bee", "#ee2b6c", "#737a1f", "#68a2f3", "#ee2bee", "#0b8e78", "#99c610", "#8e370b", "#9fca91",
+    "#ee2bad", "#f37f68", "#0b6d8e", "#10c610", "#2b6cee", "#914665", "#ab762b", "#366732", "#915846",
+    "#ad91ca", "#8910c6", "#47d198", "#ab2b40", "#ab2b81", "#de7cde",
+)  # fmt: skip
+"""Colours of other labels: of those of 72 hues at four brightnesses and three saturations, each the one that
+is farthest (CIELAB) from the emotions' colours and those before it; at least 25."""
+
+OWN = "own"
+"""Stands for the labels as the recordings have them, in place of the name of a label set."""
+MOST_LABELS, LONGEST_LABEL = 100, 100
+"""Most labels of a model, and most characters of a label."""
 
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "neutral": ("neu", "neutrality"),
@@ -74,6 +90,51 @@ def canonical(name: str) -> str:
             f"unknown emotion {name!r}; expected one of {', '.join(EMOTIONS)} or a common synonym"
         )
     return found
+
+
+def ordered(labels: Iterable[str]) -> list[str]:
+    """Labels in the order of :data:`EMOTIONS`, in any case of their letters; others after them, by alphabet.
+
+    Examples:
+        >>> ordered(["Wut", "sad", "Angst", "Neutral"])
+        ['Neutral', 'sad', 'Angst', 'Wut']
+    """
+    places = {emotion: place for place, emotion in enumerate(EMOTIONS)}
+    return sorted(
+        set(labels), key=lambda label: (places.get(label.casefold(), len(EMOTIONS)), label.casefold(), label)
+    )
+
+
+def colours(labels: Iterable[str]) -> dict[str, str]:
+    """A colour for each of some labels, no two alike among the first 24 that are not emotions.
+
+    Emotions have the colour of :data:`COLOURS`; so has a label that names one in another language or form
+    (:func:`ser_kit.core.synonyms.meaning`), unless that is taken. The colour of any other label depends on
+    its name, and on the other labels only where two would have the same.
+
+    Args:
+        labels: of one model or figure.
+
+    Returns:
+        Label -> colour as ``#rrggbb``, in the order of :func:`ordered`.
+
+    Examples:
+        >>> colours(["Wut", "sad"]) == {"sad": COLOURS["sad"], "Wut": COLOURS["angry"]}
+        True
+    """
+    names = ordered(labels)
+    found = {label: COLOURS[label.casefold()] for label in names if label.casefold() in COLOURS}
+    for label in names:
+        named = COLOURS.get(meaning(label) or "")
+        if label not in found and named and named not in found.values():
+            found[label] = named
+    for label in names:
+        if label not in found:
+            first = zlib.crc32(unicodedata.normalize("NFC", label).encode("utf-8", "replace"))
+            places = [(first + step) % len(_FURTHER_COLOURS) for step in range(len(_FURTHER_COLOURS))]
+            free = [place for place in places if _FURTHER_COLOURS[place] not in found.values()]
+            found[label] = _FURTHER_COLOURS[(free or places)[0]]
+    return {label: found[label] for label in names}
 
 
 NEAREST = {"calm": "neutral", "excited": "happy", "frustrated": "angry"}
@@ -122,12 +183,13 @@ LABEL_SETS: Registry[LabelSet] = Registry.of(
 )
 
 
-def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
+def label_set(labels: str | LabelSet | Iterable[str], known: Iterable[str] = ()) -> LabelSet:
     """Label set by name, or a new one of the emotions given.
 
     Args:
         labels: ``"four"``, ``"six"``, ``"seven"``, ``"eight"``,
             ``"emodb"`` (the seven of that corpus, with boredom); a :class:`LabelSet`; or emotion names.
+        known: labels that count as they are, such as those of a model; ``"own"`` is the set of them.
 
     Raises:
         UnknownNameError: if no set has that name.
@@ -135,9 +197,12 @@ def label_set(labels: str | LabelSet | Iterable[str]) -> LabelSet:
     """
     if isinstance(labels, LabelSet):
         return labels
+    known = tuple(known)
+    if labels == OWN and known:
+        return LabelSet(OWN, known)
     if isinstance(labels, str):
         return LABEL_SETS[labels]
-    names = tuple(dict.fromkeys(canonical(name) for name in labels))
+    names = tuple(dict.fromkeys(name if name in known else canonical(name) for name in labels))
     if len(names) < 2:
         raise LabelError(f"a label set needs at least two emotions, not {names}")
     return LabelSet("custom", names)
@@ -153,7 +218,7 @@ def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[
 
     Args:
         labels: labels of the model.
-        into: the target label set, as for :func:`label_set`.
+        into: the target label set, as for :func:`label_set`; labels of the model count as they are.
 
     Returns:
         Label of the set -> labels of the model. Labels of the model without a counterpart, such as surprise
@@ -166,7 +231,8 @@ def merged(labels: Iterable[str], into: str | LabelSet | Iterable[str]) -> dict[
         >>> merged(EMOTIONS[:8], "six")["neutral"]
         ('neutral', 'calm')
     """
-    wanted, labels = label_set(into), tuple(labels)
+    labels = tuple(labels)
+    wanted = label_set(into, labels)
     homes = {label: wanted.nearest(label) for label in labels}
     found = {label: tuple(given for given in labels if homes[given] == label) for label in wanted.labels}
     found = {label: given for label, given in found.items() if given}

@@ -15,8 +15,10 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +26,11 @@ import numpy as np
 
 from .. import _old_names
 from ..core import labels as _labels
-from ..core.errors import TableError, UnknownNameError
+from ..core.errors import LabelError, TableError, TargetError, UnknownNameError
+from ..core.paths import write_whole
 from . import checksums as _checksums
 from .base import CORPORA, Corpus, alike
+from .naming import Naming, map_text, read_map, unused
 from .table import COLUMNS, UNKNOWN_SPEAKER, sources, spans
 from .validation import Validation
 from .validation import validate as _validate
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "exclusion_counts", "get",
     "load", "names", "of", "sample", "sources", "spans", "validate",
-    "write_checksums",
+    "write_checksums", "write_map",
 ]  # fmt: skip
 
 __getattr__ = _old_names.moved(__name__)
@@ -71,6 +75,10 @@ def get(name: str) -> Corpus:
     return _corpus(known, Path(root).expanduser() if root else None)
 
 
+def _naming(own: bool, map: str | os.PathLike | Mapping[str, str] | None) -> Naming:
+    return Naming(own, dict(map) if isinstance(map, Mapping) else read_map(map, own) if map else {})
+
+
 def of(table: pd.DataFrame) -> list[Corpus]:
     """The corpora in a clip table, by name; one that is in no registry is of somebody's own recordings."""
     return [_corpus(name) for name in sorted(table["corpus"].unique())]
@@ -85,6 +93,8 @@ def load(
     names: str | Iterable[str],
     root: str | os.PathLike | None = None,
     labels: str | _labels.LabelSet | Iterable[str] | None = None,
+    *,
+    map: str | os.PathLike | Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """The clip table of a corpus, or of several joined.
 
@@ -94,7 +104,12 @@ def load(
             each. Where neither this nor a name says where, a corpus is looked for in ``SER_KIT_DATA/<slug>``,
             then in a Kaggle mount, and is then downloaded.
         labels: a label set to join the corpora under, such as ``"six"``; see
-            :func:`ser_kit.core.labels.label_set`.
+            :func:`ser_kit.core.labels.label_set`. ``"own"`` takes the labels of your own recordings as they
+            are (of published corpora, the canonical emotions), in the order of
+            :func:`ser_kit.core.labels.ordered`.
+        map: a CSV file with the columns ``label`` and ``emotion``, or a mapping: what the labels of your own
+            recordings (of published corpora, the canonical emotions) become, before any label set. An empty
+            emotion leaves its clips out.
 
     Returns:
         One row per clip, columns :data:`COLUMNS`, ``start`` and ``end`` (seconds, or ``""``) if a clip is a
@@ -106,16 +121,20 @@ def load(
     Raises:
         UnknownNameError: a name is unknown.
         CorpusNotFoundError: the recordings of a corpus cannot be had.
-        LabelError: the label set cannot be understood.
-        TableError: no corpus was named, or one twice, or no clip has one of the labels.
+        LabelError: the label set cannot be understood, or no label of a corpus is a known emotion.
+        TableError: no corpus was named, or one twice, or no clip has one of the labels; or ``map`` is not a
+            map, with the lines that are wrong.
     """
     import pandas as pd
 
     wanted = list(dict.fromkeys([names] if isinstance(names, str) else names))
     if not wanted:
         raise TableError(f"name at least one corpus: {', '.join(CORPORA)}")
-    label_set = None if labels is None else _labels.label_set(labels)
-    chosen = [get(name) for name in wanted]  # all names are checked before any corpus is downloaded
+    own = labels == _labels.OWN
+    label_set = None if labels is None or own else _labels.label_set(labels)
+    naming = _naming(own, map)
+    # All names are checked before any corpus is downloaded.
+    chosen = [replace(get(name), naming=naming) for name in wanted]
     for name, times in Counter(corpus.name for corpus in chosen).items():
         if times > 1:
             raise TableError(
@@ -128,11 +147,20 @@ def load(
                 f"{corpus.slug!r}. Say where each of them is: {corpus.name}:PATH"
             )
     parts = [corpus.load(root) for corpus in chosen]
+    if strange := unused(naming.map, {label for part in parts for label in part.attrs["read"]}):
+        warnings.warn(f"labels in the map that no clip has: {', '.join(strange)}", stacklevel=2)
     attrs = {
         name: [each for part in parts for each in part.attrs[name]] for name in ("excluded", "failed", "lost")
     }
     table = pd.concat(parts, ignore_index=True).fillna("")  # parts of files beside whole ones
     table.attrs = attrs
+    if own:
+        label_set = _labels.LabelSet(_labels.OWN, tuple(_labels.ordered(table["emotion"].unique())))
+        if len(label_set) > _labels.MOST_LABELS:
+            raise LabelError(
+                f"there are {len(label_set)} different labels, such as {', '.join(label_set.labels[:3])}; a "
+                f"model has at most {_labels.MOST_LABELS}: is the column of the emotions the right one?"
+            )
     return table if label_set is None else _labelled(table, label_set)
 
 
@@ -217,6 +245,8 @@ def validate(
     root: str | os.PathLike | None = None,
     *,
     checksums: str | os.PathLike | None = None,
+    labels: str | None = None,
+    map: str | os.PathLike | Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> Validation:
     """Check every recording of a corpus: present, readable, not silent, not repeated; and the counts.
@@ -226,6 +256,8 @@ def validate(
         root: as for :func:`load`.
         checksums: a file of :func:`write_checksums` to compare the recordings with; those that are missing,
             changed or new are findings.
+        labels: ``"own"`` takes labels as they are; without it, one that is no known emotion is a finding.
+        map: as for :func:`load`.
         progress: show a progress bar.
 
     Returns:
@@ -234,9 +266,42 @@ def validate(
     Raises:
         UnknownNameError: the name is unknown.
         CorpusNotFoundError: the recordings cannot be had.
-        TableError: ``checksums`` is not a checksum file.
+        TableError: ``checksums`` is not a checksum file, or ``map`` not a map.
     """
-    return _validate(get(name), root, checksums=checksums, progress=progress)
+    corpus = replace(get(name), naming=_naming(labels == _labels.OWN, map))
+    return _validate(corpus, root, checksums=checksums, progress=progress)
+
+
+def write_map(name: str, out: str | os.PathLike, root: str | os.PathLike | None = None) -> Path:
+    """Write a map of the labels of a corpus, to be read, changed and given to :func:`load`.
+
+    A label that is a common name of an emotion, in English or another of the ten most spoken languages or
+    German, is mapped to it, as an offer; any other to itself.
+
+    Args:
+        name: of the corpus, as for :func:`get`.
+        out: the CSV file, which must not be there yet.
+        root: as for :func:`load`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UnknownNameError: the name is unknown.
+        CorpusNotFoundError: the recordings cannot be had.
+        TargetError: the file is there already: somebody may have changed it.
+
+    Examples:
+        >>> file = write_map("demo", "map.csv")
+        >>> file.read_text().splitlines()[:2]
+        ['label,emotion', 'angry,angry']
+    """
+    out, corpus = Path(out), get(name)
+    if out.exists():
+        raise TargetError(f"{out} is there already; give another name, or delete it")
+    found = corpus.entries(Path(os.path.abspath(corpus.locate(root))))
+    write_whole(out, map_text(entry.label for entry in found if entry.label).encode())
+    return out
 
 
 def write_checksums(

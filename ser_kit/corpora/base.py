@@ -10,15 +10,17 @@ import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from ..core.errors import CorpusNotFoundError, FileNameError, IncompleteCorpusWarning
+from ..core.errors import CorpusNotFoundError, FileNameError, IncompleteCorpusWarning, LabelError
 from ..core.paths import audio_files
 from ..core.registry import Registry
+from .naming import LEFT_OUT, Naming
 from .table import COLUMNS, SPAN_COLUMNS, UNKNOWN_SPEAKER
+from .understood import Understood
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,6 +92,9 @@ class Entry:
         fields: fields of the clip table, empty where there is a reason.
         reason: why the recording is left out.
         kind: the reason without what is particular to this file, to count by; the reason itself if not given.
+        line: in a list of recordings, the line that names this one; 0 elsewhere.
+        label: as somebody wrote it, or in a published corpus the canonical emotion; "" where there is a
+            reason of another kind.
     """
 
     path: Path
@@ -97,6 +102,8 @@ class Entry:
     fields: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     kind: str = ""
+    line: int = 0
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,22 +114,27 @@ class Corpus:
     ``KNOWN_BAD`` and the function ``parse(filename) -> fields``, whose ``clip_id`` (where it is not the file
     name without suffix) and ``speaker`` need not carry the name of the corpus. It may hold ``KAGGLE_HANDLE``,
     ``HOMEPAGE``, ``KNOWN_DUPLICATES``, ``SKIPPED_FOLDERS``, ``SPEAKERS_OF`` (another corpus, whose speakers
-    these are), and these functions:
+    these are), ``OWN_LABELS`` (whether its ``native_emotion`` is a label that anybody may have written, from
+    which the emotion follows), and these functions:
 
     - ``fetch() -> Path``: gets the recordings when no local folder has them, instead of kagglehub;
     - ``read_labels(root) -> {clip: fields}``: what the corpus keeps in label files rather than in file names;
     - ``listing(file) -> Iterator[Entry]``: for a root that is not a folder but a file which lists recordings;
+    - ``about(file) -> str``: how such a file was read;
     - ``index() -> Iterable[str]``: the name of every clip of the complete corpus.
 
     Args:
         module: the corpus's module.
         alias: a name of its own, for your own recordings.
         root: where this copy is: as for :meth:`locate`, which goes by it first.
+        naming: how labels become emotions. The emotions of published corpora are canonical; a map changes
+            them too.
     """
 
     module: ModuleType
     alias: str = ""
     root: Path | None = None
+    naming: Naming = field(default_factory=Naming)
 
     def __repr__(self) -> str:
         return f"Corpus({self.name!r})"
@@ -236,6 +248,24 @@ class Corpus:
         Args:
             root: what :meth:`locate` returned.
         """
+        yield from map(self._with_emotion, self._found(root))
+
+    def _with_emotion(self, entry: Entry) -> Entry:
+        """An entry whose emotion follows from its label, or with the reason why there is none."""
+        if entry.reason:
+            return entry
+        own = getattr(self.module, "OWN_LABELS", False)
+        label = entry.fields["native_emotion" if own else "emotion"]
+        entry = replace(entry, label=label)
+        try:
+            emotion = self.naming.emotion(label) if own else self.naming.mapped(label)
+        except LabelError as error:
+            return replace(entry, fields={}, reason=str(error), kind="label not known")
+        if emotion == "":
+            return replace(entry, fields={}, reason=f"{LEFT_OUT}: {label}")
+        return entry if emotion is None else replace(entry, fields={**entry.fields, "emotion": emotion})
+
+    def _found(self, root: Path) -> Iterator[Entry]:
         if root.is_file():
             yield from self.module.listing(root)
             return
@@ -249,7 +279,7 @@ class Corpus:
                 continue
             clip = fields.pop("clip_id", path.stem).removeprefix(f"{self.name}:")
             fields |= labels.get(clip, {})
-            if fields.get("emotion"):
+            if fields.get("emotion") or getattr(self.module, "OWN_LABELS", False):
                 yield Entry(path, clip, fields)
             else:
                 yield Entry(path, clip, reason="no emotion is given for it in the corpus's label files")
@@ -263,18 +293,20 @@ class Corpus:
         Returns:
             One row per clip, ordered by ``clip_id``. ``attrs["excluded"]`` lists the recordings left out and
             why, ``attrs["lost"]`` counts them, ``attrs["failed"]`` names those of them that a list asks for
-            and that cannot be used.
+            and that cannot be used, ``attrs["read"]`` counts the labels as they are written.
 
         Raises:
             CorpusNotFoundError: the recordings cannot be had, or no file is one of the corpus.
+            LabelError: no label is a known emotion.
 
         Warns:
             IncompleteCorpusWarning: fewer than nine in ten of the published clips are there, or none of an
                 emotion.
-            UserWarning: it is not known who speaks in some clips.
+            UserWarning: it is not known who speaks in some clips, or what some labels mean.
         """
         import pandas as pd
 
+        seen = Understood()
         folder = Path(os.path.abspath(self.locate(root)))
         rows: dict[str, dict[str, str]] = {}
         excluded: dict[str, dict[str, str]] = {}
@@ -283,6 +315,7 @@ class Corpus:
             clip_id = f"{self.name}:{entry.clip}"
             if clip_id in rows or clip_id in excluded:
                 continue  # a copy: two of the Kaggle archives hold every clip twice
+            seen.add(entry)
             reason = entry.reason or self.known_bad.get(entry.clip, "")
             if reason:
                 excluded[clip_id] = {
@@ -291,6 +324,7 @@ class Corpus:
                 lost[entry.kind or reason] += 1
             else:
                 rows[clip_id] = self._row(entry, clip_id)
+        seen.report_unknown(self.name, folder, len(rows) + len(excluded))
         if not rows:
             hint = f" ({next(iter(excluded.values()))['reason']})" if excluded else ""
             raise self.not_found(f"{folder} holds none of them{hint}")
@@ -298,11 +332,13 @@ class Corpus:
         columns = [*COLUMNS, *(SPAN_COLUMNS if parts else ())]
         table = pd.DataFrame([rows[clip_id] for clip_id in sorted(rows)], columns=columns)
         table.attrs["excluded"] = list(excluded.values())
-        table.attrs["failed"] = list(excluded) if folder.is_file() else []
+        asked = [clip for clip, lacks in excluded.items() if not lacks["reason"].startswith(LEFT_OUT)]
+        table.attrs["failed"] = asked if folder.is_file() else []
+        table.attrs["read"] = dict(seen.labels)
         table.attrs["lost"] = [
             {"corpus": self.name, "reason": r, "clips": n} for r, n in sorted(lost.items())
         ]
-        self._report(table)
+        self._report(table, folder, seen)
         self._check_is_whole(
             folder, table, [clip for clip in self.known_bad if f"{self.name}:{clip}" in excluded]
         )
@@ -318,9 +354,13 @@ class Corpus:
             "speaker": f"{self.speakers_of}:{speaker or UNKNOWN_SPEAKER}",
         }
 
-    def _report(self, table: pd.DataFrame) -> None:
+    def _report(self, table: pd.DataFrame, folder: Path, seen: Understood) -> None:
         losses = "; ".join(f"{loss['clips']} left out: {loss['reason']}" for loss in table.attrs["lost"])
         logger.info("%s: %d clips%s", self.name, len(table), f" ({losses})" if losses else "")
+        if getattr(self.module, "OWN_LABELS", False):
+            about = [self._hook("about")(folder)] if folder.is_file() else []
+            for line in (*about, *seen.lines()):
+                logger.info("  %s", line)
         unknown = int((table["speaker"] == f"{self.speakers_of}:{UNKNOWN_SPEAKER}").sum())
         if unknown:
             warnings.warn(
@@ -332,7 +372,7 @@ class Corpus:
 
     def _check_is_whole(self, folder: Path, table: pd.DataFrame, known_bad: list[str]) -> None:
         found, published = len(table) + len(known_bad), sum(self.expected.values())
-        lacking = sorted(self.expected.keys() - set(table["emotion"]))
+        lacking = [] if self.naming.map else sorted(self.expected.keys() - set(table["emotion"]))
         if found < WHOLE * published or lacking:
             none = f", none of {', '.join(lacking)}" if lacking else ""
             command = shlex.join(["ser-kit", "validate", f"{self.name}:{folder}"])

@@ -1,3 +1,4 @@
+from . import items as items
 from . import pieces as pieces
 from . import prediction as prediction
 from . import predictor as predictor
@@ -18,5 +19,6 @@ from .stream import Alert as Alert
 from .stream import Moment as Moment
 from .stream import StreamPredictor as StreamPredictor
 from .stream import timeline as timeline
+from .voice_activity import turns as turns
 from .voice_history import VoiceHistory as VoiceHistory
 from .voice_history import follow_voice as follow_voice

@@ -62,6 +62,27 @@ def columns(predictor: Predictor, timeline: bool = False) -> list[str]:
     return ["path", *named, "covered", "uncertain", "reason", "duration", "error"]
 
 
+def written(own: Iterable[str], kept: Sequence[str]) -> dict[str, str]:
+    """Each column of an answer, and what it is called beside the columns that are kept of a table.
+
+    Examples:
+        >>> written(["path", "emotion"], ["file", "emotion"])
+        {'path': 'path', 'emotion': 'answer_emotion'}
+    """
+    found: dict[str, str] = {}
+    for name in own:
+        free = name
+        while free in kept:
+            free = f"answer_{free}"
+        found[name] = free
+    return found
+
+
+def beside(cells: Mapping[str, Any], row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A row of an answer, its columns named as ``names`` says, after the cells that are kept."""
+    return {**cells, **{names[name]: value for name, value in row.items() if name in names}}
+
+
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
     probabilities = values.pop("probabilities", {})
     return values | {f"p_{label}": p for label, p in probabilities.items()}
@@ -119,6 +140,8 @@ class Results:
         settings: ``window``, ``hop`` and ``smoothing`` of the timeline (s), where they differ from the
             defaults.
         speakers: further predictors, for single speakers.
+        kept: columns of tables that stand before those of the answers. An answer's column of the same name is
+            called ``answer_...``.
 
     Raises:
         TableError: the suffix is unknown, the file holds other content or answers of another bundle or other
@@ -133,11 +156,13 @@ class Results:
         timeline: bool = False,
         settings: Mapping[str, float] | None = None,
         speakers: Iterable[Predictor] = (),
+        kept: Sequence[str] = (),
     ):
         self.path = Path(path)
         if self.path.suffix not in SUFFIXES:
             raise TableError(f"answers are written as {' or '.join(SUFFIXES)}, not {self.path.suffix!r}")
-        self._columns, self._timeline = [*columns(predictor, timeline), *_OURS], timeline
+        self._names = written([*columns(predictor, timeline), *_OURS], kept)
+        self._columns, self._timeline = [*kept, *self._names.values()], timeline
         self._labels = list(predictor.labels)
         defaults = {"window": WINDOW_SECONDS, "hop": HOP_SECONDS, "smoothing": SMOOTHING_SECONDS}
         made = [predictor.identity, {**defaults, **(settings or {})} if timeline else None]
@@ -170,18 +195,23 @@ class Results:
         self._forget(set(missing) & known.keys())
         return missing
 
-    def add(self, answer: Prediction | Failure, moments: Sequence[Moment] | None = None) -> None:
-        """Write an answer; an incomplete one is not read back."""
+    def add(
+        self,
+        answer: Prediction | Failure,
+        moments: Sequence[Moment] | None = None,
+        cells: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write an answer, with the cells that are kept of a table; an incomplete one is not read back."""
         ours = dict(zip(_OURS, (_content(answer.path), self._model), strict=True))
         if self.path.suffix == ".csv":
             lines = [row | ours for row in rows(answer, moments)]
             for row in lines[:-1]:
                 row["content"] = ""  # only the last row has it, and shows that the answer is complete
+            lines = [beside(cells or {}, row, self._names) for row in lines]
             self._write(csv_text(lines, self._columns, header=False))
         else:
-            self._write(
-                json.dumps(to_dict(answer, moments) | ours, ensure_ascii=False, allow_nan=False) + "\n"
-            )
+            whole = to_dict(answer, moments) | ({"row": dict(cells)} if cells else {}) | ours
+            self._write(json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
 
     def __enter__(self) -> Self:
         return self
@@ -274,10 +304,10 @@ class Results:
                     raise ValueError
                 continue
             row = dict(zip(self._columns, cells, strict=True))
-            yield (
-                _Record(row["path"].removeprefix("'"), row["content"], bool(row["error"]), raw),
-                row["model"],
+            path, content, error, model = (
+                row[self._names[name]] for name in ("path", "content", "error", "model")
             )
+            yield _Record(path.removeprefix("'"), content, bool(error), raw), model
 
     def _of_json(self, lines: Sequence[bytes]) -> Iterator[tuple[_Record, str]]:
         for raw in lines:
@@ -290,8 +320,9 @@ class Results:
 
 
 def _content(path: str) -> str:
-    """Digest of a recording's bytes; ``""`` if there is no such file."""
+    """Digest of the bytes of a recording, or of that of which it names a part; ``""`` without such a file."""
     try:
+        path = path if os.path.isfile(path) else path.rpartition("#")[0]
         return content_of(path).hex() if os.path.isfile(path) else ""
     except OSError:
         return ""

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..core.config import digest
 from ..core.errors import AudioError, LabelError
-from ..core.labels import EMOTIONS, LabelSet, label_set, merged
+from ..core.labels import OWN, LabelSet, label_set, merged, ordered
 from ..corpora.table import sources
 from ..evaluation.record import Evaluation
 from ..recipes.final import versions
@@ -83,15 +83,15 @@ def score(
         AudioError: no recording can be used.
     """
     started, bundle = time.perf_counter(), predictor.bundle
-    wanted = LabelSet("own", bundle.labels) if labels is None else label_set(labels)
+    wanted = label_set(OWN if labels is None else labels, bundle.labels)
     true = table["emotion"].map(wanted.label)
     answerable = merged(bundle.labels, wanted)
     shared = tuple(label for label in answerable if (true == label).any())
     if len(shared) < 2:
         raise LabelError(
             f"the bundle predicts {', '.join(bundle.labels)}, and the clips have "
-            f"{', '.join(sorted(set(table['emotion']), key=EMOTIONS.index))}: to test it takes two labels in "
-            "common"
+            f"{', '.join(ordered(table['emotion']))}: to test it takes two labels in "
+            "common, and a map (label,emotion) can give clips the labels of the bundle"
         )
     counted = merged(bundle.labels, LabelSet("shared", shared, wanted.merged))
     tested = true.isin(shared)

@@ -29,4 +29,5 @@ from .systems import ablations as ablations
 from .systems import leakage as leakage
 from .systems import published_systems as published_systems
 from .systems import reported as reported
+from .timelines import turns as turns
 from .training import training_curves as training_curves

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from ..core.labels import colours
 from .style import (
     INK,
     PALE,
-    colour,
     new_figure,
     percent_axis,
     set_heading,
@@ -57,8 +57,9 @@ def probabilities(prediction: _Answer | Mapping[str, float]) -> Figure:
     values = dict(sorted(values.items(), key=lambda item: -item[1]))
     best = getattr(prediction, "emotion", None) or next(iter(values))
     figure, ((ax,),) = new_figure(6, 0.8 + 0.36 * len(values))
-    rows = np.arange(len(values))
-    ax.barh(rows, list(values.values()), height=0.7, color=[colour(e) if e == best else PALE for e in values])
+    rows, palette = np.arange(len(values)), colours(values)
+    shown = [palette[label] if label == best else PALE for label in values]
+    ax.barh(rows, list(values.values()), height=0.7, color=shown)
     for row, (emotion, value) in enumerate(values.items()):
         weight = "bold" if emotion == best else "normal"
         ax.text(
@@ -97,15 +98,16 @@ def voice_history(history: _History, columns: int = 3) -> Figure:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     emotions = list(history.days)
+    palette = colours(emotions)
     columns = min(columns, len(emotions))
     rows = -(-len(emotions) // columns)
     figure, axes = new_figure(1.5 + 3 * columns, 1.6 + 1.9 * rows, rows, columns, sharex=True, sharey=True)
     for ax, emotion in zip(axes.flat, emotions, strict=False):
         part = history.shares[history.shares["emotion"] == emotion]
         ax.fill_between(
-            part["date"], part["low"], part["high"], color=colour(emotion), alpha=0.25, linewidth=0
+            part["date"], part["low"], part["high"], color=palette[emotion], alpha=0.25, linewidth=0
         )
-        ax.plot(part["date"], part["share"], color=colour(emotion), linewidth=2)
+        ax.plot(part["date"], part["share"], color=palette[emotion], linewidth=2)
         ax.scatter(history.days.index, history.days[emotion], 8, color=INK, alpha=0.4, linewidths=0)
         locator = AutoDateLocator(maxticks=5)
         ax.xaxis.set_major_locator(locator)

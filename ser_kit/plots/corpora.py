@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from .style import INK, SOFT, add_legend, colour, emotions_of, new_figure, ordered, set_title, tidy
+from ..core.labels import colours, ordered
+from .style import INK, SOFT, add_legend, emotions_of, new_figure, set_title, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def class_distribution(table: pd.DataFrame) -> Figure:
     from matplotlib.patches import Patch
 
     emotions = emotions_of(table)
-    order, totals = ordered(emotions), emotions.value_counts()
+    order, totals, palette = ordered(emotions), emotions.value_counts(), colours(emotions)
     sexes = table.get("sex", pd.Series("", table.index)).fillna("").replace("", "not known")
     clips = pd.DataFrame({"emotion": pd.Categorical(emotions, order), "sex": sexes.to_numpy()})
     shades = {"female": 1.0, "male": 0.5, "not known": 0.2}
@@ -47,7 +48,7 @@ def class_distribution(table: pd.DataFrame) -> Figure:
     )  # fmt: skip
     for bars, shade in zip(ax.containers, shades.values(), strict=True):
         for bar, emotion in zip(bars, order, strict=True):
-            bar.set(facecolor=_tint(colour(emotion), shade), edgecolor="white")
+            bar.set(facecolor=_tint(palette[emotion], shade), edgecolor="white")
     for row, emotion in enumerate(order):
         ax.text(totals[emotion], row, f" {totals[emotion]:,}", va="center", fontsize=9, color=INK)
     ax.set_xlim(0, totals.max() * 1.1)
@@ -83,7 +84,7 @@ def speakers(table: pd.DataFrame) -> Figure:
 
     emotions, names = emotions_of(table), sorted(table["speaker"].unique())
     clips = pd.DataFrame({"speaker": pd.Categorical(table["speaker"], names), "emotion": emotions.to_numpy()})
-    palette = {emotion: colour(emotion) for emotion in reversed(ordered(emotions))}
+    palette = dict(reversed(colours(emotions).items()))
     figure, ((ax,),) = new_figure(9, 3.4)
     seaborn.histplot(
         clips, x="speaker", hue="emotion", hue_order=list(palette), palette=palette, alpha=1,

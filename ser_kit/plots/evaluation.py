@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.errors import TableError, UnknownNameError
+from ..core.labels import ordered
 from ..evaluation.calibration import expected_calibration_error
 from ..evaluation.calibration import reliability as reliability_table
 from ..evaluation.intervals import FEWEST_SPEAKERS, is_of_few
@@ -29,7 +30,6 @@ from .style import (
     add_legend,
     capital,
     new_figure,
-    ordered,
     percent_axis,
     set_title,
     tidy,

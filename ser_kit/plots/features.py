@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from ..core.errors import TableError
-from .style import INK, SOFT, colour, emotions_of, new_figure, ordered, set_heading, set_note, set_title, tidy
+from ..core.labels import colours
+from .style import INK, SOFT, emotions_of, new_figure, set_heading, set_note, set_title, tidy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +42,7 @@ def feature_by_emotion(features: pd.DataFrame, names: Sequence[str]) -> Figure:
 
     emotions = emotions_of(features).to_numpy()
     outline = [Stroke(linewidth=3.6, foreground="white"), Normal()]  # to be visible on dark boxes
-    palette = {emotion: colour(emotion) for emotion in ordered(emotions)}
+    palette = colours(emotions)
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     width, height = max(5.0, 3.1 * columns + 1.0), 0.9 + rows * (0.75 + 0.27 * len(palette))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from ..core.errors import TableError
-from ..core.labels import COLOURS, EMOTIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -110,17 +108,6 @@ def percent_axis(axis: Axis, label: str) -> None:
 
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
     axis.set_label_text(label)
-
-
-def colour(emotion: str) -> str:
-    """The colour of an emotion, in every figure and on the page."""
-    return COLOURS.get(emotion, COLOURS["other"])
-
-
-def ordered(emotions: Iterable[str]) -> list[str]:
-    """Emotions in the order of :data:`ser_kit.core.labels.EMOTIONS`, others after them."""
-    emotions = set(emotions)
-    return [e for e in EMOTIONS if e in emotions] + sorted(emotions - set(EMOTIONS))
 
 
 def emotions_of(table: pd.DataFrame) -> pd.Series:

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from .. import corpora, protocols
 from ..core.config import Settings, checked
 from ..core.errors import RecipeError, SerKitError, UnknownNameError
-from ..core.labels import label_set, labels_of
+from ..core.labels import OWN, label_set, labels_of
 from ..core.paths import write_whole
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ OUTPUTS = ("bundle", "evaluations", "records", "tuning")
 """Kinds of output; an experiment has exactly one."""
 
 _PATHS = (*OUTPUTS, "report")
-_TEXTS = ("labels", "root", *_PATHS)
+_TEXTS = ("labels", "map", "root", *_PATHS)
 _LISTS = {
     "corpora": '["ravdess"]', "recipes": '["rastogi_mlp"]', "protocols": '["speaker"]', "seeds": "[0, 1, 2]",
     "folds": "[1, 2]",
@@ -65,7 +65,9 @@ class Experiment(Settings):
         recipes: names of recipes or ablations, see :func:`ser_kit.recipes.get`.
         protocols: names of protocols, or ``"published"``.
         seeds: random seeds of folds, initial weights and order of clips, 0 to 2**31 - 1.
-        labels: a label set, or emotions separated by commas; by default that of each recipe.
+        labels: a label set, or emotions separated by commas, or ``"own"`` for labels as they are; by default
+            that of each recipe.
+        map: CSV file of what labels become, see :func:`ser_kit.corpora.load`.
         root: folder of the corpora without a path of their own.
         changes: changed settings of each recipe, see :meth:`ser_kit.recipes.System.with_settings`.
         folds: numbers of the folds to run, from 1; by default all. Only for ``records``.
@@ -93,6 +95,7 @@ class Experiment(Settings):
     protocols: tuple[str, ...] = ("speaker",)
     seeds: tuple[int, ...] = (0,)
     labels: str = ""
+    map: str = ""
     root: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
     folds: tuple[int, ...] = ()
@@ -160,7 +163,7 @@ class Experiment(Settings):
             "recipes": lambda: list(map(_recipe, self.recipes)),
             "changes": self.systems,
             "protocols": lambda: list(map(protocol_name, self.protocols)),
-            "labels": lambda: label_set(labels_of(self.labels)) if self.labels else None,
+            "labels": lambda: label_set(labels_of(self.labels)) if self.labels not in ("", OWN) else None,
             "space": lambda: [self.systems()[0].with_settings({key: v[0]}) for key, v in self.space.items()],
         }
         for key, find in look_up.items():
@@ -311,6 +314,7 @@ class Experiment(Settings):
             self,
             corpora=[name + colon + move(root, source) for name, colon, root in named],
             root=move(self.root, source),
+            map=move(self.map, source),
             **{key: move(getattr(self, key), target) for key in _PATHS},
         )
 

@@ -183,7 +183,7 @@ def _typical(system: System, table: pd.DataFrame, jobs: int | None, progress: bo
     names = list(plain.extractor.feature_names)
     typical = {
         emotion: {name: rounded((rows[name].mean(), rows[name].std(ddof=0))) for name in names}
-        for emotion, rows in [("all", frame), *frame.groupby("emotion")]
+        for emotion, rows in [*frame.groupby("emotion"), ("all", frame)]  # last: a label may be "all"
     }
     strange_above = None
     if any(not isinstance(extractor, Waveform | SpeechEncoder) for extractor in system.extractors):

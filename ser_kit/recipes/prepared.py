@@ -18,7 +18,7 @@ from ..audio.transforms import Step
 from ..bundles.member import rounded
 from ..core.config import digest
 from ..core.errors import LabelError, TableError, TrainingError
-from ..core.labels import EMOTIONS
+from ..core.labels import EMOTIONS, ordered
 from ..evaluation import left_out
 from ..extraction import Features, OnDisk, extract
 from ..extraction.on_disk import in_parts
@@ -118,7 +118,7 @@ def prepare(system: System, data: pd.DataFrame | Features, jobs: int | None, pro
     """Prepare the data of a system; see :meth:`System.prepare`."""
     table = data.table if isinstance(data, Features) else data
     column = "label" if "label" in table else "emotion"
-    order = table.attrs.get("labels", EMOTIONS) if column == "label" else EMOTIONS
+    order = table.attrs.get("labels", ordered(table[column].unique())) if column == "label" else EMOTIONS
     unknown = [repr(label) for label in table[column].unique() if label not in order]
     if unknown:
         raise LabelError(f"the column {column!r} has {', '.join(unknown)}; expected {', '.join(order)}")

@@ -26,7 +26,7 @@ import pandas as pd
 from .. import corpora, protocols
 from ..core.errors import TableError
 from ..core.labels import labels_of
-from ..core.paths import write_whole
+from ..core.paths import file_digest, write_whole
 from ..evaluation.record import Evaluation, plain
 from ..evaluation.scores import confusion as confusion_matrix
 from . import PUBLISHED, PreparedData, System
@@ -63,6 +63,7 @@ def run(
     seeds: Iterable[int] = range(3),
     out: str | os.PathLike,
     labels: str | None = None,
+    map: str | os.PathLike | None = None,
     numbers: Iterable[int] | None = None,
     root: str | os.PathLike | None = None,
     jobs: int | None = None,
@@ -79,6 +80,7 @@ def run(
         seeds: random seeds of folds and training.
         out: folder of the records (``records/``) and checkpoints (``checkpoints/``).
         labels: a label set for all systems; by default that of each system.
+        map: a CSV file of what labels become, see :func:`ser_kit.corpora.load`.
         numbers: numbers of the folds to run, from 1; ``None`` for all. Several processes can share a folder
             in this way; a final call for all folds removes the checkpoints.
         root: folder of the corpora, see :func:`ser_kit.corpora.load`.
@@ -98,8 +100,9 @@ def run(
 
     seeds, chosen = list(seeds), None if numbers is None else set(numbers)
     asked = tuple(sorted(corpora.get(name).name for name in names))
+    mapped = f"-map_{file_digest(map)[:8]}" if map else ""
     wanted = [
-        _Task(system, asked, labels or system.labels, protocol, seed, Path(out), command)
+        _Task(system, asked, labels or system.labels, protocol, seed, Path(out), command, mapped)
         for system in systems
         for seed in seeds
         for protocol in dict.fromkeys(each for name in divided for each in _resolved(system, name))
@@ -116,7 +119,7 @@ def run(
                 if latest is None or latest[0] != task.labels or not task.system.same_data(latest[1]):
                     if task.labels not in tables:
                         tables[task.labels] = corpora.load(
-                            list(names), root=root, labels=labels_of(task.labels)
+                            list(names), root=root, labels=labels_of(task.labels), map=map
                         )
                     prepared = task.system.prepare(tables[task.labels], jobs=jobs, progress=progress)
                     latest = task.labels, task.system, prepared
@@ -147,13 +150,14 @@ class _Task:
     seed: int
     out: Path
     command: str = ""
+    mapped: str = ""  # records under one map do not stand for those under another
 
     def __str__(self) -> str:
         return f"{self.system.name}, {self.protocol}, seed {self.seed}"
 
     @property
     def folder(self) -> Path:
-        place = "-".join((*self.corpora, self.labels.replace(",", "_")))
+        place = "-".join((*self.corpora, self.labels.replace(",", "_"))) + self.mapped
         return self.out / RECORDS / place / re.sub(r"[^\w.+-]+", "_", self.system.name)
 
     @property

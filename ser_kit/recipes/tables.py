@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ..core.labels import EMOTIONS
+from ..core.labels import ordered
 from . import RECIPES, System
 from .records import METRIC_NAMES, figures, over_runs, spread
 
@@ -259,7 +259,7 @@ def classes(records: pd.DataFrame, metric: str = "recall") -> pd.DataFrame:
             | (100 * scores.mean()).round(1).to_dict()
         )
     found = pd.DataFrame(rows)
-    return found[[*found.columns[:3], *(label for label in EMOTIONS if label in found)]].fillna("–")
+    return found[[*found.columns[:3], *ordered(found.columns[3:])]].fillna("–")
 
 
 def missing(records: pd.DataFrame) -> pd.DataFrame:

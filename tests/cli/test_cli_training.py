@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -60,6 +61,32 @@ def test_train_is_interrupted_goes_on_and_predicts(ser_kit, quick, recordings, t
     status, answers, _ = ser_kit("predict", recordings, "--bundle", out, "--json")
     assert status == 0 and [answer["path"] for answer in answers] == sorted(map(str, recordings.rglob("*.wav")))
     assert set(answers[0]["probabilities"]) == {"sad", "angry"}
+
+
+def test_own_labels_from_training_to_answers(ser_kit, quick, recordings, tmp_path):
+    mine, out = tmp_path / "mine", tmp_path / "bundle"
+    for theirs, ours in (("angry", "all"), ("sad", "Müde; kaum, froh")):
+        shutil.copytree(recordings / theirs, mine / ours)
+    corpus = ("--corpus", f"mine:{mine}", "--labels", "own", "--protocol", "speaker_80_20", "--json")
+    status, found, err = ser_kit("train", "rastogi_mlp", *corpus, "--out", out)
+    assert status == 0 and found["labels"] == ["all", "Müde; kaum, froh"]
+    assert "labels: Müde; kaum, froh 10, all 10" in err or "labels: all 10, Müde; kaum, froh 10" in err
+    assert tomllib.loads((tmp_path / "bundle.toml").read_text("utf-8"))["labels"] == "own"
+
+    status, answers, _ = ser_kit("predict", mine, "--bundle", out, "--labels", "own", "--json")
+    assert status == 0 and set(answers[0]["probabilities"]) == set(found["labels"])
+    status, said, _ = ser_kit("predict", mine, "--bundle", out, "--csv")
+    assert status == 0 and 'p_all,"p_Müde; kaum, froh"' in said.splitlines()[0]
+    status, _, err = ser_kit("predict", mine, "--bundle", out, "--labels", "six")
+    assert status == 2 and "cannot answer in neutral, happy" in err
+
+    status, found, _ = ser_kit("evaluate", out, "--corpus", f"mine:{mine}", "--json")
+    assert status == 0 and found["evaluations"][0]["clips"] == 20
+    status, _, err = ser_kit("evaluate", out, "--corpus", f"mine:{recordings}")
+    assert status == 2 and "have sad, angry" in err and "a map (label,emotion)" in err
+    (tmp_path / "map.csv").write_text('label,emotion\nangry,all\nsad,"Müde; kaum, froh"\n', "utf-8")
+    mapped = ("--corpus", f"mine:{recordings}", "--map", tmp_path / "map.csv", "--json")
+    assert ser_kit("evaluate", out, *mapped)[0] == 0
 
 
 def test_train_leaves_a_folder_that_is_no_bundle_alone(ser_kit, tmp_path):

@@ -17,10 +17,10 @@ from run_records import records
 
 from ser_kit import audio, plots, recipes
 from ser_kit.core.errors import TableError, UnknownNameError
-from ser_kit.core.labels import EMOTIONS
+from ser_kit.core.labels import COLOURS, EMOTIONS
 from ser_kit.evaluation import Evaluation
 from ser_kit.plots.recordings import PANELS
-from ser_kit.plots.style import COLOURS, SERIES
+from ser_kit.plots.style import SERIES
 from ser_kit.plots.systems import DEPENDENT, INDEPENDENT
 from ser_kit.recipes import comparison
 

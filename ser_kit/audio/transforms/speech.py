@@ -12,6 +12,31 @@ from .base import Step, resampled
 from .length import fitted
 
 
+def voiced_frames(samples: np.ndarray, rate: int, aggressiveness: int = 2, frame_ms: int = 30) -> np.ndarray:
+    """Which frames WebRTC's voice activity detector takes for speech.
+
+    Args:
+        samples: ``[n]``, not all 0; a copy is scaled to full scale, and is at 16 kHz where it does not take
+            the rate.
+        rate: Hz.
+        aggressiveness: 0 to 3; the higher, the fewer.
+        frame_ms: length of the frames, 10, 20 or 30 ms; the last one may be filled up with zeros.
+
+    Returns:
+        ``bool [frames]``.
+    """
+    import webrtcvad
+
+    samples = samples / np.abs(samples).max()
+    if rate not in (8000, 16000, 32000, 48000):
+        samples, rate = resampled(samples, rate, 16000), 16000
+    length = rate * frame_ms // 1000
+    count = math.ceil(len(samples) / length)
+    pcm = np.clip(np.rint(fitted(samples, count * length) * 32767), -32768, 32767).astype("<i2")
+    detector = webrtcvad.Vad(aggressiveness)
+    return np.array([detector.is_speech(each.tobytes(), rate) for each in pcm.reshape(count, length)])
+
+
 @dataclass(frozen=True, kw_only=True)
 class VoiceActivity(Step):
     """Keep only what WebRTC's voice activity detector takes for speech; pauses are cut out.
@@ -43,20 +68,10 @@ class VoiceActivity(Step):
     padding_ms: float = 90.0
 
     def _apply(self, samples: np.ndarray, rate: int) -> np.ndarray:
-        loudest = np.abs(samples).max()
-        if loudest == 0:
+        if not np.abs(samples).max():
             return samples
-        import webrtcvad
-
-        scaled, scaled_rate = samples / loudest, rate
-        if rate not in (8000, 16000, 32000, 48000):
-            scaled, scaled_rate = resampled(scaled, rate, 16000), 16000
-        length = scaled_rate * self.frame_ms // 1000
-        count = math.ceil(len(scaled) / length)
-        pcm = np.clip(np.rint(fitted(scaled, count * length) * 32767), -32768, 32767).astype("<i2")
-        detector = webrtcvad.Vad(self.aggressiveness)
-        frames = pcm.reshape(count, length)
-        voiced = np.array([detector.is_speech(each.tobytes(), scaled_rate) for each in frames])
+        voiced = voiced_frames(samples, rate, self.aggressiveness, self.frame_ms)
+        count = len(voiced)
         around = math.ceil(self.padding_ms / self.frame_ms)
         kept = np.convolve(voiced, np.ones(2 * around + 1, int))[around : around + count] > 0
         if not kept.any():
