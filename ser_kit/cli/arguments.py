@@ -203,9 +203,9 @@ def add_root(parser: Parser) -> None:
     parser.add_argument("--root", metavar="FOLDER", help=text)
 
 
-def add_corpora(parser: Parser) -> None:
+def add_corpora(parser: Parser, required: bool = True) -> None:
     """Add ``--corpus`` and ``--root``."""
-    add_names(parser, "--corpus", corpora_help(), required=True, metavar="CORPUS")
+    add_names(parser, "--corpus", corpora_help(), required=required, metavar="CORPUS", default=[])
     add_root(parser)
 
 

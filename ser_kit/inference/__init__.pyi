@@ -7,6 +7,9 @@ from . import speech_check as speech_check
 from . import stream as stream
 from . import voice_history as voice_history
 from .answers import habit as habit
+from .explain import Explanation as Explanation
+from .explain import Part as Part
+from .explain import explain as explain
 from .prediction import Failure as Failure
 from .prediction import Observation as Observation
 from .prediction import Prediction as Prediction
