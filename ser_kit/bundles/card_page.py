@@ -71,7 +71,9 @@ def _start(card: Mapping[str, Any]) -> str:
     given = {"low": found.get("low"), "high": found.get("high")}
     change = with_interval(found["own"] - found["start"], given)
     corpora = ", ".join(each["corpus"] for each in found.get("trained_on", ()))
-    labels = "" if found.get("same_labels", True) else " Its labels are others; each counts as those with whose "
+    labels = (
+        "" if found.get("same_labels", True) else " Its labels are others; each counts as those with whose "
+    )
     labels += "" if found.get("same_labels", True) else "training clips it occurs."
     blocks = ", ".join(map(str, found.get("blocks", ())))
     return "\n\n".join(

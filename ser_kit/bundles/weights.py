@@ -127,7 +127,9 @@ def _check_networks(builder: str, settings: Mapping[str, Any]) -> None:
         inner, hyperparameters = settings.get("builder", "mlp"), settings.get("hyperparameters") or {}
         networks = settings.get("members", 1)
         if inner in models.NESTED or not isinstance(hyperparameters, dict):
-            raise BundleError(f"a {builder} must hold networks of another builder, and a mapping of arguments")
+            raise BundleError(
+                f"a {builder} must hold networks of another builder, and a mapping of arguments"
+            )
         _check_settings(hyperparameters, networks)
         _check_networks(inner, hyperparameters)
     if settings.get("depth", 1) > _MOST_DEPTH:

@@ -51,7 +51,9 @@ def fine_tune(args: argparse.Namespace) -> Result:
     if args.recipe or args.set:
         raise RecipeError("--from takes neither a recipe nor --set: a head of fixed kind is trained")
     if args.protocol != "speaker":
-        raise RecipeError("--from holds out speakers, or clips where there is one speaker; leave out --protocol")
+        raise RecipeError(
+            "--from holds out speakers, or clips where there is one speaker; leave out --protocol"
+        )
     out, progress = Path(args.out), not args.quiet
     check_target(out)
     system = Continued.of(args.start)  # raises before the work if it cannot be started from
@@ -86,7 +88,9 @@ def _show(console: Console, out: Path, found: FineTuned) -> None:
 
     own, start = (each.per_class()["recall"] for each in (found.evaluation, found.start))
     clips = found.evaluation.per_class()["support"]
-    rows = [(label, clips[label], percent(own[label]), percent(start[label])) for label in found.bundle.labels]
+    rows = [
+        (label, clips[label], percent(own[label]), percent(start[label])) for label in found.bundle.labels
+    ]
     titles = ("recall of", "clips", "your model", "start alone")
     print_table(console, titles, rows, numbers=titles[1:])
     print_confusion(console, found.evaluation, "your model: clips")
@@ -97,7 +101,9 @@ def _show(console: Console, out: Path, found: FineTuned) -> None:
             "the start has other labels: each counts as those of yours with whose training clips it occurs",
             soft_wrap=True,
         )
-    console.print(f"\nbundle saved in {out}; use it with: ser-kit predict FILE --bundle {out}", soft_wrap=True)
+    console.print(
+        f"\nbundle saved in {out}; use it with: ser-kit predict FILE --bundle {out}", soft_wrap=True
+    )
 
 
 def add_start(parser: Parser) -> None:

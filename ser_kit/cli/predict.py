@@ -15,6 +15,7 @@ from ..core.errors import AudioError, TableError
 from ..core.formats import clock
 from ..core.parallel import ONE_EACH, ahead, at_once
 from .arguments import Command, Parser, add_labels, whole
+from .explaining import add_explain, check_explain, draw
 from .output import Result, followed, note, percent, print_table, progress_bar
 from .speakers import add_bundle, add_over_time, add_speaker, over_time, predictor_of, recordings, second_best
 
@@ -32,6 +33,7 @@ _LEFT_OUT_SHOWN = 20
 
 def _predict(args: argparse.Namespace) -> Result:
     paths = recordings(args.recording)
+    check_explain(args, len(paths))
     jobs = min(args.jobs or at_once(), len(paths))
     if jobs > 1:
         os.environ.update(ONE_EACH | os.environ)
@@ -70,7 +72,10 @@ def _predict(args: argparse.Namespace) -> Result:
                 file.add(answer, moments)
     failed = any(isinstance(answer, Failure) for answer, _ in answers)
     show = functools.partial(_show, args, predictor, answers)
-    return Result([to_dict(answer, moments) for answer, moments in answers], show, 1 if failed else 0)
+    data = [to_dict(answer, moments) for answer, moments in answers]
+    if args.explain and answers and not failed:
+        data[0]["explanation"] = draw(args, predictor, answers[0][0])
+    return Result(data, show, 1 if failed else 0)
 
 
 def _answering(
@@ -184,6 +189,7 @@ def _arguments(parser: Parser) -> None:
     add_labels(parser, "those of the bundle; probabilities of merged emotions are added")
     parser.add_argument("--timeline", action="store_true", help="also predict the emotion over time")
     add_over_time(parser)
+    add_explain(parser)
     parser.add_argument("--csv", action="store_true", help="print comma-separated values")
     text = "write each answer to this file at once; recordings with an answer in it are skipped"
     parser.add_argument("--out", metavar="FILE.csv|FILE.jsonl", help=text)
@@ -201,6 +207,7 @@ PREDICT = Command(
         "ser-kit predict recordings/ 'more/**/*.mp3' --json",
         "ser-kit predict clip.wav --bundle my-bundle",
         "ser-kit predict clip.wav --labels six",
+        "ser-kit predict clip.wav --explain why.png",
         "ser-kit predict clips-of-ann/ --enroll ann-neutral-1.wav ann-neutral-2.wav",
         "ser-kit predict clips-of-ann/ --bundle my-bundle --same-speaker --save-adaptation ann.json",
         "ser-kit predict new-clip-of-ann.wav --bundle my-bundle --adaptation ann.json",

@@ -28,7 +28,9 @@ def _train(args: argparse.Namespace) -> Result:
     if args.start:
         return fine_tune(args)
     if not args.recipe:
-        raise RecipeError("name a recipe, such as rastogi_mlp, or a bundle to start from: --from cross_corpus")
+        raise RecipeError(
+            "name a recipe, such as rastogi_mlp, or a bundle to start from: --from cross_corpus"
+        )
     settings = {"recipes": [args.recipe], "protocols": [args.protocol], "seeds": [args.seed]}
     return train(args, experiment_of(args, **settings, bundle=args.out))
 

@@ -7,6 +7,8 @@ from . import speech_check as speech_check
 from . import stream as stream
 from . import voice_history as voice_history
 from .answers import habit as habit
+from .checking import FolderCheck as FolderCheck
+from .checking import check as check
 from .explain import Explanation as Explanation
 from .explain import Part as Part
 from .explain import explain as explain

@@ -296,7 +296,9 @@ def _check_labels(data: pd.DataFrame | Features | PreparedData, start: str) -> N
     column = table["label"] if "label" in table else table["emotion"]
     counts = column.value_counts()
     if len(counts) < 2:
-        what = f"all {len(column)} clips are {counts.index[0]!r}" if len(column) > 1 else f"{len(column)} clip"
+        what = (
+            f"all {len(column)} clips are {counts.index[0]!r}" if len(column) > 1 else f"{len(column)} clip"
+        )
         raise TableError(
             f"{what}: a head needs two labels with two clips each; without training, ser-kit predict --bundle "
             f"{start} answers, and --enroll (neutral clips) or --same-speaker adapts it to the voice"
@@ -345,7 +347,9 @@ def _folds(prepared: PreparedData, seed: int) -> tuple[list[protocols.Fold], str
     else:
         for most in (FOLDS, speakers.nunique()):  # smaller parts, where one has all speakers of a label
             try:
-                folds = Protocol("held_out_speakers", "", partial(_by_speaker, most=most), ("speaker",))(table, seed)
+                folds = Protocol("held_out_speakers", "", partial(_by_speaker, most=most), ("speaker",))(
+                    table, seed
+                )
             except TableError:
                 continue
             return folds, f"held-out speakers: {speakers.nunique()}, in {len(folds)} folds"

@@ -250,7 +250,9 @@ class System(Declared):
             train = np.setdiff1d(np.arange(len(prepared.y)), prepared.with_copies(validation))
         return self._finished(prepared, train, validation, evaluation, out=out, jobs=jobs, progress=progress)
 
-    def _finished(self, prepared, train, validation, evaluation, *, out=None, jobs=None, progress=True) -> Bundle:
+    def _finished(
+        self, prepared, train, validation, evaluation, *, out=None, jobs=None, progress=True
+    ) -> Bundle:
         """Train on some rows, and calibrate by an evaluation of the same name, labels and seed."""
         calibrated, temperature = calibrate(evaluation)
         seed, prefix = evaluation.seed, f"{evaluation.protocol}-{evaluation.seed}-final"
