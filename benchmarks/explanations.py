@@ -3,7 +3,8 @@
 Of each clip a fifth of the stretches that hold sound is taken out: those of largest effect
 (:func:`ser_kit.inference.explain`), and as many at random, the mean of ``--draws``. The answer must fall by more in
 the first case. Two ways: replaced by noise, as where the effects were measured, and cut out, so that what stood before
-and after is joined. Clips of one stretch only are not counted.
+and after is joined. Clips of one stretch and of more than one window are not counted. After Ctrl-C the table is of the
+clips that are done.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ser_kit.evaluation import to_markdown
 from ser_kit.evaluation.resampling import interval
 from ser_kit.inference import Explanation, Predictor, explain
 from ser_kit.inference.explain import silenced
+from ser_kit.inference.pieces import LONG_SECONDS
 
 SHARE = 0.2
 _SOUND_DB = 40  # below the loudest stretch; what is lower may be silence, whose removal would prove nothing
@@ -47,25 +49,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measured(predictor: Predictor, sources: Sequence, draws: int, seed: int) -> pd.DataFrame:
     """Fall of the answer's probability for each clip, without the top stretches and without random ones."""
-    rows = []
-    for number, source in enumerate(tqdm(sources, unit="clip")):
-        recording = read_audio(source, sr=predictor.bundle.rate)
-        if recording.duration > 8:  # windows
-            continue
-        found = explain(predictor, recording)
-        sounding = _sounding(recording, found)
-        count = max(1, round(SHARE * len(sounding)))
-        if len(sounding) <= count:
-            continue
-        top = sorted(sounding, key=lambda i: -found.stretches[i].effect)[:count]
-        rng = np.random.default_rng([seed, number])
-        drawn = [list(rng.choice(sounding, count, replace=False)) for _ in range(draws)]
-        row = {"answer": found.probability}
-        for way, take_out in (("replaced by noise", _replaced), ("cut out", _cut)):
-            falls = [found.probability - _after(predictor, found, take_out, recording, each) for each in (top, *drawn)]
-            row |= {f"{way}, top": falls[0], f"{way}, random": float(np.mean(falls[1:]))}
-        rows.append(row)
+    rows: list[dict[str, float]] = []
+    try:
+        for number, source in enumerate(tqdm(sources, unit="clip")):
+            rows += _of_clip(predictor, source, draws, np.random.default_rng([seed, number]))
+    except KeyboardInterrupt:
+        print(f"interrupted after {len(rows)} clips", file=sys.stderr)
     return pd.DataFrame(rows)
+
+
+def _of_clip(predictor: Predictor, source, draws: int, rng: np.random.Generator) -> list[dict[str, float]]:
+    recording = read_audio(source, sr=predictor.bundle.rate)
+    if recording.duration > LONG_SECONDS:
+        return []
+    found = explain(predictor, recording, bands=())
+    sounding = _sounding(recording, found)
+    count = max(1, round(SHARE * len(sounding)))
+    if len(sounding) <= count:
+        return []
+    top = sorted(sounding, key=lambda i: -found.stretches[i].effect)[:count]
+    drawn = [list(rng.choice(sounding, count, replace=False)) for _ in range(draws)]
+    row = {"answer": found.probability}
+    for way, take_out in (("replaced by noise", _replaced), ("cut out", _cut)):
+        falls = [found.probability - _after(predictor, found, take_out, recording, each) for each in (top, *drawn)]
+        row |= {f"{way}, top": falls[0], f"{way}, random": float(np.mean(falls[1:]))}
+    return [row]
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:

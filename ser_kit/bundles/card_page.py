@@ -71,16 +71,15 @@ def _start(card: Mapping[str, Any]) -> str:
     given = {"low": found.get("low"), "high": found.get("high")}
     change = with_interval(found["own"] - found["start"], given)
     corpora = ", ".join(each["corpus"] for each in found.get("trained_on", ()))
-    labels = (
-        "" if found.get("same_labels", True) else " Its labels are others; each counts as those with whose "
-    )
-    labels += "" if found.get("same_labels", True) else "training clips it occurs."
+    other = " Its labels are others; each counts as those with whose training clips it occurs."
+    labels = "" if found.get("same_labels", True) else other
     blocks = ", ".join(map(str, found.get("blocks", ())))
     return "\n\n".join(
         [
             "## Started from",
-            f"`{found['name']}`{f', trained on {corpora}' if corpora else ''}. Its network is unchanged; a linear "
-            f"head beside it was trained{f' on blocks {blocks} of its encoder' if blocks else ''}.{labels}",
+            f"`{found['name']}`{f', trained on {corpora}' if corpora else ''}. Its network is unchanged; a "
+            f"linear head beside it was trained"
+            f"{f' on blocks {blocks} of its encoder' if blocks else ''}.{labels}",
             f"Tested on {found['held_out']}. UAR {percent(found['own'])}, of the start alone "
             f"{percent(found['start'])}; difference {change} (95 % interval over {found.get('groups')} "
             f"{found.get('over')}).",

@@ -40,14 +40,16 @@ def _show(console: Console, found: FolderCheck, everything: bool) -> None:
     shown = found.recordings if everything else found.recordings[:_SHOWN]
     rows = [
         (
-            each.path, f"{each.seconds:.1f}", f"{each.rate:,}", f"{each.band / 1000:.1f}", f"{each.level:.0f}",
-            f"{each.range:.0f}", f"{each.nearness:.2f}", each.emotion, percent(each.confidence),
+            each.path, f"{each.seconds:.1f}", f"{each.rate:,}", f"{each.band / 1000:.1f}",
+            f"{each.level:.0f}", f"{each.range:.0f}", f"{each.nearness:.2f}",
+            each.emotion, percent(each.confidence),
             "" if each.certain else "not certain", ", ".join(each.unlike),
         )
         for each in shown
     ]  # fmt: skip
     titles = (
-        "recording", "s", "Hz", "up to kHz", "dB", "range", "nearness", "emotion", "confidence", "", "unlike in",
+        "recording", "s", "Hz", "up to kHz", "dB", "range", "nearness", "emotion", "confidence", "",
+        "unlike in",
     )  # fmt: skip
     print_table(console, titles, rows, numbers=titles[1:7] + ("confidence",), wrap=("recording", "unlike in"))
     if len(shown) < len(found.recordings):
@@ -84,8 +86,8 @@ CHECK = Command(
     "check",
     _check,
     _arguments,
-    "Compare recordings without labels with what a model was trained on. Says in what they differ (band, noise, "
-    "level, clipping, length, distance of their features), how many are answered with certainty, and what would "
-    "help. It says nothing about how many answers are right.",
+    "Compare recordings without labels with what a model was trained on. Says in what they differ (band, "
+    "noise, level, clipping, length, distance of their features), how many are answered with certainty, and "
+    "what would help. It says nothing about how many answers are right.",
     ["ser-kit check my_folder/", "ser-kit check calls/*.wav --bundle my_model --json"],
 )

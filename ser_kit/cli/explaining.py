@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def add_explain(parser: Parser) -> None:
     """Add ``--explain``."""
     text = (
-        "draw what the answer rests on: the effect of each stretch of time and band of frequency (one recording; "
-        "PNG, PDF or SVG by the name)"
+        "draw what the answer rests on: the effect of each stretch of time and band of frequency (of one "
+        "recording; PNG, PDF or SVG by the name)"
     )
     parser.add_argument("--explain", metavar="FILE.png", help=text)
 

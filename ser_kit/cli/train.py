@@ -95,9 +95,9 @@ TRAIN = Command(
     "train",
     _train,
     _arguments,
-    "Train a recipe and save it as a bundle, or train a head of your own on a bundle (--from). To estimate its "
-    "accuracy, every clip is also predicted by a model trained without its speaker. After Ctrl-C the same "
-    "command resumes.",
+    "Train a recipe and save it as a bundle, or train a head of your own on a bundle (--from). To estimate "
+    "its accuracy, every clip is also predicted by a model trained without its speaker. After Ctrl-C the "
+    "same command resumes.",
     [
         "ser-kit train rastogi_mlp --corpus ravdess --out my-bundle",
         "ser-kit train --from cross_corpus --data my_folder/ --out my_model",

@@ -1,4 +1,4 @@
-"""What a predictor can be expected to make of recordings without labels: how unlike its training data they are.
+"""How unlike the training data of a predictor recordings without labels are, and how certain its answers.
 
 Nothing here says how many answers are right: that takes labels (``ser-kit evaluate``).
 """
@@ -21,8 +21,8 @@ from .prediction import Failure
 from .predictor import Predictor
 
 NARROW_HZ = 5000.0
-"""Recordings with nothing above this frequency are narrow-band, such as those of telephones (3.4 or 4 kHz). The
-corpora that the presets are trained on reach 7 kHz or more."""
+"""Recordings with nothing above this frequency are narrow-band, such as those of telephones (3.4 or 4 kHz).
+The corpora that the presets are trained on reach 7 kHz or more."""
 NOISY_DB = 20.0
 """Difference between loud and quiet moments below which a recording is noisy, or has no pauses."""
 QUIET_DBFS = -45.0
@@ -32,8 +32,8 @@ CLIPPED_SHARE = 1e-3
 SHORT_SECONDS, LONG_SECONDS = 0.8, 15.0
 """Shorter recordings hold a word, longer ones several utterances, whose emotions are averaged."""
 FAR = 0.6
-"""Sharpness (:class:`ser_kit.bundles.Places`) below which a recording is far from the training recordings: it is
-about 1 for recordings of other corpora, and falls in proportion to the squared distance."""
+"""Sharpness (:class:`ser_kit.bundles.Places`) below which a recording is far from the training recordings: it
+is about 1 for recordings of other corpora, and falls in proportion to the squared distance."""
 MANY = 0.2
 """Share of recordings from which something is said of the whole folder."""
 
@@ -54,8 +54,8 @@ class Checked:
         level: level of loud moments (dB below full scale, negative).
         range: difference between loud and quiet moments (dB): about the ratio of speech to noise.
         clipped: share of samples at the limit of the scale, 0..1.
-        nearness: :class:`ser_kit.bundles.Places`' sharpness: about 1 for what resembles the training
-            recordings or those of other corpora, lower the farther it is; 1 where the bundle does not measure it.
+        nearness: sharpness of :class:`ser_kit.bundles.Places`: about 1 for what resembles the training
+            recordings or those of other corpora, lower the farther it is; 1 where it is not measured.
         resembles: training corpus that the recording resembles, or ``""``.
         emotion: the answer.
         confidence: its probability, 0..1.
@@ -198,7 +198,8 @@ def checked(predictor: Predictor, source: Source) -> Checked:
     }
     ways = _ways(measured) + (("no speech",) if speech_check.against(evidence, weights) else ())
     return Checked(
-        path=path_of(source), rate=native.native_rate, resembles=whole[int(weights.argmax())].corpus, emotion=named["emotion"], confidence=named["confidence"],
+        path=path_of(source), rate=native.native_rate, resembles=whole[int(weights.argmax())].corpus,
+        emotion=named["emotion"], confidence=named["confidence"],
         certain=not reason, reason=reason, unlike=ways, **measured,
     )  # fmt: skip
 
@@ -247,13 +248,13 @@ def _ways(measured: Mapping[str, float]) -> tuple[str, ...]:
 
 
 _SENTENCES = {
-    "narrow band": "hold nothing above {band:.1f} kHz (a telephone, or strong compression); the model was trained "
-    "on recordings that reach 7 kHz or more",
+    "narrow band": "hold nothing above {band:.1f} kHz (a telephone, or strong compression); the model was "
+    "trained on recordings that reach 7 kHz or more",
     "noise": "have little difference between loud and quiet moments: noise, or no pauses",
     "quiet": "are very quiet",
     "clipping": "are clipped: recorded too loud",
     "short": f"are shorter than {SHORT_SECONDS} s: a word holds little of an emotion",
-    "long": f"are longer than {LONG_SECONDS:.0f} s: they are answered in windows and averaged (--timeline shows them)",
+    "long": f"are longer than {LONG_SECONDS:.0f} s: they are cut into windows, whose answers are averaged",
     "distance": "are far from all recordings that the model was trained on",
     "no speech": "do not sound like speech",
 }
@@ -270,16 +271,17 @@ def _findings(
     alike = [each.resembles for each in recordings if each.resembles]
     for corpus in sorted(set(alike)):
         if alike.count(corpus) >= MANY * count:
-            yield f"{alike.count(corpus)} of {count} resemble recordings of {corpus}, which the model was trained on"
+            known_as = f"recordings of {corpus}, which the model was trained on"
+            yield f"{alike.count(corpus)} of {count} resemble {known_as}"
     if known := languages(card):
         yield (
-            f"it is not known which language they are in; the model was trained on {', '.join(known)}, and other "
-            "languages were not tested"
+            f"it is not known which language they are in; the model was trained on {', '.join(known)}, and "
+            "other languages were not tested"
         )
 
 
 def languages(card: Mapping[str, Any]) -> list[str]:
-    """Languages (ISO 639-1) of the corpora that a bundle, or what it started from, was trained on, as far as known."""
+    """Languages (ISO 639-1) of the corpora that a bundle, or the one it started from, was trained on."""
     from ..corpora import CORPORA, get
 
     trained = [*card.get("trained_on", ()), *card.get("started_from", {}).get("trained_on", ())]
@@ -304,15 +306,15 @@ def _advice(
         yield "record again where you can: 16 kHz or more, near the microphone, whole sentences"
     if card.get("voices"):
         yield (
-            "several clips of one speaker: adapt to the voice, without labels (ser-kit predict --same-speaker, or "
-            "--speaker-per-folder)"
+            "several clips of one speaker: adapt to the voice without labels (ser-kit predict --same-speaker, "
+            "or --speaker-per-folder)"
         )
     if card.get("baseline"):
         yield "two or three neutral clips of the speaker: ser-kit predict --enroll"
     if certain < 0.5 or unlike:
         yield (
-            "label 30 clips or more, of several speakers if others are to be answered: ser-kit train --from "
-            f"{card.get('started_from', {}).get('name', 'cross_corpus')} --data LABELLED --out MODEL says whether it "
-            "helps"
+            "label 30 clips or more, of several speakers if others are to be answered; ser-kit train --from "
+            f"{card.get('started_from', {}).get('name', 'cross_corpus')} --data LABELLED --out MODEL says "
+            "whether training on them helps"
         )
     yield "how many answers are right cannot be said without labels; with some, ser-kit evaluate says it"

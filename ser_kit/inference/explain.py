@@ -97,7 +97,12 @@ class Explanation:
 
 
 def explain(
-    predictor: Predictor, source: Source, *, emotion: str | None = None, watch: Watch = None
+    predictor: Predictor,
+    source: Source,
+    *,
+    emotion: str | None = None,
+    bands: Sequence[float] = BANDS,
+    watch: Watch = None,
 ) -> Explanation:
     """Measure what an answer rests on, by answering again without each part of the recording.
 
@@ -109,6 +114,7 @@ def explain(
         predictor: the predictor, adapted to a speaker or not.
         source: the recording, as for :meth:`Predictor.predict`.
         emotion: the label to explain; by default the answer.
+        bands: edges of the bands (Hz), ascending; empty for none.
         watch: called with the share that is done, 0..1; an exception raised in it stops the work.
 
     Returns:
@@ -130,9 +136,9 @@ def explain(
     if emotion not in answer:
         raise LabelError(f"the predictor has no label {emotion!r}; expected one of {', '.join(answer)}")
     spans = _spans(pieces)
-    bands = _bands(recording)
+    edges = _bands(recording, bands)
     changes = [(index, silenced, span) for index, span in spans]
-    changes += [(index, without_band, band) for band in bands for index in range(len(pieces))]
+    changes += [(index, without_band, band) for band in edges for index in range(len(pieces))]
 
     def answered(change: tuple) -> np.ndarray:
         """Probabilities of a window without a part; each is made when it is needed, to save memory."""
@@ -155,7 +161,7 @@ def explain(
         emotion=emotion,
         probability=answer[emotion],
         stretches=_parts(times, answer[emotion] - np.array(of_stretches)),
-        bands=_parts(bands, answer[emotion] - np.array(of_bands)),
+        bands=_parts(edges, answer[emotion] - np.array(of_bands)),
         duration=recording.duration,
         path=path_of(source),
     )
@@ -207,10 +213,10 @@ def _spans(pieces: Sequence[tuple[float, Recording]]) -> list[tuple[int, tuple[f
     return found
 
 
-def _bands(recording: Recording) -> list[tuple[float, float]]:
+def _bands(recording: Recording, edges: Sequence[float]) -> list[tuple[float, float]]:
     """The bands that a recording can hold, the last of them up to half its sampling rate."""
     top = recording.rate / 2
-    return list(pairwise([*(float(edge) for edge in BANDS[:-1] if edge < top), min(top, float(BANDS[-1]))]))
+    return [(float(low), float(min(high, top))) for low, high in pairwise(edges) if low < top]
 
 
 def _parts(edges: Sequence[tuple[float, float]], effects: np.ndarray) -> tuple[Part, ...]:

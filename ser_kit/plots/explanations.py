@@ -42,8 +42,8 @@ class _Explanation(Protocol):
 
 
 _NOTE = (
-    "Each bar: by how many points the probability falls when this stretch is replaced by noise, or this band is "
-    "filtered out; pale bars: it rises. This describes the model, not what the speaker felt."
+    "Each bar: by how many points the probability falls when this stretch is replaced by noise, or this band "
+    "is filtered out; pale bars: it rises. This describes the model, not what the speaker felt."
 )
 
 
@@ -63,7 +63,8 @@ def explanation(found: _Explanation, source: Source) -> Figure:
     corner.remove()
     tint = colour(found.emotion)
     starts, lengths, effects = _bars(found.stretches)
-    above.bar(starts, effects, lengths * 0.92, align="edge", color=[tint if e > 0 else PALE for e in effects])
+    tints = [tint if effect > 0 else PALE for effect in effects]
+    above.bar(starts, effects, lengths * 0.92, align="edge", color=tints)
     above.axhline(0, color=INK, linewidth=0.8)
     above.set_xlim(0, recording.duration)
     above.set_ylabel("points")

@@ -77,7 +77,7 @@ class Continued(System):
         return cls(
             name=f"{name}-continued",
             title=f"A linear head on the features of {name}, beside its own network",
-            reference=f"ser_kit; started from: {card.get('title', name)}. {card.get('reference', '')}".strip(),
+            reference=f"started from: {card.get('title', name)}. {card.get('reference', '')}".strip(),
             labels="own",
             published=OURS,
             temperature=1.0,
@@ -300,13 +300,13 @@ def _check_labels(data: pd.DataFrame | Features | PreparedData, start: str) -> N
             f"all {len(column)} clips are {counts.index[0]!r}" if len(column) > 1 else f"{len(column)} clip"
         )
         raise TableError(
-            f"{what}: a head needs two labels with two clips each; without training, ser-kit predict --bundle "
-            f"{start} answers, and --enroll (neutral clips) or --same-speaker adapts it to the voice"
+            f"{what}: a head needs two labels with two clips each; without training, ser-kit predict "
+            f"--bundle {start} answers, and --enroll (neutral clips) or --same-speaker adapts it to the voice"
         )
     if counts.min() < 2:
         rare = ", ".join(repr(label) for label in counts.index[counts < 2])
         raise TableError(
-            f"there is only one clip of {rare}, so that it can be trained on or tested, not both; add a clip, "
+            f"there is only one clip of {rare}, so that it can be trained on or tested, not both; add one, "
             f"or leave the label out: --labels {','.join(counts.index[counts > 1])}"
         )
 
@@ -400,7 +400,7 @@ def _alone(
 
 
 def _gain(own: Evaluation, start: Evaluation, same: bool) -> Gain:
-    """Compare two evaluations; over few speakers, the wider interval of those over speakers and over clips."""
+    """Compare two evaluations; over few speakers, by the wider of the intervals over speakers and clips."""
     over = "speaker" if own.speaker_independent else "clip_id"
     groups = own.predictions[over].nunique()
     low, high = paired_difference(own.predictions, start.predictions, by=over)
