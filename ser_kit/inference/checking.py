@@ -306,7 +306,7 @@ def _advice(
         yield "record again where you can: 16 kHz or more, near the microphone, whole sentences"
     if card.get("voices"):
         yield (
-            "several clips of one speaker: adapt to the voice without labels (ser-kit predict --same-speaker, "
+            "several clips of one speaker: adapt to the voice without labels (ser-kit predict --same-speaker "
             "or --speaker-per-folder)"
         )
     if card.get("baseline"):

@@ -279,10 +279,15 @@ def _started(start: str) -> Bundle:
     """The bundle to start from, with its network."""
     bundle = Bundle.load(bundle_path(start), networks=True)
     member, *others = bundle.members
-    if member.builder in models.NESTED:
+    if member.builder == "continued":
         origin = bundle.card.get("started_from", {}).get("name", "the bundle it started from")
         raise RecipeError(f"{start} was itself started from another bundle; start from {origin}")
-    if others or len(member.extractor.shape) != 1 or "prior" in bundle.card:
+    if (
+        others
+        or len(member.extractor.shape) != 1
+        or member.builder in models.NESTED
+        or "prior" in bundle.card
+    ):
         raise RecipeError(
             f"{start} cannot be started from: a head needs one network on one row of features for each clip, "
             "as cross_corpus and cross_corpus_small have"
