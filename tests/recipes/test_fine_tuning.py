@@ -84,7 +84,7 @@ def prepared(**columns):
     ("speakers", "emotions", "why"),
     [
         (["mine:x"] * 12, ["a", "b"] * 6, "all clips are of one speaker"),
-        (["mine:unknown"] * 2 + ["mine:x"] * 5 + ["mine:y"] * 5, ["a", "b"] * 6, "it is not known who speaks in 2 of 12"),
+        (["mine:unknown"] * 2 + ["mine:x"] * 5 + ["mine:y"] * 5, ["a", "b"] * 6, "known who speaks in 2 of 12"),
         (["mine:x"] * 6 + ["mine:y"] * 6, ["a"] * 3 + ["b"] * 3 + ["a"] * 6, "only mine:x has clips of 'b'"),
         (["mine:x"] * 6 + ["mine:y"] * 6, ["a", "b"] * 6, "held-out speakers: 2"),
     ],
