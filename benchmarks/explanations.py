@@ -24,7 +24,7 @@ from ser_kit.core.errors import SerKitError
 from ser_kit.evaluation import to_markdown
 from ser_kit.evaluation.resampling import interval
 from ser_kit.inference import Explanation, Predictor, explain
-from ser_kit.inference.explain import silenced
+from ser_kit.inference.explaining import silenced
 from ser_kit.inference.pieces import LONG_SECONDS
 
 SHARE = 0.2

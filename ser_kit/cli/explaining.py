@@ -48,7 +48,7 @@ def draw(args: argparse.Namespace, predictor: Predictor, answer: Prediction) -> 
 
     from .. import plots
     from ..core.paths import write_whole
-    from ..inference.explain import explain
+    from ..inference.explaining import explain
 
     with progress_bar(args.quiet) as bar:
         task = bar.add_task("explain", total=1)

@@ -1,3 +1,5 @@
+from . import checking as checking
+from . import explaining as explaining
 from . import pieces as pieces
 from . import prediction as prediction
 from . import predictor as predictor
@@ -9,9 +11,9 @@ from . import voice_history as voice_history
 from .answers import habit as habit
 from .checking import FolderCheck as FolderCheck
 from .checking import check as check
-from .explain import Explanation as Explanation
-from .explain import Part as Part
-from .explain import explain as explain
+from .explaining import Explanation as Explanation
+from .explaining import Part as Part
+from .explaining import explain as explain
 from .prediction import Failure as Failure
 from .prediction import Observation as Observation
 from .prediction import Prediction as Prediction

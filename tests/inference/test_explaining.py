@@ -11,7 +11,7 @@ from ser_kit import plots
 from ser_kit.audio.recording import read_audio
 from ser_kit.core.errors import LabelError
 from ser_kit.inference.answers import LabelMap
-from ser_kit.inference.explain import BANDS, explain, silenced, without_band
+from ser_kit.inference.explaining import BANDS, explain, silenced, without_band
 
 RATE = 16_000
 
