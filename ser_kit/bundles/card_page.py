@@ -28,7 +28,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     card = _plain(card)
     if made:  # shown as code, where only backticks are special
         card["training"]["command"] = " ".join((made["command"] or "").replace("`", "'").split())
-    parts = [_head(card), _data(card), _worth(card), _left_out(card), _use(card)]
+    parts = [_head(card), _data(card), _start(card), _worth(card), _left_out(card), _use(card)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -62,6 +62,29 @@ def _data(card: Mapping[str, Any]) -> str:
         return ""
     rows = [(each["corpus"], f"{each['clips']:,}", each["speakers"], each["licence"]) for each in used]
     return "## Training data\n\n" + _table(("corpus", "clips", "speakers", "licence"), rows)
+
+
+def _start(card: Mapping[str, Any]) -> str:
+    found = card.get("started_from")
+    if not found:
+        return ""
+    given = {"low": found.get("low"), "high": found.get("high")}
+    change = with_interval(found["own"] - found["start"], given)
+    corpora = ", ".join(each["corpus"] for each in found.get("trained_on", ()))
+    other = " Its labels are others; each counts as those with whose training clips it occurs."
+    labels = "" if found.get("same_labels", True) else other
+    blocks = ", ".join(map(str, found.get("blocks", ())))
+    return "\n\n".join(
+        [
+            "## Started from",
+            f"`{found['name']}`{f', trained on {corpora}' if corpora else ''}. Its network is unchanged; a "
+            f"linear head beside it was trained"
+            f"{f' on blocks {blocks} of its encoder' if blocks else ''}.{labels}",
+            f"Tested on {found['held_out']}. UAR {percent(found['own'])}, of the start alone "
+            f"{percent(found['start'])}; difference {change} (95 % interval over {found.get('groups')} "
+            f"{found.get('over')}).",
+        ]
+    )
 
 
 def _worth(card: Mapping[str, Any]) -> str:

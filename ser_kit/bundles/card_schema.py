@@ -116,6 +116,23 @@ def _left_out() -> dict:
     return _object({**_CORPUS, **shares, **measured})
 
 
+def _started_from() -> dict:
+    return _object(
+        {"name": _NAME, "identity": _TEXT, "held_out": _TEXT, "own": _SHARE, "start": _SHARE},
+        {
+            "labels": _list(_NAME, 2, 100),
+            "trained_on": _list(_object(_CORPUS)),
+            "low": _KNOWN,
+            "high": _KNOWN,
+            "over": {"enum": ["speakers", "clips"]},
+            "groups": _COUNT,
+            "same_labels": {"type": "boolean"},
+            "share": _number(0),
+            "blocks": _list(_COUNT, 0, 100),
+        },
+    )
+
+
 @cache
 def schema() -> dict[str, Any]:
     """JSON schema of a card, for :func:`ser_kit.core.schema.check`."""
@@ -140,6 +157,7 @@ def schema() -> dict[str, Any]:
             "trained_on": _list(_object({**_CORPUS, "licence": _TEXT})),
             "evaluation": _evaluation(),
             "left_out": _list(_left_out(), 0, 100),
+            "started_from": _started_from(),
             "versions": _by_name(_TEXT),
             "pruned": _object({"share": _SHARE}),
             "runtime": _object(

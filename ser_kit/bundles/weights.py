@@ -123,11 +123,13 @@ def _check_settings(settings: Any, networks: int = 1) -> None:
 def _check_networks(builder: str, settings: Mapping[str, Any]) -> None:
     """Check that the builder accepts the settings, and that the network can be built within seconds."""
     models.check(builder, settings)
-    if builder == "committee":
+    if builder in models.NESTED:
         inner, hyperparameters = settings.get("builder", "mlp"), settings.get("hyperparameters") or {}
         networks = settings.get("members", 1)
-        if inner == builder or not isinstance(hyperparameters, dict):
-            raise BundleError("a committee must have members of another builder, and a mapping of arguments")
+        if inner in models.NESTED or not isinstance(hyperparameters, dict):
+            raise BundleError(
+                f"a {builder} must hold networks of another builder, and a mapping of arguments"
+            )
         _check_settings(hyperparameters, networks)
         _check_networks(inner, hyperparameters)
     if settings.get("depth", 1) > _MOST_DEPTH:

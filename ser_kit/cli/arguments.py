@@ -209,9 +209,9 @@ def add_map(parser: Parser) -> None:
     parser.add_argument("--map", metavar="FILE", help=text)
 
 
-def add_corpora(parser: Parser) -> None:
+def add_corpora(parser: Parser, required: bool = True) -> None:
     """Add ``--corpus``, ``--root`` and ``--map``."""
-    add_names(parser, "--corpus", corpora_help(), required=True, metavar="CORPUS")
+    add_names(parser, "--corpus", corpora_help(), required=required, metavar="CORPUS", default=[])
     add_root(parser)
     add_map(parser)
 

@@ -19,6 +19,7 @@ from .._version import __version__
 from ..core.errors import SerKitError
 from .arguments import Parser, add_commands
 from .cache import CACHE
+from .check import CHECK
 from .corpora import CORPORA, VALIDATE
 from .demo import DEMO
 from .evaluate import EVALUATE
@@ -34,8 +35,8 @@ from .train import TRAIN
 from .tune import TUNE
 
 COMMANDS = (
-    CORPORA, VALIDATE, EXTRACT, CACHE, TRAIN, EVALUATE, REPRODUCE, TUNE, RUN, PREDICT, LISTEN, EXPORT, DEMO,
-    SHOW_VERSIONS,
+    CORPORA, VALIDATE, EXTRACT, CACHE, TRAIN, EVALUATE, REPRODUCE, TUNE, RUN, PREDICT, CHECK, LISTEN, EXPORT,
+    DEMO, SHOW_VERSIONS,
 )  # fmt: skip
 """Commands in the order of ``ser-kit --help``."""
 

@@ -16,6 +16,7 @@ from ..core.errors import AudioError, TableError
 from ..core.formats import clock
 from ..core.parallel import ONE_EACH, ahead, at_once
 from .arguments import Command, Parser, add_labels, whole
+from .explaining import add_explain, check_explain, draw
 from .listed import add_listed, items_of, write_plot
 from .output import Result, followed, note, percent, print_table, progress_bar
 from .speakers import add_bundle, add_over_time, add_speaker, over_time, predictor_of, second_best
@@ -35,6 +36,7 @@ _LEFT_OUT_SHOWN = 20
 
 def _predict(args: argparse.Namespace) -> Result:
     items, kept = items_of(args)
+    check_explain(args, len(items))
     jobs = min(args.jobs or at_once(), len(items))
     if jobs > 1:
         os.environ.update(ONE_EACH | os.environ)
@@ -80,6 +82,8 @@ def _predict(args: argparse.Namespace) -> Result:
         to_dict(answer, moments) | ({"row": dict(item.cells)} if item.cells else {})
         for item, (answer, moments) in zip(left, answers, strict=True)
     ]
+    if args.explain and answers and not failed:
+        data[0]["explanation"] = draw(args, predictor, left[0].source, answers[0][0])
     return Result(data, show, 1 if failed else 0)
 
 
@@ -219,6 +223,7 @@ def _arguments(parser: Parser) -> None:
     parser.add_argument("--timeline", action="store_true", help="also predict the emotion over time")
     add_over_time(parser)
     add_listed(parser)
+    add_explain(parser)
     parser.add_argument("--csv", action="store_true", help="print comma-separated values")
     text = "write each answer to this file at once; recordings with an answer in it are skipped"
     parser.add_argument("--out", metavar="FILE.csv|FILE.jsonl", help=text)
@@ -239,6 +244,7 @@ PREDICT = Command(
         "ser-kit predict calls.csv --out answers.csv",
         "ser-kit predict call.wav --channels each --turns --plot call.png",
         "ser-kit predict turns.rttm --root calls/ --csv",
+        "ser-kit predict clip.wav --explain why.png",
         "ser-kit predict clips-of-ann/ --enroll ann-neutral-1.wav ann-neutral-2.wav",
         "ser-kit predict clips-of-ann/ --bundle my-bundle --same-speaker --save-adaptation ann.json",
         "ser-kit predict new-clip-of-ann.wav --bundle my-bundle --adaptation ann.json",

@@ -7,9 +7,11 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.errors import RecipeError
 from . import arguments
 from .arguments import Command, Parser
 from .clips import load
+from .fine_tuning import add_start, fine_tune, named
 from .output import Result
 from .training import checkpoints, experiment_of, note_failures, record
 
@@ -20,6 +22,15 @@ if TYPE_CHECKING:
 
 
 def _train(args: argparse.Namespace) -> Result:
+    args.corpus = [*args.corpus, *named(args.data)]
+    if not args.corpus:
+        raise RecipeError("name the clips to train on: --corpus CORPUS, or --data FOLDER or TABLE")
+    if args.start:
+        return fine_tune(args)
+    if not args.recipe:
+        raise RecipeError(
+            "name a recipe, such as rastogi_mlp, or a bundle to start from: --from cross_corpus"
+        )
     settings = {"recipes": [args.recipe], "protocols": [args.protocol], "seeds": [args.seed]}
     return train(args, experiment_of(args, **settings, bundle=args.out))
 
@@ -68,8 +79,9 @@ def train(args: argparse.Namespace, experiment: Experiment) -> Result:
 
 
 def _arguments(parser: Parser) -> None:
-    parser.add_argument("recipe", metavar="RECIPE", help=arguments.recipes_help())
-    arguments.add_corpora(parser)
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=arguments.recipes_help())
+    add_start(parser)
+    arguments.add_corpora(parser, required=False)
     arguments.add_labels(parser, "the recipe's")
     arguments.add_changes(parser)
     parser.add_argument("--out", required=True, metavar="BUNDLE", help="folder for the bundle")
@@ -83,10 +95,12 @@ TRAIN = Command(
     "train",
     _train,
     _arguments,
-    "Train a recipe and save it as a bundle. To estimate its accuracy, every clip is also predicted by a "
-    "model trained without its speaker. After Ctrl-C the same command resumes.",
+    "Train a recipe and save it as a bundle, or train a head of your own on a bundle (--from). To estimate "
+    "its accuracy, every clip is also predicted by a model trained without its speaker. After Ctrl-C the "
+    "same command resumes.",
     [
         "ser-kit train rastogi_mlp --corpus ravdess --out my-bundle",
+        "ser-kit train --from cross_corpus --data my_folder/ --out my_model",
         "ser-kit train rastogi_mlp --corpus folder --root ~/recordings --labels happy,sad,angry --out mine",
     ],
 )

@@ -107,6 +107,54 @@ def resampled_counts(counts: np.ndarray, n: int = 1000, seed: int = 0) -> dict[s
     return found | {name: np.where(absent, np.nan, of_classes[name]) for name in _OF_CLASSES}
 
 
+def paired_difference(
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    metric: str = "uar",
+    *,
+    n: int = 1000,
+    seed: int = 0,
+    by: str = "speaker",
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the difference between two systems on the same clips.
+
+    Both are scored on the same resamples, so that what is hard for both does not widen the interval.
+
+    Args:
+        first: predictions of the first system, as for :func:`bootstrap`.
+        second: predictions of the second system for the same clips, in the same order.
+        metric: one of :data:`METRICS`.
+        n: number of resamples.
+        seed: random seed of the resampling.
+        by: column of the groups to resample; ``"clip_id"`` for single clips.
+        confidence: coverage of the interval, in (0, 1).
+
+    Returns:
+        ``(low, high)`` of the first system's score minus the second's; as :func:`bootstrap` where there is a
+        single group.
+
+    Raises:
+        TableError: if the metric is unknown, or the predictions are not of the same clips.
+
+    Source:
+        Efron & Tibshirani (1993), An Introduction to the Bootstrap, chapter 13 (percentile intervals).
+
+    Examples:
+        >>> found = {"clip_id": list("abcd"), "true": list("xyxy"), "predicted": list("xyxy")}
+        >>> first = pd.DataFrame(found)
+        >>> paired_difference(first, first.assign(predicted=list("xxxx")), "accuracy", by="clip_id")
+        (0.0, 1.0)
+    """
+    if metric not in METRICS:
+        raise TableError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}")
+    if first[["clip_id", "true"]].to_numpy().tolist() != second[["clip_id", "true"]].to_numpy().tolist():
+        raise TableError("the predictions of two systems can be paired only if they are of the same clips")
+    labels = sorted({*first["true"], *first["predicted"], *second["predicted"]})
+    scores = [resampled_scores(each, labels, n, seed, by)[metric] for each in (first, second)]
+    return interval(scores[0] - scores[1], confidence)
+
+
 def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
     """Central interval of the finite values; NaN if there are none."""
     values = values[np.isfinite(values)]

@@ -1,3 +1,5 @@
+from . import checking as checking
+from . import explaining as explaining
 from . import items as items
 from . import pieces as pieces
 from . import prediction as prediction
@@ -8,6 +10,11 @@ from . import speech_check as speech_check
 from . import stream as stream
 from . import voice_history as voice_history
 from .answers import habit as habit
+from .checking import FolderCheck as FolderCheck
+from .checking import check as check
+from .explaining import Explanation as Explanation
+from .explaining import Part as Part
+from .explaining import explain as explain
 from .prediction import Failure as Failure
 from .prediction import Observation as Observation
 from .prediction import Prediction as Prediction

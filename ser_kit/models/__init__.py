@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BUILDERS",
     "MOST_NETWORKS",
+    "NESTED",
     "RENAMED",
     "VERSIONS",
     "arguments",
@@ -46,6 +47,7 @@ BUILDERS: Registry[Callable] = Registry(
         "cnn2d_lstm": f"{__name__}.cnn2d:cnn2d_lstm",
         "cnn_bilstm": f"{__name__}.cnn_bilstm:cnn_bilstm",
         "committee": f"{__name__}.committee:committee",
+        "continued": f"{__name__}.continued:continued",
         "conv1d_lstm": f"{__name__}.conv1d_lstm:conv1d_lstm",
         "costga": f"{__name__}.costga:costga",
         "dual_view_cnn": f"{__name__}.dual_view_cnn:dual_view_cnn",
@@ -63,6 +65,8 @@ RENAMED = {"house": "dual_view_cnn"}
 """Old name -> new name. Cards of bundles have old names."""
 VERSIONS: dict[str, int] = {}
 """Versions of builders whose networks or defaults have changed; 1 for all others."""
+NESTED = frozenset({"committee", "continued"})
+"""Builders of networks that hold networks of another builder."""
 MOST_NETWORKS = 32
 """Most members of a committee: more would take too long to build when a bundle is loaded."""
 
@@ -90,9 +94,9 @@ def version(name: str, hyperparameters: Mapping[str, Any] | None = None) -> int:
 
     Args:
         name: of the builder.
-        hyperparameters: its arguments; a committee's version changes with that of its members' builder.
+        hyperparameters: its arguments; the version of :data:`NESTED` changes with that of the inner builder.
     """
-    within = (hyperparameters or {}).get("builder") if name == "committee" else None
+    within = (hyperparameters or {}).get("builder") if name in NESTED else None
     own, inner = (VERSIONS.get(RENAMED.get(each, each), 1) for each in (name, within))
     return own + inner - 1
 
@@ -110,7 +114,7 @@ def arguments(name: str, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """
     defaults = {key: each.default for key, each in _settings(name).items() if each.default is not each.empty}
     found = defaults | dict(hyperparameters)
-    if name == "committee":
+    if name in NESTED:
         found["hyperparameters"] = arguments(found["builder"], found["hyperparameters"] or {})
     return json.loads(json.dumps(found))
 
@@ -136,7 +140,7 @@ def check(name: str, hyperparameters: Mapping[str, Any]) -> None:
             raise RecipeError(f"there is no setting {what!r}: {name} has {', '.join(types) or 'none'}")
         kind = types[key].removeprefix("Sequence[").removesuffix("]")
         allowed = _ALLOWED.get((key, kind)) or _ALLOWED.get(kind)
-        if allowed is None:  # a committee's builder and its arguments
+        if allowed is None:  # an inner builder and its arguments
             continue
         if kind == types[key]:
             checked(what, value, allowed, RecipeError)

@@ -2,6 +2,7 @@ from . import answers as answers
 from . import corpora as corpora
 from . import deployment as deployment
 from . import evaluation as evaluation
+from . import explanations as explanations
 from . import features as features
 from . import networks as networks
 from . import recordings as recordings
@@ -21,6 +22,7 @@ from .evaluation import per_class as per_class
 from .evaluation import protocol_comparison as protocol_comparison
 from .evaluation import reliability as reliability
 from .evaluation import scores_by_class as scores_by_class
+from .explanations import explanation as explanation
 from .features import feature_by_emotion as feature_by_emotion
 from .networks import layer_flow as layer_flow
 from .recordings import portrait as portrait

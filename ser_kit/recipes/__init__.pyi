@@ -5,6 +5,10 @@ from . import tuning as tuning
 from .ensemble import Ensemble as Ensemble
 from .experiment import Experiment as Experiment
 from .final import versions as versions
+from .fine_tuning import Continued as Continued
+from .fine_tuning import FineTuned as FineTuned
+from .fine_tuning import Gain as Gain
+from .fine_tuning import fine_tune as fine_tune
 from .prepared import PreparedData as PreparedData
 from .prepared import Split as Split
 from .pruning import prune as prune

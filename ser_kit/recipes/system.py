@@ -242,14 +242,20 @@ class System(Declared):
                 f"the evaluation given is of {evaluation.recipe} on {', '.join(evaluation.labels)}; "
                 f"expected {self.name} on {', '.join(prepared.labels)}"
             )
-        calibrated, temperature = calibrate(evaluation)
         name = self.protocol(protocol).name
         if across_corpora(name):
             train, validation = protocols.inner(prepared.table, np.arange(len(prepared.y)), seed)
         else:
             validation = self.folds(prepared, protocol, seed)[0].test
             train = np.setdiff1d(np.arange(len(prepared.y)), prepared.with_copies(validation))
-        prefix = f"{name}-{seed}-final"
+        return self._finished(prepared, train, validation, evaluation, out=out, jobs=jobs, progress=progress)
+
+    def _finished(
+        self, prepared, train, validation, evaluation, *, out=None, jobs=None, progress=True
+    ) -> Bundle:
+        """Train on some rows, and calibrate by an evaluation of the same name, labels and seed."""
+        calibrated, temperature = calibrate(evaluation)
+        seed, prefix = evaluation.seed, f"{evaluation.protocol}-{evaluation.seed}-final"
         split = self._split(prepared, train, validation, seed, out, prefix, progress, f"{self.name} final")
         fitted = with_temperature(self._fitted(split)[0], temperature)
         facts = card(self, prepared, fitted, evaluation, calibrated, jobs, progress)

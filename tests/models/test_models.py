@@ -17,12 +17,18 @@ from ser_kit.core.errors import UnknownNameError
 from ser_kit.training import loop
 
 INPUTS = {
-    "cnn2d": (24, 16), "cnn2d_lstm": (20, 12), "cnn_bilstm": (40, 154), "committee": (30,), "conv1d_lstm": (30,),
+    "cnn2d": (24, 16), "cnn2d_lstm": (20, 12), "cnn_bilstm": (40, 154), "committee": (30,), "continued": (30,),
+    "conv1d_lstm": (30,),
     "costga": (20, 12), "dual_view_cnn": (4000, 1), "experts": (30,), "forest": (30,), "lstm": (20, 12),
     "mlp": (30,), "segment_dnn": (6, 20), "svm": (30,), "td_cnn_lstm": (100, 64),
 }  # fmt: skip
 pytestmark = pytest.mark.usefixtures("eagerly")
 HYPERPARAMETERS = {
+    "continued": {
+        "builder": "mlp",
+        "start_classes": 4,
+        "hyperparameters": {"units": (), "dropout": (), "batch_norm": ()},
+    },
     "experts": {"corpora": 3, "components": 4, "shared": 20},
     "forest": {"trees": 3, "nodes": 7, "depth": 2},
     "svm": {"support_vectors": 9},
