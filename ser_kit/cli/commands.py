@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..core.errors import SerKitError
+from .app import APP
 from .arguments import Parser, add_commands
 from .cache import CACHE
 from .corpora import CORPORA, VALIDATE
@@ -34,8 +35,8 @@ from .train import TRAIN
 from .tune import TUNE
 
 COMMANDS = (
-    CORPORA, VALIDATE, EXTRACT, CACHE, TRAIN, EVALUATE, REPRODUCE, TUNE, RUN, PREDICT, LISTEN, EXPORT, DEMO,
-    SHOW_VERSIONS,
+    CORPORA, VALIDATE, EXTRACT, CACHE, TRAIN, EVALUATE, REPRODUCE, TUNE, RUN, PREDICT, LISTEN, EXPORT, APP,
+    DEMO, SHOW_VERSIONS,
 )  # fmt: skip
 """Commands in the order of ``ser-kit --help``."""
 
