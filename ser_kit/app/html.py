@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from .. import corpora
 from ..audio.recording import Recording
 from ..bundles.adaptation import ENOUGH_CLIPS
 from ..bundles.bundle import BASELINE, Bundle
@@ -21,10 +22,13 @@ from ..core import formats
 from ..core.formats import clock
 from ..core.labels import colours
 from ..evaluation.intervals import is_of_few
-from ..inference.prediction import Failure, Prediction
+from ..inference.answers import NO_SPEECH
+from ..inference.prediction import NOT_SURE, Failure, Prediction
 
 _NOTABLE = 0.5  # standard deviations from a neutral voice
 _MOST_TRAITS = 3  # listed
+LANGUAGES = {"de": "German", "en": "English", "pl": "Polish"}
+"""Languages of the corpora; others are shown by their codes."""
 
 INTRODUCTION = Markup(
     "<h2>Which emotion does this recording express?</h2>"
@@ -116,16 +120,34 @@ def failure(result: Failure) -> Markup:
     ).format(result.path, result.error)
 
 
-def verdict(prediction: Prediction) -> Markup:
-    """The emotion or "Not sure", the probabilities, and the basis of the confidence."""
+def verdict(prediction: Prediction, card: Mapping) -> Markup:
+    """How sure the answer is, the emotion, the probabilities, and what the answer rests on.
+
+    Args:
+        prediction: the prediction.
+        card: the card of the bundle.
+    """
+    named, no_speech = prediction.emotion, prediction.reason.startswith(NO_SPEECH)
     confidence = percent(prediction.confidence)
-    if prediction.uncertain:
-        answer = "Not sure"
-        explained = Markup("{} The most probable is <strong>{}</strong>, {}.").format(
-            _sentence(prediction.reason), prediction.emotion, confidence
+    if prediction.verdict == NOT_SURE:
+        answer, nearest = Markup("Not sure"), Markup("The most probable is <strong>{}</strong>, {}.")
+        explained = Markup("{} {}").format(
+            _sentence(prediction.reason or "all other emotions together are more probable"),
+            "" if no_speech else nearest.format(named, confidence),
         )
     else:
-        answer, explained = prediction.emotion, Markup("{} confident.").format(confidence)
+        answer = Markup('{} <strong class="sk-emotion">{}</strong>').format(
+            prediction.verdict.capitalize(), named
+        )
+        explained = Markup("{} confident.").format(confidence)
+    return Markup('<p class="sk-verdict{}">{}</p><p>{}</p>{}<p class="sk-facts">{}</p>').format(
+        " sk-unsure" if prediction.verdict == NOT_SURE else "", answer, explained,
+        "" if no_speech else _bars(prediction), known_for(card),
+    )  # fmt: skip
+
+
+def _bars(prediction: Prediction) -> Markup:
+    """The probabilities, and the clips that they were calibrated on."""
     palette = colours(prediction.probabilities)
     bars = concatenated(
         Markup(
@@ -135,16 +157,29 @@ def verdict(prediction: Prediction) -> Markup:
         for label, p in sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     )
     rests = Markup("<p><small>The confidence is based on {}.</small></p>").format(prediction.rests_on)
-    return Markup(
-        '<p class="sk-verdict{}">{}</p><p>{}</p>'
-        '<h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>{}'
-    ).format(
-        " sk-unsure" if prediction.uncertain else "",
-        answer,
-        explained,
-        bars,
-        rests if prediction.rests_on else "",
+    return Markup('<h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>{}').format(
+        bars, rests if prediction.rests_on else ""
     )
+
+
+def known_for(card: Mapping) -> str:
+    """A sentence on the languages and voices that the answers were tested on.
+
+    Args:
+        card: the card of a bundle.
+
+    Examples:
+        >>> known_for({"trained_on": [{"corpus": "emodb"}]})
+        'Tested on adults who acted emotions in German; nothing is known of other languages and of children.'
+    """
+    evaluation = card.get("evaluation", {})
+    tested = evaluation.get("tested") or card.get("trained_on", ())
+    known = [corpora.get(each["corpus"]).language for each in tested if each["corpus"] in corpora.names()]
+    languages = sorted({LANGUAGES.get(each, each) for each in known if each})
+    if not languages:
+        return "It is not known for which languages and voices the answer is good."
+    tested = f"Tested on adults who acted emotions in {listed(languages)}"
+    return f"{tested}; nothing is known of other languages and of children."
 
 
 # ----------------------------------------------------------------------------------------------------------
@@ -186,6 +221,14 @@ _SHOWN: dict[str, _Shown] = {
     "zcr_mean": _Shown("Zero crossings", "%", 100, 1),
 }
 """Features with a familiar meaning, shown first."""
+_WORDS = {
+    "pitch_mean": ("higher", "lower"),
+    "pitch_variation": ("livelier", "more even"),
+    "intensity_mean": ("louder", "quieter"),
+    "jitter_local": ("rougher", "smoother"),
+    "centroid_mean": ("brighter", "darker"),
+}
+"""What more of a feature, and less, sounds like."""
 _UNSHOWN = ("duration", "sample_rate")
 """Shown under the file name; they are no traits of the voice."""
 _VOICE = ("pitch_", "jitter_", "shimmer_")
@@ -203,9 +246,9 @@ def features(prediction: Prediction, measured: Mapping[str, float], card: Mappin
     rest = [name for name in measured if name not in _SHOWN and name not in _UNSHOWN]
     more = {name: _Shown(name.replace("_", " "), decimals=3) for name in rest}
     return Markup(
-        "<h4>Acoustic features beside the training clips</h4>{}"
+        "{}<details><summary>Measures of the voice beside the training clips</summary>"
         "<p>Typical: mean &plusmn; standard deviation (sd) over the clips.</p>{}"
-        "<details><summary>{} more features</summary>{}</details>"
+        "<details><summary>{} more features</summary>{}</details></details>"
     ).format(
         _traits(measured, card), _feature_table(prediction.emotion, measured, card, _SHOWN),
         len(rest), _feature_table(prediction.emotion, measured, card, more),
@@ -213,25 +256,33 @@ def features(prediction: Prediction, measured: Mapping[str, float], card: Mappin
 
 
 def _traits(measured: Mapping[str, float], card: Mapping) -> Markup:
-    """A sentence on the features that differ most from neutral speech."""
+    """A sentence on how the voice differs from neutral speech."""
     usual = card.get("typical", {}).get(BASELINE, {})
     found = {
-        feature.title: (measured[name] - usual[name][0]) / usual[name][1]
-        for name, feature in _SHOWN.items()
+        words: (measured[name] - usual[name][0]) / usual[name][1]
+        for name, words in _WORDS.items()
         if _measurable(name, measured) and usual.get(name) and usual[name][1] > 0
     }
     if not found:
         return Markup()
     farthest = sorted(
-        ((z, title) for title, z in found.items() if abs(z) >= _NOTABLE), key=lambda each: -abs(each[0])
+        ((z, words) for words, z in found.items() if abs(z) >= _NOTABLE), key=lambda each: -abs(each[0])
     )
-    if not farthest:
-        return Markup('<p class="sk-traits">All of these are close to {} speech.</p>').format(BASELINE)
-    words = [
-        f"{title.lower()} {abs(z):.1f} standard deviations {'above' if z > 0 else 'below'} {BASELINE} speech"
-        for z, title in farthest[:_MOST_TRAITS]
-    ]
-    return Markup('<p class="sk-traits">{}</p>').format(_sentence(", ".join(words)))
+    told = listed([words[z < 0] for z, words in farthest[:_MOST_TRAITS]])
+    told = f"{told} than" if told else "much the same as"
+    return Markup('<p class="sk-traits">The voice is {} {} speech in the training recordings.</p>').format(
+        told, BASELINE
+    )
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words with commas and "and".
+
+    Examples:
+        >>> listed(["higher"]), listed(["higher", "livelier", "louder"])
+        ('higher', 'higher, livelier and louder')
+    """
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def _measurable(name: str, measured: Mapping[str, float]) -> bool:
