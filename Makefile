@@ -19,7 +19,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[dev]"
 	@touch $@
 
-demo: $(VENV)/.installed  ## run notebooks 01 to 07 (SER_KIT_CORPUS=ravdess for real speech)
+demo: $(VENV)/.installed  ## run notebooks 01 to 08 (SER_KIT_CORPUS=ravdess for real speech)
 	$(BIN)/ser-kit demo
 
 test: $(VENV)/.installed  ## run the test suite

@@ -25,7 +25,7 @@ from ..core.paths import writable
 NOTEBOOKS = (
     "01_corpora", "02_features", "03_train", "04_evaluate", "05_predict", "06_published_systems",
     "06a_staged_cnn_lstm", "06b_functionals", "06c_ensembles", "06d_time_distributed", "06e_cnn_bilstm",
-    "07_deploy",
+    "07_deploy", "08_own_recordings",
 )  # fmt: skip
 """Names of the notebooks, in the order in which they run."""
 

@@ -108,6 +108,6 @@ DEMO = Command(
     "demo",
     _demo,
     _arguments,
-    "Run the notebooks 01 to 07 and summarise their results.",
+    "Run the notebooks 01 to 08 and summarise their results.",
     ["ser-kit demo", "ser-kit demo --corpus ravdess --out outputs/ravdess"],
 )

@@ -46,6 +46,7 @@ FIGURES = {
     "06b_functionals": ["06b_02", "06b_06", "06b_08", "06b_09"],
     "06e_cnn_bilstm": ["06e_02", "06e_04", "06e_06", "06e_08", "06e_09", "06e_11", "06e_12"],
     "07_deploy": ["07_files", "07_probabilities", "07_pruning"],
+    "08_own_recordings": ["08_confusion", "08_probabilities"],
 }  # fmt: skip
 TAUGHT = {"rastogi_mlp+ours", "ahmadov_cnn_bilstm+ours"}
 """The recipes of notebooks 03 and 04."""
@@ -376,3 +377,11 @@ def test_deploy(corpus, tmp_path, monkeypatch):
     assert re.search(r"tested on \d+ clips of \d+ others: UAR [\d.]+%", said)
     assert "'input': 'samples'" in said and "'rate': 16000" in said
     assert (tmp_path / "out" / "07_deploy" / "int8.tflite").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_own_recordings(corpus, tmp_path, monkeypatch):
+    _, facts = execute("08_own_recordings", tmp_path, monkeypatch)
+    assert facts["clips"] == 144 and facts["labels"] == ["down", "even", "tense"]
+    assert 1 / 3 < facts["start_uar"] < facts["uar"] <= 1 and facts["page"]
+    assert (tmp_path / "out" / "my_model" / "card.json").is_file()
