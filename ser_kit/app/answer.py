@@ -103,7 +103,7 @@ def _pieces(
         predictor.predict(recording, watch=lambda share: watch(0.4 * share)), path=answer.name
     )
     answer.result = prediction
-    answer.parts["verdict"] = html.verdict(prediction)
+    answer.parts["verdict"] = html.verdict(prediction, predictor.bundle.card)
     yield answer
 
     if recording.duration > RIBBON_FROM:

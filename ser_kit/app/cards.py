@@ -12,6 +12,7 @@ import ipywidgets as widgets
 from markupsafe import Markup
 
 from ..inference import results
+from ..inference.prediction import NOT_SURE
 from ..inference.predictor import Predictor
 from . import html
 from .answer import Answer
@@ -108,8 +109,8 @@ def portrait_png(answer: Answer) -> bytes:
     from .. import plots
 
     # Without the file name: Matplotlib reads $ as mathematics, and its font lacks many scripts.
-    doubt = "not sure, nearest " if answer.result.uncertain else ""
-    title = f"{doubt}{answer.result.emotion}, {answer.result.confidence:.0%}"
+    nearest = ", nearest" if answer.result.verdict == NOT_SURE else ""
+    title = f"{answer.result.verdict}{nearest} {answer.result.emotion}, {answer.result.confidence:.0%}"
     return plots.png(plots.portrait(answer.played, ("waveform", "mel"), title=title.replace("$", r"\$")))
 
 

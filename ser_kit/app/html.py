@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from .. import corpora
 from ..audio.recording import Recording
 from ..bundles.adaptation import ENOUGH_CLIPS
 from ..bundles.bundle import BASELINE, Bundle
@@ -21,10 +22,13 @@ from ..core import formats
 from ..core.formats import clock
 from ..core.labels import colours
 from ..evaluation.intervals import is_of_few
-from ..inference.prediction import Failure, Prediction
+from ..inference.answers import NO_SPEECH
+from ..inference.prediction import NOT_SURE, Failure, Prediction
 
 _NOTABLE = 0.5  # standard deviations from a neutral voice
 _MOST_TRAITS = 3  # listed
+LANGUAGES = {"de": "German", "en": "English", "pl": "Polish"}
+"""Languages of the corpora; others are shown by their codes."""
 
 INTRODUCTION = Markup(
     "<h2>Which emotion does this recording express?</h2>"
@@ -116,16 +120,34 @@ def failure(result: Failure) -> Markup:
     ).format(result.path, result.error)
 
 
-def verdict(prediction: Prediction) -> Markup:
-    """The emotion or "Not sure", the probabilities, and the basis of the confidence."""
+def verdict(prediction: Prediction, card: Mapping) -> Markup:
+    """How sure the answer is, the emotion, the probabilities, and what the answer rests on.
+
+    Args:
+        prediction: the prediction.
+        card: the card of the bundle.
+    """
+    named, no_speech = prediction.emotion, prediction.reason.startswith(NO_SPEECH)
     confidence = percent(prediction.confidence)
-    if prediction.uncertain:
-        answer = "Not sure"
-        explained = Markup("{} The most probable is <strong>{}</strong>, {}.").format(
-            _sentence(prediction.reason), prediction.emotion, confidence
+    if prediction.verdict == NOT_SURE:
+        answer, nearest = Markup("Not sure"), Markup("The most probable is <strong>{}</strong>, {}.")
+        explained = Markup("{} {}").format(
+            _sentence(prediction.reason or "all other emotions together are more probable"),
+            "" if no_speech else nearest.format(named, confidence),
         )
     else:
-        answer, explained = prediction.emotion, Markup("{} confident.").format(confidence)
+        answer = Markup('{} <strong class="sk-emotion">{}</strong>').format(
+            prediction.verdict.capitalize(), named
+        )
+        explained = Markup("{} confident.").format(confidence)
+    return Markup('<p class="sk-verdict{}">{}</p><p>{}</p>{}<p class="sk-facts">{}</p>').format(
+        " sk-unsure" if prediction.verdict == NOT_SURE else "", answer, explained,
+        "" if no_speech else _bars(prediction), known_for(card),
+    )  # fmt: skip
+
+
+def _bars(prediction: Prediction) -> Markup:
+    """The probabilities, and the clips that they were calibrated on."""
     palette = colours(prediction.probabilities)
     bars = concatenated(
         Markup(
@@ -135,16 +157,30 @@ def verdict(prediction: Prediction) -> Markup:
         for label, p in sorted(prediction.probabilities.items(), key=lambda item: -item[1])
     )
     rests = Markup("<p><small>The confidence is based on {}.</small></p>").format(prediction.rests_on)
-    return Markup(
-        '<p class="sk-verdict{}">{}</p><p>{}</p>'
-        '<h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>{}'
-    ).format(
-        " sk-unsure" if prediction.uncertain else "",
-        answer,
-        explained,
-        bars,
-        rests if prediction.rests_on else "",
+    return Markup('<h4>Probability of each emotion</h4><ul class="sk-bars">{}</ul>{}').format(
+        bars, rests if prediction.rests_on else ""
     )
+
+
+def known_for(card: Mapping) -> str:
+    """A sentence on the languages and voices that the answers were tested on.
+
+    Args:
+        card: the card of a bundle.
+
+    Examples:
+        >>> known_for({"trained_on": [{"corpus": "emodb"}]})
+        'Tested on adults who acted emotions in German; nothing is known of other languages and of children.'
+    """
+    evaluation = card.get("evaluation", {})
+    tested = evaluation.get("tested") or card.get("trained_on", ())
+    known = [corpora.get(each["corpus"]).language for each in tested if each["corpus"] in corpora.names()]
+    languages = sorted({LANGUAGES.get(each, each) for each in known if each})
+    if not languages:
+        return "It is not known for which languages and voices the answer is good."
+    spoken = " and ".join(filter(None, (", ".join(languages[:-1]), languages[-1])))
+    tested = f"Tested on adults who acted emotions in {spoken}"
+    return f"{tested}; nothing is known of other languages and of children."
 
 
 # ----------------------------------------------------------------------------------------------------------

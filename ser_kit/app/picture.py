@@ -213,7 +213,7 @@ def ribbon(prediction: Prediction, moments: Sequence[Moment], played: float) -> 
     found = list(joined(parts))
     whole = Markup()
     if prediction.duration > played:
-        over_all = list(joined(prediction.segments))
+        over_all = list(joined([segment for segment in prediction.segments if not segment.reason]))
         whole = Markup("<h4>The whole recording</h4>{}{}").format(
             _band(over_all, prediction.duration), _list(over_all)
         )

@@ -172,7 +172,7 @@ def _show(
         for failure in failed:
             console.print(f"{failure.path}: error: {failure.error}")
     else:
-        titles = ("recording", "emotion", "confidence", "next", "note")
+        titles = ("recording", "verdict", "emotion", "confidence", "next", "note")
         cells = [row for answer, moments in answers for row in _rows(answer, moments)]
         print_table(console, titles, cells, numbers=("confidence",), wrap=("recording", "note"))
     if failed:
@@ -184,17 +184,16 @@ def _rows(answer: Prediction | Failure, moments: list[Moment] | None) -> list[tu
     from ..inference.prediction import Failure
 
     if isinstance(answer, Failure):
-        return [(answer.path, "–", "–", "", f"error: {answer.error}")]
-    doubt = f"uncertain: {answer.reason}" if answer.uncertain else ""
+        return [(answer.path, "–", "–", "–", "", f"error: {answer.error}")]
     second = second_best(answer.probabilities)
-    rows = [(answer.path, answer.emotion, percent(answer.confidence), second, doubt)]
+    rows = [(answer.path, answer.verdict, answer.emotion, percent(answer.confidence), second, answer.reason)]
     for moment in moments or ():
         time = f"  {clock(moment.start, 1)} to {clock(moment.end, 1)}"
         if moment.emotion:
             second = second_best(moment.probabilities)
-            rows.append((time, moment.emotion, percent(moment.confidence), second, ""))
+            rows.append((time, "", moment.emotion, percent(moment.confidence), second, ""))
         else:
-            rows.append((time, "–", "–", "", moment.reason))
+            rows.append((time, "", "–", "–", "", moment.reason))
     return rows
 
 

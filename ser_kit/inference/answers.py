@@ -18,9 +18,14 @@ from . import speech_check
 ENROLLED_SHARE = 0.5
 """Share of a speaker's deviation from the average neutral voice that is subtracted as the speaker's habit."""
 
+FEWEST_ANSWERS = 20
+"""Clips that a confidence must be reached by to be relied on."""
 BEYOND = "it sounds most like {}, which is not among the labels"
 """Reason given where the most probable emotion is not among the labels."""
 NO_SPEECH = "it does not sound like speech"
+
+RIGHT_SHARE = 0.9
+"""Share of right answers, on held-out speakers, among those as confident as a sure one."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,38 @@ def rests_on(card: Mapping[str, Any], known: set[str]) -> str:
     return f"clips of {corpora} by speakers of the training data"
 
 
+def sure_from(card: Mapping[str, Any]) -> float:
+    """The confidence from which nine in ten answers were right, on speakers or corpora held out.
+
+    Args:
+        card: card of the bundle; read are the clips at each confidence, ``evaluation.reliability``.
+
+    Returns:
+        A confidence that at least 20 clips reach; infinity where there is none, or the evaluation is not
+        speaker-independent.
+
+    Examples:
+        >>> bins = [{"low": 0.5, "accuracy": 0.6, "clips": 50}, {"low": 0.75, "accuracy": 0.95, "clips": 50}]
+        >>> sure_from({"evaluation": {"speaker_independent": True, "reliability": bins}})
+        0.75
+    """
+    evaluation = card.get("evaluation", {})
+    clips, right, found = 0, 0.0, np.inf
+    if evaluation.get("speaker_independent"):
+        for each in sorted(evaluation.get("reliability", ()), key=lambda row: -row["low"]):
+            clips += each["clips"]
+            right += each["clips"] * (each["accuracy"] or 0)
+            if clips >= FEWEST_ANSWERS and right >= RIGHT_SHARE * clips:
+                found = each["low"]
+    return found
+
+
+def no_speech(evidence: Sequence[speech_check.Evidence], weights: np.ndarray | None = None) -> str:
+    """Why windows are not speech, or ``""``; the arguments are those of :func:`doubt`."""
+    against = speech_check.against(evidence, weights)
+    return f"{NO_SPEECH} ({', '.join(against)})" if against else ""
+
+
 def doubt(
     card: Mapping[str, Any],
     answers: LabelMap,
@@ -131,9 +168,8 @@ def doubt(
         rows: functionals of each window, ``[features]``; ``None`` where the card has no ``strange_above``.
         weights: weight of each window, ``[windows]``.
     """
-    against = speech_check.against(evidence, weights)
-    if against:
-        return f"{NO_SPEECH} ({', '.join(against)})"
+    if against := no_speech(evidence, weights):
+        return against
     if card.get("strange_above") is not None:
         strange = weights @ strangeness(np.stack(rows), card["typical"]["all"])
         if strange.mean() > card["strange_above"]:

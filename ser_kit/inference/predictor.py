@@ -31,7 +31,7 @@ from ..core.parallel import ahead, cores
 from ..core.probabilities import without_habit
 from ..features import Functionals
 from . import speech_check
-from .answers import NO_SPEECH, LabelMap, doubt, habit, rests_on
+from .answers import LabelMap, doubt, habit, no_speech, rests_on, sure_from
 from .pieces import Watch, path_of, report_part, spread, voiced_shares, watched, windows
 from .prediction import Failure, Observation, Prediction, Segment, WindowResult
 
@@ -205,14 +205,13 @@ class Predictor:
             AudioError: the recording cannot be read, or does not sound like speech.
         """
         _, pieces = windows(source, self.bundle.rate, watch)
-        found, against = [], []
+        found, against = [], ""
         for _, piece in watched(spread(pieces, MOST_CLIPS), watch):
             result = self.predict_window(piece)
-            against = speech_check.against([result.evidence])
-            if not against:
+            if not (against := no_speech([result.evidence])):
                 found.append(Observation.of(piece, result))
         if not found:
-            raise AudioError(f"{path_of(source) or 'the recording'}: {NO_SPEECH} ({', '.join(against)})")
+            raise AudioError(f"{path_of(source) or 'the recording'}: {against}")
         return found
 
     def with_observations(self, clips: Sequence[Observation], left_out: Sequence[LeftOut] = ()) -> Predictor:
@@ -349,11 +348,12 @@ class Predictor:
         return Prediction(
             **self.answers.named(pooled),
             covered=self.answers.covered(pooled),
+            sure=bool(self.answers.shares(pooled).max() >= sure_from(self.bundle.card)),
             uncertain=bool(reason),
             reason=reason,
             segments=tuple(
-                Segment(start, start + piece.duration, **self.answers.named(p))
-                for (start, piece), p in zip(pieces, by_window, strict=True)
+                Segment(start, start + piece.duration, **self.answers.named(p), reason=no_speech([measured]))
+                for (start, piece), p, measured in zip(pieces, by_window, evidence, strict=True)
             ),
             duration=recording.duration,
             path=path_of(source),

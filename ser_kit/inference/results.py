@@ -59,7 +59,7 @@ def columns(predictor: Predictor, timeline: bool = False) -> list[str]:
     named = ["emotion", "confidence", *(f"p_{label}" for label in predictor.labels)]
     if timeline:
         return ["path", "start", "end", *named, "covered", "reason", "error"]
-    return ["path", *named, "covered", "uncertain", "reason", "duration", "error"]
+    return ["path", *named, "covered", "verdict", "uncertain", "reason", "duration", "error"]
 
 
 def written(own: Iterable[str], kept: Sequence[str]) -> dict[str, str]:

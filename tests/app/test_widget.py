@@ -33,6 +33,7 @@ from ser_kit.audio import read_audio
 from ser_kit.bundles.bundle import Bundle
 from ser_kit.bundles.presets import preset_names
 from ser_kit.core.errors import SerKitError
+from ser_kit.inference.answers import NO_SPEECH
 from ser_kit.inference.prediction import Failure, Prediction
 from ser_kit.inference.predictor import Predictor
 from ser_kit.inference.stream import Moment, timeline
@@ -266,7 +267,20 @@ def test_an_uncertain_answer_says_not_sure_and_why(predictor, clip):
     (answer,) = page.results
     nearest = f"The most probable is {answer.emotion} , {100 * answer.confidence:.0f} %"
     assert f"Not sure No emotion stands out. {nearest}" in text(page)
-    assert "confident" not in text(page)
+    assert "confident" not in text(page) and 'class="sk-emotion"' not in html(page)
+
+
+def test_what_is_no_speech_has_no_bars(predictor, clip):
+    page = app.UploadWidget(Stub(predictor.bundle, uncertain=True, reason=f"{NO_SPEECH} (hardly any voice)"))
+    upload(page, clip=clip)
+    assert "Not sure It does not sound like speech (hardly any voice)." in text(page)
+    assert 'class="sk-bars"' not in html(page) and "most probable" not in text(page)
+
+
+def test_a_card_says_for_which_languages_the_answer_is_known(predictor, clip):
+    page = app.UploadWidget(predictor)
+    upload(page, clip=clip)
+    assert "Tested on adults who acted emotions in English" in text(page)
 
 
 def test_what_needs_a_voice_is_not_measured_without_one(predictor, clip, monkeypatch):
@@ -732,7 +746,8 @@ def test_nothing_from_a_bundle_or_a_file_name_is_markup(predictor, clip):
         said_in_html.about(Bundle(card, bundle.members)),
         said_in_html.head(HOSTILE, recording, [HOSTILE], 1.0),
         said_in_html.failure(Failure(HOSTILE, HOSTILE)),
-        said_in_html.verdict(prediction),
+        said_in_html.verdict(prediction, card),
+        said_in_html.verdict(replace(prediction, uncertain=False, reason=""), card),
         said_in_html.features(prediction, predictor.measure(recording), card | {"typical": {}}),
         picture(HOSTILE, recording),
         ribbon(replace(prediction, segments=()), moments, 2.0),
