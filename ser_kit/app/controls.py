@@ -45,7 +45,7 @@ class Controls(anywidget.AnyWidget):
         status: text for screen readers.
     """
 
-    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("sound.js", "page.js"))
+    _esm = "\n".join((HERE / name).read_text(encoding="utf-8") for name in ("sound.js", "play.js", "page.js"))
     accept = traitlets.Unicode(ACCEPTED).tag(sync=True)
     largest = traitlets.Int(LARGEST_UPLOAD).tag(sync=True)
     most_seconds = traitlets.Int(MOST_SECONDS).tag(sync=True)

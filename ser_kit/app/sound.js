@@ -42,13 +42,19 @@ function recordButton(element, mostSeconds, recorded) {
   button.className = "sk-button sk-record";
   note.className = "sk-note";
   note.setAttribute("aria-live", "polite");
-  element.append(button, note);
+  const level = document.createElement("meter");
+  level.className = "sk-level";
+  level.setAttribute("aria-label", "Level of the microphone");
+  element.append(button, level, note);
   let recorder = null;
+  let context = null;
   let ticking = null;
 
   const idle = (message = "") => {
     clearInterval(ticking);
-    recorder = null;
+    context?.close();
+    recorder = context = null;
+    level.hidden = true;
     button.textContent = "Record";
     button.setAttribute("aria-pressed", "false");
     note.textContent = message;
@@ -80,19 +86,29 @@ function recordButton(element, mostSeconds, recorded) {
     recorder.start();
     button.textContent = "Stop";
     button.setAttribute("aria-pressed", "true");
+    context = new AudioContext();
+    const heard = context.createAnalyser();
+    context.createMediaStreamSource(stream).connect(heard);
+    const block = new Float32Array(heard.fftSize);
+    level.hidden = false;
     const tick = () => {
+      heard.getFloatTimeDomainData(block);
+      const loudest = block.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
+      level.value = 1 + Math.log10(loudest) / 3; // -60 dB to full scale
       const seconds = Math.floor((Date.now() - began) / 1000);
-      note.textContent = `Recording ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      const said = `Recording ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      if (note.textContent !== said) note.textContent = said;
       if (seconds >= mostSeconds) recorder?.stop();
     };
     tick();
-    ticking = setInterval(tick, 250);
+    ticking = setInterval(tick, 100);
   };
 
   button.addEventListener("click", () => (recorder ? recorder.stop() : start()));
   idle();
   return () => {
     clearInterval(ticking);
+    context?.close();
     recorder?.stream.getTracks().forEach((track) => track.stop());
   };
 }

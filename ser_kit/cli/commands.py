@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..core.errors import SerKitError
+from .app import APP
 from .arguments import Parser, add_commands
 from .cache import CACHE
 from .check import CHECK
@@ -36,7 +37,7 @@ from .tune import TUNE
 
 COMMANDS = (
     CORPORA, VALIDATE, EXTRACT, CACHE, TRAIN, EVALUATE, REPRODUCE, TUNE, RUN, PREDICT, CHECK, LISTEN, EXPORT,
-    DEMO, SHOW_VERSIONS,
+    APP, DEMO, SHOW_VERSIONS,
 )  # fmt: skip
 """Commands in the order of ``ser-kit --help``."""
 

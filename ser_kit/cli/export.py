@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ExportError, RecipeError
+from .app import add_runtime
 from .arguments import Command, Parser, add_jobs, add_names, add_root, positive, share
 from .clips import load_for
 from .output import Result, note, print_table
@@ -33,6 +34,10 @@ def _export(args: argparse.Namespace) -> Result:
     folder = bundle_path(args.bundle)
     if args.format == "bundle":
         return _renew(args, folder)
+    if args.format == "web":
+        return _site(args, folder)
+    if args.runtime or args.cdn:
+        raise ExportError("--runtime and --cdn need --format web")
     if args.out:
         deploy.check_target(args.out, args.format)
     bundle = Bundle.load(folder)
@@ -112,15 +117,47 @@ def _renew(args: argparse.Namespace, folder: Path) -> Result:
     return Result({"bundle": str(out), **runtime}, show)
 
 
+def _site(args: argparse.Namespace, folder: Path) -> Result:
+    """Write a page that answers in the browser."""
+    from ..app import site
+    from ..core.formats import megabytes
+
+    if args.prune is not None or args.quantize != "none":
+        raise ExportError("--prune and --quantize cannot be used with --format web")
+    out = Path(args.out or "site")
+    note(args, f"writing {out}")
+    site.write_site(folder, out, runtime=args.runtime, cdn=args.cdn)
+    files = {
+        str(file.relative_to(out)): file.stat().st_size for file in sorted(out.rglob("*")) if file.is_file()
+    }
+
+    def show(console: Console) -> None:
+        print_table(
+            console,
+            ("file", "size"),
+            [(name, megabytes(size, 2)) for name, size in files.items()],
+            numbers=("size",),
+        )
+        console.print(f"to try it: python -m http.server --directory {out}", soft_wrap=True)
+
+    return Result({"site": str(out), "files": files}, show)
+
+
 def _arguments(parser: Parser) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="name of a preset or folder of a bundle")
-    formats = ("saved_model", "litert", "onnx", "bundle")
-    text = "bundle: the bundle itself, with a model.onnx for prediction without TensorFlow (default: onnx)"
+    formats = ("saved_model", "litert", "onnx", "bundle", "web")
+    text = (
+        "bundle: the bundle itself, with a model.onnx for prediction without TensorFlow; web: a page that "
+        "answers in the browser (default: onnx)"
+    )
     parser.add_argument("--format", choices=formats, default="onnx", help=text)
     kinds = ("none", "float16", "int8", "dynamic")
     text = "float16 or 8-bit integer (dynamic) weights; int8: integer activations as well (default: none)"
     parser.add_argument("--quantize", choices=kinds, default="none", help=text)
-    text = "default: name of the bundle with the suffix of the format; with --format bundle the bundle itself"
+    text = (
+        "default: name of the bundle with the suffix of the format; the bundle itself with --format bundle, "
+        "site with --format web"
+    )
     parser.add_argument("--out", metavar="FILE", help=text)
     text = "set this share of the weights, the smallest, to zero, and fine-tune the others"
     parser.add_argument("--prune", type=share, metavar="SHARE", help=text)
@@ -133,6 +170,7 @@ def _arguments(parser: Parser) -> None:
     text = "number of clips for the comparison, balanced over speakers and emotions (default: 200)"
     parser.add_argument("--clips", type=positive, default=200, metavar="N", help=text)
     add_jobs(parser)
+    add_runtime(parser)
 
 
 EXPORT = Command(
@@ -144,6 +182,7 @@ EXPORT = Command(
     [
         "ser-kit export from_scratch --format onnx",
         "ser-kit export my-bundle --format litert --quantize int8 --corpus ravdess --out app/emotion.tflite",
+        "ser-kit export cross_corpus --format web --out site",
         "ser-kit export my-bundle --prune 0.5 --corpus ravdess --compare cremad",
     ],
 )

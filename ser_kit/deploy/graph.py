@@ -75,7 +75,7 @@ def networks(extractor: Extractor) -> list:
     )
 
 
-def _high_passed(x, step: HighPass, rate: int):
+def high_passed(x, step: HighPass, rate: int):
     """:class:`~ser_kit.audio.transforms.HighPass` of ``[1, samples]``."""
     import tensorflow as tf
 
@@ -251,7 +251,7 @@ def _encoded(x, extractor: SpeechEncoder):
         return tf.reshape(tf.stack([statistics[name] for name in e.statistics], axis=1), (1, *e.shape))
 
 
-_STEPS = {HighPass: _high_passed, PeakNormalise: _normalised, Trim: _trimmed}
+_STEPS = {HighPass: high_passed, PeakNormalise: _normalised, Trim: _trimmed}
 _GRAPHS = {
     Waveform: _samples,
     LogMel: _logmel,

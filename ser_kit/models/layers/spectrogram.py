@@ -38,7 +38,7 @@ def fourier_as_products():
         _as_products.reset(token)
 
 
-def _transformed(frames, n_fft):
+def transformed(frames, n_fft):
     """Real and imaginary part of the Fourier transform of ``[batch, count, samples]``, filled up with zeros.
 
     As products: with two small matrices and twiddle factors between them, not with a large one (J. W. Cooley
@@ -81,7 +81,7 @@ def _powers(padded, count, hop, window, n_fft):
     width = -(-len(window) // hop)
     rows = ops.reshape(padded[:, : (count - 1 + width) * hop], (-1, count - 1 + width, hop))
     parts = [rows[:, i : i + count, : len(window) - i * hop] for i in range(width)]
-    real, imaginary = _transformed(ops.concatenate(parts, axis=2) * window, n_fft)
+    real, imaginary = transformed(ops.concatenate(parts, axis=2) * window, n_fft)
     return ops.square(real) + ops.square(imaginary)
 
 
