@@ -66,10 +66,8 @@ bench: $(VENV)/.installed-bench  ## speed and memory beside openSMILE and plain 
 lab: $(VENV)/.installed  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
-# Each visitor has a kernel, which ends when it has been left alone for half a minute; one with an open page is not.
-app: $(VENV)/.installed  ## serve the upload widget alone as a page
-	$(BIN)/voila ser_kit/app/page.ipynb --theme=light \
-	  --MappingKernelManager.cull_idle_timeout=30 --MappingKernelManager.cull_interval=10
+app: $(VENV)/.installed  ## serve a page that answers recordings in the browser
+	$(BIN)/ser-kit app
 
 notebooks: $(VENV)/.installed  ## run the notebooks on RAVDESS and keep their outputs
 	rm -rf outputs/ravdess/store  # so that the times shown are those of a first run

@@ -27,7 +27,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 LONGEST = (
     "notebooks", "odd_recordings", "widget_browser", "exporter", "recipes", "survival", "training",
     "cli_training", "cli_answers", "cli",
-    "equal_answers", "reproduce", "models", "dask", "web_page", "widget", "plots",
+    "equal_answers", "reproduce", "models", "dask", "site", "widget", "plots",
 )  # fmt: skip
 
 

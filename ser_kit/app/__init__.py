@@ -1,6 +1,6 @@
 """The page: upload or record speech, and see its emotion.
 
-It runs with ipywidgets 7.7 or later in JupyterLab, Notebook, Voila, Colab, Kaggle and VS Code. Its content is
+It runs with ipywidgets 7.7 or later in JupyterLab, Notebook, Colab, Kaggle and VS Code. Its content is
 HTML in core widgets. A small anywidget uploads files in parts (by button, drag or microphone) and moves a
 playhead over the pictures. Where Colab's frame blocks the upload button or the microphone,
 :func:`upload_in_colab` and :func:`record_in_colab` use Colab's own.

@@ -12,7 +12,6 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape, unescape
-from importlib.resources import files as package_files
 from types import ModuleType
 
 import ipywidgets as widgets
@@ -579,16 +578,6 @@ def test_show_displays_one_widget(predictor, monkeypatch):
     monkeypatch.setattr("IPython.display.display", shown.append)
     assert app.show(predictor) is None
     assert [type(item) for item in shown] == [app.UploadWidget]
-
-
-def test_the_app_is_a_clean_notebook_that_shows_the_widget(monkeypatch):
-    notebook = json.loads((package_files("ser_kit.app") / "page.ipynb").read_text(encoding="utf-8"))
-    assert not any(cell["outputs"] or cell["execution_count"] for cell in notebook["cells"])
-    shown, names = [], {}
-    monkeypatch.setattr(app, "show", lambda: shown.append(True))
-    for cell in notebook["cells"]:
-        exec("".join(cell["source"]), names)
-    assert shown == [True]
 
 
 # --------------------------------------------------------------------------------------------- parts, cancel, compare

@@ -1,4 +1,4 @@
-"""The page as people meet it: in Voila and JupyterLab, driven in a real headless Chromium.
+"""The widget as people meet it: in JupyterLab, on a desk and as narrow as a phone, in a real headless Chromium.
 
 ``SER_KIT_IPYWIDGETS7`` names the Python of an environment with ipywidgets 7, which is then driven too.
 """
@@ -12,16 +12,15 @@ import os
 import re
 import shutil
 import sys
-import time
-from importlib.resources import files as package_files
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import soundfile
+from lab import served
 
 pytest.importorskip("playwright.sync_api", reason="the browser test needs playwright")
-pytest.importorskip("voila", reason="the browser test needs voila")
 pytest.importorskip("jupyterlab", reason="the browser test needs jupyterlab")
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -30,18 +29,16 @@ from ser_kit.app.colab import recording_script
 from ser_kit.app.html import SAME_SPEAKER
 from ser_kit.audio import read_audio
 
-ROOT = Path(__file__).parents[2]
-if not (ROOT / "benchmarks").is_dir():
-    pytest.skip("what serves the page is not beside an installed package", allow_module_level=True)
-sys.path.insert(0, str(ROOT))
-
-from benchmarks.page import CHROMIUM, FLAGS, READY, app, kernels, served  # noqa: E402
-
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
 PATIENCE = 120_000
 """ms; a model is loaded while other tests may keep the machine busy."""
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1500, "height": 1000}
 OLD = os.environ.get("SER_KIT_IPYWIDGETS7")
-HOSTS = {"voila": sys.executable, "lab": sys.executable} | ({"voila 7": OLD, "lab 7": OLD} if OLD else {})
+HOSTS = {"lab": sys.executable, "phone": sys.executable} | ({"lab 7": OLD} if OLD else {})
 
 pytestmark = [
     pytest.mark.browser,
@@ -67,28 +64,28 @@ def browser(demo_table):
 
 @pytest.fixture(scope="module", params=HOSTS)
 def host(request, browser, demo_bundle, tmp_path_factory):
-    """The app's page in a host, on a phone in Voila and on a desk in JupyterLab, and what went wrong in it."""
+    """The widget in JupyterLab, and what went wrong in it; on a phone its panel at the left is closed."""
     folder = tmp_path_factory.mktemp("host")
-    notebook = shutil.copy(str(package_files("ser_kit.app") / "page.ipynb"), folder / "app.ipynb")
+    cells = [nbformat.v4.new_code_cell("from ser_kit import app\n\napp.show()")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "app.ipynb")
     kept = {f"JUPYTER{kind}_DIR": str(folder) for kind in ("_CONFIG", "_DATA", "LAB_SETTINGS", "LAB_WORKSPACES")}
     news = folder / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)
     news.write_text('{"fetchNews": "false"}')  # nor a question whether there shall be some
-    is_lab = request.param.startswith("lab")
-    command = ["voila", str(notebook), "--no-browser", "--Voila.ip=127.0.0.1"]
-    if is_lab:
-        command = [
-            "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=",
-            f"--ServerApp.root_dir={folder}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        ]  # fmt: skip
+    command = [
+        "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=",
+        f"--ServerApp.root_dir={folder}", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
     with served(command, HOSTS[request.param], SER_KIT_BUNDLE=str(demo_bundle), **kept) as address:
-        page, wrong = _opened(browser, address, DESK if is_lab else PHONE)
-        page.goto(f"{address}lab/tree/app.ipynb" if is_lab else address)
-        if is_lab:
-            page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_text("Run All Cells", exact=True).click()
+        page, wrong = _opened(browser, address, DESK)
+        page.goto(f"{address}lab/tree/app.ipynb")
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
         expect(page.get_by_role("heading", name="Which emotion does this recording express?")).to_be_visible()
+        if request.param == "phone":
+            page.keyboard.press("Control+b")
+            page.set_viewport_size(PHONE)
         yield page, wrong
         page.close()
 
@@ -476,26 +473,3 @@ _CONTRAST = """() => {
   }
   return faint;
 }"""
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are read from /proc")
-def test_reloads_leave_nothing_behind(browser):
-    """The kernel of a page that was left ends, that of an open page stays."""
-    sooner = [each.replace("timeout=30", "timeout=4").replace("interval=10", "interval=2") for each in app()]
-    assert sooner != app()
-    before = kernels()
-    with served(sooner) as address:
-        page, wrong = _opened(browser, address, DESK)
-        page.goto(address)
-        for _ in range(3):
-            page.get_by_text(READY).first.wait_for()
-            page.reload()
-        page.get_by_text(READY).first.wait_for()
-        deadline = time.monotonic() + 60
-        while len(left := kernels().keys() - before.keys()) > 1 and time.monotonic() < deadline:
-            time.sleep(1)
-        assert len(left) == 1
-        time.sleep(8)
-        assert kernels().keys() - before.keys() == left, "an open page keeps its kernel"
-        assert wrong == []
-        page.close()

@@ -342,6 +342,7 @@
   const say = (text) => (at("status").textContent = text);
   let queue = [];
   let busy = true;
+  let stopped = false;
   let answeredNow = 0;
 
   function left(began, done, total) {
@@ -357,6 +358,7 @@
     try {
       say(`Working…${where}: ${file.name}`);
       const sound = await channelsOf(await file.arrayBuffer());
+      if (stopped) return; // before the worker had it
       one.answer = await asked({ kind: "answer", ...sound }, sound.channels.map(({ buffer }) => buffer), (done, total) => {
         at("progress").value = done / total;
         say(`Working…${where}: ${file.name}${left(began, done, total)}`);
@@ -372,7 +374,7 @@
   }
 
   async function work() {
-    busy = true;
+    [busy, stopped] = [true, false];
     at("work").hidden = false;
     answeredNow = 0;
     const before = found.length;
@@ -385,7 +387,7 @@
     at("work").hidden = true;
     busy = false;
     const summary = added === 1 && found.at(-1).answer ? `${found.at(-1).name}: ${heading(found.at(-1).answer)}`
-      : `${added} recordings${failed ? `, ${failed} without an answer` : ""}`;
+      : `${added} recording${added === 1 ? "" : "s"}${failed ? `, ${failed} without an answer` : ""}`;
     say(`Done: ${summary}.`);
   }
 
@@ -400,6 +402,7 @@
   });
   at("cancel").addEventListener("click", () => {
     queue = [];
+    stopped = true;
     worker.postMessage({ kind: "cancel" });
   });
   at("clear").addEventListener("click", () => {
