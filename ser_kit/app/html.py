@@ -178,8 +178,7 @@ def known_for(card: Mapping) -> str:
     languages = sorted({LANGUAGES.get(each, each) for each in known if each})
     if not languages:
         return "It is not known for which languages and voices the answer is good."
-    spoken = " and ".join(filter(None, (", ".join(languages[:-1]), languages[-1])))
-    tested = f"Tested on adults who acted emotions in {spoken}"
+    tested = f"Tested on adults who acted emotions in {listed(languages)}"
     return f"{tested}; nothing is known of other languages and of children."
 
 
@@ -222,6 +221,14 @@ _SHOWN: dict[str, _Shown] = {
     "zcr_mean": _Shown("Zero crossings", "%", 100, 1),
 }
 """Features with a familiar meaning, shown first."""
+_WORDS = {
+    "pitch_mean": ("higher", "lower"),
+    "pitch_variation": ("livelier", "more even"),
+    "intensity_mean": ("louder", "quieter"),
+    "jitter_local": ("rougher", "smoother"),
+    "centroid_mean": ("brighter", "darker"),
+}
+"""What more of a feature, and less, sounds like."""
 _UNSHOWN = ("duration", "sample_rate")
 """Shown under the file name; they are no traits of the voice."""
 _VOICE = ("pitch_", "jitter_", "shimmer_")
@@ -239,9 +246,9 @@ def features(prediction: Prediction, measured: Mapping[str, float], card: Mappin
     rest = [name for name in measured if name not in _SHOWN and name not in _UNSHOWN]
     more = {name: _Shown(name.replace("_", " "), decimals=3) for name in rest}
     return Markup(
-        "<h4>Acoustic features beside the training clips</h4>{}"
+        "{}<details><summary>Measures of the voice beside the training clips</summary>"
         "<p>Typical: mean &plusmn; standard deviation (sd) over the clips.</p>{}"
-        "<details><summary>{} more features</summary>{}</details>"
+        "<details><summary>{} more features</summary>{}</details></details>"
     ).format(
         _traits(measured, card), _feature_table(prediction.emotion, measured, card, _SHOWN),
         len(rest), _feature_table(prediction.emotion, measured, card, more),
@@ -249,25 +256,33 @@ def features(prediction: Prediction, measured: Mapping[str, float], card: Mappin
 
 
 def _traits(measured: Mapping[str, float], card: Mapping) -> Markup:
-    """A sentence on the features that differ most from neutral speech."""
+    """A sentence on how the voice differs from neutral speech."""
     usual = card.get("typical", {}).get(BASELINE, {})
     found = {
-        feature.title: (measured[name] - usual[name][0]) / usual[name][1]
-        for name, feature in _SHOWN.items()
+        words: (measured[name] - usual[name][0]) / usual[name][1]
+        for name, words in _WORDS.items()
         if _measurable(name, measured) and usual.get(name) and usual[name][1] > 0
     }
     if not found:
         return Markup()
     farthest = sorted(
-        ((z, title) for title, z in found.items() if abs(z) >= _NOTABLE), key=lambda each: -abs(each[0])
+        ((z, words) for words, z in found.items() if abs(z) >= _NOTABLE), key=lambda each: -abs(each[0])
     )
-    if not farthest:
-        return Markup('<p class="sk-traits">All of these are close to {} speech.</p>').format(BASELINE)
-    words = [
-        f"{title.lower()} {abs(z):.1f} standard deviations {'above' if z > 0 else 'below'} {BASELINE} speech"
-        for z, title in farthest[:_MOST_TRAITS]
-    ]
-    return Markup('<p class="sk-traits">{}</p>').format(_sentence(", ".join(words)))
+    told = listed([words[z < 0] for z, words in farthest[:_MOST_TRAITS]])
+    told = f"{told} than" if told else "much the same as"
+    return Markup('<p class="sk-traits">The voice is {} {} speech in the training recordings.</p>').format(
+        told, BASELINE
+    )
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words with commas and "and".
+
+    Examples:
+        >>> listed(["higher"]), listed(["higher", "livelier", "louder"])
+        ('higher', 'higher, livelier and louder')
+    """
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def _measurable(name: str, measured: Mapping[str, float]) -> bool:

@@ -152,8 +152,10 @@
   // How the voice differs from neutral speech, in words; and its measures.
   function measuresOf(answer) {
     if (answer.noSpeech || answer.hertz.length < 20) return [];
-    const mean = answer.hertz.reduce((a, b) => a + b) / answer.hertz.length;
-    const spread = Math.sqrt(answer.hertz.reduce((a, b) => a + (b - mean) ** 2, 0) / answer.hertz.length);
+    const median = [...answer.hertz].sort((a, b) => a - b)[Math.floor(answer.hertz.length / 2)];
+    const hertz = answer.hertz.filter((value) => value > median / 1.7 && value < median * 1.7); // no octave errors
+    const mean = hertz.reduce((a, b) => a + b) / hertz.length;
+    const spread = Math.sqrt(hertz.reduce((a, b) => a + (b - mean) ** 2, 0) / hertz.length);
     const rows = [
       ["Pitch", "Hz", mean, "pitch_mean", "higher", "lower"],
       ["Pitch variation", "%", (100 * spread) / mean, "pitch_variation", "livelier", "more even"],
