@@ -67,7 +67,8 @@ def host(request, browser, demo_bundle, tmp_path_factory):
     """The widget in JupyterLab, and what went wrong in it; on a phone its panel at the left is closed."""
     folder = tmp_path_factory.mktemp("host")
     cells = [nbformat.v4.new_code_cell("from ser_kit import app\n\napp.show()")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "app.ipynb")
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "app.ipynb")
     kept = {f"JUPYTER{kind}_DIR": str(folder) for kind in ("_CONFIG", "_DATA", "LAB_SETTINGS", "LAB_WORKSPACES")}
     news = folder / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)
