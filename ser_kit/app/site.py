@@ -33,7 +33,7 @@ from ..bundles.bundle import BASELINE, Bundle
 from ..bundles.presets import bundle_path
 from ..bundles.runtime import encoder_weights
 from ..core.errors import ExportError
-from ..core.labels import COLOURS
+from ..core.labels import colours
 from ..core.paths import cache_folder, put, replaceable, workshop
 from ..corpora import demo
 from ..inference import speech_check
@@ -260,7 +260,7 @@ def _config(bundle: Bundle) -> dict[str, Any]:
             for name, scale in (("pitch_mean", 1), ("pitch_variation", 1), ("voiced_ratio", 100))
             if name in usual
         },
-        "colours": COLOURS,
+        "colours": colours(bundle.labels),
         "knownFor": html.known_for(card),
         "mostSeconds": MOST_SECONDS,
         "examples": [{"name": name, "address": f"examples/{clip}"} for name, clip in EXAMPLES.items()],
