@@ -10,17 +10,21 @@ import io
 import json
 import re
 import shutil
+import signal
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
+from commands import process
 
 from ser_kit import Predictor, errors
 from ser_kit.app import check_graph, site
 from ser_kit.audio import read_audio
 from ser_kit.bundles import Bundle, preset_path
+from ser_kit.cli import main
 from ser_kit.inference import speech_check
 
 PRESET = "cross_corpus_small"
@@ -61,6 +65,30 @@ def test_without_the_runtime_the_page_asks_a_content_network_and_only_it(tmp_pat
     assert set(re.findall(r"https://[^/]*/", page.partition("<details")[0])) == {"https://cdn.jsdelivr.net/"}
     for key, file in site.RUNTIME.items():
         assert f'"{site.CDN}{file}", "integrity": "{site.DIGESTS[key]}"' in page
+
+
+def test_the_command_writes_a_page_or_says_what_is_missing(stand_in, tmp_path, capsys):
+    out = tmp_path / "site"
+    assert main(["export", PRESET, "--format", "web", "--out", str(out), "--runtime", str(stand_in), "--json"]) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert files == {str(file.relative_to(out)): file.stat().st_size for file in out.rglob("*") if file.is_file()}
+    for command, said in (
+        (("--format", "web", "--quantize", "int8"), "--prune and --quantize cannot be used with --format web"),
+        (("--cdn",), "--runtime and --cdn need --format web"),
+        (("--format", "web", "--runtime", str(tmp_path / "none")), "does not hold"),
+    ):
+        assert main(["export", PRESET, *command]) == 2
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_command_serves_a_page_until_it_is_interrupted(stand_in):
+    started = process("app", PRESET, "--port", "0", "--no-browser", "--runtime", stand_in)
+    address = started.stdout.readline().strip()
+    with urllib.request.urlopen(address) as answer:
+        assert b"ser_kit" in answer.read()
+    started.send_signal(signal.SIGINT)
+    assert started.wait(60) == 0
 
 
 def test_the_digests_are_those_of_the_package(runtime):

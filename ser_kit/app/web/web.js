@@ -4,7 +4,7 @@
   const at = (id) => document.getElementById(id);
   const config = JSON.parse(at("config").textContent);
   const percent = (share) => `${(100 * share).toFixed(0)} %`;
-  const colour = (emotion) => config.colours[emotion] ?? config.colours.other;
+  const colour = (emotion) => config.colours[emotion];
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const setTheme = () => document.documentElement.setAttribute("theme", dark.matches ? "dark" : "light");
   dark.addEventListener("change", setTheme);
