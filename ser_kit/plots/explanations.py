@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ..audio.recording import Source, read_audio
+from ..core.labels import colours
 from . import tracks
-from .style import INK, PALE, colour, new_figure, set_heading, set_note, set_title, tidy
+from .style import INK, PALE, new_figure, set_heading, set_note, set_title, tidy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +62,7 @@ def explanation(found: _Explanation, source: Source) -> Figure:
     figure, axes = new_figure(9, 5.2, 2, 2, height_ratios=(1, 1.8), width_ratios=(3.2, 1))
     ((above, corner), (middle, beside)) = axes
     corner.remove()
-    tint = colour(found.emotion)
+    tint = colours([found.emotion])[found.emotion]
     starts, lengths, effects = _bars(found.stretches)
     tints = [tint if effect > 0 else PALE for effect in effects]
     above.bar(starts, effects, lengths * 0.92, align="edge", color=tints)
