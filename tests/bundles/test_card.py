@@ -64,7 +64,7 @@ def use(bundle, field):
     predictor = Predictor(bundle)
     answer = predictor.predict(TONE)
     assert isinstance(answer, Prediction) and np.isfinite(list(answer.probabilities.values())).all()
-    html.verdict(answer).encode()
+    html.verdict(answer, bundle.card).encode()
     html.features(answer, predictor.measure(TONE), bundle.card).encode()
     if bundle.card.get("baseline"):
         said = predictor.enroll([TONE]).predict(TONE).probabilities.values()

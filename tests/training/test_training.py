@@ -580,7 +580,7 @@ def test_the_bar_of_a_training_that_stops_early_is_full(data, untraced, monkeypa
         monkeypatch.setattr(State, "update", broken)
     (x, y), (x_val, y_val) = data
     settings = training.Training(epochs=50, patience=1, learning_rate=0.01)
-    given = {"validation": (x_val, (y_val + 1) % 3), "training": settings, "progress": False}
+    given = {"validation": (x_val, (y_val + 1) % 3), "training": settings, "progress": True}
     if fails:
         with pytest.raises(RuntimeError, match="broken"):
             training.fit(new_model(), x, y, **given)
