@@ -405,6 +405,7 @@ def test_it_can_be_used_by_keyboard_and_read_aloud_in_both_themes(page, some_cli
     grounds = {}
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
+        page.wait_for_function("scheme => document.documentElement.getAttribute('theme') === scheme", arg=scheme)
         grounds[scheme] = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
     assert grounds == {"dark": "rgb(21, 25, 31)", "light": "rgb(255, 255, 255)"}
     for size in SIZES:
