@@ -57,7 +57,7 @@ def fine_tune(args: argparse.Namespace) -> Result:
     out, progress = Path(args.out), not args.quiet
     check_target(out)
     system = Continued.of(args.start)  # raises before the work if it cannot be started from
-    table = load(args.corpus, args.root, args.labels)
+    table = load(args.corpus, args.root, args.labels, args.map)
     args.when_interrupted = "; run the same command again: features that were computed are kept"
     prepared = system.prepare(table, jobs=args.jobs, progress=progress)
     unusable = note_failures(args, table, prepared)
