@@ -1,4 +1,4 @@
-"""``python -m benchmarks.explanations``: whether the stretches that an answer is said to rest on matter.
+"""``python -m benchmarks.explanations``: whether the stretches that an explanation names matter.
 
 Of each clip a fifth of the stretches that hold sound is taken out: those of largest effect
 (:func:`ser_kit.inference.explain`), and as many at random, the mean of ``--draws``. The answer must fall by more in

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.fine_tuning``: what a head of one's own gains over the bundle that it starts from.
+"""``python -m benchmarks.fine_tuning``: what a head trained on your own clips gains over its start.
 
 The preset was trained on nEMO and EMO-DB, so each is tested from a bundle like it that was not: ``whisper_base_linear``
 without augmented copies, trained on the other corpora (kept under ``--out``; a second call uses it again).

@@ -268,10 +268,10 @@ def _traits(measured: Mapping[str, float], card: Mapping) -> Markup:
     farthest = sorted(
         ((z, words) for words, z in found.items() if abs(z) >= _NOTABLE), key=lambda each: -abs(each[0])
     )
-    told = listed([words[z < 0] for z, words in farthest[:_MOST_TRAITS]])
-    told = f"{told} than" if told else "much the same as"
+    differs = listed([words[z < 0] for z, words in farthest[:_MOST_TRAITS]])
+    compared = f"{differs} than" if differs else "much the same as"
     return Markup('<p class="sk-traits">The voice is {} {} speech in the training recordings.</p>').format(
-        told, BASELINE
+        compared, BASELINE
     )
 
 

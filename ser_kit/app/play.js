@@ -4,7 +4,6 @@ const QUIET = 3000; // minimum ms between two announcements to screen readers
 
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
-// Shows the playhead over the pictures of a player's card, and the emotion at that time as text.
 function show(audio) {
   const card = audio.closest(".sk-card");
   const stage = card?.querySelector(".sk-stage");

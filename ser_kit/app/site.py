@@ -106,10 +106,13 @@ def write_site(
     with workshop(place.parent, ".saving-") as folder:
         made = folder / place.name
         (made / "examples").mkdir(parents=True)
-        (made / "model.onnx").write_bytes(model)
-        (made / "speech_check.onnx").write_bytes((HERE / "speech_check.onnx").read_bytes())
-        listed = {"model": _listed("model.onnx", model)}
-        listed["check"] = _listed("speech_check.onnx", (made / "speech_check.onnx").read_bytes())
+        listed = {}
+        for key, file, content in (
+            ("model", "model.onnx", model),
+            ("check", "speech_check.onnx", (HERE / "speech_check.onnx").read_bytes()),
+        ):
+            (made / file).write_bytes(content)
+            listed[key] = _listed(file, content)
         for key, content in files.items():
             (made / "runtime").mkdir(exist_ok=True)
             (made / "runtime" / RUNTIME[key]).write_bytes(content)

@@ -87,12 +87,12 @@ function recordButton(element, mostSeconds, recorded) {
     button.textContent = "Stop";
     button.setAttribute("aria-pressed", "true");
     context = new AudioContext();
-    const heard = context.createAnalyser();
-    context.createMediaStreamSource(stream).connect(heard);
-    const block = new Float32Array(heard.fftSize);
+    const analyser = context.createAnalyser();
+    context.createMediaStreamSource(stream).connect(analyser);
+    const block = new Float32Array(analyser.fftSize);
     level.hidden = false;
     const tick = () => {
-      heard.getFloatTimeDomainData(block);
+      analyser.getFloatTimeDomainData(block);
       const loudest = block.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
       level.value = 1 + Math.log10(loudest) / 3; // -60 dB to full scale
       const seconds = Math.floor((Date.now() - began) / 1000);

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import RecipeError
-from ..core.labels import EMOTIONS, OWN, labels_of
+from ..core.labels import OWN, labels_of
 from ..core.parallel import ONE_EACH, at_once
-from .clips import load
+from .clips import has_own_labels, load
 from .output import Result, followed, note, print_table
 from .scores import print_confusion
 from .training import record
@@ -66,7 +66,7 @@ def score_bundles(args: argparse.Namespace, names: Sequence[str]) -> Result:
     tables: dict[str | None, pd.DataFrame] = {}
     scores, records = {}, []
     for name, predictor in predictors.items():
-        own = OWN if args.labels == OWN or not set(predictor.labels) <= set(EMOTIONS) else None
+        own = OWN if args.labels == OWN or has_own_labels(predictor.labels) else None
         if own not in tables:
             tables[own] = load(args.corpus, args.root, own, args.map)
         found = score(

@@ -31,13 +31,18 @@ def load(
     return corpora.load(names, root or None, labels, map=map or None)
 
 
+def has_own_labels(labels: Iterable[str]) -> bool:
+    """Whether labels of a model are no canonical emotions; clips then need their labels as they are."""
+    return not set(labels) <= set(EMOTIONS)
+
+
 def load_for(bundle: Bundle, names: Sequence[str], root: str | None) -> pd.DataFrame:
-    """Load the clips of corpora that have one of the labels of a bundle, which may be labels of one's own.
+    """Load the clips of corpora that have one of the labels of a bundle, which may be custom labels.
 
     Raises:
         TableError: no clip has one.
     """
-    if set(bundle.labels) <= set(EMOTIONS):
+    if not has_own_labels(bundle.labels):
         return load(names, root, bundle.labels)
     table = load(names, root, OWN)
     found = table[table["label"].isin(bundle.labels)].reset_index(drop=True)

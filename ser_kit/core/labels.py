@@ -1,4 +1,4 @@
-"""Canonical emotions, their synonyms, label sets to combine corpora with, and labels of one's own.
+"""Canonical emotions, their synonyms, label sets to combine corpora with, and custom labels.
 
 Examples:
     >>> canonical("Fearful"), canonical("ps"), canonical("happiness")

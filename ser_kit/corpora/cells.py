@@ -199,7 +199,7 @@ class Finder:
         for part in (folder / name.replace("\\", "/")).parts:
             exact = place / part
             if not os.path.exists(exact):
-                alike = self._names(place).get(_bare(part), ())
+                alike = self._names(place).get(bare(part), ())
                 if len(alike) != 1:
                     return str(written)
                 exact = place / alike[0]
@@ -207,7 +207,8 @@ class Finder:
         return str(place)
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
+    """A name without case, accents in one form, to compare names of different systems by."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -216,5 +217,5 @@ def _names_in(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with suppress(OSError):
         for entry in folder.iterdir():
-            found.setdefault(_bare(entry.name), []).append(entry.name)
+            found.setdefault(bare(entry.name), []).append(entry.name)
     return found

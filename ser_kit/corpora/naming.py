@@ -13,10 +13,10 @@ import csv
 import difflib
 import io
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ..core.errors import LabelError, TableError, printable
 from ..core.labels import EMOTIONS, LONGEST_LABEL, canonical
@@ -29,7 +29,7 @@ LEFT_OUT = "the map leaves its label out"
 
 
 def _bare(label: str) -> str:
-    return unicodedata.normalize("NFC", label.strip()).casefold()
+    return cells.bare(label.strip())
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,11 @@ class Naming:
         """What the map says of a label; ``None`` where it says nothing."""
         if label in self.map:
             return self.map[label]
-        return {_bare(theirs): emotion for theirs, emotion in self.map.items()}.get(_bare(label))
+        return self._bare_map.get(_bare(label))
+
+    @cached_property
+    def _bare_map(self) -> dict[str, str]:
+        return {_bare(label): emotion for label, emotion in self.map.items()}
 
     def emotion(self, label: str) -> str:
         """The emotion of a label as somebody wrote it; ``""`` where the map leaves it out.
@@ -76,7 +80,7 @@ def read_map(file: str | os.PathLike, own: bool = False) -> dict[str, str]:
     Args:
         file: read as any table is, see :func:`ser_kit.corpora.cells.read`. An empty emotion leaves the clips
             of the label out.
-        own: whether emotions may be labels of one's own; else they are canonical or common English names.
+        own: whether emotions may be custom labels; else they are canonical or common English names.
 
     Returns:
         Label -> emotion.

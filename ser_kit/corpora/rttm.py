@@ -7,12 +7,12 @@ A line is ``SPEAKER call 1 12.5 3.25 <NA> <NA> anna <NA> <NA>``: kind, recording
 from __future__ import annotations
 
 import os
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import TableError, printable
 from ..core.paths import audio_files
+from .cells import bare
 
 SUFFIX = ".rttm"
 _NONE = "<NA>"
@@ -122,7 +122,7 @@ class Recordings:
         self._named: dict[str, list[Path]] = {}
         for path in audio_files(folder):
             for name in {path.name, path.stem}:
-                self._named.setdefault(_bare(name), []).append(path)
+                self._named.setdefault(bare(name), []).append(path)
 
     def find(self, name: str) -> Path:
         """The recording of that name.
@@ -130,14 +130,10 @@ class Recordings:
         Raises:
             TableError: there is none, or several.
         """
-        found = self._named.get(_bare(os.path.basename(name.replace("\\", "/"))), [])
+        found = self._named.get(bare(os.path.basename(name.replace("\\", "/"))), [])
         if len(found) == 1:
             return found[0]
         if not found:
             raise TableError(f"there is no recording {name!r} in {self.folder}")
         places = ", ".join(str(path.relative_to(self.folder)) for path in found[:3])
         raise TableError(f"{name!r} may be one of {len(found)} recordings in {self.folder}: {places}")
-
-
-def _bare(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

@@ -1,4 +1,4 @@
-"""What was understood of recordings of one's own, in a few lines, before anything is computed."""
+"""What was understood of your own recordings, in a few lines, before anything is computed."""
 
 from __future__ import annotations
 

@@ -163,3 +163,19 @@ def in_parts(values: np.ndarray | OnDisk) -> Iterable[np.ndarray]:
     if not isinstance(values, OnDisk):
         return (values,)
     return (np.asarray(values[start : start + _PART]) for start in range(0, len(values), _PART))
+
+
+def valid_rows(values: np.ndarray | OnDisk, lengths: np.ndarray | None) -> Iterator[np.ndarray]:
+    """The rows of all clips without padding, ``[rows, dims]``, in the parts of :func:`in_parts`.
+
+    Args:
+        values: ``[clips, rows, dims]``; without ``lengths`` also ``[clips, dims]``.
+        lengths: number of valid rows of each clip; ``None`` for all rows.
+    """
+    start = 0
+    for part in in_parts(values):
+        if lengths is None:
+            yield part.reshape(-1, part.shape[-1])
+        else:
+            yield part[np.arange(part.shape[1]) < lengths[start : start + len(part), None]]
+        start += len(part)

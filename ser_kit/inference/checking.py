@@ -35,7 +35,7 @@ FAR = 0.6
 """Sharpness (:class:`ser_kit.bundles.Places`) below which a recording is far from the training recordings: it
 is about 1 for recordings of other corpora, and falls in proportion to the squared distance."""
 MANY = 0.2
-"""Share of recordings from which something is said of the whole folder."""
+"""Share of recordings from which a finding or an advice names the whole folder."""
 
 _FRAME_SECONDS = 0.025
 _BAND_DB = 50.0  # below the loudest frequencies; what is lower counts as nothing

@@ -21,12 +21,12 @@ FRAME_MS = 30
 GAP_SECONDS = 0.6
 """A shorter pause (s) does not end a turn."""
 SHORTEST_SECONDS = 0.5
-"""A shorter turn (s) is left out: little can be said of it."""
+"""A shorter turn (s) is left out: too short for a reliable answer."""
 PADDING_SECONDS = 0.1
 """Sound kept before and after a turn (s)."""
 CROSSTALK_DB = 25.0
 """Frames that are quieter than the loud ones (95 % of the voiced) by more than this do not count: on one
-channel of a call the other party may be heard."""
+channel of a call the other party may be audible."""
 
 
 def turns(source: Source) -> list[tuple[float, float]]:

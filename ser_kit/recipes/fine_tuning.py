@@ -24,7 +24,7 @@ from ..bundles.bundle import Bundle
 from ..bundles.member import Member, chosen
 from ..bundles.presets import bundle_path
 from ..core.errors import FewClipsWarning, LabelError, RecipeError, TableError
-from ..core.labels import LabelSet, merged
+from ..core.labels import OWN, LabelSet, merged
 from ..corpora import UNKNOWN_SPEAKER
 from ..evaluation.intervals import FEWEST_SPEAKERS, percent
 from ..evaluation.record import Evaluation
@@ -78,7 +78,7 @@ class Continued(System):
             name=f"{name}-continued",
             title=f"A linear head on the features of {name}, beside its own network",
             reference=f"started from: {card.get('title', name)}. {card.get('reference', '')}".strip(),
-            labels="own",
+            labels=OWN,
             published=OURS,
             temperature=1.0,
             start=start,
@@ -384,7 +384,7 @@ def _alone(
     probabilities, labels = system.start_probabilities(prepared), prepared.labels
     own = _started(system.start).labels
     try:
-        counted = merged(own, LabelSet("own", labels))
+        counted = merged(own, LabelSet(OWN, labels))
     except LabelError:
         counted = {}
     same = set(counted) == set(labels)

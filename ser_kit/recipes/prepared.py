@@ -21,7 +21,7 @@ from ..core.errors import LabelError, TableError, TrainingError
 from ..core.labels import EMOTIONS, ordered
 from ..evaluation import left_out
 from ..extraction import Features, OnDisk, extract
-from ..extraction.on_disk import in_parts
+from ..extraction.on_disk import valid_rows
 from ..features import Extractor
 
 if TYPE_CHECKING:
@@ -167,10 +167,7 @@ def class_shares(prepared: PreparedData, rows: np.ndarray) -> list[float]:
 
 def real_rows(values: np.ndarray | OnDisk, lengths: np.ndarray) -> np.ndarray:
     """Remove padding from ``[clips, rows, dims]``, giving ``[rows of all clips, dims]``."""
-    parts, start = [], 0
-    for part in in_parts(values):
-        parts.append(part[np.arange(part.shape[1]) < lengths[start : start + len(part), None]])
-        start += len(part)
+    parts = list(valid_rows(values, lengths))
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 

@@ -10,11 +10,10 @@ import numpy as np
 from .. import models
 from ..core.errors import TrainingError
 from ..core.parallel import ahead, cores
-from ..extraction.on_disk import OnDisk
+from ..extraction.on_disk import OnDisk, valid_rows
 from .seeds import sequence
 from .settings import Training
 
-_PART = 256  # clips of a file that are in memory at a time
 _MOST_THREADS = 4  # for augmentation; more do not speed up training on a GPU
 
 
@@ -45,7 +44,7 @@ class Scaler:
         """
         if isinstance(values, OnDisk):
             return cls._fit_in_parts(values, lengths)
-        rows = _rows(values, lengths)
+        (rows,) = valid_rows(values, lengths)
         scale = rows.std(axis=0, dtype=np.float64)
         # Dividing a constant dimension by its rounding error would produce large values.
         scale[scale < 1e-6 * np.maximum(1.0, np.abs(rows).max(axis=0))] = 1.0
@@ -54,18 +53,14 @@ class Scaler:
     @classmethod
     def _fit_in_parts(cls, values: OnDisk, lengths: np.ndarray | None) -> Scaler:
         """As :meth:`fit`, some clips at a time."""
-        places = np.arange(len(values)) if lengths is None else lengths
-        starts = range(0, len(values), _PART)
-        parts = [(values[i : i + _PART], None if lengths is None else places[i : i + _PART]) for i in starts]
         count, total, most = 0, 0.0, 0.0
-        for part, valid in parts:
-            rows = _rows(np.asarray(part), valid)
+        for rows in valid_rows(values, lengths):
             count += len(rows)
             total = total + rows.sum(axis=0, dtype=np.float64)
             most = np.maximum(most, np.abs(rows).max(axis=0))
         mean, squares = total / count, 0.0
-        for part, valid in parts:
-            squares = squares + np.square(_rows(np.asarray(part), valid) - mean).sum(axis=0)
+        for rows in valid_rows(values, lengths):
+            squares = squares + np.square(rows - mean).sum(axis=0)
         scale = np.sqrt(squares / count)
         scale[scale < 1e-6 * np.maximum(1.0, most)] = 1.0
         return cls(mean.astype(np.float32), scale.astype(np.float32))
@@ -80,13 +75,6 @@ class Scaler:
         if isinstance(values, OnDisk):
             return values.then(self.transform)
         return ((values - self.mean) / self.scale).astype(np.float32)
-
-
-def _rows(values: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
-    """The rows of all clips without padding, ``[rows, dims]``."""
-    if lengths is None:
-        return values.reshape(-1, values.shape[-1])
-    return values[np.arange(values.shape[1])[None, :] < lengths[:, None]]
 
 
 def shuffled(x, targets, voices, weights, training: Training, seed: int, epoch: int) -> Iterator[tuple]:

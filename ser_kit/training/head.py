@@ -142,7 +142,7 @@ class Head(TrainingSettings):
 
 
 _TINY = 1e-3
-"""Added to the probabilities of the start, so that a label that it excludes can be said all the same."""
+"""Added to the probabilities of the start, so that a label that it excludes can still be the answer."""
 
 
 def answers(start: np.ndarray, match: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Labels that are no known emotions: as they are, mapped, or offered a map; and what is said of a table."""
+"""Labels that are no known emotions: as they are, mapped, or offered a map; and the summary of a table."""
 
 from __future__ import annotations
 

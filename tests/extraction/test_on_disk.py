@@ -104,7 +104,7 @@ def test_damaged_entries_are_extracted_anew(demo_few, tmp_path):
 
 @pytest.mark.parametrize("repeats", [False, True])
 def test_a_scaler_is_fitted_some_clips_at_a_time(monkeypatch, repeats):
-    monkeypatch.setattr("ser_kit.training.data._PART", 3)
+    monkeypatch.setattr("ser_kit.extraction.on_disk._PART", 3)
     lengths = np.random.default_rng(0).integers(1, ROWS + 1, 20)
     array, filed = both(lengths, repeats)
     for valid in (None, lengths):
