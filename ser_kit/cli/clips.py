@@ -39,11 +39,19 @@ def has_own_labels(labels: Iterable[str]) -> bool:
 def load_for(bundle: Bundle, names: Sequence[str], root: str | None) -> pd.DataFrame:
     """Load the clips of corpora that have one of the labels of a bundle, which may be custom labels.
 
+    Without names, these are the clips of the demo corpus; their labels are missing if those of the bundle are
+    custom.
+
     Raises:
         TableError: no clip has one.
     """
     if not has_own_labels(bundle.labels):
-        return load(names, root, bundle.labels)
+        return load(names or ["demo"], root, bundle.labels)
+    if not names:
+        table = load(["demo"], root, None)
+        found = table.assign(label=None)
+        found.attrs = table.attrs
+        return found
     table = load(names, root, OWN)
     found = table[table["label"].isin(bundle.labels)].reset_index(drop=True)
     if found.empty:

@@ -43,7 +43,7 @@ def _export(args: argparse.Namespace) -> Result:
     bundle = Bundle.load(folder)
     args.out = Path(args.out or bundle.card["name"] + deploy.FORMATS[args.format])
     deploy.check_target(args.out, args.format)
-    training = load_for(bundle, args.corpus or ["demo"], args.root)
+    training = load_for(bundle, args.corpus, args.root)
     compared = load_for(bundle, args.compare, args.root) if args.compare else training
     compared = corpora.sample(compared, args.clips)
     chosen = bundle
@@ -73,11 +73,11 @@ def _show(
     agreement, difference = f"{100 * report.agreement:.1f}", f"{report.difference:.2g}"
     sizes = [f"{size / 1e6:.2f}" for size in (data["bundle_size"], report.size, report.compressed)]
     before = data.get("unpruned_uar", report.bundle_uar)
-    cells = [("the bundle", sizes[0], "–", "–", "–", f"{100 * before:.1f}", "–", "–")]
+    cells = [("the bundle", sizes[0], "–", "–", "–", _percent(before), "–", "–")]
     if args.prune is not None:
         name = f"{100 * args.prune:g} % pruned"
-        cells.append((name, "–", "–", "–", "–", f"{100 * report.bundle_uar:.1f}", "–", "–"))
-    cells.append((str(report.path), *sizes[1:], *times, f"{100 * report.uar:.1f}", agreement, difference))
+        cells.append((name, "–", "–", "–", "–", _percent(report.bundle_uar), "–", "–"))
+    cells.append((str(report.path), *sizes[1:], *times, _percent(report.uar), agreement, difference))
     columns = (
         "file", "MB", "packed", "ms, 1 thread", "ms, 2 threads", "UAR", "label agreement, %",
         "largest difference",
@@ -91,6 +91,10 @@ def _show(
         console.print(text, soft_wrap=True)
 
 
+def _percent(uar: float | None) -> str:
+    return "–" if uar is None else f"{100 * uar:.1f}"
+
+
 def _renew(args: argparse.Namespace, folder: Path) -> Result:
     """Save the bundle with a new ``model.onnx``."""
     from .. import corpora, deploy
@@ -102,7 +106,7 @@ def _renew(args: argparse.Namespace, folder: Path) -> Result:
     out = Path(args.out or folder)
     check_target(out)
     bundle = Bundle.load(folder, networks=True)
-    clips = corpora.sample(load_for(bundle, args.compare or args.corpus or ["demo"], args.root), args.clips)
+    clips = corpora.sample(load_for(bundle, args.compare or args.corpus, args.root), args.clips)
     note(args, f"writing {out} and comparing its model.onnx with its networks on {len(clips)} clips")
     deploy.with_runtime(bundle, corpora.sources(clips)).save(out)
     runtime = Bundle.load(out, networks=True).card["runtime"]

@@ -50,7 +50,7 @@ class Report:
         size: size (bytes).
         compressed: size after DEFLATE compression (bytes).
         milliseconds: threads -> time for the longest clip (ms), the minimum of 20 runs.
-        uar: unweighted average recall of the file, 0..1.
+        uar: unweighted average recall of the file, 0..1; None, as for the next two, if no clip has a label.
         bundle_uar: unweighted average recall of the bundle, 0..1.
         calibration_error: expected calibration error of the file, 0..1; see
             :func:`ser_kit.evaluation.expected_calibration_error`.
@@ -65,9 +65,9 @@ class Report:
     size: int
     compressed: int
     milliseconds: dict[int, float]
-    uar: float
-    bundle_uar: float
-    calibration_error: float
+    uar: float | None
+    bundle_uar: float | None
+    calibration_error: float | None
 
 
 def compare(bundle: Bundle, path: str | os.PathLike, table: pd.DataFrame) -> Report:
@@ -76,7 +76,8 @@ def compare(bundle: Bundle, path: str | os.PathLike, table: pd.DataFrame) -> Rep
     Args:
         bundle: the bundle that was exported.
         path: the file, or the folder of a SavedModel.
-        table: clips with labels of the bundle, for example of speakers who were not in training.
+        table: clips with labels of the bundle, for example of speakers who were not in training, or with
+            missing labels.
 
     Raises:
         ExportError: it is not an exported file.
@@ -217,7 +218,7 @@ def emotions_of(table: pd.DataFrame) -> pd.Series:
 
 def answers_of(bundle: Bundle, table: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarray]:
     """Inputs of an exported file, and the bundle's probabilities ``[clips, labels]``."""
-    unknown = sorted(set(emotions_of(table)) - set(bundle.labels))
+    unknown = sorted(set(emotions_of(table).dropna()) - set(bundle.labels))
     if not len(table) or unknown:
         found = f", with unknown labels {', '.join(unknown)}" if unknown else ""
         raise ExportError(
@@ -237,7 +238,7 @@ def compared(
     emotions: pd.Series,
     labels: Sequence[str],
 ) -> Report:
-    """Compare a file with the bundle's answers on labelled clips."""
+    """Compare a file with the bundle's answers on clips; their labels may be missing."""
     run, (inputs, expected) = runner(file), answers
     found = np.array([run(x) for x in inputs])
     if not np.isfinite(found).all():
@@ -245,6 +246,8 @@ def compared(
     names = np.array(labels)
     predicted, by_bundle = names[found.argmax(axis=1)], names[expected.argmax(axis=1)]
     longest = max(inputs, key=len)
+    known = emotions.notna().to_numpy()
+    right, best = (predicted == emotions.to_numpy())[known], found.max(axis=1)[known]
     return Report(
         path=file,
         format=format_of(file),
@@ -255,10 +258,14 @@ def compared(
         size=size(file),
         compressed=sum(len(zlib.compress(each.read_bytes(), 9)) for each in _files(file)),
         milliseconds={1: _time(run, longest), 2: _time(runner(file, threads=2), longest)},
-        uar=metrics(emotions, predicted, labels)["uar"],
-        bundle_uar=metrics(emotions, by_bundle, labels)["uar"],
-        calibration_error=expected_calibration_error(found.max(axis=1), predicted == emotions.to_numpy()),
+        uar=_uar(emotions[known], predicted[known], labels),
+        bundle_uar=_uar(emotions[known], by_bundle[known], labels),
+        calibration_error=expected_calibration_error(best, right) if known.any() else None,
     )
+
+
+def _uar(emotions: pd.Series, predicted: np.ndarray, labels: Sequence[str]) -> float | None:
+    return metrics(emotions, predicted, labels)["uar"] if len(emotions) else None
 
 
 def check(report: Report) -> None:

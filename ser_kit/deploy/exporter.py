@@ -68,7 +68,7 @@ def export(
     Args:
         bundle: the bundle; its members must use the same features.
         out: the file, or the folder of a SavedModel; it is replaced if it exists.
-        table: clips for the comparison, with labels of the bundle.
+        table: clips for the comparison, with labels of the bundle or with missing labels.
         format: one of :data:`FORMATS`; by default from the suffix of ``out``.
         quantize: one of :data:`QUANTIZATIONS`; a SavedModel is not quantised.
         training: training clips of the bundle, some of which calibrate the range of integers for ``int8``; by

@@ -277,11 +277,11 @@ def fine_tune(
 @lru_cache(maxsize=4)
 def _started(start: str) -> Bundle:
     """The bundle to start from, with its network."""
-    bundle = Bundle.load(bundle_path(start), networks=True)
+    path = bundle_path(start)
+    if origin := Bundle.load(path).card.get("started_from"):  # read without TensorFlow
+        raise RecipeError(f"{start} was itself started from another bundle; start from {origin['name']}")
+    bundle = Bundle.load(path, networks=True)
     member, *others = bundle.members
-    if member.builder == "continued":
-        origin = bundle.card.get("started_from", {}).get("name", "the bundle it started from")
-        raise RecipeError(f"{start} was itself started from another bundle; start from {origin}")
     if (
         others
         or len(member.extractor.shape) != 1

@@ -78,6 +78,20 @@ def test_samples_in_the_bundles_probabilities_out(waveform_bundle, clips, writte
         assert report.size == deploy.size(path) > 10_000 and set(report.milliseconds) == {1, 2}
 
 
+def test_labels_of_ones_own_are_exported_without_clips_that_have_them(waveform_bundle, tmp_path, capsys):
+    labels = [f"own {label}" for label in waveform_bundle.labels]
+    own = dataclasses.replace(waveform_bundle, card={**waveform_bundle.card, "labels": labels})
+    folder, out = own.save(tmp_path / "own"), tmp_path / "own.onnx"
+    assert cli.main(["export", str(folder), "--out", str(out), "--clips", "3", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["clips"], report["agreement"]) == (3, 1)
+    assert report["uar"] is report["bundle_uar"] is report["calibration_error"] is None
+    assert deploy.read_metadata(out)["labels"] == labels
+    assert cli.main(["export", str(folder), "--out", str(out), "--clips", "3"]) == 0  # the table has no UAR
+    assert cli.main(["export", str(folder), "--out", str(out), "--corpus", "demo"]) == 2
+    assert "no clip of demo has one of the labels own" in capsys.readouterr().err
+
+
 def test_quantised_files_are_smaller(written):
     assert written["litert", "float16"][1].size < written["litert", "none"][1].size
     assert written["onnx", "dynamic"][1].size < written["onnx", "none"][1].size
