@@ -70,7 +70,7 @@ def _answer(page, clip: Path, before: int) -> float:
     """Seconds to an answer on a page that holds some before."""
     began = time.perf_counter()
     page.locator("#files").set_input_files(clip)
-    page.locator(".sk-card").nth(before).wait_for()
+    page.locator("#answers .sk-card").nth(before).wait_for()
     return time.perf_counter() - began
 
 

@@ -55,7 +55,7 @@ def style() -> Markup:
 
 def percent(share: float) -> Markup:
     """0.5 as 50 %."""
-    return Markup(formats.percent(share).replace(" ", "&nbsp;"))
+    return escape(formats.portion(share).replace(" ", "\N{NO-BREAK SPACE}"))
 
 
 def colour(emotion: str) -> str:

@@ -36,7 +36,7 @@ from ..core.errors import ExportError
 from ..core.labels import colours
 from ..core.paths import cache_folder, put, replaceable, workshop
 from ..corpora import demo
-from ..inference import speech_check
+from ..inference import explaining, speech_check
 from ..inference.answers import NO_SPEECH, rests_on, sure_from
 from ..inference.pieces import LONG_SECONDS, WINDOW_SECONDS
 from ..inference.prediction import EVEN
@@ -130,8 +130,9 @@ def write_site(
     return Path(out)
 
 
+_SCRIPTS = ("decoding", "explain", "cards", "compare", "live", "web")
 _SHARED = {
-    "page.js": ("web/engine.js", "sound.js", "play.js", "web/web.js"),
+    "page.js": ("web/engine.js", "sound.js", "play.js", *(f"web/{part}.js" for part in _SCRIPTS)),
     "style.css": ("page.css", "web/web.css"),
 }
 
@@ -266,5 +267,8 @@ def _config(bundle: Bundle) -> dict[str, Any]:
         "colours": colours(bundle.labels),
         "knownFor": html.known_for(card),
         "mostSeconds": MOST_SECONDS,
+        "bands": list(explaining.BANDS),
+        "stretch": explaining.STRETCH_SECONDS,
+        "mostStretches": explaining.MOST_STRETCHES,
         "examples": [{"name": name, "address": f"examples/{clip}"} for name, clip in EXAMPLES.items()],
     }

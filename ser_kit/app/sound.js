@@ -33,9 +33,25 @@ async function decoded(blob) {
   return (await mix.startRendering()).getChannelData(0);
 }
 
-// Adds the button and a note to an element. `recorded` is called with each WAV file. The returned function stops a
-// recording and releases the microphone.
-function recordButton(element, mostSeconds, recorded) {
+// Hands blocks of samples on while they are recorded.
+const TAP = `registerProcessor("tap", class extends AudioWorkletProcessor {
+  process([[channel]]) {
+    if (channel) this.port.postMessage(channel.slice());
+    return true;
+  }
+})`;
+
+async function tapped(source, heard) {
+  const { context } = source;
+  await context.audioWorklet.addModule(URL.createObjectURL(new Blob([TAP], { type: "text/javascript" })));
+  const node = new AudioWorkletNode(context, "tap", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+  node.port.onmessage = ({ data }) => heard(data, context.sampleRate);
+  source.connect(node);
+}
+
+// Adds the button and a note to an element. `recorded` is called with each WAV file, and `live.heard` with samples and
+// their rate in the meantime. The returned function stops a recording and releases the microphone.
+function recordButton(element, mostSeconds, recorded, live = null) {
   const button = document.createElement("button");
   const note = document.createElement("span");
   button.type = "button";
@@ -53,6 +69,7 @@ function recordButton(element, mostSeconds, recorded) {
   const idle = (message = "") => {
     clearInterval(ticking);
     context?.close();
+    live?.end();
     recorder = context = null;
     level.hidden = true;
     button.textContent = "Record";
@@ -88,7 +105,9 @@ function recordButton(element, mostSeconds, recorded) {
     button.setAttribute("aria-pressed", "true");
     context = new AudioContext();
     const analyser = context.createAnalyser();
-    context.createMediaStreamSource(stream).connect(analyser);
+    const source = context.createMediaStreamSource(stream);
+    source.connect(analyser);
+    if (live) tapped(source, live.heard);
     const block = new Float32Array(analyser.fftSize);
     level.hidden = false;
     const tick = () => {

@@ -6,9 +6,10 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from ..core.formats import portion
 from ..core.parallel import ONE_EACH, at_once
 from .arguments import Command, Parser, whole
-from .output import Result, followed, percent, print_table
+from .output import Result, followed, print_table
 from .speakers import add_bundle, recordings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _show(console: Console, found: FolderCheck, everything: bool) -> None:
         (
             each.path, f"{each.seconds:.1f}", f"{each.rate:,}", f"{each.band / 1000:.1f}",
             f"{each.level:.0f}", f"{each.range:.0f}", f"{each.nearness:.2f}",
-            each.emotion, percent(each.confidence),
+            each.emotion, portion(each.confidence),
             "" if each.certain else "not certain", ", ".join(each.unlike),
         )
         for each in shown
@@ -61,7 +62,7 @@ def _show(console: Console, found: FolderCheck, everything: bool) -> None:
         return
     count = len(found.recordings)
     console.print(
-        f"\n{round(found.certain * count)} of {count} are answered with certainty ({percent(found.certain)})"
+        f"\n{round(found.certain * count)} of {count} are answered with certainty ({portion(found.certain)})"
     )
     for title, lines in (
         ("Unlike the training recordings", found.findings),

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..core.formats import megabytes
+from ..core.formats import megabytes, portion
 from .arguments import Command, Parser, add_names, corpora_help
-from .output import Result, percent, print_table
+from .output import Result, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,14 +75,14 @@ def _lines(found: Demo) -> Iterator[tuple[str, str]]:
         yield "features", f"{functionals['functionals']} functionals of {of}, {functionals['seconds']:.0f} s"
     if predicted := found.facts.get("05_predict"):
         doubt = ", uncertain" if predicted["uncertain"] else ""
-        answer = f"{predicted['emotion']}, confidence {percent(predicted['confidence'])}{doubt}"
+        answer = f"{predicted['emotion']}, confidence {portion(predicted['confidence'])}{doubt}"
         yield "prediction", f"{predicted['clip_id']} (held out, true emotion {predicted['true']}): {answer}"
     if published := found.facts.get("06_published_systems"):
         recorded = f"records of {len(published['recorded'])} ({published['records']:,} folds)"
         yield "published", f"{published['systems']} systems, {recorded}"
     if deployed := found.facts.get("07_deploy"):
         least = min(deployed["files"], key=lambda file: file["bytes"])
-        agreement = f"label agreement {percent(least['agreement'])} on {deployed['clips']} clips"
+        agreement = f"label agreement {portion(least['agreement'])} on {deployed['clips']} clips"
         smallest = f"{least['file']}: {megabytes(least['bytes'], 2)}, {agreement}"
         yield "exported", f"{len(deployed['files'])} files; {smallest}"
     yield "notebooks", f"{sum(run.ok for run in found.runs)} ran, as .ipynb and .html in {found.out}"

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..core.errors import AudioError, MissingDependencyError
-from ..core.formats import clock
+from ..core.formats import clock, portion
 from .arguments import Command, Parser, add_labels, add_names, positive, seconds, share, whole
-from .output import Result, error_line, note, percent
+from .output import Result, error_line, note
 from .speakers import add_bundle, add_over_time, add_speaker, over_time, predictor_of, second_best
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _print_moment(moment: Moment, args: argparse.Namespace) -> None:
         line = json.dumps(moment.to_dict())
     elif moment.emotion:
         second = second_best(moment.probabilities)
-        line = f"{clock(moment.end, 1):>8}  {moment.emotion:<10} {percent(moment.confidence):>5}  {second}"
+        line = f"{clock(moment.end, 1):>8}  {moment.emotion:<10} {portion(moment.confidence):>5}  {second}"
     else:
         line = f"{clock(moment.end, 1):>8}  –          {moment.reason}"
     print(line, file=args.stdout, flush=True)

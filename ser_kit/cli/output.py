@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core import formats
 from ..core.errors import printable
 
 if TYPE_CHECKING:
@@ -226,13 +225,3 @@ def followed(things: Iterable, total: int, what: str, quiet: bool) -> Iterator:
         return
     with progress_bar(quiet) as bar:
         yield from bar.track(things, total=total, description=what)
-
-
-def percent(fraction: float) -> str:
-    """A probability in whole percent, never 0 % or 100 %.
-
-    Examples:
-        >>> percent(0.625), percent(0.999), percent(0.001)
-        ('62 %', '>99 %', '<1 %')
-    """
-    return ">99 %" if fraction > 0.995 else "<1 %" if fraction < 0.005 else formats.percent(fraction)

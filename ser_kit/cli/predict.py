@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import AudioError, TableError
-from ..core.formats import clock
+from ..core.formats import clock, portion
 from ..core.parallel import ONE_EACH, ahead, at_once
 from .arguments import Command, Parser, add_labels, whole
 from .explaining import add_explain, check_explain, draw
 from .listed import add_listed, items_of, write_plot
-from .output import Result, followed, note, percent, print_table, progress_bar
+from .output import Result, followed, note, print_table, progress_bar
 from .speakers import add_bundle, add_over_time, add_speaker, over_time, predictor_of, second_best
 
 if TYPE_CHECKING:
@@ -186,12 +186,12 @@ def _rows(answer: Prediction | Failure, moments: list[Moment] | None) -> list[tu
     if isinstance(answer, Failure):
         return [(answer.path, "–", "–", "–", "", f"error: {answer.error}")]
     second = second_best(answer.probabilities)
-    rows = [(answer.path, answer.verdict, answer.emotion, percent(answer.confidence), second, answer.reason)]
+    rows = [(answer.path, answer.verdict, answer.emotion, portion(answer.confidence), second, answer.reason)]
     for moment in moments or ():
         time = f"  {clock(moment.start, 1)} to {clock(moment.end, 1)}"
         if moment.emotion:
             second = second_best(moment.probabilities)
-            rows.append((time, "", moment.emotion, percent(moment.confidence), second, ""))
+            rows.append((time, "", moment.emotion, portion(moment.confidence), second, ""))
         else:
             rows.append((time, "", "–", "–", "", moment.reason))
     return rows

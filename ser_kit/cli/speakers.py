@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import AdaptationError
+from ..core.formats import portion
 from ..core.labels import labels_of
 from .arguments import Parser, seconds, seconds_or_none
 from .memory import freed_at_once
-from .output import percent
 
 if TYPE_CHECKING:
     from ..inference.predictor import Predictor
@@ -64,7 +64,7 @@ def over_time(args: argparse.Namespace) -> dict[str, float]:
 def second_best(probabilities: Mapping[str, float]) -> str:
     """The second most probable emotion."""
     label, probability = sorted(probabilities.items(), key=lambda item: -item[1])[1]
-    return f"{label} {percent(probability)}"
+    return f"{label} {portion(probability)}"
 
 
 def add_bundle(parser: Parser) -> None:

@@ -17,6 +17,19 @@ def percent(share: float, digits: int = 0) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def portion(fraction: float) -> str:
+    """Format a share in whole percent, without rounding it to 0 % or 100 %.
+
+    Args:
+        fraction: a probability or another share, 0 to 1.
+
+    Examples:
+        >>> portion(0.625), portion(0.999), portion(0.001), portion(1)
+        ('62 %', '>99 %', '<1 %', '100 %')
+    """
+    return ">99 %" if 0.995 < fraction < 1 else "<1 %" if 0 < fraction < 0.005 else percent(fraction)
+
+
 def clock(seconds: float, digits: int = 0) -> str:
     """Format a time as minutes and seconds.
 

@@ -32,6 +32,7 @@ from ser_kit.audio import read_audio
 from ser_kit.bundles.bundle import Bundle
 from ser_kit.bundles.presets import preset_names
 from ser_kit.core.errors import SerKitError
+from ser_kit.core.formats import portion
 from ser_kit.inference.answers import NO_SPEECH
 from ser_kit.inference.prediction import Failure, Prediction
 from ser_kit.inference.predictor import Predictor
@@ -73,7 +74,7 @@ def html(box) -> str:
 def text(box) -> str:
     """What a reader sees, near enough."""
     plain = re.sub(r"<style>.*?</style>|<[^>]*>", " ", html(box), flags=re.DOTALL)
-    return re.sub(r"\s+", " ", plain.replace("&nbsp;", " "))
+    return re.sub(r"\s+", " ", unescape(plain))
 
 
 def upload(page: app.UploadWidget, **files: bytes) -> None:
@@ -142,8 +143,8 @@ def test_a_recording_gets_its_emotion_its_sound_its_picture_and_its_features(pre
     (answer,) = page.results
     (panel,) = panels(page)
     assert answer.path == "my clip.wav" and answer.emotion in predictor.labels
-    assert answer.emotion in text(panel) and f"{100 * answer.confidence:.0f} %" in text(panel)
-    assert all(f"{label} {100 * p:.0f} %" in text(panel) for label, p in answer.probabilities.items())
+    assert answer.emotion in text(panel) and f"{portion(answer.confidence)}" in text(panel)
+    assert all(f"{label} {portion(p)}" in text(panel) for label, p in answer.probabilities.items())
     (player,) = inside(panel, widgets.Audio)
     heard, rate = soundfile.read(io.BytesIO(player.value), dtype="float32")
     judged = read_audio(clip, sr=rate)
@@ -155,7 +156,7 @@ def test_a_recording_gets_its_emotion_its_sound_its_picture_and_its_features(pre
     mean, std = predictor.bundle.card["typical"]["all"]["pitch_mean"]
     pitch = predictor.measure(clip)["pitch_mean"]
     z = abs(pitch - mean) / std
-    assert f"Pitch {pitch:.0f} Hz {mean:.0f} &plusmn; {std:.0f} " in text(panel)
+    assert f"Pitch {pitch:.0f} Hz {mean:.0f} ± {std:.0f} " in text(panel)
     assert f"{z:.1f} sd {'above' if pitch > mean else 'below'}" in text(panel)
     assert "Done: 1 recording." in text(page)
 

@@ -126,10 +126,13 @@ function engine(scope) {
     return found.length ? `${config.noSpeech} (${found.join(", ")})` : "";
   }
 
+  function weightsOf(pieces) {
+    const total = sum(pieces.map((piece) => piece.measures[0]));
+    return pieces.map((piece) => (total ? piece.measures[0] / total : 1 / pieces.length));
+  }
+
   function concluded(pieces, seconds) {
-    const voiced = pieces.map((piece) => piece.measures[0]);
-    const total = sum(voiced);
-    const weights = voiced.map((share) => (total ? share / total : 1 / pieces.length));
+    const weights = weightsOf(pieces);
     const p = config.labels.map((_, i) => sum(pieces.map((piece, j) => piece.p[i] * weights[j])));
     const ranked = config.labels.map((label, i) => [label, p[i]]).sort((a, b) => b[1] - a[1]);
     const confidence = ranked[0][1];
@@ -145,13 +148,139 @@ function engine(scope) {
     const hertz = pieces.flatMap((piece) => piece.pitch.filter((value) => value > 0));
     return {
       emotion: ranked[0][0], confidence, p, ranked, reason, verdict, rests, duration: seconds, hertz,
-      noSpeech: Boolean(against), voiced: sum(voiced) / voiced.length,
+      noSpeech: Boolean(against), 
+      voiced: sum(pieces.map((piece) => piece.measures[0])) / pieces.length,
       pieces: pieces.map(({ start, end, p: shares, reason: silent }) => ({ start, end, p: shares, reason: silent })),
     };
   }
 
-  // Lowest and highest sample of each of so many parts, for a drawing.
-  function outline(samples, count = 800) {
+  // ------------------------------------------------------------------------------------------- explanations
+
+  // As ser_kit.inference.explaining: the answers without each stretch of time and each band of frequency.
+
+  function quantile(values, share) {
+    const sorted = Float64Array.from(values).sort();
+    const [low, rest] = [Math.floor(share * (sorted.length - 1)), (share * (sorted.length - 1)) % 1];
+    return sorted[low] + rest * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
+  }
+
+  // Replaced by noise as loud as the quietest tenth, and faded at both ends.
+  function silenced(samples, start, end) {
+    const frame = Math.round(0.02 * config.rate);
+    const levels = Array.from({ length: Math.max(1, Math.floor(samples.length / frame)) }, (_, i) => {
+      const part = samples.subarray(i * frame, (i + 1) * frame);
+      return Math.sqrt(part.reduce((total, value) => total + value * value, 0) / part.length);
+    });
+    const level = quantile(levels, 0.1);
+    let state = Math.round(1000 * start) + samples.length; // the same noise for the same stretch
+    const random = () => (state = (1664525 * state + 1013904223) % 2 ** 32) / 2 ** 32;
+    return samples.map((value, i) => {
+      const time = i / config.rate;
+      const gain = Math.min(1, Math.max(0, Math.max(start - time, time - end) / 0.01));
+      const noise = level * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+      return gain * value + (1 - gain) * noise;
+    });
+  }
+
+  // In place; the length is a power of two.
+  function fourier(real, imaginary, sign) {
+    const size = real.length;
+    for (let i = 1, j = 0; i < size; i += 1) {
+      let bit = size >> 1;
+      for (; j & bit; bit >>= 1) j ^= bit;
+      j ^= bit;
+      if (i < j) {
+        [real[i], real[j]] = [real[j], real[i]];
+        [imaginary[i], imaginary[j]] = [imaginary[j], imaginary[i]];
+      }
+    }
+    for (let half = 1; half < size; half *= 2) {
+      for (let k = 0; k < half; k += 1) {
+        const [cosine, sine] = [Math.cos((Math.PI * k) / half), (sign * Math.sin((Math.PI * k) / half))];
+        for (let i = k; i < size; i += 2 * half) {
+          const j = i + half;
+          const re = cosine * real[j] - sine * imaginary[j];
+          const im = cosine * imaginary[j] + sine * real[j];
+          [real[j], imaginary[j]] = [real[i] - re, imaginary[i] - im];
+          [real[i], imaginary[i]] = [real[i] + re, imaginary[i] + im];
+        }
+      }
+    }
+  }
+
+  // A transform of any length, by Bluestein's algorithm: padding to a power of two would filter other frequencies.
+  function transformed([real, imaginary], sign) {
+    const count = real.length;
+    const size = 2 ** Math.ceil(Math.log2(2 * count - 1));
+    const angles = Float64Array.from({ length: count }, (_, i) => (sign * Math.PI * ((i * i) % (2 * count))) / count);
+    const [a, b, c, d] = Array.from({ length: 4 }, () => new Float64Array(size));
+    for (let i = 0; i < count; i += 1) {
+      const [cosine, sine] = [Math.cos(angles[i]), Math.sin(angles[i])];
+      a[i] = real[i] * cosine - imaginary[i] * sine;
+      b[i] = real[i] * sine + imaginary[i] * cosine;
+      c[i] = c[(size - i) % size] = cosine;
+      d[i] = d[(size - i) % size] = -sine;
+    }
+    fourier(a, b, -1);
+    fourier(c, d, -1);
+    for (let i = 0; i < size; i += 1) [a[i], b[i]] = [a[i] * c[i] - b[i] * d[i], a[i] * d[i] + b[i] * c[i]];
+    fourier(a, b, 1);
+    for (let i = 0; i < count; i += 1) {
+      const [cosine, sine] = [Math.cos(angles[i]) / size, Math.sin(angles[i]) / size];
+      [a[i], b[i]] = [a[i] * cosine - b[i] * sine, a[i] * sine + b[i] * cosine];
+    }
+    return [a.subarray(0, count), b.subarray(0, count)];
+  }
+
+  function withoutBand(spectrum, low, high) {
+    const [real, imaginary] = spectrum.map((values) => values.slice());
+    const count = real.length;
+    for (let i = 0; i < count; i += 1) {
+      const hertz = (Math.min(i, count - i) * config.rate) / count;
+      if (hertz >= low && hertz < high) real[i] = imaginary[i] = 0;
+    }
+    return Float32Array.from(transformed([real, imaginary], 1)[0], (value) => value / count);
+  }
+
+  async function explained({ channels, rate, label }, watch) {
+    const samples = resampled(mono(channels), rate, config.rate);
+    const parts = windows(samples).map(([start, end]) => ({ start, samples: samples.subarray(start, end) }));
+    const k = config.labels.indexOf(label);
+    for (const part of parts) Object.assign(part, await answered(part.samples, [part.start, 0]), { start: part.start });
+    const weights = weightsOf(parts);
+    const edges = config.bands.slice(0, -1).map((low, i) => [low, Math.min(config.bands[i + 1], config.rate / 2)]);
+    const length = Math.max(config.stretch, sum(parts.map((one) => one.samples.length)) / config.rate / config.mostStretches);
+    const spans = parts.flatMap((part, i) => {
+      const seconds = part.samples.length / config.rate;
+      const count = Math.max(1, Math.round(seconds / length));
+      return Array.from({ length: count }, (_, j) => [i, (seconds * j) / count, (seconds * (j + 1)) / count]);
+    });
+    let done = 0;
+    async function effect(i, changed) {
+      watch(done, spans.length + edges.length * parts.length);
+      done += 1;
+      await new Promise((resolve) => setTimeout(resolve)); // so that a message to cancel arrives
+      if (cancelled) throw new Error("was cancelled");
+      const { probabilities } = await run(model, changed);
+      return weights[i] * (parts[i].p[k] - probabilities[k] / sum(probabilities));
+    }
+    const found = { stretches: [], bands: [] };
+    for (const [i, low, high] of spans) {
+      const at = parts[i].start / config.rate;
+      found.stretches.push([at + low, at + high, await effect(i, silenced(parts[i].samples, low, high))]);
+    }
+    const spectra = parts.map((part) => transformed([part.samples, new Float32Array(part.samples.length)], -1));
+    for (const [low, high] of edges) {
+      let total = 0;
+      for (const [i, spectrum] of spectra.entries()) total += await effect(i, withoutBand(spectrum, low, high));
+      found.bands.push([low, high, total]);
+    }
+    return found;
+  }
+
+  // Lowest and highest sample of each of so many parts, for a drawing; more of them where it can be zoomed.
+  function outline(samples) {
+    const count = Math.min(8000, Math.max(800, Math.ceil((samples.length / config.rate) * 25)));
     const most = Math.max(peak(samples) * 1.05, 1e-3);
     const found = Array.from({ length: count }, () => [0, 0]);
     samples.forEach((value, i) => {
@@ -185,7 +314,7 @@ function engine(scope) {
     cancelled = false;
     try {
       const watch = (done, total) => scope.postMessage({ kind: "progress", done, total });
-      const value = await (data.kind === "load" ? load(data) : answer(data, watch));
+      const value = await { load, answer, explain: explained }[data.kind](data, watch);
       scope.postMessage({ kind: "done", value });
     } catch (error) {
       scope.postMessage({ kind: "failed", error: error.message ?? String(error) });
