@@ -32,7 +32,7 @@ test-fast: $(VENV)/.installed  ## run the tests that take little time, for the d
 # Tests of the page's widget are written for ipywidgets 8; CONTRIBUTING.md says how a browser drives it with 7.
 LOWEST       := .venv-lowest
 LOWEST_TESTS := contracts/test_architecture.py audio cli corpora/test_demo_corpus.py training/test_estimators.py evaluation \
-                deploy/test_export.py deploy/test_graph.py features/test_features.py extraction models plots \
+                deploy/test_exporter.py deploy/test_graph.py features/test_features.py extraction models plots \
                 inference/test_predictor.py inference/test_speech_check.py
 test-lowest:  ## run the fast tests on the lowest versions of all dependencies (PYTHON=python3.11)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "the lowest Python is meant; try: make PYTHON=python3.11 test-lowest"; exit 1; }

@@ -171,6 +171,12 @@ def test_cheap_commands_run(predictor, tmp_path, monkeypatch, capsys):
         assert cli.main(command.split()) == 0, capsys.readouterr().err
 
 
+def test_the_tests_of_the_lowest_versions_exist():
+    named = re.search(r"^LOWEST_TESTS := ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.M)[1]
+    paths = named.replace("\\\n", " ").split()
+    assert len(paths) > 10 and [path for path in paths if not (ROOT / "tests" / path).exists()] == []
+
+
 def test_what_else_is_called_is_there():
     lines = {line.strip() for page in PAGES for line in code(page.read_text())}
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
