@@ -15,8 +15,7 @@ from ..audio.recording import Recording, Source, read_audio
 from ..core.errors import ForkedError, UnknownNameError
 from ..core.parallel import ahead
 from . import speech_check
-from .answers import doubt
-from .pieces import path_of, voiced_shares, windows
+from .pieces import path_of
 from .prediction import Failure
 from .predictor import Predictor
 
@@ -179,26 +178,21 @@ def checked(predictor: Predictor, source: Source) -> Checked:
         AudioError: the recording cannot be read, is too short, or is silent.
     """
     native = read_audio(source)
-    recording, pieces = windows(native, predictor.bundle.rate, None)
-    whole = [predictor.predict_window(piece) for _, piece in pieces]
-    evidence, rows = [each.evidence for each in whole], [each.functionals for each in whole]
-    weights = voiced_shares(evidence)
-    pooled = weights @ np.stack([each.probabilities for each in whole])
-    card, answers = predictor.bundle.card, predictor.answers
-    reason = doubt(card, answers, predictor._functionals, pooled, evidence, rows, weights)
-    named = answers.named(pooled)
+    found = predictor.windowed(native)
+    reason, weights = predictor.doubt(found), found.weights
+    named = predictor.answers.named(found.probabilities)
     level, loudness_range = levels(native)
     measured = {
-        "seconds": recording.duration,
-        "band": highest_frequency(recording),
+        "seconds": found.recording.duration,
+        "band": highest_frequency(found.recording),
         "level": level,
         "range": loudness_range,
         "clipped": clipped_share(native),
-        "nearness": float(weights @ np.array([each.sharpness for each in whole])),
+        "nearness": float(weights @ np.array([each.sharpness for each in found.results])),
     }
-    ways = _ways(measured) + (("no speech",) if speech_check.against(evidence, weights) else ())
+    ways = _ways(measured) + (("no speech",) if speech_check.against(found.evidence, weights) else ())
     return Checked(
-        path=path_of(source), rate=native.native_rate, resembles=whole[int(weights.argmax())].corpus,
+        path=path_of(source), rate=native.native_rate, resembles=found.results[int(weights.argmax())].corpus,
         emotion=named["emotion"], confidence=named["confidence"],
         certain=not reason, reason=reason, unlike=ways, **measured,
     )  # fmt: skip

@@ -26,7 +26,7 @@ from ..audio.recording import Recording, Source
 from ..core.config import digest
 from ..core.errors import LabelError
 from ..core.parallel import ahead, cores
-from .pieces import Watch, path_of, voiced_shares, watched, windows
+from .pieces import Watch, path_of, watched
 from .predictor import Predictor
 
 STRETCH_SECONDS = 0.2
@@ -127,10 +127,9 @@ def explain(
     Source:
         Zeiler & Fergus (2014), Visualizing and understanding convolutional networks, ECCV (occlusion).
     """
-    recording, pieces = windows(source, predictor.bundle.rate, None)
-    whole = [predictor.predict_window(piece) for _, piece in pieces]
-    weights = voiced_shares([each.evidence for each in whole])
-    before = weights @ np.stack([each.probabilities for each in whole])
+    windowed = predictor.windowed(source)
+    recording, pieces, whole = windowed.recording, windowed.pieces, windowed.results
+    weights, before = windowed.weights, windowed.probabilities
     answer = predictor.answers.named(before)["probabilities"]
     emotion = max(answer, key=answer.__getitem__) if emotion is None else emotion
     if emotion not in answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from ..audio.recording import Recording
 from ..core.errors import SerKitError
 from ..core.probabilities import apply_temperature
 from . import speech_check
-from .pieces import digest
+from .pieces import digest, voiced_shares
 
 SOUNDS, LEANS, NOT_SURE = "sounds", "leans towards", "not sure"
 """The three verdicts, see :attr:`Prediction.verdict`."""
@@ -123,6 +123,36 @@ class WindowResult(NamedTuple):
     unadapted: np.ndarray
     sharpness: float
     corpus: str
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """Results for all windows of a recording that are not silent; see :meth:`Predictor.windowed`.
+
+    Args:
+        recording: the recording.
+        pieces: its windows as ``(start in seconds, window)``.
+        results: the result for each window.
+    """
+
+    recording: Recording
+    pieces: Sequence[tuple[float, Recording]]
+    results: Sequence[WindowResult]
+
+    @property
+    def evidence(self) -> list[speech_check.Evidence]:
+        """Measurements of the speech check for each window."""
+        return [each.evidence for each in self.results]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weight of each window, proportional to its voiced share; they sum to 1."""
+        return voiced_shares(self.evidence)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Weighted mean over the windows, ``[labels of the bundle]``."""
+        return self.weights @ np.stack([each.probabilities for each in self.results])
 
 
 class Observation(NamedTuple):

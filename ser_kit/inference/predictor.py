@@ -33,7 +33,7 @@ from ..features import Functionals
 from . import speech_check
 from .answers import LabelMap, doubt, habit, no_speech, rests_on, sure_from
 from .pieces import Watch, path_of, report_part, spread, voiced_shares, watched, windows
-from .prediction import Failure, Observation, Prediction, Segment, WindowResult
+from .prediction import Failure, Observation, Prediction, Segment, Windowed, WindowResult
 
 DEFAULT_PRESET = "cross_corpus"
 """Name of the preset that answers unless another bundle is named."""
@@ -340,11 +340,8 @@ class Predictor:
             AudioError: the recording cannot be read, is too short, or is silent.
             ForkedError: this process was forked from one that had used TensorFlow.
         """
-        recording, pieces = windows(source, self.bundle.rate, watch)
-        by_window, evidence, rows, *_, known = zip(*self._predict_windows(pieces, watch), strict=True)
-        weights = voiced_shares(evidence)
-        pooled = weights @ np.stack(by_window)
-        reason = doubt(self.bundle.card, self.answers, self._functionals, pooled, evidence, rows, weights)
+        found = self.windowed(source, watch=watch)
+        pooled, reason = found.probabilities, self.doubt(found)
         return Prediction(
             **self.answers.named(pooled),
             covered=self.answers.covered(pooled),
@@ -352,13 +349,41 @@ class Predictor:
             uncertain=bool(reason),
             reason=reason,
             segments=tuple(
-                Segment(start, start + piece.duration, **self.answers.named(p), reason=no_speech([measured]))
-                for (start, piece), p, measured in zip(pieces, by_window, evidence, strict=True)
+                Segment(
+                    start, start + piece.duration, **self.answers.named(result.probabilities),
+                    reason=no_speech([result.evidence]),
+                )
+                for (start, piece), result in zip(found.pieces, found.results, strict=True)
             ),
-            duration=recording.duration,
+            duration=found.recording.duration,
             path=path_of(source),
-            rests_on=rests_on(self.bundle.card, set(known)),
-        )
+            rests_on=rests_on(self.bundle.card, {each.corpus for each in found.results}),
+        )  # fmt: skip
+
+    def windowed(self, source: Source, *, watch: Watch = None) -> Windowed:
+        """The windows of one recording and the result for each, which :meth:`predict` combines.
+
+        Args:
+            source: as for :meth:`predict`.
+            watch: as for :meth:`predict`.
+
+        Raises:
+            AudioError: as for :meth:`predict`.
+        """
+        recording, pieces = windows(source, self.bundle.rate, watch)
+        return Windowed(recording, pieces, tuple(self._predict_windows(pieces, watch)))
+
+    def doubt(self, found: Windowed) -> str:
+        """Why the answer for a recording is uncertain, or ``""``.
+
+        Args:
+            found: the result of :meth:`windowed`.
+        """
+        rows = [each.functionals for each in found.results]
+        return doubt(
+            self.bundle.card, self.answers, self._functionals, found.probabilities, found.evidence, rows,
+            found.weights,
+        )  # fmt: skip
 
     def measure(self, source: Source, *, watch: Watch = None) -> dict[str, float]:
         """Acoustic features of one recording, for comparison with the typical values in the bundle's card.

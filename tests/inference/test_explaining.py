@@ -10,17 +10,17 @@ import pytest
 from ser_kit import plots
 from ser_kit.audio.recording import read_audio
 from ser_kit.core.errors import LabelError
-from ser_kit.inference.answers import LabelMap
 from ser_kit.inference.explaining import BANDS, explain, silenced, without_band
+from ser_kit.inference.predictor import Predictor
 
 RATE = 16_000
 
 
-class Fake:
+class Fake(Predictor):
     """Says "tone" as far as there is power around 1 kHz in the second half second, else "none"."""
 
-    bundle = SimpleNamespace(rate=RATE)
-    answers = LabelMap(("tone", "none"), {"tone": ("tone",), "none": ("none",)})
+    def __init__(self):
+        super().__init__(SimpleNamespace(rate=RATE, labels=("tone", "none")))
 
     def predict_window(self, piece):
         part = piece.samples[RATE // 2 : RATE]
