@@ -26,7 +26,7 @@ from ..core.probabilities import apply_temperature
 from . import runtime
 from .card import FORMAT, check, parsed, printable
 from .card import read as read_card
-from .files import MOST_RUNTIME, Unread, check_target, files_of
+from .files import MOST_RUNTIME, Carried, Unread, check_target, files_of
 from .member import Member, Places, check_version, extractor_of
 
 if TYPE_CHECKING:
@@ -78,10 +78,9 @@ class Bundle:
         members = [{key: each[key] for key in each if key != "sha256"} for each in self.described]
         return digest(printable([decisive, members]), size=16, sort_keys=True)
 
-    @property
-    def is_file(self) -> bool:
-        """Whether it predicts with ``model.onnx`` and reads its networks on demand, so pickling is simple."""
-        return self._answering is not None and isinstance(self.members, Unread)
+    def __getstate__(self) -> dict[str, Any]:
+        unread = isinstance(self.members, Unread)
+        return vars(self) | {"members": self.members if unread else Carried(self.members, len(self.labels))}
 
     @cached_property
     def _answering(self) -> Runtime | None:

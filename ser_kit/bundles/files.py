@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +42,12 @@ class Unread(Sequence):
         """The members."""
         if not self._found:
             before_tensorflow()
-            files = files_of(len(self.described))
-            self._found = tuple(
-                _load_member(card, self.folder / file, self.labels)
-                for card, file in zip(self.described, files, strict=True)
-            )
+            self._found = tuple(self._read())
         return self._found
+
+    def _read(self) -> Iterator[Member]:
+        for card, file in zip(self.described, files_of(len(self.described)), strict=True):
+            yield _load_member(card, self.folder / file, self.labels)
 
     def __getstate__(self):
         return {**vars(self), "_found": ()}
@@ -57,6 +57,29 @@ class Unread(Sequence):
 
     def __getitem__(self, place):
         return self.read()[place]
+
+
+class Carried(Unread):
+    """The members of an unpickled bundle, built on first use.
+
+    An error during unpickling would end a worker of ``multiprocessing.Pool`` without a message, and the pool
+    would wait for ever.
+
+    Args:
+        members: the members when the bundle was pickled.
+        labels: number of labels.
+    """
+
+    def __init__(self, members: Sequence[Member], labels: int):
+        self.labels, self._found = labels, ()
+        self.described = [each.to_card() for each in members]
+        self._weights = [each.model.get_weights() for each in members]
+
+    def _read(self) -> Iterator[Member]:
+        for card, weights in zip(self.described, self._weights, strict=True):
+            member = Member.from_card(card, self.labels)
+            member.model.set_weights(weights)
+            yield member
 
 
 def files_of(members: int) -> list[str]:

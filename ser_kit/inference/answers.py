@@ -14,6 +14,7 @@ from ..core.formats import percent
 from ..core.probabilities import mean_log
 from ..features import Functionals
 from . import speech_check
+from .prediction import Windowed
 
 ENROLLED_SHARE = 0.5
 """Share of a speaker's deviation from the average neutral voice that is subtracted as the speaker's habit."""
@@ -148,34 +149,25 @@ def no_speech(evidence: Sequence[speech_check.Evidence], weights: np.ndarray | N
     return f"{NO_SPEECH} ({', '.join(against)})" if against else ""
 
 
-def doubt(
-    card: Mapping[str, Any],
-    answers: LabelMap,
-    functionals: Functionals,
-    probabilities: np.ndarray,
-    evidence: Sequence[speech_check.Evidence],
-    rows: Sequence[np.ndarray | None],
-    weights: np.ndarray,
-) -> str:
+def doubt(card: Mapping[str, Any], answers: LabelMap, functionals: Functionals, found: Windowed) -> str:
     """Why a prediction is uncertain, or ``""``.
 
     Args:
         card: card of the bundle.
         answers: labels of the answer.
-        functionals: extractor of ``rows``.
-        probabilities: of the bundle's labels, ``[k]``.
-        evidence: measurements of the speech check, one for each window.
-        rows: functionals of each window, ``[features]``; ``None`` where the card has no ``strange_above``.
-        weights: weight of each window, ``[windows]``.
+        functionals: extractor of the windows' functionals.
+        found: the windows; they have functionals if the card has ``strange_above``.
     """
-    if against := no_speech(evidence, weights):
+    if against := no_speech(found.evidence, found.weights):
         return against
     if card.get("strange_above") is not None:
-        strange = weights @ strangeness(np.stack(rows), card["typical"]["all"])
+        rows = np.stack([each.functionals for each in found.results])
+        strange = found.weights @ strangeness(rows, card["typical"]["all"])
         if strange.mean() > card["strange_above"]:
             names = [functionals.feature_names[column] for column in functionals.model_columns]
             farthest = ", ".join(names[i] for i in np.argsort(-strange)[:3])
             return f"it is unlike the training recordings (most of all in {farthest})"
+    probabilities = found.probabilities
     if label := answers.beyond(probabilities):
         return BEYOND.format(label)
     if answers.shares(probabilities).max() < card["uncertain_below"]:

@@ -300,15 +300,18 @@ def _advice(
         yield "record again where you can: 16 kHz or more, near the microphone, whole sentences"
     if card.get("voices"):
         yield (
-            "several clips of one speaker: adapt to the voice without labels (ser-kit predict --same-speaker "
-            "or --speaker-per-folder)"
+            "several clips of one speaker: adapt to the voice without labels: ser-kit predict CLIPS "
+            "--same-speaker"
         )
     if card.get("baseline"):
-        yield "two or three neutral clips of the speaker: ser-kit predict --enroll"
+        yield "two or three neutral clips of the speaker: ser-kit predict RECORDING --enroll NEUTRAL_CLIPS"
     if certain < 0.5 or unlike:
+        start = card.get("started_from", {}).get("name", "cross_corpus")
         yield (
-            "label 30 clips or more, of several speakers if others are to be answered; ser-kit train --from "
-            f"{card.get('started_from', {}).get('name', 'cross_corpus')} --data LABELLED --out MODEL says "
-            "whether training on them helps"
+            "label 30 clips or more, of several speakers if others are to be answered, and see whether "
+            f"training on them helps: ser-kit train --from {start} --data LABELLED --out MODEL"
         )
-    yield "how many answers are right cannot be said without labels; with some, ser-kit evaluate says it"
+    yield (
+        "how many answers are right cannot be said without labels; with some: ser-kit evaluate BUNDLE "
+        "--corpus folder:LABELLED"
+    )

@@ -22,7 +22,6 @@ from .. import _old_names
 from ..audio.recording import Recording, Source
 from ..bundles.adaptation import MOST_CLIPS, Adaptation, LeftOut, Voices
 from ..bundles.bundle import BASELINE, Bundle
-from ..bundles.member import Member
 from ..bundles.presets import bundle_path, preset_path
 from ..core.config import digest
 from ..core.errors import AdaptationError, AudioError, BundleError, ForkedError
@@ -286,28 +285,6 @@ class Predictor:
         vars(one).pop("identity", None)
         return one
 
-    def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in vars(self).items() if name != "bundle"}
-        if self.bundle.is_file:
-            return kept | {"_packed": self.bundle}
-        members = [(member.to_card(), member.model.get_weights()) for member in self.bundle.members]
-        return kept | {"_packed": (self.bundle.card, members)}
-
-    @cached_property
-    def bundle(self) -> Bundle:
-        """The trained bundle.
-
-        After unpickling the networks are built on first use: an error during unpickling would end a worker of
-        ``multiprocessing.Pool`` without a message, and the pool would wait for ever.
-        """
-        if isinstance(self._packed, Bundle):
-            return self._packed
-        card, packed = self._packed
-        members = tuple(Member.from_card(described, len(card["labels"])) for described, _ in packed)
-        for member, (_, weights) in zip(members, packed, strict=True):
-            member.model.set_weights(weights)
-        return Bundle(card, members)
-
     @property
     def labels(self) -> tuple[str, ...]:
         """Labels of the predictions."""
@@ -379,11 +356,7 @@ class Predictor:
         Args:
             found: the result of :meth:`windowed`.
         """
-        rows = [each.functionals for each in found.results]
-        return doubt(
-            self.bundle.card, self.answers, self._functionals, found.probabilities, found.evidence, rows,
-            found.weights,
-        )  # fmt: skip
+        return doubt(self.bundle.card, self.answers, self._functionals, found)
 
     def measure(self, source: Source, *, watch: Watch = None) -> dict[str, float]:
         """Acoustic features of one recording, for comparison with the typical values in the bundle's card.

@@ -19,7 +19,7 @@ from ser_kit.bundles.adaptation import Adaptation
 from ser_kit.cli import commands as cli
 from ser_kit.corpora.demo import synthesise_clip
 from ser_kit.inference.predictor import Predictor
-from ser_kit.recipes import reproduce
+from ser_kit.recipes import fine_tuning, reproduce
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("ser_kit/presets/*/*.md")])
@@ -107,7 +107,8 @@ def nothing_is_there(monkeypatch, tmp_path):
     monkeypatch.setattr("ser_kit.app.site.write_site", reach)
     monkeypatch.setattr(corpora, "validate", lambda name, *_, **__: load([name]))
     monkeypatch.setattr(reproduce, "run", lambda systems, names, **_: load(names))
-    monkeypatch.setattr(presets, "bundle_path", reach)
+    for module in (presets, fine_tuning):
+        monkeypatch.setattr(module, "bundle_path", reach)
     monkeypatch.setattr(Predictor, "open", reach)
     monkeypatch.setattr(Adaptation, "load", reach)
     monkeypatch.setattr(reproduce, "load", reach)
