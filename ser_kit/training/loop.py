@@ -8,6 +8,7 @@ with the same weights as an uninterrupted one.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -230,14 +231,15 @@ def _keeping_zeros(model: keras.Model, kept: Sequence[np.ndarray]) -> Callable[.
 
 def _architecture(model: keras.Model) -> str:
     """The layers, their settings and connections. Layers are identified by position, since Keras numbers
-    their names within a process."""
+    their names within a process; the first of them may have the name of the model."""
     places: dict[str, int] = {}
+    position = itertools.count()
 
     def nameless(value):
         if isinstance(value, dict):
             named = value.get("config")
             if isinstance(named, dict) and "name" in named and value["class_name"] != "DTypePolicy":
-                places[named["name"]] = len(places)
+                places[named["name"]] = next(position)
             return {key: nameless(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return [nameless(each) for each in value]
