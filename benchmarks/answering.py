@@ -115,10 +115,10 @@ def rows(table: pd.DataFrame) -> Iterator[Row]:
         yield _row(what, "/s", len(table) / seconds, Goal(files, of="ours"), note, more_is_better=True)
 
 
-def _in_turn(measure, script: str, rounds: int = _ROUNDS) -> np.ndarray:
+def _in_turn(measure, script: str, rounds: int | None = None) -> np.ndarray:
     """What a measure gives for a script, by the file and by the networks: ``[2, rounds, ...]``."""
     found = []
-    for _ in tqdm(range(rounds), desc="answering", unit="round", leave=False):
+    for _ in tqdm(range(rounds or _ROUNDS), desc="answering", unit="round", leave=False):
         found.append([measure(script), measure(_QUIETLY + _NETWORKS + script)])
     return np.swapaxes(np.array(found, dtype=float), 0, 1)
 
