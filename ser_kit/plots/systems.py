@@ -147,7 +147,7 @@ def leakage(runs: pd.DataFrame) -> Figure:
     for ax in axes:
         ax.set_xlim(0, 1.12)
         ax.set_xticks(np.linspace(0, 1, 6))
-        percent_axis(ax.xaxis, f"mean, standard deviation of folds and seeds{star}")
+        percent_axis(ax.xaxis, f"mean, standard deviation\nof folds and seeds{star}")
     _add_legend_of_colours(figure, {_leaks_name(leaks): colour for leaks, colour in colours.items()})
     title = capital(TITLES[runs["metric"].iloc[0]])
     set_heading(figure, f"{title} by protocol, from the leakiest to the most honest")
