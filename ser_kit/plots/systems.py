@@ -143,10 +143,10 @@ def leakage(runs: pd.DataFrame) -> Figure:
             edge = run["mean"] + np.nan_to_num(run["std"])
             star = "" if run["complete"] else " *"
             ax.text(edge + 0.02, row, f"{100 * run['mean']:.1f}{star}", va="center", fontsize=8.5, color=INK)
-    star = "" if runs["complete"].all() else "; *: folds missing"
+    star = "" if runs["complete"].all() else "\n*: folds missing"
     for ax in axes:
         ax.set_xlim(0, 1.12)
-        ax.set_xticks(np.linspace(0, 1, 6))
+        ax.set_xticks(np.linspace(0, 1, 5))
         percent_axis(ax.xaxis, f"mean, standard deviation\nof folds and seeds{star}")
     _add_legend_of_colours(figure, {_leaks_name(leaks): colour for leaks, colour in colours.items()})
     title = capital(TITLES[runs["metric"].iloc[0]])

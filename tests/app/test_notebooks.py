@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import json
 import re
 import subprocess
@@ -126,6 +128,37 @@ def test_one_line_sets_up_and_later_cells_import_nothing_else(name):
     assert last == "here = ser_kit.notebook.setup()" and len(before) < 15
     assert all(re.match(r"(import|from|#) ?|$", line) for line in before)
     assert not [cell for cell in others if re.search(r"^\s*[%!]|^(import|from) (?!ser_kit)", cell, re.M)]
+
+
+def names(sources: list[str]) -> tuple[set[str], set[str]]:
+    """The names that code uses, and those that it gives a value."""
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    given = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    given |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    given |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ExceptHandler)}
+    given |= {(each.asname or each.name) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)
+              for each in node.names}  # fmt: skip
+    return {node.id for node in nodes if isinstance(node, ast.Name)} - given, given
+
+
+@every_notebook
+def test_sections_run_alone_where_the_notebook_says_so(name):
+    notebook = read(name)
+    (order,) = re.findall(r"^\*\*Order\.\*\* (.+)$", notebook.cells[0].source, re.M)
+    if not (last := re.search(r"down to \*(.+)\* first; after them each section runs alone", order)):
+        assert "run the cells above first" in order
+        return
+    sections: dict[str, list[str]] = {}
+    section = ""
+    for cell in notebook.cells:
+        if heading := re.match(r"## (.+)", cell.source if cell.cell_type == "markdown" else ""):
+            section = heading[1]
+        elif cell.cell_type == "code":
+            sections.setdefault(section, []).append(cell.source)
+    first = list(sections)[: list(sections).index(last[1]) + 1]
+    known = {*dir(builtins), *names([source for each in first for source in sections[each]])[1]}
+    for each, sources in sections.items():
+        assert each in first or not names(sources)[0] - known, each
 
 
 @every_notebook
