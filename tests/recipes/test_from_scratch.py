@@ -167,7 +167,7 @@ def test_the_house_system_from_samples_to_one_file(demo_few, tmp_path, eagerly):
     path = demo_few["path"][0]
     predictor = Predictor.from_bundle(folder)
     answer = predictor.predict(path)
-    assert predictor.bundle.is_file, "model.onnx answers, which was made when the training ended"
+    assert predictor.bundle.runtime is not None and predictor.bundle.members._found == (), "model.onnx answers"
     np.testing.assert_allclose(sum(answer.probabilities.values()), 1)
     values = bundle.extractors[0].extract(path)[None]
     np.testing.assert_allclose(list(answer.probabilities.values()), bundle.probabilities(values)[0], atol=1e-6)
