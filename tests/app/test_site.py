@@ -362,6 +362,10 @@ def test_many_recordings_have_an_overview_and_one_table(page, small, some_clips,
         assert [float(row[f"p_{label}"]) for label in small.labels] == pytest.approx(
             list(expected.probabilities.values()), abs=1e-3
         )
+    page.set_viewport_size(SIZES[0])
+    rows.first.locator("td").nth(0).evaluate("cell => cell.textContent = 'surprised'")
+    rows.first.locator("td").nth(1).evaluate("cell => cell.textContent = 'leans towards, 58\\u00a0%'")
+    assert page.locator("#overview .sk-scroll").evaluate("box => box.scrollWidth <= box.clientWidth"), "all on a phone"
 
 
 @pytest.mark.browser

@@ -86,7 +86,7 @@
       };
       const named = answer && answer.verdict !== "not sure";
       const cells = answer
-        ? [named ? answer.emotion : "–", answer.noSpeech ? "no speech" : `${answer.verdict}, ${percent(answer.confidence)}`, clock(answer.duration)]
+        ? [named ? answer.emotion : "–", answer.noSpeech ? "no speech" : `${answer.verdict}, ${percent(answer.confidence).replaceAll(" ", "\u00a0")}`, clock(answer.duration)]
         : ["–", "no answer", "–"];
       return make("tr", {},
         make("th", { scope: "row" }, make("button", { type: "button", class: "sk-link", click: open }, name)),
