@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -149,6 +150,16 @@ def _pink(length: int, rng: np.random.Generator) -> np.ndarray:
     return fft.irfft(spectrum, longer)[:length]
 
 
+def _vocoded(effect: str, samples: np.ndarray, **settings: Any) -> np.ndarray:
+    """A phase vocoder of librosa. Version 1.0 warns of an argument that it passes itself, and of the content of
+    arrays before it has filled them."""
+    import librosa
+
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.filterwarnings("ignore", "The `hop_length` parameter|The `n_fft` parameter", FutureWarning)
+        return getattr(librosa.effects, effect)(samples, **settings)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PitchShift(Variation):
     """Raise or lower the pitch by a random number of semitones at the same tempo (phase vocoder).
@@ -172,11 +183,9 @@ class PitchShift(Variation):
     semitones: float = 2.0
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        import librosa
-
         steps = rng.uniform(-self.semitones, self.semitones)
         n_fft = power_of_two(_VOCODER, rate)
-        shifted = librosa.effects.pitch_shift(samples, sr=rate, n_steps=steps, n_fft=n_fft)
+        shifted = _vocoded("pitch_shift", samples, sr=rate, n_steps=steps, n_fft=n_fft)
         return levelled(shifted, samples)
 
 
@@ -205,10 +214,8 @@ class TimeStretch(Variation):
     high: float = 1.1
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        import librosa
-
         factor = rng.uniform(self.low, self.high)
-        stretched = librosa.effects.time_stretch(samples, rate=factor, n_fft=power_of_two(_VOCODER, rate))
+        stretched = _vocoded("time_stretch", samples, rate=factor, n_fft=power_of_two(_VOCODER, rate))
         return levelled(stretched, samples)
 
 

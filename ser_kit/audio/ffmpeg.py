@@ -78,6 +78,8 @@ def main(demuxer: str) -> int:
     try:
         # Each audio decoder, so that nothing decodes the pictures of a film only to know their size.
         decoders = ",".join(name for name in av.codecs_available if _decodes_sound(name))
+        # From version 19 on, PyAV takes names of songs in any encoding without being asked to.
+        odd_names = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
         _limit()
         with av.open(
             sys.stdin.buffer,
@@ -88,7 +90,7 @@ def main(demuxer: str) -> int:
                 "format_whitelist": demuxer,
                 "codec_whitelist": decoders,
             },
-            metadata_errors="ignore",
+            **odd_names,
         ) as container:
             if not container.streams.audio:
                 return NO_SOUND
