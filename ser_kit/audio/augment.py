@@ -151,8 +151,8 @@ def _pink(length: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _vocoded(effect: str, samples: np.ndarray, **settings: Any) -> np.ndarray:
-    """A phase vocoder of librosa. Version 1.0 warns of an argument that it passes itself, and of the content of
-    arrays before it has filled them."""
+    """A phase vocoder of librosa. Version 1.0 warns of an argument that it passes itself, and of the content
+    of arrays before it has filled them."""
     import librosa
 
     with warnings.catch_warnings(), np.errstate(invalid="ignore"):
