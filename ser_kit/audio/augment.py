@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -46,6 +45,7 @@ from .. import _old_names
 from ..core.config import BOOLEAN
 from . import transforms
 from .transforms import Step, fitted, levelled, power_of_two, resampled, rms
+from .transforms.base import vocoded
 
 _NOISES = frozenset({"white", "uniform", "pink"})
 _RATIO, _RT60 = (-60.0, 120.0), (0.05, 5.0)
@@ -150,16 +150,6 @@ def _pink(length: int, rng: np.random.Generator) -> np.ndarray:
     return fft.irfft(spectrum, longer)[:length]
 
 
-def _vocoded(effect: str, samples: np.ndarray, **settings: Any) -> np.ndarray:
-    """A phase vocoder of librosa. Version 1.0 warns of an argument that it passes itself, and of the content
-    of arrays before it has filled them."""
-    import librosa
-
-    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
-        warnings.filterwarnings("ignore", "The `hop_length` parameter|The `n_fft` parameter", FutureWarning)
-        return getattr(librosa.effects, effect)(samples, **settings)
-
-
 @dataclass(frozen=True, kw_only=True)
 class PitchShift(Variation):
     """Raise or lower the pitch by a random number of semitones at the same tempo (phase vocoder).
@@ -185,7 +175,7 @@ class PitchShift(Variation):
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         steps = rng.uniform(-self.semitones, self.semitones)
         n_fft = power_of_two(_VOCODER, rate)
-        shifted = _vocoded("pitch_shift", samples, sr=rate, n_steps=steps, n_fft=n_fft)
+        shifted = vocoded("pitch_shift", samples, sr=rate, n_steps=steps, n_fft=n_fft)
         return levelled(shifted, samples)
 
 
@@ -215,7 +205,7 @@ class TimeStretch(Variation):
 
     def _vary(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         factor = rng.uniform(self.low, self.high)
-        stretched = _vocoded("time_stretch", samples, rate=factor, n_fft=power_of_two(_VOCODER, rate))
+        stretched = vocoded("time_stretch", samples, rate=factor, n_fft=power_of_two(_VOCODER, rate))
         return levelled(stretched, samples)
 
 

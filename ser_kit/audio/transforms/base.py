@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -138,3 +139,13 @@ def resampled(samples: np.ndarray, rate: float, to: float) -> np.ndarray:
     import soxr
 
     return soxr.resample(samples, rate, to, quality="HQ")
+
+
+def vocoded(effect: str, samples: np.ndarray, **settings: Any) -> np.ndarray:
+    """A phase vocoder of librosa. Version 1.0 warns of an argument that it passes itself, and of the content
+    of arrays before it has filled them."""
+    import librosa
+
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.filterwarnings("ignore", "The `hop_length` parameter|The `n_fft` parameter", FutureWarning)
+        return getattr(librosa.effects, effect)(samples, **settings)
