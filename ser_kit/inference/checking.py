@@ -312,6 +312,6 @@ def _advice(
             f"training on them helps: ser-kit train --from {start} --data LABELLED --out MODEL"
         )
     yield (
-        "how many answers are right cannot be said without labels; with some: ser-kit evaluate BUNDLE "
+        "the accuracy cannot be measured without labels; with some: ser-kit evaluate BUNDLE "
         "--corpus folder:LABELLED"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,17 +140,17 @@ class Windowed:
     pieces: Sequence[tuple[float, Recording]]
     results: Sequence[WindowResult]
 
-    @property
+    @cached_property
     def evidence(self) -> list[speech_check.Evidence]:
         """Measurements of the speech check for each window."""
         return [each.evidence for each in self.results]
 
-    @property
+    @cached_property
     def weights(self) -> np.ndarray:
         """Weight of each window, proportional to its voiced share; they sum to 1."""
         return voiced_shares(self.evidence)
 
-    @property
+    @cached_property
     def probabilities(self) -> np.ndarray:
         """Weighted mean over the windows, ``[labels of the bundle]``."""
         return self.weights @ np.stack([each.probabilities for each in self.results])

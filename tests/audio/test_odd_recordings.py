@@ -101,7 +101,7 @@ def originals(request, kind) -> list[Path]:
 def tortured(clips, kind, originals, tmp_path_factory):
     """All of them through one process of the command."""
     folder = tmp_path_factory.mktemp("odd")
-    made = torture.make(clips[0], clips, folder, long=kind == "synthetic")
+    made = torture.make(clips[0], clips, folder, hour=kind == "synthetic")
     yield predict(folder / "clip.wav", *made.paths, *originals) | {"made": made}
     shutil.rmtree(folder)
 
@@ -181,8 +181,8 @@ def test_some_failed_and_the_command_says_so(tortured):
     assert tortured["status"] == 1
 
 
-def test_a_long_one_is_heard_to_its_end(answer_to):
-    assert answer_to("long.flac")["duration"] == pytest.approx(torture.LONG)
+def test_an_hour_is_heard_to_its_end(answer_to):
+    assert answer_to("hour.flac")["duration"] == pytest.approx(torture.HOUR)
 
 
 def test_a_bomb_is_small(tortured):

@@ -16,8 +16,8 @@ import soundfile
 import soxr
 from coded import encode
 
-LONG = 1200  # s
-BOMB = 4 * 3600  # s, more than is read
+HOUR = 3600
+BOMB_HOURS = 4  # more than is read
 RATE = 16_000
 
 ANSWERED = {  # as the clip is, uncertain or not
@@ -52,7 +52,7 @@ ANSWERED = {  # as the clip is, uncertain or not
     "babble of six": "babble.wav",
     "GSM without a header": "clip.gsm",
     "0.3 s": "short.wav",
-    "twenty minutes": "long.flac",
+    "an hour": "hour.flac",
     "truncated": "truncated.wav",
     "symbolic link": "link.wav",
 }
@@ -136,14 +136,14 @@ class Made:
     missing: dict[str, str]
 
 
-def make(clip: Path, voices: Sequence[Path], folder: Path, long: bool = True) -> Made:
+def make(clip: Path, voices: Sequence[Path], folder: Path, hour: bool = True) -> Made:
     """Make them all.
 
     Args:
         clip: speech of a second or two.
         voices: of several speakers.
         folder: an empty one.
-        long: twenty minutes of speech too, which take as long to answer as all others together.
+        hour: one of speech too, which takes as long to judge as all others together.
     """
     samples, rate = soundfile.read(clip, always_2d=True)
     samples, missing = samples[:, 0], {}
@@ -183,10 +183,10 @@ def make(clip: Path, voices: Sequence[Path], folder: Path, long: bool = True) ->
     spoken = [soundfile.read(voice)[0] for voice in voices]
     shortest = min(map(len, spoken))
     write("babble.wav", np.mean([voice[:shortest] for voice in spoken], axis=0))
-    if long:
-        _write_long(folder / "long.flac", np.concatenate(spoken), rate, LONG * rate)
+    if hour:
+        _write_long(folder / "hour.flac", np.concatenate(spoken), rate, HOUR * rate)
     else:
-        missing["long.flac"] = "twenty minutes are made of the synthetic clips"
+        missing["hour.flac"] = "an hour is made of the synthetic clips"
     _damaged(folder)
     _bombs(folder)
     _no_recordings(folder, missing)
@@ -250,7 +250,7 @@ def _damaged(folder: Path) -> None:
 def _bombs(folder: Path) -> None:
     """Hours of silence in some hundred kilobytes; and headers that say otherwise than what follows them."""
     path, rate = folder / "bomb.flac", 4000
-    _write_long(path, np.zeros(1 << 18, np.int16), rate, BOMB * rate)
+    _write_long(path, np.zeros(1 << 18, np.int16), rate, BOMB_HOURS * HOUR * rate)
     whole, clip = path.read_bytes(), (folder / "clip.flac").read_bytes()
     (folder / "silent_bomb.flac").write_bytes(_with_length(whole, 0))
     (folder / "days.flac").write_bytes(_with_length(clip, (1 << 36) - 1))
