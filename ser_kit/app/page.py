@@ -311,13 +311,13 @@ class UploadWidget(widgets.VBox):
         """Show the result of a run, unless the next one has started."""
         if self._run is not None:
             return
+        self._set_progress(None)
+        set_shown(self._cancel, False)
+        self._offer()
         if run.cancelled:
             self._set_status(f"Cancelled: {run.finished} of {run.total} recordings have an answer.", "done")
         else:
             self._set_status(f"Done: {html.summary(self.results[-run.total :])}.", "done")
-        self._set_progress(None)
-        set_shown(self._cancel, False)
-        self._offer()
 
     def _draw(self, card: Card) -> None:
         """Draw the picture for download, which takes longer than everything on the card."""
