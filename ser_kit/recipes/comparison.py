@@ -13,7 +13,7 @@ import pandas as pd
 
 from .. import protocols
 from . import RECIPES
-from .records import METRIC_NAMES, figures, spread
+from .records import METRIC_NAMES, by_system, figures, spread
 
 
 def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
@@ -30,21 +30,17 @@ def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
         fractions), ``chance``, ``speaker_independent``, ``mean`` and ``std`` (of folds and seeds),
         ``complete``.
     """
-    found = spread(records[records["ablation"] == ""], "accuracy")
     measured = ["speaker_independent", "mean", "std", "complete"]
     rows = []
-    for system in RECIPES.values():
-        own = found[found["recipe"] == system.name]
-        about, runs = {"system": system.name, "corpora": "", "reported": system.published.accuracy}, []
+    for title, system, reported, own in by_system(records):
+        about, runs = {"system": title, "corpora": "", "reported": reported}, []
         if len(own):
             place = name if (own["corpora"] == name).any() else own["corpora"].iloc[0]
-            labels = records["labels"][
-                (records["recipe"] == system.name) & (records["corpora"] == place)
-            ].iloc[0]
-            about |= {"corpora": place, "chance": 1 / len(labels)}
+            here = own[own["corpora"] == place]
+            about |= {"corpora": place, "chance": 1 / len(here["labels"].iloc[0])}
+            found = spread(here, "accuracy")
             for protocol in (system.published.protocol, "speaker"):
-                part = own[(own["corpora"] == place) & (own["protocol"] == protocol)]
-                runs += part[measured].to_dict("records")
+                runs += found.loc[found["protocol"] == protocol, measured].to_dict("records")
         rows += [about | run for run in runs] or [about]
     return pd.DataFrame(rows, columns=["system", "corpora", "reported", "chance", *measured])
 

@@ -25,6 +25,8 @@ class Published:
         classes: reported metrics of single emotions: emotion -> ``precision``, ``recall``, ``f1``, as far as
             given.
         parameters: reported number of parameters.
+        variants: reported accuracy of those variants of the recipe that are the document's too: another
+            reading, another corpus, or a shorter training.
     """
 
     document: str
@@ -35,6 +37,7 @@ class Published:
     others: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     classes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     parameters: int | None = None
+    variants: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 OURS = Published(document="ser_kit", corpora=("ravdess",), protocol="speaker")

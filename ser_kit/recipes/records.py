@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from .. import recipes
 from ..core.errors import TableError
 from ..evaluation.scores import METRICS
-from . import RECIPES, RENAMED
+from . import RECIPES, RENAMED, System
 
 FORMAT = 1
 """Format version of the records."""
@@ -76,6 +77,7 @@ def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
         raise TableError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}")
     rows = []
     keys = ["recipe", "ablation", "corpora", "protocol", "speaker_independent"]
+    columns = ["mean", "std", "over_seeds", "runs", "seeds", "complete", "parameters", "epochs", "seconds"]
     for key, part in records.groupby(keys, sort=False):
         seeds = part.groupby("seed")[metric].mean()
         rows.append(
@@ -92,7 +94,26 @@ def spread(records: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
                 "seconds": part["seconds"].median(),  # a fold may have waited for another process
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=[*keys, *columns])
+
+
+def by_system(records: pd.DataFrame) -> Iterator[tuple[str, System, tuple[float, ...], pd.DataFrame]]:
+    """The runs of each published system, and of those of its variants that are the document's too.
+
+    Args:
+        records: from :func:`load`.
+
+    Yields:
+        Name of the system or variant, the system, its reported accuracy (see
+        :class:`ser_kit.recipes.published.Published`), and its records. Those without records are left out; if
+        neither a system nor its variants have any, the system comes with an empty table.
+    """
+    for system in RECIPES.values():
+        own = records[records["recipe"] == system.name]
+        reported = {"": system.published.accuracy, **system.published.variants}
+        runs = {name: own[own["ablation"] == name] for name in reported}
+        for name in [name for name in reported if len(runs[name])] or [""]:
+            yield f"{system.name}+{name}" if name else system.name, system, reported[name], runs[name]
 
 
 def is_complete(runs: pd.DataFrame) -> bool:

@@ -7,14 +7,13 @@ import pandas as pd
 
 from .. import protocols
 from ..evaluation.resampling import interval, resampled_counts
-from . import RECIPES
 from .documents.document import UNSEEN
-from .records import is_complete, speakers
+from .records import by_system, is_complete, speakers
 from .system import System
 
 
 def summary(records: pd.DataFrame) -> pd.DataFrame:
-    """One row for each published system and each set of corpora that it was run on.
+    """One row for each published system, or variant in its document, and set of corpora that it was run on.
 
     Args:
         records: from :func:`ser_kit.recipes.reproduce.load`.
@@ -35,26 +34,24 @@ def summary(records: pd.DataFrame) -> pd.DataFrame:
         >>> from ser_kit.recipes import reproduce
         >>> summary(reproduce.load("results/published_systems")).to_csv("summary.csv")  # doctest: +SKIP
     """
-    whole = records[records["ablation"] == ""]
     rows = [
-        _row(system, place, runs)
-        for system in RECIPES.values()
-        for place, runs in whole[whole["recipe"] == system.name].groupby("corpora", sort=False)
+        _row(name, system, reported or (np.nan,), place, runs)
+        for name, system, reported, own in by_system(records)
+        for place, runs in own.groupby("corpora", sort=False)
         if runs["protocol"].isin((system.published.protocol, UNSEEN)).any()
     ]
     return pd.DataFrame(rows)
 
 
-def _row(system: System, place: str, runs: pd.DataFrame) -> dict:
+def _row(name: str, system: System, reported: tuple[float, ...], place: str, runs: pd.DataFrame) -> dict:
     published = runs[runs["protocol"] == system.published.protocol]
     unseen = runs[runs["protocol"] == UNSEEN]
-    reported = system.published.accuracy or (np.nan,)
     leaks = protocols.get(system.published.protocol).leaks
     reproduced, accuracy = published["accuracy"].mean(), unseen["accuracy"].mean()
     gap, same = reported[-1] - accuracy, sorted(place.split(", ")) == sorted(system.published.corpora)
     low, high = _interval(unseen)
     return {
-        "system": system.name,
+        "system": name,
         "reported_on": ", ".join(system.published.corpora),
         "run_on": place,
         "same_corpora": same,

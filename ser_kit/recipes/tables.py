@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ..core.labels import ordered
-from . import RECIPES, System
-from .records import METRIC_NAMES, figures, over_runs, spread
+from . import RECIPES
+from .records import METRIC_NAMES, by_system, figures, over_runs, spread
 
 
 def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
@@ -25,28 +25,26 @@ def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
         standard deviation over folds and seeds. The cost of leakage is the difference of the two accuracies
         in percentage points, if the published split has test speakers in training.
     """
-    accuracy, uar = spread(records, "accuracy"), spread(records, "uar")
     rows = []
-    for system in RECIPES.values():
-        own = accuracy[(accuracy["recipe"] == system.name) & (accuracy["ablation"] == "")]
+    for title, system, reported, own in by_system(records):
         places = [name, *own["corpora"].unique()]
         place = next((p for p in places if (own["corpora"] == p).any()), "")
-        here = own[own["corpora"] == place].set_index("protocol")
+        own = own[own["corpora"] == place]
+        here, recalls = (spread(own, metric).set_index("protocol") for metric in ("accuracy", "uar"))
         published, unseen = _row(here, system.published.protocol), _row(here, "speaker")
-        recalls = uar[(uar["recipe"] == system.name) & (uar["ablation"] == "") & (uar["corpora"] == place)]
         both = published is not None and unseen is not None and not published["speaker_independent"]
         gap = published["mean"] - unseen["mean"] if both else None
         some = unseen if unseen is not None else published
         rows.append(
             {
-                "system": system.name,
+                "system": title,
                 "reported on": ", ".join(system.published.corpora),
-                "reported accuracy": _reported(system),
+                "reported accuracy": _range(reported),
                 "run on": place or "not run here",
                 "published split": system.published.protocol,
                 "reproduced accuracy": _shown(published),
                 "unseen speakers: accuracy": _shown(unseen),
-                "unseen speakers: UAR": _shown(_row(recalls.set_index("protocol"), "speaker")),
+                "unseen speakers: UAR": _shown(_row(recalls, "speaker")),
                 "cost of leakage": "–" if gap is None else f"{100 * gap:.1f}",
                 "seeds": "–" if some is None else str(some["seeds"]),
                 "parameters": "–" if some is None else f"{some['parameters']:,}",
@@ -288,10 +286,6 @@ def _same(records: pd.DataFrame, row: pd.Series) -> pd.Series:
 
 def _row(frame: pd.DataFrame, key: str) -> pd.Series | None:
     return frame.loc[key] if key in frame.index else None
-
-
-def _reported(system: System) -> str:
-    return _range(system.published.accuracy)
 
 
 def _range(figures: Sequence[float]) -> str:

@@ -25,6 +25,17 @@ def test_every_system_has_its_runs_beside_what_is_reported():
     assert len(missing) == len(recipes.RECIPES) - 3 and (missing["corpora"] == "").all()
 
 
+def test_variants_of_the_document_stand_beside_their_system_or_for_it():
+    own = ("staged_cnn_lstm", "", "ravdess", "random_80_20_peeking", [0.6])
+    beside = ("staged_cnn_lstm", "side by side", "ravdess", "random_80_20_peeking", [0.7])
+    instead = ("td_cnn_lstm", "60 epochs", "ravdess", "temporal_80_10_10", [0.5])
+    other = ("td_cnn_lstm", "ours", "ravdess", "temporal_80_10_10", [0.4])
+    table = comparison.systems(records(own, beside, instead, other)).set_index("system")
+    assert table.loc[["staged_cnn_lstm", "staged_cnn_lstm+side by side"], "mean"].tolist() == [0.6, 0.7]
+    assert table.loc["td_cnn_lstm+60 epochs", ["mean", "reported"]].tolist() == [0.5, (0.60,)]
+    assert not {"td_cnn_lstm", "td_cnn_lstm+ours"} & set(table.index)
+
+
 def test_a_system_run_under_other_protocols_only_has_a_row_without_a_mean():
     table = comparison.systems(records(("rastogi_mlp", "", "ravdess", "loso", [0.5])))
     (row,) = table[table["system"] == "rastogi_mlp"].to_dict("records")

@@ -96,7 +96,9 @@ def test_a_system_is_made_of_parts_that_exist(name):
     assert system.published.protocol not in system.published.also
     assert system.published.document and system.published.corpora
     assert all(corpora.get(corpus).name == corpus for corpus in system.published.corpora)
-    figures = (system.published.accuracy, *system.published.others.values())
+    variants = system.published.variants
+    assert set(variants) <= set(system.ablations)
+    figures = (system.published.accuracy, *system.published.others.values(), *variants.values())
     assert all(0 < figure < 1 for each in figures for figure in each)
     classes = [figure for each in system.published.classes.values() for figure in each.values()]
     assert all(0 < figure <= 1 for figure in classes)
