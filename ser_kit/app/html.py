@@ -27,9 +27,6 @@ from ..inference.prediction import NOT_SURE, Failure, Prediction
 
 _NOTABLE = 0.5  # standard deviations from a neutral voice
 _MOST_TRAITS = 3  # listed
-LANGUAGES = {"de": "German", "en": "English", "pl": "Polish"}
-"""Languages of the corpora; others are shown by their codes."""
-
 INTRODUCTION = Markup(
     "<h2>Which emotion does this recording express?</h2>"
     "<p>One or several recordings of speech, in any common format. They are processed on the computer that"
@@ -174,8 +171,7 @@ def known_for(card: Mapping) -> str:
     """
     evaluation = card.get("evaluation", {})
     tested = evaluation.get("tested") or card.get("trained_on", ())
-    known = [corpora.get(each["corpus"]).language for each in tested if each["corpus"] in corpora.names()]
-    languages = sorted({LANGUAGES.get(each, each) for each in known if each})
+    languages = corpora.languages(each["corpus"] for each in tested)
     if not languages:
         return "It is not known for which languages and voices the answer is good."
     tested = f"Tested on adults who acted emotions in {listed(languages)}"

@@ -40,11 +40,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS", "CORPORA", "UNKNOWN_SPEAKER", "Corpus", "Validation", "alike", "exclusion_counts", "get",
-    "load", "names", "of", "sample", "sources", "spans", "validate",
+    "languages", "load", "names", "of", "sample", "sources", "spans", "validate",
     "write_checksums", "write_map",
 ]  # fmt: skip
 
 __getattr__ = _old_names.moved(__name__)
+
+_LANGUAGES = {"de": "German", "en": "English", "pl": "Polish"}
+"""Languages of the corpora; others are shown by their codes (ISO 639-1)."""
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +76,17 @@ def get(name: str) -> Corpus:
     if (bool(colon) != bool(root)) or not (known in CORPORA or (root and re.fullmatch(r"\w[\w.-]*", known))):
         raise UnknownNameError("corpus", name, CORPORA)
     return _corpus(known, Path(root).expanduser() if root else None)
+
+
+def languages(names: Iterable[str]) -> list[str]:
+    """Languages of published corpora, in alphabetical order; other names are skipped.
+
+    Examples:
+        >>> languages(["ravdess", "emodb", "my_calls"])
+        ['English', 'German']
+    """
+    codes = {get(name).language for name in names if name in CORPORA} - {""}
+    return sorted(_LANGUAGES.get(code, code) for code in codes)
 
 
 def _naming(own: bool, map: str | os.PathLike | Mapping[str, str] | None) -> Naming:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..audio.recording import Recording, Source, read_audio
-from ..core.errors import ForkedError, UnknownNameError
+from ..core.errors import ForkedError
 from ..core.parallel import ahead
 from . import speech_check
 from .pieces import path_of
@@ -267,25 +267,19 @@ def _findings(
         if alike.count(corpus) >= MANY * count:
             known_as = f"recordings of {corpus}, which the model was trained on"
             yield f"{alike.count(corpus)} of {count} resemble {known_as}"
-    if known := languages(card):
+    if known := _languages(card):
         yield (
             f"it is not known which language they are in; the model was trained on {', '.join(known)}, and "
             "other languages were not tested"
         )
 
 
-def languages(card: Mapping[str, Any]) -> list[str]:
-    """Languages (ISO 639-1) of the corpora that a bundle, or the one it started from, was trained on."""
-    from ..corpora import CORPORA, get
+def _languages(card: Mapping[str, Any]) -> list[str]:
+    """Languages of the corpora that a bundle, or the one it started from, was trained on."""
+    from .. import corpora
 
     trained = [*card.get("trained_on", ()), *card.get("started_from", {}).get("trained_on", ())]
-    found = set()
-    for each in trained:
-        try:
-            found |= {get(each["corpus"]).language} if each["corpus"] in CORPORA else set()
-        except UnknownNameError:
-            continue
-    return sorted(found - {""})
+    return corpora.languages(each["corpus"] for each in trained)
 
 
 def _advice(
