@@ -118,7 +118,7 @@ class TestDraws:
             augment.with_seed(chain[2:], -1)
 
     @given(seed=st.integers(0, 2**63 - 1), low=st.floats(-60, 60), width=st.floats(0, 60))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_draws_stay_within_their_range(self, seed, low, width):
         high = min(low + width, 60.0)
         step = augment.Gain(seed=seed, low=low, high=high)

@@ -192,7 +192,7 @@ DAMAGEABLE = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.data(), st.sampled_from(sorted(DAMAGEABLE)))
 def test_damaged_files_never_raise_anything_else(data, form):
     content = bytearray(DAMAGEABLE[form])
@@ -202,7 +202,7 @@ def test_damaged_files_never_raise_anything_else(data, form):
     read_or_refuse(bytes(content))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     hnp.arrays(
         st.sampled_from([np.int8, np.uint8, np.int16, np.int32, np.float16, np.float32, np.float64, np.int64, bool]),

@@ -456,7 +456,7 @@ def test_what_nothing_can_decode_is_refused(tmp_path):
 HEADS = [b"", b"RIFF\xff\0\0\0WAVEfmt ", riff(FORMAT)[:-1], b"FORM", b".snd", b"fLaC", b"OggS", b"\xff\xfb"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(HEADS), st.binary(max_size=600))
 def test_random_bytes_never_raise_anything_else(head, tail):
     read_or_refuse(head + tail)

@@ -342,7 +342,7 @@ class TestLength:
         assert len({len(transforms.Trim()(sound * np.float32(2.0**-k), RATE)) for k in (0, 10, 20)}) == 1
 
     @given(length=st.integers(1, 4000), seconds=st.floats(0.1, 2), rate=st.sampled_from([4000, 8000, 11025]))
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_fix(self, length, seconds, rate):
         sound = np.arange(1, length + 1)
         after = transforms.Fix(seconds=seconds)(sound, rate)
@@ -352,7 +352,7 @@ class TestLength:
         assert not after[both:].any()
 
     @given(n=st.integers(1, 300), length=st.integers(1, 50), hop=st.integers(1, 50))
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     def test_frame(self, n, length, hop):
         sound = np.arange(1, n + 1, dtype=np.float32)
         frames = transforms.frame(sound, 1000, seconds=length / 1000, hop_seconds=hop / 1000)

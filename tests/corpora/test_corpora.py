@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_kit import corpora
@@ -771,7 +771,6 @@ class TestSample:
         return table
 
     @given(st.integers(1, 200), st.integers(0, 3))
-    @settings(deadline=None)
     def test_speakers_and_emotions_are_drawn_alike(self, clips, seed):
         table = self.table()
         found = corpora.sample(table, clips, seed)

@@ -373,7 +373,7 @@ class TestRecords:
             assert getattr(after, name) == getattr(before, name)
         assert after.summary() == before.summary()
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10)
     @given(seed=st.integers(0, 1000))
     def test_record_is_strict_json(self, tmp_path_factory, seed):
         frame = predictions(rows=8, speakers=1, folds=1, seed=seed)

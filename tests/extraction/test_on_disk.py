@@ -36,7 +36,7 @@ def both(counts, repeats, seed=0):
     return array, filed
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, ROWS), min_size=1, max_size=9), st.booleans(), st.data())
 def test_it_stands_for_the_array(counts, repeats, data):
     array, filed = both(counts, repeats)

@@ -85,7 +85,7 @@ def test_it_outlives_the_process_that_put_it(tmp_path):
         np.testing.assert_array_equal(fetched(second, b"a")[0], some())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     rows=st.integers(1, 9),
     width=st.integers(1, 3),

@@ -114,7 +114,7 @@ def test_functionals_equal_librosa_and_praat(name):
 
 @pytest.mark.slow
 @given(samples=sounds(RATE))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_functionals_equal_librosa_and_praat_on_any_sound(samples):
     check_functionals(samples)
 
@@ -266,7 +266,7 @@ def test_frame_features_equal_librosa(name):
 
 @pytest.mark.slow
 @given(samples=sounds(22050))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_frame_features_equal_librosa_on_any_sound(samples):
     check_frame_features(samples)
 
@@ -345,7 +345,7 @@ def test_logmel_equals_librosa(name):
 
 
 @given(samples=sounds(RATE))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_logmel_equals_librosa_on_any_sound(samples):
     check_logmel(samples)
 
@@ -430,7 +430,7 @@ class TestContract:
                     dataclasses.replace(extractor, **{key: value})
 
     @given(data=st.data())
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     def test_finite_for_any_finite_signal(self, extractor, data):
         rate = data.draw(st.sampled_from([4000, 8000, 11025, 16000, 44100, 96000]))
         n = data.draw(st.integers(int(np.ceil(rate * 0.1)), rate // 2))

@@ -96,7 +96,7 @@ def test_equal_librosa_and_praat(name):
 
 
 @given(samples=sounds(48000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_equal_librosa_and_praat_on_any_sound(samples):
     if np.any(samples):
         check(samples)

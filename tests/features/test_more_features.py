@@ -125,7 +125,7 @@ def test_stacked_equals_librosa(name):
 
 @pytest.mark.slow
 @given(samples=sounds(22050))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_stacked_equals_librosa_on_any_sound(samples):
     check_stacked(samples)
 
@@ -278,7 +278,7 @@ def test_statistics_equal_librosa(name):
 
 
 @given(samples=sounds(22050))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_statistics_equal_librosa_on_any_sound(samples):
     check_statistics(samples)
 
@@ -355,7 +355,7 @@ def test_segments_are_the_samples(name):
 
 
 @given(samples=sounds(RATE))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_segments_are_the_samples_of_any_sound(samples):
     check_segments(recording(samples))
 

@@ -46,7 +46,7 @@ def test_nobody_speaks_in_silence(moments):
 
 
 @pytest.mark.slow
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.lists(st.integers(1, 3 * RATE), min_size=1, max_size=40))
 def test_blocks_of_any_size_give_the_whole_recordings_timeline(predictor, talk, moments, sizes):
     stream, found, begin = StreamPredictor(predictor), [], 0

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from ser_kit import corpora, protocols
@@ -118,7 +118,7 @@ class TestEveryProtocol:
         assert protocol.speaker_independent == ("speaker" in protocol.independent_of)
         assert protocol.speaker_independent == ("speaker" not in protocol.leaks)
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=25)
     @given(table=tables(), seed=st.integers(0, 2**32 - 1), copies=st.integers(0, 2))
     def test_divides_any_table_or_says_why_not(self, name, table, seed, copies):
         protocol, table = protocols.get(name), suited(name, table)
@@ -193,7 +193,7 @@ class TestEveryProtocol:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*SHARES, "loso", "emobox", *ACROSS])
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(table=tables(), seed=st.integers(0, 99), order=st.integers(0, 99))
 def test_the_order_of_the_table_does_not_matter(name, table, seed, order):
     table = suited(name, table)
@@ -497,7 +497,7 @@ class TestShares:
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", SHARES)
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(counts=st.lists(st.integers(3, 60), min_size=2, max_size=4), seed=st.integers(0, 99))
     def test_every_class_of_three_clips_is_in_each_part(self, name, counts, seed):
         rows = [(f"{e}{i}", f"s{i % 4}", e) for e, n in zip(EMOTIONS, counts, strict=False) for i in range(n)]
@@ -815,7 +815,7 @@ class TestCorpus:
 
 
 class TestInner:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(table=tables(), copies=st.integers(0, 2), seed=st.integers(0, 99), data=st.data())
     def test_divides_rows_by_speaker_where_it_can(self, table, copies, seed, data):
         table = with_copies(table, copies)

@@ -320,7 +320,7 @@ def test_settings_that_are_no_ensemble_s_own_are_changed_in_its_members():
         both.with_settings({"training.leaves": 1})
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(2, 5), st.integers(2, 4), st.integers(0, 10_000))
 def test_the_mean_never_overturns_a_majority_of_weighted_votes(members, classes, seed):
     rng = np.random.default_rng(seed)

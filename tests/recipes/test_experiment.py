@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ser_kit import recipes
@@ -42,7 +42,6 @@ experiments = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(experiments)
 def test_what_is_written_is_read_again(given):
     experiment = Experiment(**given)
@@ -52,7 +51,6 @@ def test_what_is_written_is_read_again(given):
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.dictionaries(texts, st.lists(values, min_size=1), min_size=1), st.sampled_from(["random", "grid"]))
 def test_what_is_written_of_a_search_is_read_again(space, method):
     kinds = {"recipes": ["a"], "protocols": ["b"], "seeds": [1]}

@@ -43,7 +43,7 @@ def test_contract(name):
     widths=st.tuples(*[st.integers(0, 100)] * 2),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_masks_are_whole_rows_and_columns(shape, masks, widths, seed):
     step = batches.SpecAugment(
         time_masks=masks[0], time_width=widths[0], band_masks=masks[1], band_width=widths[1], fill=-7
@@ -80,7 +80,7 @@ def test_spec_augment_needs_frames():
 
 
 @given(n=st.integers(1, 20), alpha=st.floats(0.01, 100), seed=st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_mixup_mixes_features_and_labels_alike(n, alpha, seed):
     y = np.eye(n)
     x = y * 10 + 1  # so that the features tell the share of every clip
