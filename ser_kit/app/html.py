@@ -335,7 +335,7 @@ def _compared(value: float, numbers: Sequence[float] | None) -> str:
 
 
 def about(bundle: Bundle) -> Markup:
-    """Training corpora, evaluation, limits and licences of the model."""
+    """Training corpora, evaluation, limits and licences of the model, folded."""
     card = bundle.card
     used = card.get("trained_on", ())
     corpora = ", ".join(
@@ -354,7 +354,9 @@ def about(bundle: Bundle) -> Markup:
         f"Licences of the training recordings, which apply to the model too: {licences}." if licences else "",
         f"Licence of the model: {card['licence']}." if card.get("licence") else "",
     ]  # fmt: skip
-    return Markup("<h3>About this model</h3><p>{}.</p><ul>{}</ul>").format(
+    return Markup(
+        '<details class="sk-about"><summary>About this model</summary><p>{}.</p><ul>{}</ul></details>'
+    ).format(
         card.get("title") or card["name"],
         concatenated(Markup("<li>{}</li>").format(item) for item in items if item),
     )

@@ -126,9 +126,8 @@ class UploadWidget(widgets.VBox):
         self._reset.on_click(lambda _: self._submit(self._forget_voice))
         self._voice = widgets.HBox([self._same_speaker, self._known, self._reset])
         self._downloads, self._panels = widgets.VBox(), widgets.VBox()
-        buttons = widgets.HBox([self._cancel, self._clear])
-        tools = widgets.HBox([self._choice, self._downloads])
-        for box in (buttons, tools, self._voice):
+        cancel, tools = widgets.HBox([self._cancel]), widgets.HBox([self._downloads, self._clear])
+        for box in (cancel, self._choice, tools, self._voice):
             box.add_class("sk-tools")
         self._panels.add_class("sk-panels")
         for one in (self._cancel, self._clear, self._choice, self._voice, self._reset):
@@ -138,9 +137,8 @@ class UploadWidget(widgets.VBox):
             *([self._controls] if self._controls else []),
             plain_ones,
         ]
-        super().__init__(
-            [*top, self._voice, self._status, self._progress, buttons, tools, self._panels, self._about]
-        )
+        work = [self._status, self._progress, cancel]
+        super().__init__([*top, self._voice, *work, self._choice, self._panels, tools, self._about])
         self.add_class("ser-kit")
 
     def _set_status(self, message: str, kind: str = "busy") -> None:

@@ -696,7 +696,7 @@ def test_the_answers_can_be_saved(predictor, clip, talk):
         unescape(file): base64.b64decode(content)
         for file, content in re.findall(r'download="([^"]*)" href="data:[^;]*;base64,([^"]*)"', html(page))
     }
-    assert list(files) == ["ser_kit.csv", "ser_kit.json", "a.png", "b.png"]
+    assert list(files) == ["a.png", "b.png", "ser_kit.csv", "ser_kit.json"]
     rows = list(csv.DictReader(io.StringIO(files["ser_kit.csv"].decode())))
     assert [(row["path"], row["emotion"]) for row in rows] == [
         (result.path, getattr(result, "emotion", "")) for result in page.results
