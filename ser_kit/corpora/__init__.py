@@ -79,7 +79,13 @@ def get(name: str) -> Corpus:
 
 
 def languages(names: Iterable[str]) -> list[str]:
-    """Languages of published corpora, in alphabetical order; other names are skipped.
+    """Languages of published corpora, in words.
+
+    Args:
+        names: names of corpora; those that are not published ones are skipped.
+
+    Returns:
+        Their languages, each once, in alphabetical order.
 
     Examples:
         >>> languages(["ravdess", "emodb", "my_calls"])

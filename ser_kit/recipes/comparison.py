@@ -13,7 +13,7 @@ import pandas as pd
 
 from .. import protocols
 from . import RECIPES
-from .records import METRIC_NAMES, by_system, figures, spread
+from .records import METRIC_NAMES, by_system, figures, on_corpora, spread
 
 
 def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
@@ -32,16 +32,14 @@ def systems(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
     """
     measured = ["speaker_independent", "mean", "std", "complete"]
     rows = []
-    for title, system, reported, own in by_system(records):
-        about, runs = {"system": title, "corpora": "", "reported": reported}, []
+    for title, system, reported, runs in by_system(records):
+        place, own = on_corpora(runs, name)
+        about = {"system": title, "corpora": place, "reported": reported}
         if len(own):
-            place = name if (own["corpora"] == name).any() else own["corpora"].iloc[0]
-            here = own[own["corpora"] == place]
-            about |= {"corpora": place, "chance": 1 / len(here["labels"].iloc[0])}
-            found = spread(here, "accuracy")
-            for protocol in (system.published.protocol, "speaker"):
-                runs += found.loc[found["protocol"] == protocol, measured].to_dict("records")
-        rows += [about | run for run in runs] or [about]
+            about["chance"] = 1 / len(own["labels"].iloc[0])
+        found = spread(own, "accuracy").set_index("protocol")[measured]
+        some = [name for name in (system.published.protocol, "speaker") if name in found.index]
+        rows += [about | run for run in found.loc[some].to_dict("records")] or [about]
     return pd.DataFrame(rows, columns=["system", "corpora", "reported", "chance", *measured])
 
 

@@ -39,6 +39,11 @@ class Published:
     parameters: int | None = None
     variants: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
+    @property
+    def accuracies(self) -> dict[str, tuple[float, ...]]:
+        """Reported accuracy of the system (``""``) and of each of its variants."""
+        return {"": self.accuracy, **self.variants}
+
 
 OURS = Published(document="ser_kit", corpora=("ravdess",), protocol="speaker")
 """For ser_kit's own systems, without published results."""

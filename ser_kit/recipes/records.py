@@ -110,10 +110,24 @@ def by_system(records: pd.DataFrame) -> Iterator[tuple[str, System, tuple[float,
     """
     for system in RECIPES.values():
         own = records[records["recipe"] == system.name]
-        reported = {"": system.published.accuracy, **system.published.variants}
+        reported = system.published.accuracies
         runs = {name: own[own["ablation"] == name] for name in reported}
         for name in [name for name in reported if len(runs[name])] or [""]:
-            yield f"{system.name}+{name}" if name else system.name, system, reported[name], runs[name]
+            yield full_name(system.name, name), system, reported[name], runs[name]
+
+
+def full_name(recipe: str, ablation: str) -> str:
+    """Name of a recipe or of one of its ablations (``""``: the recipe itself)."""
+    return f"{recipe}+{ablation}" if ablation else recipe
+
+
+def on_corpora(runs: pd.DataFrame, name: str) -> tuple[str, pd.DataFrame]:
+    """The runs of one system on ``name``, else on the first corpora that it was run on, and their names.
+
+    Without any runs the names are ``""`` and the table is empty.
+    """
+    place = next((p for p in (name, *runs["corpora"].unique()) if (runs["corpora"] == p).any()), "")
+    return place, runs[runs["corpora"] == place]
 
 
 def is_complete(runs: pd.DataFrame) -> bool:
@@ -159,9 +173,7 @@ def figures(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
     rows = []
     whole = records[records["ablation"] == ""]
     for system in RECIPES.values():
-        own = whole[whole["recipe"] == system.name]
-        place = next((p for p in (name, *own["corpora"].unique()) if (own["corpora"] == p).any()), "")
-        own = own[own["corpora"] == place]
+        place, own = on_corpora(whole[whole["recipe"] == system.name], name)
         sides = {"published": system.published.protocol, "unseen": "speaker"}
         parts = {side: own[own["protocol"] == protocol] for side, protocol in sides.items()}
         about = {"system": system.name, "run on": place}

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..core.labels import ordered
 from . import RECIPES
-from .records import METRIC_NAMES, by_system, figures, over_runs, spread
+from .records import METRIC_NAMES, by_system, figures, full_name, on_corpora, over_runs, spread
 
 
 def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
@@ -26,10 +26,8 @@ def table(records: pd.DataFrame, name: str = "ravdess") -> pd.DataFrame:
         in percentage points, if the published split has test speakers in training.
     """
     rows = []
-    for title, system, reported, own in by_system(records):
-        places = [name, *own["corpora"].unique()]
-        place = next((p for p in places if (own["corpora"] == p).any()), "")
-        own = own[own["corpora"] == place]
+    for title, system, reported, runs in by_system(records):
+        place, own = on_corpora(runs, name)
         here, recalls = (spread(own, metric).set_index("protocol") for metric in ("accuracy", "uar"))
         published, unseen = _row(here, system.published.protocol), _row(here, "speaker")
         both = published is not None and unseen is not None and not published["speaker_independent"]
@@ -179,7 +177,7 @@ def folds(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
     unseen = records[records["speaker_independent"] & ~_across(records)]
     for (recipe, ablation, place, protocol), part in unseen.groupby(keys, sort=False):
         parameters = f"{int(part['parameters'].iloc[0]):,}"
-        about = [_full_name(recipe, ablation), place, protocol, parameters]
+        about = [full_name(recipe, ablation), place, protocol, parameters]
         seeds = part.pivot_table(index="seed", columns="fold", values=metric)
         for seed, scores in seeds.iterrows():
             rows.append([*about, str(seed), *scores, scores])
@@ -219,15 +217,11 @@ def matrix(records: pd.DataFrame, metric: str = "uar") -> pd.DataFrame:
         learned, tested = (", ".join(part["sources"].iloc[0][side]) for side in ("train", "test"))
         common = sum(scores["support"] > 0 for scores in part["per_class"].iloc[0].values())
         deviation = f" ± {100 * part[metric].std():.1f}" if len(part) > 1 else ""
-        row = rows.setdefault((_full_name(recipe, ablation), labels, learned), {})
+        row = rows.setdefault((full_name(recipe, ablation), labels, learned), {})
         row[tested] = f"{100 * part[metric].mean():.1f}{deviation} ({common})"
     tested = sorted({name for row in rows.values() for name in row})
     shown = [(*about, *(row.get(name, "–") for name in tested)) for about, row in rows.items()]
     return pd.DataFrame(shown, columns=["system", "labels", "trained on", *tested])
-
-
-def _full_name(recipe: str, ablation: str) -> str:
-    return f"{recipe}+{ablation}" if ablation else recipe
 
 
 def _across(records: pd.DataFrame) -> np.ndarray:
